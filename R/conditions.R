@@ -1,0 +1,31 @@
+# All conditions of the package: every error is a `seqlift_error_<kind>` and a
+# `seqlift_error`, every warning a `seqlift_warning_<kind>` and a
+# `seqlift_warning`. The first line of a message states the problem and names the
+# argument; an "i" line says what was expected or what to do.
+
+abort_seqlift <- function(kind, message, ..., call = caller_env(), .envir = parent.frame()) {
+  cli::cli_abort(
+    message,
+    class = c(paste0("seqlift_error_", kind), "seqlift_error"),
+    ...,
+    call = call,
+    .envir = .envir
+  )
+}
+
+warn_seqlift <- function(kind, message, ..., call = caller_env(), .envir = parent.frame()) {
+  cli::cli_warn(
+    message,
+    class = c(paste0("seqlift_warning_", kind), "seqlift_warning"),
+    ...,
+    call = call,
+    .envir = .envir
+  )
+}
+
+# Every wrong argument is reported the same way: its name, what came, what was expected.
+abort_argument <- function(arg, expected, got, hint = NULL, kind = "argument",
+                           call = caller_env()) {
+  message <- c("{.arg {arg}} must be {expected}, not {got}.", i = hint)
+  abort_seqlift(kind, message, call = call)
+}
