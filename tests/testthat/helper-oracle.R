@@ -1,0 +1,610 @@
+# Runs the cases of an oracle folder: the calls of its case.json files, translated to
+# this package's functions, with their numbers compared at the tolerances given there.
+#
+# The format is described in the folder's own README.md. A call has one of these states:
+#   passed            the numbers (or the error) are those expected
+#   failed            they are not
+#   N accepted        the peer refuses a column without a base, this package documents
+#                     that it takes it as an N
+#   could not run     the function, one of its arguments or an operation of the network is
+#                     not in this version; the detail says which
+# Nothing here looks at the name of a case: a folder with other cases of the same format
+# runs the same way.
+
+# Finding and reading ---------------------------------------------------------------
+
+# SEQLIFT_ORACLE names the folder; else `shared/oracle` is looked for beside the
+# repository and beside every folder above the working directory. NULL if there is none.
+oracle_folder <- function(start = getwd()) {
+  named <- Sys.getenv("SEQLIFT_ORACLE")
+  if (nzchar(named)) {
+    if (!file.exists(file.path(named, "index.json"))) {
+      stop("SEQLIFT_ORACLE is ", named, ", which has no index.json", call. = FALSE)
+    }
+    return(normalizePath(named))
+  }
+  folder <- normalizePath(start)
+  repeat {
+    candidate <- file.path(folder, "shared", "oracle")
+    if (file.exists(file.path(candidate, "index.json"))) {
+      return(candidate)
+    }
+    if (dirname(folder) == folder) {
+      return(NULL)
+    }
+    folder <- dirname(folder)
+  }
+}
+
+read_oracle_index <- function(folder) {
+  jsonlite::read_json(file.path(folder, "index.json"))$cases
+}
+
+read_oracle_case <- function(folder, id) {
+  case <- jsonlite::read_json(file.path(folder, id, "case.json"))
+  arrays <- function(name) {
+    path <- file.path(folder, id, name)
+    if (file.exists(path)) read_npz(path) else list()
+  }
+  case$folder <- file.path(folder, id)
+  case$inputs <- arrays("inputs.npz")
+  case$expected <- arrays("expected.npz")
+  case
+}
+
+# The functions a user sees.
+oracle_api <- function() {
+  mget(getNamespaceExports("seqlift"), asNamespace("seqlift"), inherits = TRUE)
+}
+
+# Arguments --------------------------------------------------------------------------
+
+find_array <- function(arrays, key) {
+  if (is.null(arrays[[key]])) {
+    stop("the case has no array named ", key, call. = FALSE)
+  }
+  arrays[[key]]
+}
+
+# A JSON value as R has it: {"input": k} and {"expected": k} become the array, lists of
+# numbers or strings become vectors, lists of equally long lists of numbers matrices.
+resolve_argument <- function(value, case) {
+  if (!is.list(value)) {
+    return(value)
+  }
+  key <- if (length(value) == 1L) names(value) else ""
+  if (identical(key, "input")) {
+    return(find_array(case$inputs, value$input))
+  }
+  if (identical(key, "expected")) {
+    return(find_array(case$expected, value$expected))
+  }
+  if (identical(key, "float64")) {
+    return(resolve_argument(value$float64, case))
+  }
+  if (identical(key, "slice")) {
+    first <- if (is.null(value$slice[[1L]])) 0 else value$slice[[1L]]
+    return(structure(c(first, value$slice[[2L]]), class = "oracle_slice"))
+  }
+  value <- lapply(value, resolve_argument, case)
+  is_scalar <- vapply(value, \(x) is.atomic(x) && length(x) == 1L, logical(1L))
+  if (is.null(names(value)) && length(value) > 0L) {
+    if (all(is_scalar)) {
+      return(unlist(value))
+    }
+    is_row <- vapply(value, \(x) is.numeric(x) && is.null(dim(x)), logical(1L))
+    if (all(is_row) && length(unique(lengths(value))) == 1L) {
+      return(do.call(rbind, value))
+    }
+  }
+  value
+}
+
+# Positions and outputs count from 0 there and from 1 here; ends are exclusive there and
+# inclusive here, so that their number stays the same. A negative end counts from L + 1.
+one_based <- function(index) {
+  if (inherits(index, "oracle_slice")) {
+    return(as.integer(seq.int(index[1L] + 1, length.out = index[2L] - index[1L])))
+  }
+  if (is.null(index)) NULL else as.integer(index) + 1L
+}
+
+inclusive_end <- function(end, X) {
+  length_x <- dim(X)[length(dim(X))]
+  if (is.null(end)) NULL else if (end < 0) length_x + 1L + as.integer(end) else as.integer(end)
+}
+
+# Drops the arguments that the case left out (their defaults are the same here).
+given <- function(...) Filter(Negate(is.null), list(...))
+
+without <- function(arguments, names) arguments[setdiff(names(arguments), names)]
+
+# Calling ----------------------------------------------------------------------------
+
+could_not_run <- function(...) {
+  stop(structure(
+    class = c("oracle_could_not_run", "error", "condition"),
+    list(message = paste0(...), call = NULL)
+  ))
+}
+
+# Calls an exported function by name. The arguments go in as symbols, so that a condition
+# holds a short call and not the arrays.
+call_api <- function(api, name, arguments) {
+  parameters <- names(formals(args(api[[name]])))
+  unknown <- setdiff(names(arguments), parameters)
+  if (length(unknown) > 0L && !"..." %in% parameters) {
+    could_not_run(name, "() takes no argument `", unknown[1L], "` in this version")
+  }
+  symbols <- lapply(stats::setNames(names(arguments), names(arguments)), as.name)
+  scope <- list2env(c(arguments, api[name]), parent = globalenv())
+  withCallingHandlers(
+    eval(as.call(c(as.name(name), symbols)), scope),
+    seqlift_warning = \(w) invokeRestart("muffleWarning")
+  )
+}
+
+# Translations -----------------------------------------------------------------------
+# Each takes the resolved arguments and `context` (api, model, dtype, case, call) and
+# returns the results by the names that the cases use, or one result.
+
+run_deep_lift_shap <- function(arguments, context) {
+  same <- c(
+    "X", "references", "args", "batch_size", "n_shuffles", "return_references",
+    "hypothetical", "raw_outputs", "warning_threshold", "only_warn", "random_state"
+  )
+  unknown <- setdiff(names(arguments), c(same, "target", "registered"))
+  if (length(unknown) > 0L) {
+    could_not_run("no translation of deep_lift_shap's argument `", unknown[1L], "`")
+  }
+  registered <- arguments$registered
+  translated <- c(
+    list(model = context$model),
+    arguments[intersect(names(arguments), same)],
+    given(
+      target = one_based(arguments$target),
+      nonlinear_ops = if (!is.null(registered)) {
+        stats::setNames(rep("rescale", length(registered)), registered)
+      },
+      dtype = context$dtype
+    ),
+    rules = if (identical(context$case$kind, "property")) "operator" else "module"
+  )
+  result <- call_api(context$api, "deep_lift_shap", translated)
+  results <- list(
+    attributions = result, hypothetical = result, multipliers = result,
+    deltas = context$api$convergence_deltas(result)
+  )
+  if (isTRUE(arguments$return_references)) {
+    results$references <- context$api$references(result)
+  }
+  results
+}
+
+# Captum averages multipliers * (X - reference) itself; hypothetical scores are those of
+# the projection onto every base.
+run_captum <- function(arguments, context) {
+  what <- arguments$what
+  if (!what %in% c("attributions", "hypothetical", "deltas")) {
+    could_not_run("no translation of what = \"", what, "\"")
+  }
+  raw <- c(without(arguments, "what"), raw_outputs = TRUE)
+  results <- run_deep_lift_shap(raw, context)
+  multipliers <- plain_numbers(results$multipliers)
+  references <- arguments$references
+  X <- repeat_for_references(arguments$X, dim(references)[2L])
+  switch(what,
+    attributions = mean_over_references(multipliers * (X - references)),
+    hypothetical = call_api(context$api, "hypothetical_attributions", list(
+      multipliers = multipliers, X = arguments$X, references = references
+    )) |> plain_numbers() |> mean_over_references(),
+    deltas = results$deltas
+  )
+}
+
+repeat_for_references <- function(X, n_references) {
+  aperm(array(X, c(dim(X), n_references)), c(1L, 4L, 2L, 3L))
+}
+
+mean_over_references <- function(x) colMeans(aperm(x, c(2L, 1L, 3L, 4L)))
+
+run_one_hot_encode <- function(arguments, context) {
+  translated <- c(list(x = arguments$sequence), without(arguments, "sequence"))
+  drop_sequence_axis(call_api(context$api, "one_hot_encode", translated))
+}
+
+# The peer's `allow_N = True` is how decode_one_hot() always works.
+run_characters <- function(arguments, context) {
+  pwm <- arguments$pwm
+  X <- if (length(dim(pwm)) == 2L) array(pwm, c(1L, dim(pwm))) else pwm
+  translated <- c(list(X = X), without(arguments, c("pwm", "allow_N")))
+  unname(call_api(context$api, "decode_one_hot", translated))
+}
+
+drop_sequence_axis <- function(x) array(as.vector(x), dim(x)[-1L])
+
+# A generator that several calls share: the n-th call's numbers are the last ones of one
+# long sequence drawn from its seed, as every position takes its numbers in turn.
+run_random_one_hot <- function(arguments, context) {
+  state <- arguments$random_state
+  if (!is.list(state)) {
+    return(call_api(context$api, "random_one_hot", arguments))
+  }
+  earlier <- Filter(\(call) {
+    other <- call$arguments$random_state
+    is.list(other) && identical(other$generator, state$generator) && other$draw < state$draw
+  }, context$case$calls)
+  shapes <- lapply(earlier, \(call) resolve_argument(call$arguments$shape, context$case))
+  alphabets <- vapply(shapes, \(shape) shape[2L], numeric(1L))
+  same_alphabet <- all(alphabets == arguments$shape[2L])
+  uniform <- is.null(arguments$probs) &&
+    all(vapply(earlier, \(call) is.null(call$arguments$probs), logical(1L)))
+  if (!same_alphabet || !uniform) {
+    could_not_run("random_one_hot() takes no generator that other calls have used")
+  }
+  n_before <- sum(vapply(shapes, \(shape) shape[1L] * shape[3L], numeric(1L)))
+  shape <- arguments$shape
+  n_own <- shape[1L] * shape[3L]
+  long <- call_api(context$api, "random_one_hot", list(
+    shape = c(1L, shape[2L], n_before + n_own), random_state = state$seed
+  ))
+  own <- array(long[1L, , n_before + seq_len(n_own)], c(shape[2L], shape[3L], shape[1L]))
+  aperm(own, c(3L, 1L, 2L))
+}
+
+# For functions of a region or a position. `renamed` maps the peer's argument names;
+# `sequence`, the letters of X, is there for the reader only.
+region_call <- function(to, renamed = character()) {
+  force(to)
+  function(arguments, context) {
+    plain <- without(arguments, c("start", "end", "sequence"))
+    is_renamed <- names(plain) %in% names(renamed)
+    names(plain)[is_renamed] <- renamed[names(plain)[is_renamed]]
+    translated <- c(plain, given(
+      start = one_based(arguments$start), end = inclusive_end(arguments$end, arguments$X)
+    ))
+    call_api(context$api, to, translated)
+  }
+}
+
+# Function of a case -> function of this package, and how to call it. Without a `run`
+# the call is counted as one that could not run, with the reason.
+translation <- function(to, run = NULL) list(to = to, run = run)
+
+oracle_translations <- list(
+  deep_lift_shap = translation("deep_lift_shap", run_deep_lift_shap),
+  captum.DeepLiftShap = translation("deep_lift_shap", run_captum),
+  one_hot_encode = translation("one_hot_encode", run_one_hot_encode),
+  characters = translation("decode_one_hot", run_characters),
+  random_one_hot = translation("random_one_hot", run_random_one_hot),
+  shuffle = translation("shuffle_region", region_call("shuffle_region")),
+  dinucleotide_shuffle = translation("dinucleotide_shuffle", region_call("dinucleotide_shuffle")),
+  substitute = translation("substitute_motif", region_call("substitute_motif")),
+  multisubstitute = translation("substitute_motifs", region_call("substitute_motifs")),
+  insert = translation("insert_motif", region_call("insert_motif")),
+  delete = translation("delete_region", region_call("delete_region")),
+  randomize = translation("randomize_region", region_call("randomize_region")),
+  reverse_complement = translation("reverse_complement"),
+  pwm_consensus = translation("pwm_consensus"),
+  gc_content = translation("gc_content"),
+  chunk = translation("chunk"),
+  unchunk = translation("unchunk"),
+  saturation_mutagenesis = translation("saturation_mutagenesis"),
+  marginalize = translation("marginalize"),
+  marginalize_annotations = translation("marginalize_annotations"),
+  ablate = translation("ablate"),
+  ablate_annotations = translation("ablate_annotations"),
+  space = translation("space_motifs"),
+  substitution_effect = translation("substitution_effect"),
+  deletion_effect = translation("deletion_effect"),
+  insertion_effect = translation("insertion_effect"),
+  pisa = translation("pisa"),
+  recursive_seqlets = translation("recursive_seqlets"),
+  tfmodisco_seqlets = translation("tfmodisco_seqlets"),
+  apply_pairwise = translation("apply_pairwise"),
+  apply_product = translation("apply_product"),
+  gradients = translation("attribute"),
+  gradient_transformations = translation("taylor_ism"),
+  deeplift = translation("attribute")
+)
+
+find_translation <- function(name, api) {
+  found <- oracle_translations[[name]]
+  if (is.null(found)) {
+    could_not_run("no translation of the function ", name)
+  }
+  if (!is.function(api[[found$to]])) {
+    could_not_run(found$to, " is not in this version")
+  }
+  if (is.null(found$run)) {
+    could_not_run("no translation of calls to ", found$to)
+  }
+  found
+}
+
+# Comparing --------------------------------------------------------------------------
+
+plain_numbers <- function(x) {
+  x <- unclass(x)
+  shape <- if (is.null(dim(x))) length(x) else dim(x)
+  array(as.numeric(x), shape)
+}
+
+show_shape <- function(shape) paste0("(", paste(shape, collapse = ", "), ")")
+
+# NULL where every number is within atol + rtol * |expected|, else what is wrong.
+# A NaN is never within.
+compare_numbers <- function(result, expected, atol, rtol) {
+  if (!is.numeric(result) && !is.logical(result)) {
+    return(paste("the result is not numeric but a", class(result)[1L]))
+  }
+  result <- plain_numbers(result)
+  expected <- plain_numbers(expected)
+  if (!identical(dim(result), dim(expected))) {
+    return(paste("shape", show_shape(dim(result)), "where", show_shape(dim(expected)), "belongs"))
+  }
+  difference <- abs(result - expected)
+  allowed <- atol + rtol * abs(expected)
+  outside <- is.na(difference) | difference > allowed
+  if (!any(outside)) {
+    return(NULL)
+  }
+  excess <- difference - allowed
+  worst <- if (anyNA(excess)) which(is.na(excess))[1L] else which.max(excess)
+  sprintf(
+    "%d of %d numbers differ, most by %.3g where %.3g is allowed",
+    sum(outside), length(outside), difference[worst], allowed[worst]
+  )
+}
+
+# `expected` is one key, a list of keys in order, or keys by the name of the result.
+compare_results <- function(results, call, case) {
+  if (!is.null(call$expected_value)) {
+    same <- identical(as.character(results), as.character(unlist(call$expected_value)))
+    return(if (!same) paste("got", toString(results), "for", toString(call$expected_value)))
+  }
+  keys <- call$expected
+  tolerance <- function(field, name) {
+    value <- if (is.list(call[[field]])) call[[field]][[name]] else call[[field]]
+    if (is.null(value)) {
+      stop("the call has no ", field, " for ", name, call. = FALSE)
+    }
+    value
+  }
+  if (length(keys) == 1L && is.null(names(keys))) {
+    result <- if (is.list(results)) results[[1L]] else results
+    return(compare_numbers(
+      result, find_array(case$expected, keys[[1L]]), tolerance("atol", 1L), tolerance("rtol", 1L)
+    ))
+  }
+  names_or_places <- if (is.null(names(keys))) seq_along(keys) else names(keys)
+  problems <- Map(function(key, name) {
+    if (is.character(name) && !name %in% names(results)) {
+      return(paste0("no result is named ", name))
+    }
+    problem <- compare_numbers(
+      results[[name]], find_array(case$expected, key),
+      tolerance("atol", name), tolerance("rtol", name)
+    )
+    if (!is.null(problem)) paste0(name, ": ", problem)
+  }, keys, names_or_places)
+  problems <- unlist(problems)
+  if (length(problems) > 0L) paste(problems, collapse = "; ")
+}
+
+# sum((X - reference) * multipliers) = f(X) - f(reference) for every pair, within a
+# tolerance that grows with the change of the output; and convergence_deltas() says so.
+check_summation <- function(results, arguments, call, case) {
+  property <- case$property
+  if (!identical(call$property, "summation_to_delta") ||
+    !property$scaled_by %in% c("max(1, |f_X - f_references|)")) {
+    could_not_run("no check of the property ", call$property, " scaled by ", property$scaled_by)
+  }
+  multipliers <- plain_numbers(results$multipliers)
+  references <- arguments$references
+  if (!identical(dim(multipliers), dim(references))) {
+    return(paste(
+      "shape", show_shape(dim(multipliers)), "where", show_shape(dim(references)), "belongs"
+    ))
+  }
+  X <- repeat_for_references(arguments$X, dim(references)[2L])
+  sums <- rowSums((X - references) * multipliers, dims = 2L)
+  column <- call$column + 1L
+  f_X <- find_array(case$expected, call$expected$f_X)[, column]
+  f_references <- find_array(case$expected, call$expected$f_references)
+  change <- f_X - array(f_references[, , column], dim(f_references)[1:2])
+  scale <- pmax(1, abs(change))
+  problems <- c(
+    sums = compare_numbers((sums - change) / scale, 0 * change, property$tolerance, 0),
+    convergence_deltas = compare_numbers(
+      plain_numbers(results$deltas) / scale, 0 * change, property$tolerance, 0
+    )
+  )
+  if (length(problems) > 0L) paste0(names(problems), ": ", problems, collapse = "; ")
+}
+
+# Running ----------------------------------------------------------------------------
+
+# The network files of a call: one run for each, "" where the call needs no network.
+model_files <- function(call, case) {
+  if (is.null(call$model)) {
+    return(c(none = ""))
+  }
+  files <- Filter(\(entry) is.list(entry) && !is.null(entry$file), case$models[[call$model]])
+  if (length(files) == 0L) {
+    stop("the case has no files of the network ", call$model, call. = FALSE)
+  }
+  vapply(files, \(entry) {
+    other <- if (identical(call$dtype, "float64")) entry$float64_file
+    if (is.null(other)) entry$file else other
+  }, character(1L))
+}
+
+# Whether a one-hot array has columns without a base and nothing else that is unusual.
+has_only_n_columns <- function(x) {
+  if (!is.numeric(x) || length(dim(x)) < 2L || !all(x %in% c(0, 1))) {
+    return(FALSE)
+  }
+  rank <- length(dim(x))
+  sums <- colSums(aperm(x, c(rank - 1L, seq_len(rank)[-(rank - 1L)])))
+  all(sums <= 1) && any(sums == 0)
+}
+
+has_class_prefix <- function(condition, prefix) any(startsWith(class(condition), prefix))
+
+outcome <- function(state, detail = "") list(state = state, detail = detail)
+
+one_line <- function(condition) {
+  text <- gsub("[[:space:]]+", " ", cli::ansi_strip(conditionMessage(condition)))
+  substr(text, 1L, 300L)
+}
+
+describe_error <- function(condition) {
+  paste0("error <", class(condition)[1L], ">: ", one_line(condition))
+}
+
+# An expected error is one of the package's own that speaks of the input.
+judge_error <- function(result, arguments) {
+  if (!inherits(result, "error")) {
+    is_defined <- !anyNA(unlist(result))
+    if (is_defined && any(vapply(arguments, has_only_n_columns, logical(1L)))) {
+      return(outcome("N accepted", "columns without a base are taken as N"))
+    }
+    return(outcome("failed", "no error was raised"))
+  }
+  ours <- inherits(result, "seqlift_error") &&
+    !has_class_prefix(result, "seqlift_error_unsupported") &&
+    !inherits(result, "seqlift_error_internal")
+  if (ours) {
+    return(outcome("passed"))
+  }
+  outcome("failed", describe_error(result))
+}
+
+# `load` is called outside of the tryCatch: a network that cannot be loaded is no
+# expected error.
+run_call_on_model <- function(call, case, api, load, file) {
+  name <- if (is.null(call$`function`)) case$`function` else call$`function`
+  found <- find_translation(name, api)
+  model <- if (nzchar(file)) load(file)
+  context <- list(api = api, model = model, dtype = call$dtype, case = case, call = call)
+  arguments <- lapply(call$arguments, resolve_argument, case)
+  result <- tryCatch(found$run(arguments, context), error = identity)
+  if (inherits(result, "oracle_could_not_run")) {
+    return(outcome("could not run", conditionMessage(result)))
+  }
+  if (!is.null(call$error)) {
+    return(judge_error(result, arguments))
+  }
+  if (inherits(result, "error")) {
+    # A refusal is honest where the sum must hold; where peers give numbers it is a failure.
+    refused <- has_class_prefix(result, "seqlift_error_unsupported")
+    if (refused && identical(case$kind, "property")) {
+      return(outcome("could not run", one_line(result)))
+    }
+    return(outcome("failed", describe_error(result)))
+  }
+  problem <- if (is.null(call$property)) {
+    compare_results(result, call, case)
+  } else {
+    check_summation(result, arguments, call, case)
+  }
+  if (is.null(problem)) outcome("passed") else outcome("failed", problem)
+}
+
+# The worst of the runs on the files of a network is what the call is worth.
+call_states <- c("failed", "could not run", "N accepted", "passed")
+
+run_oracle_call <- function(call, case, api, load) {
+  run <- function(kind, file) {
+    result <- tryCatch(
+      run_call_on_model(call, case, api, load, file),
+      oracle_could_not_run = \(e) outcome("could not run", conditionMessage(e)),
+      error = \(e) outcome("failed", describe_error(e))
+    )
+    if (nzchar(file) && result$state == "failed") {
+      result$detail <- paste0("[", kind, "] ", result$detail)
+    }
+    result
+  }
+  files <- model_files(call, case)
+  results <- Map(run, names(files), files)
+  states <- vapply(results, \(r) r$state, character(1L))
+  state <- call_states[min(match(states, call_states))]
+  details <- vapply(results[states == state], \(r) r$detail, character(1L))
+  data.frame(
+    case = case$id, group = case$group, call = call$name,
+    required = is.null(call$status), state = state,
+    detail = paste(unique(details), collapse = " | "), row.names = NULL
+  )
+}
+
+# One row per call. A network's file is loaded at its first use and dropped with the case.
+run_oracle_case <- function(case, api = oracle_api()) {
+  loaded <- new.env()
+  load <- function(file) {
+    if (is.null(api$load_model)) {
+      could_not_run("load_model is not in this version")
+    }
+    if (is.null(loaded[[file]])) {
+      loaded[[file]] <- api$load_model(file.path(case$folder, file), device = "cpu")
+    }
+    loaded[[file]]
+  }
+  rows <- lapply(case$calls, run_oracle_call, case, api, load)
+  do.call(rbind, rows)
+}
+
+# Reporting --------------------------------------------------------------------------
+
+oracle_failures <- function(rows) {
+  failed <- rows[rows$required & rows$state == "failed", ]
+  sprintf("%s: %s", failed$call, failed$detail)
+}
+
+count_reasons <- function(rows, prefix) {
+  counts <- table(sprintf("%s: %s", rows$group, rows$detail))
+  sprintf("%s, %d calls: %s", prefix, as.integer(counts), names(counts))
+}
+
+print_wide <- function(table) {
+  old <- options(width = 200L)
+  on.exit(options(old))
+  utils::capture.output(print(table, row.names = FALSE))
+}
+
+# The table by group, and under it every call that did not simply pass, with the reason.
+oracle_report <- function(rows) {
+  groups <- unique(rows$group)
+  count <- function(required, state) {
+    chosen <- rows$required == required & rows$state == state
+    vapply(groups, \(group) sum(chosen & rows$group == group), integer(1L))
+  }
+  any_state <- function(state) count(TRUE, state) + count(FALSE, state)
+  table <- data.frame(
+    group = groups,
+    calls = vapply(groups, \(group) sum(rows$group == group), integer(1L)),
+    passed = count(TRUE, "passed"), failed = count(TRUE, "failed"),
+    "N accepted" = count(TRUE, "N accepted"), "could not run" = any_state("could not run"),
+    "optional same" = count(FALSE, "passed"),
+    "optional differs" = count(FALSE, "failed") + count(FALSE, "N accepted"),
+    check.names = FALSE
+  )
+  total <- as.data.frame(as.list(colSums(table[-1L])), check.names = FALSE)
+  table <- rbind(table, cbind(group = "all", total))
+  pick <- function(required, state) {
+    rows[rows$required %in% required & rows$state %in% state, ]
+  }
+  listed <- function(chosen) sprintf("%s %s: %s", chosen$case, chosen$call, chosen$detail)
+  list(
+    table = table,
+    lines = c(
+      "Oracle calls by group (optional: calls whose numbers are not required)",
+      print_wide(table),
+      count_reasons(pick(c(TRUE, FALSE), "could not run"), "could not run yet"),
+      count_reasons(pick(TRUE, "N accepted"), "N accepted"),
+      sprintf("failed: %s", listed(pick(TRUE, "failed"))),
+      sprintf("optional, differs: %s", listed(pick(FALSE, c("failed", "N accepted"))))
+    )
+  )
+}
