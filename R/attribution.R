@@ -1,0 +1,530 @@
+# The result of the attribution methods: a plain array that remembers where it came
+# from. Class c("seqlift_attributions", "array"); first dimension = sequence.
+#
+#   kind            values               one more dimension, last, with several targets
+#   attributions    [n, 4, L]            non-zero at the observed bases only
+#   hypothetical    [n, 4, L]            every base at every position
+#   multipliers     [n, n_refs, 4, L]    before they are projected and averaged
+#
+# Attributes: `X` (the sequences at one byte a base: a character vector, or a raw
+# matrix [L, n] of codes 0 to 3 = A, C, G, T and 4 = N), `convergence_deltas`
+# ([n, n_refs], with several targets [n, n_refs, n_targets]), `references`
+# ([n, n_refs, 4, L] or NULL), `kind`, `info` (list; every field is optional:
+# method, rules, target, random_state, dtype, device, model, seconds,
+# warning_threshold, largest_output_change).
+#
+# What changes the numbers (arithmetic, assignment) gives a plain array, because the
+# convergence deltas would no longer be those of the numbers beside them.
+
+attribution_bases <- c("A", "C", "G", "T")
+
+# The kinds in words.
+attribution_kinds <- c(
+  attributions = "attributions",
+  hypothetical = "hypothetical attributions",
+  multipliers = "multipliers"
+)
+
+new_attributions <- function(values, X, convergence_deltas, references = NULL,
+                             kind = names(attribution_kinds), info = list()) {
+  kind <- match.arg(kind)
+  shape <- dim(values)
+  base_dim <- if (kind == "multipliers") 3L else 2L
+  stopifnot(
+    is.double(values), length(shape) %in% (base_dim + 1:2),
+    shape[base_dim] == length(attribution_bases),
+    is.character(X) || is.raw(X),
+    dim(convergence_deltas)[1L] == shape[1L]
+  )
+  names <- if (is.character(X)) names(X) else colnames(X)
+  labels <- dimnames(values)
+  if (is.null(labels)) {
+    labels <- vector("list", length(shape))
+  }
+  if (!is.null(names)) {
+    labels[[1L]] <- names
+  }
+  labels[[base_dim]] <- attribution_bases
+  dimnames(values) <- labels
+  if (!is.null(names)) {
+    rownames(convergence_deltas) <- names
+  }
+  structure(
+    values,
+    class = c("seqlift_attributions", "array"),
+    X = X, convergence_deltas = convergence_deltas, references = references,
+    kind = kind, info = info
+  )
+}
+
+#' Read the convergence deltas of a result
+#'
+#' DeepLIFT promises that the attributions of a sequence add up to the change of the
+#' model's output from the reference to the sequence. The convergence delta is what is
+#' missing: for each pair of a sequence and a reference,
+#' `sum(multipliers * (X - reference)) - (f(X) - f(reference))`, taken before anything
+#' is averaged. It is zero up to rounding when every operation had a rule that keeps
+#' summation-to-delta (about 1e-6 of the output in float32, 1e-14 in float64); a large
+#' one says that the attributions do not explain the prediction.
+#'
+#' @param attributions A result of [deep_lift_shap()] (class `seqlift_attributions`).
+#' @return A numeric matrix `[n, n_refs]`, in units of the model's output, sequences in
+#'   the order of the result; with several targets an array `[n, n_refs, n_targets]`.
+#' @section Errors: `seqlift_error_argument` when `attributions` is not such a result.
+#' @references Shrikumar, Greenside and Kundaje (2017), Learning important features
+#'   through propagating activation differences, section 3.1 (summation-to-delta).
+#' @seealso [plot_deltas()]
+#' @examples
+#' if (interactive()) {
+#'   model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#'   attributions <- deep_lift_shap(model, demo_sequences(), random_state = 0)
+#'   max(abs(convergence_deltas(attributions)))
+#' }
+#' @export
+convergence_deltas <- function(attributions) {
+  check_attributions(attributions, "attributions")
+  attr(attributions, "convergence_deltas", exact = TRUE)
+}
+
+#' Read the references a result was compared with
+#'
+#' @param attributions A result of [deep_lift_shap()] (class `seqlift_attributions`)
+#'   computed with `return_references = TRUE`.
+#' @return A numeric array `[n, n_refs, 4, L]`: the one-hot encoded references of each
+#'   sequence.
+#' @section Errors: `seqlift_error_argument` when `attributions` is not such a result;
+#'   `seqlift_error_no_references` when its references were not kept.
+#' @examples
+#' if (interactive()) {
+#'   model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#'   attributions <- deep_lift_shap(
+#'     model, demo_sequences(), random_state = 0, return_references = TRUE
+#'   )
+#'   dim(references(attributions))
+#' }
+#' @export
+references <- function(attributions) {
+  check_attributions(attributions, "attributions")
+  kept <- attr(attributions, "references", exact = TRUE)
+  if (is.null(kept)) {
+    abort_seqlift("no_references", c(
+      "{.arg attributions} does not hold the references it was computed with.",
+      i = "Compute it with {.code return_references = TRUE}."
+    ))
+  }
+  kept
+}
+
+check_attributions <- function(x, arg, call = caller_env()) {
+  if (!inherits(x, "seqlift_attributions")) {
+    abort_argument(arg, "a result of deep_lift_shap() (class <seqlift_attributions>)",
+      describe(x),
+      call = call
+    )
+  }
+  x
+}
+
+# ---- an array like any other ---------------------------------------------------------
+
+#' Results of attribution methods
+#'
+#' The methods of attribution return a plain numeric array with class
+#' `seqlift_attributions` on top. It is indexed, reshaped and computed with like any
+#' array, and it carries what is needed to judge and to draw it: the sequences, the
+#' convergence deltas, the references if asked for, and how it was computed.
+#'
+#' - `x[i, , ]` takes sequences, by number, name or condition, and remains a result:
+#'   deltas, references and sequences follow, and a single sequence stays `[1, 4, L]`.
+#'   With several targets `x[, , , k]` takes targets in the same way (one target gives
+#'   `[n, 4, L]`). Any other index, or `drop = TRUE`, gives plain numbers.
+#' - Arithmetic and assignment give plain arrays: the convergence deltas would not be
+#'   those of the new numbers.
+#' - `print()` shows shape, method, the largest convergence delta beside the largest
+#'   change of the output, and the strongest positions, never the numbers themselves.
+#' - `summary()` has one row a sequence (and target).
+#' - `as.data.frame()` has one row a position, or with `all_bases = TRUE` one a base.
+#' - `plot()` draws the logo of one sequence, see [plot_logo()].
+#'
+#' @param x,object A result of [deep_lift_shap()] (class `seqlift_attributions`).
+#' @param ... Indices in `[`; passed to [plot_logo()] by `plot()`; otherwise unused.
+#' @param drop `TRUE` gives plain numbers with dimensions of extent one dropped, as for
+#'   any array. Default: a result stays a result, plain numbers are dropped as usual.
+#' @param row.names,optional As in [base::as.data.frame()].
+#' @param all_bases `FALSE` (default): one row a position, the observed base.
+#'   `TRUE`: four rows a position.
+#' @param sequence Which sequence to draw: number (1-based) or name. Default: the first.
+#' @param start,end Positions to draw, 1-based and inclusive, in bp. Default: all.
+#' @return
+#' - `x[i, , ]`: a result; plain numbers for other indices.
+#' - `summary()`: a data frame of class `seqlift_attributions_summary` with columns
+#'   `sequence`, `target` (with several targets), `sum` (of the attributions),
+#'   `output_change` (mean change of the output from reference to sequence;
+#'   attributions only), `max_delta` (largest absolute convergence delta), and
+#'   `position`, `base`, `attribution` of the strongest position.
+#' - `as.data.frame()`: columns `sequence` (name, or number where there are none),
+#'   `target` (with several targets), `reference` (for multipliers), `position`
+#'   (1-based), `base`, and `attribution` or `multiplier`.
+#' - `plot()`: a ggplot.
+#' @section Errors: `seqlift_error_argument` for sequences that do not exist, and for
+#'   `summary()` or `plot()` of multipliers.
+#' @examples
+#' if (interactive()) {
+#'   model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#'   attributions <- deep_lift_shap(model, demo_sequences(), random_state = 0)
+#'   attributions
+#'   summary(attributions)
+#'   head(as.data.frame(attributions[1, , ]))
+#'   plot(attributions, sequence = 1, start = 201, end = 260)
+#' }
+#' @name seqlift_attributions
+NULL
+
+#' @rdname seqlift_attributions
+#' @export
+`[.seqlift_attributions` <- function(x, ..., drop) {
+  quoted <- eval(substitute(alist(...)))
+  given <- !vapply(quoted, function(index) identical(index, quote(expr = )), logical(1L))
+  if (!any(given)) {
+    return(x)
+  }
+  index <- lapply(seq_along(quoted), function(i) if (given[i]) ...elt(i) else quote(expr = ))
+  rank <- length(dim(x))
+  keeps <- c(1L, if (has_targets(x)) rank)
+  if (length(index) != rank || any(given[-keeps]) || isTRUE(if (!missing(drop)) drop)) {
+    options <- if (!missing(drop)) list(drop = drop)
+    return(do.call(`[`, c(list(as.array(x)), index, options)))
+  }
+  if (given[1L]) {
+    x <- take_sequences(x, index[[1L]])
+  }
+  if (has_targets(x) && given[rank]) {
+    x <- take_targets(x, index[[rank]], drop = missing(drop))
+  }
+  x
+}
+
+take_sequences <- function(x, index, call = caller_env()) {
+  rows <- resolve_index(index, dim(x)[1L], dimnames(x)[[1L]], "sequences", call)
+  part <- function(array) {
+    blanks <- rep(list(quote(expr = )), length(dim(array)) - 1L)
+    do.call(`[`, c(list(array, rows), blanks, list(drop = FALSE)))
+  }
+  X <- attr(x, "X", exact = TRUE)
+  kept <- attr(x, "references", exact = TRUE)
+  new_attributions(
+    part(as.array(x)),
+    X = if (is.character(X)) X[rows] else X[, rows, drop = FALSE],
+    convergence_deltas = part(attr(x, "convergence_deltas", exact = TRUE)),
+    references = if (!is.null(kept)) part(kept),
+    kind = attr(x, "kind", exact = TRUE),
+    info = attr(x, "info", exact = TRUE)
+  )
+}
+
+# Several targets are the last dimension of the values and of the deltas.
+take_targets <- function(x, index, drop, call = caller_env()) {
+  shape <- dim(x)
+  columns <- resolve_index(
+    index, shape[length(shape)], dimnames(x)[[length(shape)]], "targets", call
+  )
+  part <- function(array) {
+    rank <- length(dim(array))
+    blanks <- rep(list(quote(expr = )), rank - 1L)
+    taken <- do.call(`[`, c(list(array), blanks, list(columns, drop = FALSE)))
+    if (length(columns) > 1L || !drop) {
+      return(taken)
+    }
+    array(taken, dim(taken)[-rank], dimnames(taken)[-rank])
+  }
+  info <- attr(x, "info", exact = TRUE)
+  if (length(info$target) == shape[length(shape)]) {
+    info$target <- info$target[columns]
+  }
+  new_attributions(
+    part(as.array(x)),
+    X = attr(x, "X", exact = TRUE),
+    convergence_deltas = part(attr(x, "convergence_deltas", exact = TRUE)),
+    references = attr(x, "references", exact = TRUE),
+    kind = attr(x, "kind", exact = TRUE),
+    info = info
+  )
+}
+
+# An index by number, name or condition as numbers of 1 to n.
+resolve_index <- function(index, n, names, what, call) {
+  numbers <- if (is.character(index)) match(index, names) else seq_len(n)[index]
+  if (anyNA(numbers)) {
+    abort_argument(
+      "i", paste("an index of the", n, what), paste(utils::head(index[is.na(numbers)], 3L)),
+      call = call
+    )
+  }
+  numbers
+}
+
+#' @export
+`[<-.seqlift_attributions` <- function(x, ..., value) {
+  x <- as.array(x)
+  x[...] <- value
+  x
+}
+
+#' @export
+as.array.seqlift_attributions <- function(x, ...) {
+  attributes(x) <- list(dim = dim(x), dimnames = dimnames(x))
+  x
+}
+
+#' @export
+Ops.seqlift_attributions <- function(e1, e2) {
+  operation <- get(.Generic, mode = "function")
+  if (missing(e2)) {
+    return(operation(as.array(e1)))
+  }
+  operation(plain_numbers(e1), plain_numbers(e2))
+}
+
+#' @export
+Math.seqlift_attributions <- function(x, ...) {
+  get(.Generic, mode = "function")(as.array(x), ...)
+}
+
+plain_numbers <- function(x) {
+  if (inherits(x, "seqlift_attributions")) as.array(x) else x
+}
+
+has_targets <- function(x) {
+  length(dim(x)) == if (attr(x, "kind", exact = TRUE) == "multipliers") 5L else 4L
+}
+
+# ---- what is in a result -------------------------------------------------------------
+
+sequence_names <- function(x) {
+  dimnames(x)[[1L]]
+}
+
+# The bases of the sequences as characters, [L, n].
+observed_bases <- function(x) {
+  X <- attr(x, "X", exact = TRUE)
+  if (is.raw(X)) {
+    return(matrix(c(attribution_bases, "N")[as.integer(X) + 1L], nrow = nrow(X)))
+  }
+  letters <- strsplit(toupper(unname(X)), "", fixed = TRUE)
+  matrix(unlist(letters), ncol = length(X))
+}
+
+# The number of each position, [n, L, n_targets]: of the observed base; zero at an N.
+# Attributions are zero at all other bases, so their sum over bases is the same.
+observed_values <- function(x) {
+  shape <- dim(x)
+  n_targets <- if (has_targets(x)) shape[4L] else 1L
+  values <- array(as.array(x), c(shape[1:3], n_targets))
+  bases <- if (attr(x, "kind", exact = TRUE) == "attributions") NULL else t(observed_bases(x))
+  total <- array(0, c(shape[1L], shape[3L], n_targets))
+  for (i in seq_along(attribution_bases)) {
+    part <- array(values[, i, , ], dim(total))
+    shown <- if (is.null(bases)) 1 else as.vector(bases == attribution_bases[i])
+    total <- total + part * shown
+  }
+  total
+}
+
+# The mean change of the output from the references to each sequence, [n, n_targets]:
+# what the attributions sum to, less what the deltas say is missing.
+output_changes <- function(x) {
+  deltas <- attr(x, "convergence_deltas", exact = TRUE)
+  shape <- dim(deltas)
+  deltas <- array(deltas, c(shape[1:2], if (length(shape) == 3L) shape[3L] else 1L))
+  apply(observed_values(x), c(1L, 3L), sum) - apply(deltas, c(1L, 3L), mean)
+}
+
+# ---- print, summary, data frame, plot ------------------------------------------------
+
+#' @rdname seqlift_attributions
+#' @export
+print.seqlift_attributions <- function(x, ...) {
+  shape <- dim(x)
+  kind <- attr(x, "kind", exact = TRUE)
+  n <- shape[1L]
+  cli::cat_line(
+    "<seqlift_attributions> ", attribution_kinds[[kind]], " of ", n, if (n == 1L) " sequence" else " sequences", " of ",
+    shape[if (kind == "multipliers") 4L else 3L], " bp: [", paste(shape, collapse = ", "), "]"
+  )
+  cat_field("method", method_line(x))
+  cat_field("model", model_line(x))
+  cat_field("convergence", convergence_line(x))
+  if (kind != "multipliers") {
+    cat_field("strongest", strongest_line(x))
+  }
+  invisible(x)
+}
+
+cat_field <- function(name, value) {
+  if (length(value) > 0L && nzchar(value)) {
+    cli::cat_line(formatC(paste0("  ", name, ":"), width = -15L), value)
+  }
+}
+
+method_line <- function(x) {
+  info <- attr(x, "info", exact = TRUE)
+  n_refs <- dim(attr(x, "convergence_deltas", exact = TRUE))[2L]
+  parts <- c(
+    info$method,
+    if (!is.null(info$rules)) paste(info$rules, "rules"),
+    paste(n_refs, if (n_refs == 1L) "reference" else "references", "a sequence"),
+    if (!is.null(info$random_state)) {
+      paste("random_state", format(info$random_state, scientific = FALSE))
+    }
+  )
+  paste(parts, collapse = ", ")
+}
+
+model_line <- function(x) {
+  info <- attr(x, "info", exact = TRUE)
+  n_targets <- length(info$target)
+  paste(c(
+    info$model,
+    if (n_targets > 0L) {
+      paste(if (n_targets == 1L) "target" else "targets", paste(info$target, collapse = ", "))
+    },
+    info$dtype, info$device,
+    if (!is.null(info$seconds)) paste(format(info$seconds, digits = 2L), "s")
+  ), collapse = ", ")
+}
+
+convergence_line <- function(x) {
+  largest <- max(abs(attr(x, "convergence_deltas", exact = TRUE)))
+  change <- attr(x, "info", exact = TRUE)$largest_output_change
+  if (is.null(change) && attr(x, "kind", exact = TRUE) == "attributions") {
+    change <- max(abs(output_changes(x)))
+  }
+  paste0(
+    "largest |delta| ", format(largest, digits = 2L),
+    if (!is.null(change)) paste0(" (largest change of the output ", format(change, digits = 3L), ")")
+  )
+}
+
+# Positions of the largest numbers, over all sequences (and targets).
+strongest_line <- function(x, count = 3L) {
+  values <- observed_values(x)
+  top <- utils::head(order(abs(values), decreasing = TRUE), count)
+  place <- arrayInd(top, dim(values))
+  bases <- observed_bases(x)[place[, 2:1, drop = FALSE]]
+  names <- sequence_names(x)
+  label <- if (is.null(names)) paste("sequence", place[, 1L]) else names[place[, 1L]]
+  paste0(
+    label, " ", bases, place[, 2L], " ", sprintf("%+.3g", values[top]),
+    collapse = ", "
+  )
+}
+
+#' @rdname seqlift_attributions
+#' @export
+summary.seqlift_attributions <- function(object, ...) {
+  check_not_multipliers(object, "object")
+  values <- observed_values(object)
+  shape <- dim(values)
+  deltas <- attr(object, "convergence_deltas", exact = TRUE)
+  deltas <- array(deltas, c(dim(deltas)[1:2], shape[3L]))
+  strongest <- apply(abs(values), c(1L, 3L), which.max)
+  row <- rep(seq_len(shape[1L]), shape[3L])
+  target <- rep(seq_len(shape[3L]), each = shape[1L])
+  names <- sequence_names(object)
+  result <- data.frame(
+    sequence = if (is.null(names)) row else names[row],
+    target = target,
+    sum = as.vector(apply(values, c(1L, 3L), sum)),
+    output_change = as.vector(output_changes(object)),
+    max_delta = as.vector(apply(abs(deltas), c(1L, 3L), max)),
+    position = as.vector(strongest),
+    base = observed_bases(object)[cbind(as.vector(strongest), row)],
+    attribution = values[cbind(row, as.vector(strongest), target)]
+  )
+  if (!has_targets(object)) {
+    result$target <- NULL
+  }
+  if (attr(object, "kind", exact = TRUE) != "attributions") {
+    result$output_change <- NULL
+  }
+  structure(
+    result,
+    class = c("seqlift_attributions_summary", "data.frame"),
+    kind = attr(object, "kind", exact = TRUE)
+  )
+}
+
+#' @export
+print.seqlift_attributions_summary <- function(x, digits = 3L, ...) {
+  cli::cat_line(
+    "Attributions of ", length(unique(x$sequence)), " sequences; `position`, `base` and ",
+    "`attribution` are those of the strongest position"
+  )
+  print(as.data.frame(unclass(x)), digits = digits, row.names = FALSE, ...)
+  invisible(x)
+}
+
+#' @rdname seqlift_attributions
+#' @export
+as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = FALSE, ...,
+                                               all_bases = FALSE) {
+  check_flag(all_bases, "all_bases")
+  shape <- dim(x)
+  multipliers <- attr(x, "kind", exact = TRUE) == "multipliers"
+  n_refs <- if (multipliers) shape[2L] else 1L
+  n_targets <- if (has_targets(x)) shape[length(shape)] else 1L
+  bases <- observed_bases(x)
+  values <- array(as.array(x), c(shape[1L], n_refs, 4L, nrow(bases), n_targets)) |>
+    aperm(c(3L, 4L, 2L, 5L, 1L))
+  if (!all_bases) {
+    values <- pick_observed(values, bases)
+  }
+  place <- lapply(seq_along(dim(values)), function(i) as.vector(slice.index(values, i)))
+  names <- sequence_names(x)
+  result <- list(
+    sequence = if (is.null(names)) place[[5L]] else names[place[[5L]]],
+    target = if (n_targets > 1L) place[[4L]],
+    reference = if (multipliers) place[[3L]],
+    position = place[[2L]],
+    base = if (all_bases) {
+      attribution_bases[place[[1L]]]
+    } else {
+      bases[cbind(place[[2L]], place[[5L]])]
+    }
+  )
+  result[[if (multipliers) "multiplier" else "attribution"]] <- as.vector(values)
+  result <- as.data.frame(result[lengths(result) > 0L], optional = optional)
+  if (!is.null(row.names)) {
+    row.names(result) <- row.names
+  }
+  result
+}
+
+# Of values [4, L, n_refs, n_targets, n] those of the observed base, [1, L, ...]; an N
+# has no observed base: zero.
+pick_observed <- function(values, bases) {
+  shape <- dim(values)
+  picked <- array(0, shape[-1L])
+  for (i in seq_along(attribution_bases)) {
+    shown <- as.vector(bases == attribution_bases[i])
+    shown <- array(shown, c(shape[c(2L, 5L)], shape[3:4])) |> aperm(c(1L, 3L, 4L, 2L))
+    picked <- picked + array(values[i, , , , ], shape[-1L]) * shown
+  }
+  dim(picked) <- c(1L, shape[-1L])
+  picked
+}
+
+#' @rdname seqlift_attributions
+#' @export
+plot.seqlift_attributions <- function(x, sequence = 1L, start = NULL, end = NULL, ...) {
+  plot_logo(x, start = start, end = end, sequence = sequence, ...)
+}
+
+check_not_multipliers <- function(x, arg, call = caller_env()) {
+  if (attr(x, "kind", exact = TRUE) == "multipliers") {
+    abort_argument(arg, "attributions", "multipliers (the result of `raw_outputs = TRUE`)",
+      hint = "Project them first: see {.fn hypothetical_attributions}.", call = call
+    )
+  }
+  x
+}
