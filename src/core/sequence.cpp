@@ -26,6 +26,7 @@ Alphabet::Alphabet(const std::string& letters, const std::string& ignored, bool 
     code_of_[byte] = code;
     if (fold_case) {
       code_of_[static_cast<unsigned char>(std::tolower(byte))] = code;
+      code_of_[static_cast<unsigned char>(std::toupper(byte))] = code;
     }
   };
   for (std::size_t i = 0; i < letters.size(); ++i) {

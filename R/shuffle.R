@@ -1,0 +1,112 @@
+#' Shuffle a region, base by base
+#'
+#' Moves the positions of a region at random, which keeps the number of each base but not
+#' that of neighbouring pairs (for that see [dinucleotide_shuffle()]). The j-th shuffle moves
+#' the positions of every sequence in the same way. An N moves like a base; extra channels of
+#' an array stay where they are.
+#'
+#' @param X Sequences: character vector, `Biostrings::DNAStringSet` or one-hot array
+#'   `[n_seq, 4, L]`.
+#' @param start,end First and last position of the region, counted from 1, inclusive. Default:
+#'   the whole sequence (`end = NULL` is L).
+#' @param n Number of shuffles of each sequence. Default 1.
+#' @inheritParams random_one_hot
+#' @return Double array `[n_seq, n, 4, L]` with the names of the sequences.
+#' @section Errors: `seqlift_error_sequence` if `X` is not one of the three,
+#'   `seqlift_error_argument` for a region outside the sequence or another wrong argument.
+#' @section Warnings: `seqlift_warning_shuffle` names the sequences that no shuffle of this
+#'   region can change.
+#' @source The shuffles of `shuffle` of tangermeme 1.4.0 (Schreiber), bit for bit.
+#' @export
+#' @examples
+#' X <- c(first = "AACCGGTTAACC", second = "ACGTACGTACGT")
+#' shuffled <- shuffle_region(X, start = 3, end = 10, n = 2, random_state = 0)
+#' decode_one_hot(shuffled[, 1, , ])
+shuffle_region <- function(X, start = 1L, end = NULL, n = 1L, random_state = NULL) {
+  sequences <- as_sequences(X, extra_channels = TRUE)
+  region <- check_region(start, end, sequences$length)
+  n <- check_count(n, "n")
+  generator <- as_generator(random_state)
+  codes <- sequence_codes(sequences)
+  shuffled <- core_shuffle_region(codes, region[1L], region[2L], n, generator$state)
+  generator$state <- shuffled$state
+  warn_unchangeable(shuffled$can_change, sequences$names)
+  finish_one_hot(shuffled$codes, sequences)
+}
+
+#' Shuffle sequences and keep their dinucleotides
+#'
+#' Draws sequences with the same number of every pair of neighbouring bases (and so of every
+#' base), the same first and the same last base: the usual reference of [deep_lift_shap()].
+#'
+#' The pairs of a sequence form a walk over the four bases. For each base the order in which the
+#' walk leaves it is permuted, except for the last exit, which stays the original's; every
+#' sequence with the same pairs and the same last exits is then equally likely. Sequences with
+#' the same pairs and other last exits are not drawn.
+#'
+#' An N (in an array: a column of zeros) is a fixed break. It stays in place, and the stretches
+#' between such breaks are shuffled apart, each keeping its own pairs and its own first and last
+#' base. Sequences without N are shuffled exactly as by tangermeme. Extra channels of an array
+#' stay where they are.
+#'
+#' Sequence i (from 1) has a generator of its own, with the seed `random_state + i - 1`: a
+#' sequence's shuffles depend on its place in `X` and on nothing else in `X`.
+#'
+#' @inheritParams shuffle_region
+#' @param n Number of shuffles of each sequence. Default 20.
+#' @param random_state Whole number from 0 to 4294967295: the shuffles are those of tangermeme
+#'   with this `random_state`. `NULL` (default) takes a seed from R's own generator, so that
+#'   [set.seed()] governs the result.
+#' @return Double array `[n_seq, n, 4, L]` with the names of the sequences.
+#' @inheritSection shuffle_region Errors
+#' @section Warnings: `seqlift_warning_shuffle` names the sequences that no shuffle of this
+#'   region can change, such as a run of one base.
+#' @source Altschul and Erickson (1985), Mol Biol Evol 2:526, as varied by
+#'   `dinucleotide_shuffle` of tangermeme 1.4.0 (Schreiber): bit for bit the same shuffles.
+#' @export
+#' @examples
+#' X <- c(first = "ACGATTACAGATTACGACCA", second = "GGCATTACGCATCATGGCAT")
+#' shuffled <- dinucleotide_shuffle(X, n = 3, random_state = 0)
+#' decode_one_hot(shuffled["first", , , ])
+dinucleotide_shuffle <- function(X, start = 1L, end = NULL, n = 20L, random_state = NULL) {
+  sequences <- as_sequences(X, extra_channels = TRUE)
+  region <- check_region(start, end, sequences$length)
+  n <- check_count(n, "n")
+  seed <- check_random_state(random_state)
+  codes <- sequence_codes(sequences)
+  shuffled <- core_dinucleotide_shuffle(codes, region[1L], region[2L], n, seed)
+  warn_unchangeable(shuffled$can_change, sequences$names)
+  finish_one_hot(shuffled$codes, sequences)
+}
+
+# References for attributions: raw array [L, n, n_seq] of codes in which reference j of every
+# sequence is `dinucleotide_shuffle(X[i], n = 1, random_state = random_state + j - 1)`. The
+# place of a sequence in X does not enter its seed.
+reference_shuffles <- function(sequences, n, random_state, call = caller_env()) {
+  seed <- check_random_state(random_state, call = call)
+  n <- check_count(n, "n", call = call)
+  shuffled <- core_reference_shuffles(sequence_codes(sequences, call = call), n, seed)
+  warn_unchangeable(shuffled$can_change, sequences$names, call)
+  shuffled$codes
+}
+
+# First and last position of a region, as integers.
+check_region <- function(start, end, length, call = caller_env()) {
+  start <- check_count(start, "start", max = length, call = call)
+  end <- if (is.null(end)) length else end
+  c(start, check_count(end, "end", min = start, max = length, call = call))
+}
+
+warn_unchangeable <- function(can_change, names, call = caller_env()) {
+  fixed <- which(!can_change)
+  if (length(fixed) == 0L) {
+    return(invisible())
+  }
+  which_ones <- if (is.null(names)) fixed else paste0(fixed, " (", names[fixed], ")")
+  warn_seqlift("shuffle",
+    c("No shuffle can change {cli::qty(which_ones)}sequence{?s} {which_ones}.",
+      i = "Every shuffle equals the sequence itself, as it has too few different bases."
+    ),
+    call = call
+  )
+}
