@@ -190,14 +190,14 @@ run_captum <- function(arguments, context) {
   }
   raw <- c(without(arguments, "what"), raw_outputs = TRUE)
   results <- run_deep_lift_shap(raw, context)
-  multipliers <- plain_numbers(results$multipliers)
+  multipliers <- as_numbers(results$multipliers)
   references <- arguments$references
   X <- repeat_for_references(arguments$X, dim(references)[2L])
   switch(what,
     attributions = mean_over_references(multipliers * (X - references)),
     hypothetical = call_api(context$api, "hypothetical_attributions", list(
       multipliers = multipliers, X = arguments$X, references = references
-    )) |> plain_numbers() |> mean_over_references(),
+    )) |> as_numbers() |> mean_over_references(),
     deltas = results$deltas
   )
 }
@@ -223,44 +223,43 @@ run_characters <- function(arguments, context) {
 
 drop_sequence_axis <- function(x) array(as.vector(x), dim(x)[-1L])
 
-# A generator that several calls share: the n-th call's numbers are the last ones of one
-# long sequence drawn from its seed, as every position takes its numbers in turn.
-run_random_one_hot <- function(arguments, context) {
-  state <- arguments$random_state
-  if (!is.list(state)) {
-    return(call_api(context$api, "random_one_hot", arguments))
-  }
-  earlier <- Filter(\(call) {
-    other <- call$arguments$random_state
-    is.list(other) && identical(other$generator, state$generator) && other$draw < state$draw
-  }, context$case$calls)
-  shapes <- lapply(earlier, \(call) resolve_argument(call$arguments$shape, context$case))
-  alphabets <- vapply(shapes, \(shape) shape[2L], numeric(1L))
-  same_alphabet <- all(alphabets == arguments$shape[2L])
-  uniform <- is.null(arguments$probs) &&
-    all(vapply(earlier, \(call) is.null(call$arguments$probs), logical(1L)))
-  if (!same_alphabet || !uniform) {
-    could_not_run("random_one_hot() takes no generator that other calls have used")
-  }
-  n_before <- sum(vapply(shapes, \(shape) shape[1L] * shape[3L], numeric(1L)))
-  shape <- arguments$shape
-  n_own <- shape[1L] * shape[3L]
-  long <- call_api(context$api, "random_one_hot", list(
-    shape = c(1L, shape[2L], n_before + n_own), random_state = state$seed
-  ))
-  own <- array(long[1L, , n_before + seq_len(n_own)], c(shape[2L], shape[3L], shape[1L]))
-  aperm(own, c(3L, 1L, 2L))
+same_arguments <- function(to) {
+  force(to)
+  function(arguments, context) call_api(context$api, to, arguments)
 }
 
-# For functions of a region or a position. `renamed` maps the peer's argument names;
-# `sequence`, the letters of X, is there for the reader only.
-region_call <- function(to, renamed = character()) {
+# {"generator": g, "seed": s, "draw": k} is one stream that several calls of the case go
+# on with: the calls before the k-th are made again, so that each call stands alone.
+share_generator <- function(arguments, context) {
+  state <- arguments$random_state
+  if (!is.list(state)) {
+    return(arguments)
+  }
+  if (is.null(context$api$random_generator)) {
+    could_not_run("random_generator is not in this version")
+  }
+  generator <- context$api$random_generator(state$seed)
+  is_earlier <- function(call) {
+    other <- call$arguments$random_state
+    is.list(other) && identical(other$generator, state$generator) && other$draw < state$draw
+  }
+  earlier <- Filter(is_earlier, context$case$calls)
+  draws <- vapply(earlier, \(call) call$arguments$random_state$draw, integer(1L))
+  for (call in earlier[order(draws)]) {
+    before <- lapply(call$arguments, resolve_argument, context$case)
+    before$random_state <- generator
+    find_translation(function_of(call, context$case), context$api)$run(before, context)
+  }
+  arguments$random_state <- generator
+  arguments
+}
+
+# For functions of a region or a position. `sequence`, the letters of X, is there for the
+# reader only.
+region_call <- function(to) {
   force(to)
   function(arguments, context) {
-    plain <- without(arguments, c("start", "end", "sequence"))
-    is_renamed <- names(plain) %in% names(renamed)
-    names(plain)[is_renamed] <- renamed[names(plain)[is_renamed]]
-    translated <- c(plain, given(
+    translated <- c(without(arguments, c("start", "end", "sequence")), given(
       start = one_based(arguments$start), end = inclusive_end(arguments$end, arguments$X)
     ))
     call_api(context$api, to, translated)
@@ -276,7 +275,7 @@ oracle_translations <- list(
   captum.DeepLiftShap = translation("deep_lift_shap", run_captum),
   one_hot_encode = translation("one_hot_encode", run_one_hot_encode),
   characters = translation("decode_one_hot", run_characters),
-  random_one_hot = translation("random_one_hot", run_random_one_hot),
+  random_one_hot = translation("random_one_hot", same_arguments("random_one_hot")),
   shuffle = translation("shuffle_region", region_call("shuffle_region")),
   dinucleotide_shuffle = translation("dinucleotide_shuffle", region_call("dinucleotide_shuffle")),
   substitute = translation("substitute_motif", region_call("substitute_motif")),
@@ -308,6 +307,10 @@ oracle_translations <- list(
   deeplift = translation("attribute")
 )
 
+function_of <- function(call, case) {
+  if (is.null(call$`function`)) case$`function` else call$`function`
+}
+
 find_translation <- function(name, api) {
   found <- oracle_translations[[name]]
   if (is.null(found)) {
@@ -324,7 +327,7 @@ find_translation <- function(name, api) {
 
 # Comparing --------------------------------------------------------------------------
 
-plain_numbers <- function(x) {
+as_numbers <- function(x) {
   x <- unclass(x)
   shape <- if (is.null(dim(x))) length(x) else dim(x)
   array(as.numeric(x), shape)
@@ -338,8 +341,8 @@ compare_numbers <- function(result, expected, atol, rtol) {
   if (!is.numeric(result) && !is.logical(result)) {
     return(paste("the result is not numeric but a", class(result)[1L]))
   }
-  result <- plain_numbers(result)
-  expected <- plain_numbers(expected)
+  result <- as_numbers(result)
+  expected <- as_numbers(expected)
   if (!identical(dim(result), dim(expected))) {
     return(paste("shape", show_shape(dim(result)), "where", show_shape(dim(expected)), "belongs"))
   }
@@ -400,7 +403,7 @@ check_summation <- function(results, arguments, call, case) {
     !property$scaled_by %in% c("max(1, |f_X - f_references|)")) {
     could_not_run("no check of the property ", call$property, " scaled by ", property$scaled_by)
   }
-  multipliers <- plain_numbers(results$multipliers)
+  multipliers <- as_numbers(results$multipliers)
   references <- arguments$references
   if (!identical(dim(multipliers), dim(references))) {
     return(paste(
@@ -417,7 +420,7 @@ check_summation <- function(results, arguments, call, case) {
   problems <- c(
     sums = compare_numbers((sums - change) / scale, 0 * change, property$tolerance, 0),
     convergence_deltas = compare_numbers(
-      plain_numbers(results$deltas) / scale, 0 * change, property$tolerance, 0
+      as_numbers(results$deltas) / scale, 0 * change, property$tolerance, 0
     )
   )
   if (length(problems) > 0L) paste0(names(problems), ": ", problems, collapse = "; ")
@@ -484,11 +487,11 @@ judge_error <- function(result, arguments) {
 # `load` is called outside of the tryCatch: a network that cannot be loaded is no
 # expected error.
 run_call_on_model <- function(call, case, api, load, file) {
-  name <- if (is.null(call$`function`)) case$`function` else call$`function`
-  found <- find_translation(name, api)
+  found <- find_translation(function_of(call, case), api)
   model <- if (nzchar(file)) load(file)
   context <- list(api = api, model = model, dtype = call$dtype, case = case, call = call)
   arguments <- lapply(call$arguments, resolve_argument, case)
+  arguments <- share_generator(arguments, context)
   result <- tryCatch(found$run(arguments, context), error = identity)
   if (inherits(result, "oracle_could_not_run")) {
     return(outcome("could not run", conditionMessage(result)))

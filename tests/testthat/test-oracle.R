@@ -84,6 +84,67 @@ test_that("targets, registered modules and rules are translated", {
   expect_identical(got$dtype, "float64")
 })
 
+test_that("regions count from 1 and include their end", {
+  got <- NULL
+  api <- list(shuffle_region = function(X, start, end, n) {
+    got <<- c(start, end)
+    X
+  })
+  region <- function(start, end) {
+    call <- list(
+      name = "region", "function" = "shuffle", expected = "X", atol = 0, rtol = 0,
+      arguments = list(X = list(input = "X"), start = start, end = end, n = 1L)
+    )
+    case <- made_up_case(call)
+    case$expected$X <- case$inputs$X
+    expect_identical(run_oracle_case(case, api)$state, "passed")
+    got
+  }
+  expect_identical(region(1L, 3L), c(2L, 3L))
+  expect_identical(region(0L, -1L), c(1L, 3L))
+  expect_identical(region(-1L, -2L), c(0L, 2L))
+})
+
+test_that("calls on one generator go on where the calls before stopped", {
+  draw <- function(k) {
+    state <- list(generator = "g", seed = 5L, draw = k)
+    list(
+      name = paste0("draw-", k), "function" = "random_one_hot", expected_value = 5L + k,
+      arguments = list(shape = list(1L, 4L, 3L), random_state = state)
+    )
+  }
+  api <- list(
+    random_generator = function(seed) list2env(list(state = seed)),
+    random_one_hot = function(shape, random_state) {
+      random_state$state <- random_state$state + 1L
+      random_state$state
+    }
+  )
+  case <- made_up_case(draw(1L))
+  case$calls <- lapply(c(3L, 1L, 2L), draw)
+  expect_identical(run_oracle_case(case, api)$state, rep("passed", 3L))
+})
+
+test_that("the folder is found beside a folder above, or where SEQLIFT_ORACLE says", {
+  root <- tempfile()
+  on.exit(unlink(root, recursive = TRUE))
+  inner <- file.path(root, "repository", "tests", "testthat")
+  folder <- file.path(root, "shared", "oracle")
+  dir.create(inner, recursive = TRUE)
+  dir.create(folder, recursive = TRUE)
+  old <- Sys.getenv("SEQLIFT_ORACLE", NA)
+  Sys.unsetenv("SEQLIFT_ORACLE")
+  restore <- \() if (is.na(old)) Sys.unsetenv("SEQLIFT_ORACLE") else Sys.setenv(SEQLIFT_ORACLE = old)
+  on.exit(restore(), add = TRUE)
+  expect_null(oracle_folder(inner))
+  writeLines("{}", file.path(folder, "index.json"))
+  expect_identical(oracle_folder(inner), normalizePath(folder))
+  Sys.setenv(SEQLIFT_ORACLE = file.path(root, "shared"))
+  expect_error(oracle_folder(inner), "has no index.json")
+  Sys.setenv(SEQLIFT_ORACLE = folder)
+  expect_identical(oracle_folder(root), normalizePath(folder))
+})
+
 test_that("an argument the function lacks is counted as one that could not run", {
   call <- multipliers_call()
   call$arguments$only_warn <- TRUE
