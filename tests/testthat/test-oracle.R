@@ -134,8 +134,10 @@ test_that("the folder is found beside a folder above, or where SEQLIFT_ORACLE sa
   dir.create(folder, recursive = TRUE)
   old <- Sys.getenv("SEQLIFT_ORACLE", NA)
   Sys.unsetenv("SEQLIFT_ORACLE")
-  restore <- \() if (is.na(old)) Sys.unsetenv("SEQLIFT_ORACLE") else Sys.setenv(SEQLIFT_ORACLE = old)
-  on.exit(restore(), add = TRUE)
+  on.exit(
+    if (is.na(old)) Sys.unsetenv("SEQLIFT_ORACLE") else Sys.setenv(SEQLIFT_ORACLE = old),
+    add = TRUE
+  )
   expect_null(oracle_folder(inner))
   writeLines("{}", file.path(folder, "index.json"))
   expect_identical(oracle_folder(inner), normalizePath(folder))
