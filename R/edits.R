@@ -213,8 +213,8 @@ check_spacing <- function(spacing, n_gaps, length, call = caller_env()) {
     got <- if (is.numeric(spacing)) paste0("c(", paste(spacing, collapse = ", "), ")") else
       describe(spacing)
     abort_argument("spacing",
-      paste0("one whole number from 0 to ", length - 1L, ", or one for each of the ", n_gaps,
-        " gap(s)"),
+      paste0("whole numbers from 0 to ", length - 1L, ", one for all gaps or one for each (",
+        n_gaps, ")"),
       got,
       call = call
     )

@@ -102,8 +102,8 @@ check_probabilities <- function(probs, arg, n_letters, n, call = caller_env()) {
     nrow(rows) %in% c(1L, n)
   if (!shaped) {
     abort_argument(arg,
-      paste0("a vector of ", n_letters, " numbers, or a matrix with as many columns and 1 or ",
-        n, " row(s)"),
+      paste0("a vector of ", n_letters, " numbers, or a matrix of ", n_letters,
+        " columns with one row for all sequences or one for each (", n, ")"),
       describe(probs),
       call = call
     )

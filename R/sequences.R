@@ -218,7 +218,8 @@ encode_text <- function(text, arg, call, alphabet, ignore, fold_case) {
     known <- c(alphabet, ignore)
     abort_seqlift("sequence",
       c("Sequence {i} of {.arg {arg}} has {.val {letter}} at position {at}.",
-        i = "Its letters must be among {.val {known}}."
+        i = "Its letters must be among {.val {known}}.",
+        i = if (toupper(letter) %in% known) "Lower-case letters: use {.fn toupper} first."
       ),
       call = call
     )

@@ -102,9 +102,10 @@ warn_unchangeable <- function(can_change, names, call = caller_env()) {
   if (length(fixed) == 0L) {
     return(invisible())
   }
-  which_ones <- if (is.null(names)) fixed else paste0(fixed, " (", names[fixed], ")")
+  labels <- if (is.null(names)) fixed else paste0(fixed, " (", names[fixed], ")")
+  labels <- as.character(labels)
   warn_seqlift("shuffle",
-    c("No shuffle can change {cli::qty(which_ones)}sequence{?s} {which_ones}.",
+    c("No shuffle can change {cli::qty(length(labels))}sequence{?s} {labels}.",
       i = "Every shuffle equals the sequence itself, as it has too few different bases."
     ),
     call = call
