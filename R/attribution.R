@@ -346,10 +346,11 @@ output_changes <- function(x) {
 print.seqlift_attributions <- function(x, ...) {
   shape <- dim(x)
   kind <- attr(x, "kind", exact = TRUE)
-  n <- shape[1L]
+  sequences <- if (shape[1L] == 1L) "sequence" else "sequences"
+  length <- shape[if (kind == "multipliers") 4L else 3L]
   cli::cat_line(
-    "<seqlift_attributions> ", attribution_kinds[[kind]], " of ", n, if (n == 1L) " sequence" else " sequences", " of ",
-    shape[if (kind == "multipliers") 4L else 3L], " bp: [", paste(shape, collapse = ", "), "]"
+    "<seqlift_attributions> ", attribution_kinds[[kind]], " of ", shape[1L], " ", sequences,
+    " of ", length, " bp: [", toString(shape), "]"
   )
   cat_field("method", method_line(x))
   cat_field("model", model_line(x))
@@ -396,12 +397,14 @@ model_line <- function(x) {
 convergence_line <- function(x) {
   largest <- max(abs(attr(x, "convergence_deltas", exact = TRUE)))
   change <- attr(x, "info", exact = TRUE)$largest_output_change
+  what <- "largest change of the output"
   if (is.null(change) && attr(x, "kind", exact = TRUE) == "attributions") {
     change <- max(abs(output_changes(x)))
+    what <- "largest mean change of the output"
   }
   paste0(
     "largest |delta| ", format(largest, digits = 2L),
-    if (!is.null(change)) paste0(" (largest change of the output ", format(change, digits = 3L), ")")
+    if (!is.null(change)) paste0(", ", what, " ", format(change, digits = 3L))
   )
 }
 
@@ -457,8 +460,7 @@ summary.seqlift_attributions <- function(object, ...) {
 #' @export
 print.seqlift_attributions_summary <- function(x, digits = 3L, ...) {
   cli::cat_line(
-    "Attributions of ", length(unique(x$sequence)), " sequences; `position`, `base` and ",
-    "`attribution` are those of the strongest position"
+    "Attributions by sequence (`position`, `base`, `attribution`: the strongest position)"
   )
   print(as.data.frame(unclass(x)), digits = digits, row.names = FALSE, ...)
   invisible(x)

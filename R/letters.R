@@ -87,7 +87,9 @@ trace_letters <- function(letters, width, detail) {
   outlines <- lapply(stats::setNames(nm = names(letter_rings)), letter_outline, detail = detail)
   sizes <- vapply(outlines, function(outline) length(outline$x), 1L)
   row <- rep(seq_len(nrow(letters)), sizes[letters$base])
-  points <- function(part) unlist(lapply(outlines, `[[`, part)[letters$base], use.names = FALSE)
+  points <- function(part) {
+    as.double(unlist(lapply(outlines, `[[`, part)[letters$base], use.names = FALSE))
+  }
   data.frame(
     x = letters$x[row] + (points("x") - 0.5) * width,
     y = letters$y[row] + points("y") * letters$height[row],

@@ -1,5 +1,5 @@
 # Logos of attributions. One polygon layer holds all letters (R/letters.R draws them);
-# annotations lie below the lowest letter, in as many tracks as they need.
+# annotations lie below the lowest letter (R/logo_annotations.R).
 
 # Letters lower than this part of the drawn range are left out: less than a pixel in a
 # figure of 1000 pixels, and most of a long sequence.
@@ -17,13 +17,13 @@ logo_letter_width <- function(n_positions) {
   if (n_positions <= 300L) 0.94 else 1
 }
 
+# A letter narrower than about a pixel would fade: it gets an outline of its own colour,
+# in mm, where more positions than this are drawn.
+logo_outline_positions <- 600L
+logo_outline_width <- 0.15
+
 # Panels beyond this are a mistake more often than a wish.
 logo_max_panels <- 30L
-
-# Annotations: height of a track and width of a label's character, as parts of the
-# range of the letters and of the window (at the 6 to 8 inches of a report).
-logo_track_height <- 0.17
-logo_character_width <- 0.011
 
 #' Draw attributions as a sequence logo
 #'
@@ -45,7 +45,8 @@ logo_character_width <- 0.011
 #'   (name or number of the sequence it belongs to; `example` is understood too, so the
 #'   result of `recursive_seqlets()` can be given as it is); or a `GRanges`, whose
 #'   `seqnames` are the names of the sequences. Without `sequence`, they are drawn under
-#'   every sequence. Those outside the window are not drawn. Default: none.
+#'   every sequence. Those outside the window are not drawn; where they would need more
+#'   than eight tracks, only their bars are. Default: none.
 #' @param sequence Which sequences to draw, one panel each: numbers (1-based) or names.
 #'   Default: all, up to 30.
 #' @param ... Not used; must be empty.
@@ -98,9 +99,10 @@ plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL
 
 check_no_dots <- function(..., call = caller_env()) {
   if (...length() > 0L) {
-    names <- ...names()
+    names <- ...names() %||% ""
+    names <- ifelse(is.na(names) | names == "", "one without a name", names)
     abort_seqlift("argument", c(
-      "{.fn plot_logo} does not know {length(names)} of its argument{?s}: {.val {names}}.",
+      "{.fn plot_logo} got {cli::qty(names)}{?an unknown argument/unknown arguments}: {.val {names}}.",
       i = "Arguments after {.arg sequence} must be named in full."
     ), call = call)
   }
@@ -251,167 +253,51 @@ logo_ranges <- function(letters, labels, free_y) {
   ranges
 }
 
-# ---- annotations ---------------------------------------------------------------------
-
-# Every kind of annotations as a data frame: start, end, label, row (number of its
-# sequence, or NA for all).
-check_annotations <- function(annotations, values, call = caller_env()) {
-  if (is.null(annotations)) {
-    return(NULL)
-  }
-  if (inherits(annotations, "GRanges")) {
-    names <- names(annotations)
-    annotations <- as.data.frame(unname(annotations))
-    annotations$sequence <- as.character(annotations$seqnames)
-    annotations$name <- annotations$name %||% names
-  }
-  if (!is.data.frame(annotations) || !all(c("start", "end") %in% names(annotations))) {
-    got <- if (is.data.frame(annotations)) {
-      paste("one with", toString(names(annotations)))
-    } else {
-      describe(annotations)
-    }
-    abort_argument("annotations", "a data frame with columns start and end, or a GRanges", got,
-      kind = "annotations", call = call
-    )
-  }
-  length <- dim(values)[3L]
-  within <- is.finite(annotations$start) & is.finite(annotations$end) &
-    annotations$start >= 1 & annotations$start <= annotations$end & annotations$end <= length
-  if (!all(within)) {
-    bad <- which(!within)[1L]
-    abort_argument(
-      "annotations", paste0("ranges within the sequence (1 to ", length, " bp)"),
-      paste0(annotations$start[bad], " to ", annotations$end[bad], " (row ", bad, ")"),
-      kind = "annotations", call = call
-    )
-  }
-  data.frame(
-    start = annotations$start,
-    end = annotations$end,
-    label = annotation_labels(annotations),
-    row = annotation_rows(annotations$sequence %||% annotations$example, values, call)
-  )
-}
-
-annotation_labels <- function(annotations) {
-  name <- annotations$name %||% rep("", nrow(annotations))
-  score <- annotations$score %||% annotations$attribution
-  parts <- if (is.null(score)) name else paste(name, format(score, digits = 2L, trim = TRUE))
-  trimws(as.character(parts))
-}
-
-annotation_rows <- function(sequence, values, call) {
-  if (is.null(sequence)) {
-    return(NA_integer_)
-  }
-  if (is.factor(sequence)) {
-    sequence <- as.character(sequence)
-  }
-  known <- if (is.character(sequence)) dimnames(values)[[1L]] else seq_len(dim(values)[1L])
-  rows <- match(sequence, known)
-  if (anyNA(rows)) {
-    abort_argument("annotations", "of the sequences drawn",
-      toString(utils::head(unique(sequence[is.na(rows)]), 3L)),
-      hint = "Its {.field sequence} must hold names or numbers of sequences.",
-      kind = "annotations", call = call
-    )
-  }
-  rows
-}
-
-# The annotations that reach into the window, with their panel and track: each goes into
-# the uppermost track where neither its bar nor its label meets another's.
-place_annotations <- function(annotations, rows, labels, start, end) {
-  if (is.null(annotations)) {
-    return(NULL)
-  }
-  character_width <- logo_character_width * (end - start + 1L)
-  place_panel <- function(i) {
-    mine <- is.na(annotations$row) | annotations$row == rows[i]
-    marks <- annotations[mine & annotations$end >= start & annotations$start <= end, ]
-    marks <- marks[order(marks$start, marks$end), ]
-    marks$left <- pmax(marks$start, start) - 0.5
-    marks$right <- pmin(marks$end, end) + 0.5
-    half <- nchar(marks$label) * character_width / 2
-    centre <- (marks$left + marks$right) / 2
-    marks$text_x <- pmin(pmax(centre, start - 0.5 + half), end + 0.5 - half)
-    marks$track <- pack_tracks(
-      pmin(marks$left, marks$text_x - half),
-      pmax(marks$right, marks$text_x + half) + character_width
-    )
-    marks$panel <- factor(rep(labels[i], nrow(marks)), levels = labels)
-    marks
-  }
-  do.call(rbind, lapply(seq_along(rows), place_panel))
-}
-
-# First-fit packing of intervals that are sorted by their start.
-pack_tracks <- function(left, right) {
-  track <- integer(length(left))
-  ends <- numeric(0)
-  for (i in seq_along(left)) {
-    free <- which(ends <= left[i])
-    track[i] <- if (length(free) > 0L) free[1L] else length(ends) + 1L
-    ends[track[i]] <- right[i]
-  }
-  track
-}
-
 # ---- the plot ------------------------------------------------------------------------
 
 logo_ggplot <- function(outlines, marks, ranges, colours, start, end, free_y) {
   aes <- ggplot2::aes
+  thin <- end - start + 1L > logo_outline_positions
   plot <- ggplot2::ggplot() +
     ggplot2::geom_blank(aes(y = .data$low), ranges) +
     ggplot2::geom_blank(aes(y = .data$high), ranges) +
     ggplot2::geom_hline(yintercept = 0, linewidth = 0.25, colour = "grey60") +
     ggplot2::geom_polygon(
-      aes(.data$x, .data$y, fill = .data$base, group = .data$letter, subgroup = .data$ring),
+      aes(.data$x, .data$y,
+        fill = .data$base, colour = .data$base, group = .data$letter, subgroup = .data$ring
+      ),
       outlines,
+      linewidth = if (thin) logo_outline_width else 0,
+      linetype = if (thin) "solid" else "blank",
       show.legend = FALSE
     ) +
-    ggplot2::scale_fill_manual(values = colours) +
+    ggplot2::scale_fill_manual(values = colours, aesthetics = c("fill", "colour")) +
     ggplot2::scale_x_continuous(breaks = whole_breaks, expand = c(0, 0)) +
-    ggplot2::scale_y_continuous(expand = ggplot2::expansion(mult = 0.03)) +
+    ggplot2::scale_y_continuous(
+      breaks = function(limits) letter_breaks(limits, ranges),
+      expand = ggplot2::expansion(mult = 0.03)
+    ) +
     ggplot2::coord_cartesian(xlim = c(start - 0.5, end + 0.5)) +
     logo_theme()
   if (!is.null(marks) && nrow(marks) > 0L) {
     plot <- plot + annotation_layers(marks, ranges)
   }
   if (nrow(ranges) > 1L) {
-    plot <- plot + ggplot2::facet_wrap("panel", ncol = 1L, scales = if (free_y) "free_y" else "fixed")
+    scales <- if (free_y) "free_y" else "fixed"
+    plot <- plot + ggplot2::facet_wrap("panel", ncol = 1L, scales = scales)
   }
   plot
-}
-
-# Bars with their labels underneath, below the lowest letter.
-annotation_layers <- function(marks, ranges) {
-  aes <- ggplot2::aes
-  range <- ranges[match(marks$panel, ranges$panel), ]
-  step <- logo_track_height * range$height
-  marks$top <- range$low - (marks$track - 0.75) * step
-  marks$bottom <- marks$top - 0.16 * step
-  marks$text_y <- marks$bottom - 0.1 * step
-  # room for the label of the lowest track
-  marks$floor <- marks$bottom - 0.65 * step
-  list(
-    ggplot2::geom_blank(aes(y = .data$floor), marks),
-    ggplot2::geom_rect(
-      aes(xmin = .data$left, xmax = .data$right, ymin = .data$bottom, ymax = .data$top),
-      marks,
-      fill = "grey25"
-    ),
-    ggplot2::geom_text(
-      aes(.data$text_x, .data$text_y, label = .data$label), marks,
-      size = 2.6, vjust = 1, colour = "grey15"
-    )
-  )
 }
 
 whole_breaks <- function(limits) {
   breaks <- pretty(limits, 7L)
   breaks[breaks == trunc(breaks) & breaks >= limits[1L] & breaks <= limits[2L]]
+}
+
+# The axis of the letters does not go on beside the annotations.
+letter_breaks <- function(limits, ranges) {
+  breaks <- pretty(c(max(limits[1L], min(ranges$low)), limits[2L]), 4L)
+  breaks[breaks >= min(ranges$low)]
 }
 
 logo_theme <- function() {
@@ -422,6 +308,7 @@ logo_theme <- function() {
       axis.ticks = ggplot2::element_line(linewidth = 0.3, colour = "grey40"),
       strip.text = ggplot2::element_text(hjust = 0, face = "bold"),
       plot.background = ggplot2::element_rect(fill = "white", colour = NA),
-      plot.title.position = "plot"
+      plot.title.position = "plot",
+      plot.margin = ggplot2::margin(5.5, 9, 5.5, 5.5)
     )
 }
