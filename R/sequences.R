@@ -160,7 +160,8 @@ decode_one_hot <- function(X) {
     text <- core_decode(
       core_codes_from_one_hot(X, length(alphabet)), paste(alphabet, collapse = "")
     )
-    return(stats::setNames(text, dimnames(X)[[1L]]))
+    names(text) <- dimnames(X)[[1L]]
+    return(text)
   }
   sequences <- as_sequences(X, extra_channels = TRUE)
   text <- core_decode(sequence_codes(sequences), paste(base_letters, collapse = ""))
