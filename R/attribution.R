@@ -75,11 +75,9 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #'   through propagating activation differences, section 3.1 (summation-to-delta).
 #' @seealso [plot_deltas()]
 #' @examples
-#' if (interactive()) {
-#'   model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
-#'   attributions <- deep_lift_shap(model, demo_sequences(), random_state = 0)
-#'   max(abs(convergence_deltas(attributions)))
-#' }
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' attributions <- deep_lift_shap(model, demo_sequences()[1:2], n_shuffles = 5, random_state = 0)
+#' max(abs(convergence_deltas(attributions)))
 #' @export
 convergence_deltas <- function(attributions) {
   check_attributions(attributions, "attributions")
@@ -95,13 +93,12 @@ convergence_deltas <- function(attributions) {
 #' @section Errors: `seqlift_error_argument` when `attributions` is not such a result;
 #'   `seqlift_error_no_references` when its references were not kept.
 #' @examples
-#' if (interactive()) {
-#'   model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
-#'   attributions <- deep_lift_shap(
-#'     model, demo_sequences(), random_state = 0, return_references = TRUE
-#'   )
-#'   dim(references(attributions))
-#' }
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' attributions <- deep_lift_shap(
+#'   model, demo_sequences()[1:2],
+#'   n_shuffles = 5, random_state = 0, return_references = TRUE
+#' )
+#' dim(references(attributions))
 #' @export
 references <- function(attributions) {
   check_attributions(attributions, "attributions")
@@ -169,14 +166,12 @@ check_attributions <- function(x, arg, call = caller_env()) {
 #' @section Errors: `seqlift_error_argument` for sequences that do not exist, and for
 #'   `summary()` or `plot()` of multipliers.
 #' @examples
-#' if (interactive()) {
-#'   model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
-#'   attributions <- deep_lift_shap(model, demo_sequences(), random_state = 0)
-#'   attributions
-#'   summary(attributions)
-#'   head(as.data.frame(attributions[1, , ]))
-#'   plot(attributions, sequence = 1, start = 201, end = 260)
-#' }
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' attributions <- deep_lift_shap(model, demo_sequences()[1:2], n_shuffles = 5, random_state = 0)
+#' attributions
+#' summary(attributions)
+#' head(as.data.frame(attributions[1, , ]))
+#' plot(attributions, sequence = 1, start = 201, end = 260)
 #' @name seqlift_attributions
 NULL
 

@@ -11,10 +11,9 @@
 #' @section Errors: `seqlift_error_argument` when `attributions` is not a result of
 #'   [deep_lift_shap()] or `threshold` is not a positive number.
 #' @examples
-#' if (interactive()) {
-#'   model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
-#'   plot_deltas(deep_lift_shap(model, demo_sequences(), random_state = 0))
-#' }
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' attributions <- deep_lift_shap(model, demo_sequences()[1:2], n_shuffles = 5, random_state = 0)
+#' plot_deltas(attributions)
 #' @export
 plot_deltas <- function(attributions, threshold = NULL) {
   check_attributions(attributions, "attributions")

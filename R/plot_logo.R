@@ -19,7 +19,7 @@ logo_letter_width <- function(n_positions) {
 
 # A letter narrower than about a pixel would fade: it gets an outline of its own colour,
 # in mm, where more positions than this are drawn.
-logo_outline_positions <- 600L
+logo_outline_positions <- 400L
 logo_outline_width <- 0.15
 
 # Panels beyond this are a mistake more often than a wish.
