@@ -102,7 +102,7 @@ check_no_dots <- function(..., call = caller_env()) {
     names <- ...names() %||% ""
     names <- ifelse(is.na(names) | names == "", "one without a name", names)
     abort_seqlift("argument", c(
-      "{.fn plot_logo} got {cli::qty(names)}{?an unknown argument/unknown arguments}: {.val {names}}.",
+      "{.fn plot_logo} got {length(names)} argument{?s} it does not know: {.val {names}}.",
       i = "Arguments after {.arg sequence} must be named in full."
     ), call = call)
   }
