@@ -1,0 +1,40 @@
+// Runs the tests and, whatever reporter is chosen, ends with one line for tools/run-tests:
+//   catch2: <passed> passed, <failed> failed, <skipped> skipped
+// in test cases. A run that dies before its end prints no such line.
+#define CATCH_CONFIG_RUNNER
+#include "catch.h"
+
+#include <cstddef>
+#include <iostream>
+
+namespace {
+
+#if CATCH_VERSION_MAJOR >= 3
+using Listener = Catch::EventListenerBase;
+std::size_t skipped_of(const Catch::Counts& counts) { return counts.skipped; }
+#else
+using Listener = Catch::TestEventListenerBase;
+std::size_t skipped_of(const Catch::Counts&) { return 0; }
+#endif
+
+Catch::Counts test_cases;
+
+class Totals : public Listener {
+ public:
+  using Listener::Listener;
+  void testRunEnded(const Catch::TestRunStats& stats) override {
+    test_cases = stats.totals.testCases;
+  }
+};
+
+CATCH_REGISTER_LISTENER(Totals)
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const int status = Catch::Session().run(count, arguments);
+  std::cout << "catch2: " << test_cases.passed + test_cases.failedButOk << " passed, "
+            << test_cases.failed << " failed, " << skipped_of(test_cases) << " skipped"
+            << std::endl;
+  return status;
+}
