@@ -1,0 +1,89 @@
+# What a user or developer types. Everything built goes to build/, the demo's pages to demo/.
+# Paths of this file's own are relative: GNU make cannot handle a space in a target.
+
+# What R and the compilers print should not depend on the user's language.
+export LC_ALL = C.UTF-8
+
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+LIBRARY ?= $(CURDIR)/build/library
+# The package is found in LIBRARY first; nothing of the user's own library is touched.
+WITH_LIBRARY = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
+SUPPRESSIONS = $(CURDIR)/tools/suppressions
+
+.PHONY: help demo test check sanitize bench lint document matrix install core clean
+
+help:
+	@echo 'make demo       install what is needed, build, run the main job; report in demo/'
+	@echo 'make test       install what is needed, build, run all tests'
+	@echo 'make check      R CMD check'
+	@echo 'make sanitize   the tests of the core under AddressSanitizer and UBSan'
+	@echo 'make bench      timings beside the bare model and beside peers that are installed'
+	@echo 'make lint       lintr, clang-format, cppcheck, clang-tidy'
+	@echo 'make document   RcppExports, NAMESPACE and man/ from the sources'
+	@echo 'make matrix     make test in Debian 13 and Debian testing (root)'
+	@echo 'make install    build and install into build/library (LIBRARY=... for another)'
+	@echo 'make clean      remove what the above made'
+
+demo:
+	@sh tools/install-dependencies run
+	@$(MAKE) --no-print-directory install
+	$(WITH_LIBRARY) Rscript --no-init-file tools/demo.R demo
+	@echo
+	@echo 'Open in a browser: $(CURDIR)/demo/report.html'
+
+test:
+	@sh tools/install-dependencies test
+	@$(MAKE) --no-print-directory core install
+	@$(WITH_LIBRARY) sh tools/run-tests build/core/tests
+
+# R_MAKEVARS_USER: objects are made anew when a header changes.
+install:
+	@mkdir -p "$(LIBRARY)"
+	@rm -rf "$(LIBRARY)"/00LOCK-*
+	MAKEFLAGS=-j$(JOBS) R_MAKEVARS_USER="$(CURDIR)/tools/Makevars" \
+	  R CMD INSTALL --library="$(LIBRARY)" .
+
+core:
+	cmake -S src/core -B build/core
+	cmake --build build/core --parallel $(JOBS)
+
+check:
+	@sh tools/install-dependencies check
+	@rm -rf build/check && mkdir -p build/check
+	@$(MAKE) --no-print-directory install
+	cd build/check && $(WITH_LIBRARY) MAKEFLAGS=-j$(JOBS) R CMD build ../..
+	cd build/check && MAKEFLAGS=-j$(JOBS) R CMD check --no-manual seqlift_*.tar.gz
+
+sanitize:
+	@sh tools/install-dependencies test
+	cmake -S src/core -B build/sanitize -DSEQLIFT_SANITIZE=ON
+	cmake --build build/sanitize --parallel $(JOBS)
+	LSAN_OPTIONS=suppressions="'$(SUPPRESSIONS)/leaks.txt'":print_suppressions=0 \
+	UBSAN_OPTIONS=suppressions="'$(SUPPRESSIONS)/undefined.txt'":print_stacktrace=1 \
+	  ctest --test-dir build/sanitize --output-on-failure
+
+bench:
+	@sh tools/install-dependencies test
+	@$(MAKE) --no-print-directory install
+	$(WITH_LIBRARY) Rscript --no-init-file bench/run.R
+
+lint:
+	@sh tools/install-dependencies lint
+	clang-format --dry-run -Werror src/*bindings.cpp src/core/*.cpp src/core/*.h \
+	  src/torch/*.cpp src/torch/*.h tests/cpp/*.cpp tests/cpp/*.h
+	cmake -S src/core -B build/core
+	cppcheck --project=build/core/compile_commands.json --enable=warning,performance \
+	  --inline-suppr --suppress='*:/usr/include/*' --error-exitcode=1 --quiet -j $(JOBS)
+	clang-tidy --quiet -p build/core src/core/*.cpp
+	Rscript --no-init-file tools/lint.R
+
+document:
+	@sh tools/install-dependencies document
+	Rscript --no-init-file -e 'roxygen2::roxygenise(load_code = "source"); Rcpp::compileAttributes()'
+
+matrix:
+	sh tools/matrix
+
+clean:
+	rm -rf build demo
+	sh ./cleanup

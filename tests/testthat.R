@@ -1,0 +1,4 @@
+library(testthat)
+library(seqlift)
+
+test_check("seqlift")
