@@ -17,10 +17,10 @@ logo_letter_width <- function(n_positions) {
   if (n_positions <= 300L) 0.94 else 1
 }
 
-# A letter narrower than about a pixel would fade: it gets an outline of its own colour,
-# in mm, where more positions than this are drawn.
-logo_outline_positions <- 400L
-logo_outline_width <- 0.15
+# Letters have a fine outline of their own colour, in mm: it smooths their edges on devices
+# that do not (R's cairo png draws fills without anti-aliasing), and keeps a letter visible
+# that is narrower than a pixel.
+logo_outline_width <- 0.12
 
 # Panels beyond this are a mistake more often than a wish.
 logo_max_panels <- 30L
@@ -257,7 +257,6 @@ logo_ranges <- function(letters, labels, free_y) {
 
 logo_ggplot <- function(outlines, marks, ranges, colours, start, end, free_y) {
   aes <- ggplot2::aes
-  thin <- end - start + 1L > logo_outline_positions
   plot <- ggplot2::ggplot() +
     ggplot2::geom_blank(aes(y = .data$low), ranges) +
     ggplot2::geom_blank(aes(y = .data$high), ranges) +
@@ -267,8 +266,7 @@ logo_ggplot <- function(outlines, marks, ranges, colours, start, end, free_y) {
         fill = .data$base, colour = .data$base, group = .data$letter, subgroup = .data$ring
       ),
       outlines,
-      linewidth = if (thin) logo_outline_width else 0,
-      linetype = if (thin) "solid" else "blank",
+      linewidth = logo_outline_width,
       show.legend = FALSE
     ) +
     ggplot2::scale_fill_manual(values = colours, aesthetics = c("fill", "colour")) +
