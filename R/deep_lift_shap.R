@@ -1,0 +1,372 @@
+#' Explain predictions with DeepLIFT/SHAP
+#'
+#' Shares out the difference of a prediction between each sequence and its references over the
+#' letters. The model's own graph is evaluated operation by operation, and every operation that
+#' depends on the sequence gets a rule under which the shares add up exactly
+#' (summation-to-delta), however the model's author wrote it. An operation without a rule is an
+#' error that names it, its module and its source line, before any number is returned.
+#'
+#' @param model A model, see [load_model()]; its output must be `[n, targets]`. Choose one of several
+#'   outputs with [select_output()], explain a profile with [profile_score()].
+#' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array
+#'   `[n, 4, L]`. Further channels of an array are held at the value of `X` in every reference.
+#' @param args List of the model's other inputs, first dimension n; the same for a sequence and its
+#'   references. See [with_args()]. Default `NULL`.
+#' @param target Which column of the output is explained, from 1; several give one more dimension, the
+#'   last. Default 1.
+#' @param batch_size How many sequence-reference pairs are evaluated at a time. Default 32. In
+#'   operator mode the result does not depend on it.
+#' @param references A function `f(X, n, random_state)` that makes references of a sequence, called with
+#'   `n = 1` and `random_state + j - 1` for reference j; or an array `[n, n_refs, 4, L]`. Default
+#'   [dinucleotide_shuffle()].
+#' @param n_shuffles How many references a function makes for each sequence. Default 20.
+#' @param return_references `TRUE` keeps the references in the result, see [references()]. Default
+#'   `FALSE`.
+#' @param hypothetical `TRUE` gives the scores of all four bases at every position, `FALSE` (default)
+#'   those of the letters that are there.
+#' @param warning_threshold A convergence delta above this, in units of the output, gives a warning.
+#'   Default 1e-3.
+#' @param nonlinear_ops Rules for module classes that are to be treated as one unit: a named vector or
+#'   list, class name or module path -> `"rescale"`, `"softmax"`, `"maxpool"`, `"linear"`,
+#'   `"gradient"`, or a function `f(x, x_ref, y, y_ref, grad_output)` that returns the multiplier of
+#'   the input. Default `NULL`. In operator mode `"softmax"` and `"maxpool"` leave the class to the
+#'   exact rules of the operations inside it.
+#' @param rules `"operator"` (default): every operation by its rule. `"module"`: as tangermeme 1.4.0 and
+#'   Captum do it, only their registered module classes are overridden and all else has its
+#'   ordinary gradient; sequences and references must then be free of N, and the rule of a softmax
+#'   module depends on the batch, as it does there.
+#' @param print_convergence_deltas `TRUE` prints the deltas. Default `FALSE`.
+#' @param raw_outputs `TRUE` returns the multipliers of every pair. Default `FALSE`.
+#' @param dtype `"float32"`, `"float64"`, `"bfloat16"` (matrix products only), or `NULL` (default) for
+#'   the model's own.
+#' @param device `"cpu"`, `"cuda"`, `"cuda:1"`, or `NULL` (default), see [load_model()].
+#' @param random_state A whole number gives the same references as tangermeme for that number;
+#'   `NULL` (default) draws one from R's generator, so that `set.seed()` governs it.
+#' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
+#' @param only_warn `TRUE` accepts sequences and references that are not one-hot (a flat background of
+#'   0.25) with a warning. Default `FALSE`.
+#' @return A `seqlift_attributions` array, in units of the model's output, sequences named as in `X`:
+#'   `[n, 4, L]`, or with `raw_outputs = TRUE` the multipliers `[n, n_refs, 4, L]`; several targets
+#'   add a dimension last. [convergence_deltas()] reads the deltas, [references()] the references.
+#' @section Errors: `seqlift_error_sequence` for sequences or references that cannot be read;
+#'   `seqlift_error_references` for references of the wrong shape; `seqlift_error_target`,
+#'   `seqlift_error_args`, `seqlift_error_output` for a target, an input or an output that does not fit;
+#'   `seqlift_error_unsupported_operation` for an operation without a rule;
+#'   `seqlift_error_registration` for a class that cannot be treated as one unit;
+#'   `seqlift_error_not_finite` when the model returns NaN. Warnings: `seqlift_warning_convergence`.
+#' @references Shrikumar, Greenside and Kundaje (2017), Learning important features through
+#'   propagating activation differences. Lundberg and Lee (2017), A unified approach to interpreting
+#'   model predictions. The interface follows `deep_lift_shap` of tangermeme (Schreiber).
+#' @seealso [audit_model()] for the rule of every operation; [plot_logo()].
+#' @export
+#' @examples
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' attributions <- deep_lift_shap(model, demo_sequences()[1:2], n_shuffles = 5, random_state = 0)
+#' attributions
+#' range(convergence_deltas(attributions))
+deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
+                           references = dinucleotide_shuffle, n_shuffles = 20L,
+                           return_references = FALSE, hypothetical = FALSE,
+                           warning_threshold = 1e-3, nonlinear_ops = NULL,
+                           rules = c("operator", "module"), print_convergence_deltas = FALSE,
+                           raw_outputs = FALSE, dtype = NULL, device = NULL, random_state = NULL,
+                           verbose = FALSE, only_warn = FALSE) {
+  call <- rlang::current_env()
+  started <- proc.time()[["elapsed"]]
+  check_model(model)
+  rules <- check_choice(rules, c("operator", "module"), "rules")
+  for (flag in c(
+    "return_references", "hypothetical", "print_convergence_deltas", "raw_outputs", "verbose",
+    "only_warn"
+  )) {
+    check_flag(get(flag), flag)
+  }
+  target <- check_targets(target)
+  batch_size <- check_count(batch_size, "batch_size")
+  n_shuffles <- check_count(n_shuffles, "n_shuffles")
+  warning_threshold <- check_number(warning_threshold, "warning_threshold", min = 0)
+  nonlinear_ops <- check_nonlinear_ops(nonlinear_ops, model)
+  dtype <- check_dtype(dtype)
+  # The peers refuse N; their mode does too.
+  allow_n <- rules == "operator"
+  sequences <- as_sequences(X,
+    extra_channels = TRUE, allow_n = allow_n, only_warn = only_warn
+  )
+  args <- complete_args(model, args, sequences)
+  device <- check_device(if (is.null(device)) model$device else device)
+  made <- make_references(references, sequences, n_shuffles, random_state, allow_n, only_warn)
+
+  output <- if (raw_outputs) "multipliers" else if (hypothetical) "hypothetical" else "attributions"
+  options <- list(
+    wrappers = model$wrappers, nonlinear_ops = nonlinear_ops, rules = rules, targets = target,
+    batch_size = batch_size, output = output, dtype = dtype, device = device,
+    threads = seqlift_threads(), progress = progress_bar(verbose, "Attributing")
+  )
+  result <- rlang::try_fetch(
+    call_engine("deep_lift_shap", model_pointer(model), engine_input(sequences, args),
+      made$references, options,
+      call = call
+    ),
+    seqlift_error_unsupported_operation = function(error) {
+      abort_unsupported(error, model, sequences, args, rules, nonlinear_ops, call)
+    }
+  )
+  check_finite(result, call)
+  attributions <- finish_attributions(result, sequences, target, output, list(
+    method = "DeepLIFT/SHAP", rules = rules, target = target, random_state = made$random_state,
+    dtype = dtype, device = device, model = basename(model$path),
+    seconds = proc.time()[["elapsed"]] - started, warning_threshold = warning_threshold
+  ), if (return_references) reference_array(made$references, sequences))
+  report_deltas(attributions, warning_threshold, print_convergence_deltas, call)
+  attributions
+}
+
+check_targets <- function(target, call = caller_env()) {
+  whole <- is.numeric(target) && length(target) >= 1L && all(is.finite(target)) &&
+    all(target == trunc(target)) && all(target >= 1)
+  if (!whole) {
+    abort_argument("target", "one or several whole numbers of at least 1", describe(target),
+      call = call
+    )
+  }
+  as.integer(target)
+}
+
+nonlinear_rules <- c("rescale", "softmax", "maxpool", "linear", "gradient")
+
+check_nonlinear_ops <- function(nonlinear_ops, model, call = caller_env()) {
+  if (is.null(nonlinear_ops)) {
+    return(list())
+  }
+  given <- as.list(nonlinear_ops)
+  if (is.null(names(given)) || any(names(given) == "")) {
+    abort_argument("nonlinear_ops", "named with module classes or paths",
+      describe(nonlinear_ops),
+      call = call
+    )
+  }
+  for (name in names(given)) {
+    rule <- given[[name]]
+    if (!is.function(rule) && !(is.character(rule) && length(rule) == 1L &&
+      rule %in% nonlinear_rules)) {
+      abort_argument(paste0("nonlinear_ops$", name),
+        paste("a function or one of", paste0("\"", nonlinear_rules, "\"", collapse = ", ")),
+        describe(rule),
+        call = call
+      )
+    }
+  }
+  classes <- model$info$module_classes
+  known <- c(classes, sub("^.*\\.", "", classes), model$info$modules)
+  unknown <- setdiff(names(given), known)
+  if (length(unknown) > 0L) {
+    abort_seqlift("registration",
+      c("The model has no module of class or at path {.val {unknown}}.",
+        i = "Its classes are {.val {unique(sub('^.*[.]', '', classes))}}."
+      ),
+      call = call
+    )
+  }
+  given
+}
+
+# References as the engine takes them, raw codes [L, n_refs, n] or an array [n, n_refs, C, L],
+# and the seed that they come from.
+make_references <- function(references, sequences, n_shuffles, random_state, allow_n, only_warn,
+                            call = caller_env()) {
+  if (is.array(references)) {
+    return(list(
+      references = check_references(references, sequences, allow_n, only_warn, call),
+      random_state = NULL
+    ))
+  }
+  if (!is.function(references)) {
+    abort_argument("references", "a function or an array [n, n_refs, 4, L]",
+      describe(references),
+      call = call
+    )
+  }
+  seed <- check_random_state(random_state, call = call)
+  made <- if (identical(references, dinucleotide_shuffle)) {
+    reference_shuffles(sequences, n_shuffles, seed, call = call)
+  } else {
+    drawn <- draw_references(references, sequences, n_shuffles, seed, call)
+    check_references(drawn, sequences, allow_n, only_warn, call)
+  }
+  list(references = made, random_state = seed)
+}
+
+# Each reference of each sequence has a seed of its own, so that neither the batch nor the order
+# of the sequences matters.
+draw_references <- function(references, sequences, n_shuffles, seed, call) {
+  X <- one_hot_array(sequences)
+  drawn <- array(0, c(sequences$n, n_shuffles, dim(X)[2L], sequences$length))
+  for (i in seq_len(sequences$n)) {
+    for (j in seq_len(n_shuffles)) {
+      one <- references(X[i, , , drop = FALSE], n = 1L, random_state = seed + j - 1)
+      if (!is.numeric(one) || length(one) != dim(X)[2L] * sequences$length) {
+        abort_seqlift("references",
+          "The function in {.arg references} must return an array of shape
+           {paste(c(1, 1, dim(X)[-1]), collapse = ' x ')} for one sequence and {.code n = 1}, not
+           {describe(one)}.",
+          call = call
+        )
+      }
+      drawn[i, j, , ] <- as.vector(one)
+    }
+  }
+  drawn
+}
+
+check_references <- function(references, sequences, allow_n, only_warn, call) {
+  shape <- dim(references)
+  channels <- unique(c(4L, sequences$channels))
+  fits <- length(shape) == 4L && shape[1L] == sequences$n && shape[2L] >= 1L &&
+    shape[3L] %in% channels && shape[4L] == sequences$length && is.numeric(references)
+  if (!fits) {
+    abort_seqlift("references",
+      c("{.arg references} must be an array [n, n_refs, 4, L] = {sequences$n} x n_refs x 4 x
+         {sequences$length} for these sequences, not {describe(references)}."),
+      call = call
+    )
+  }
+  rows <- array(references, c(shape[1L] * shape[2L], shape[3L], shape[4L]))
+  as_sequences(rows, "references", call,
+    extra_channels = TRUE, allow_n = allow_n, only_warn = only_warn
+  )
+  storage.mode(references) <- "double"
+  references
+}
+
+reference_array <- function(references, sequences) {
+  if (is.raw(references)) {
+    return(name_channels(aperm(codes_to_one_hot(references), c(2L, 1L, 3L, 4L)), sequences$names))
+  }
+  name_channels(references, sequences$names)
+}
+
+# The first operation without a rule stopped the engine; the user is told of all of them at once.
+abort_unsupported <- function(error, model, sequences, args, rules, nonlinear_ops, call) {
+  steps <- run_audit(model, sequences, args, rules, nonlinear_ops, call)
+  lacking <- unique(describe_steps(steps[!steps$supported, ]))
+  abort_seqlift("unsupported_operation",
+    c("The model has operations without a rule that keeps summation-to-delta.",
+      stats::setNames(escape_braces(lacking), rep("x", length(lacking))),
+      i = "Nothing was computed. {.fn audit_model} shows every operation; {.arg nonlinear_ops} can
+           give a module a rule; {.code rules = \"module\"} takes ordinary gradients instead."
+    ),
+    call = call, parent = error
+  )
+}
+
+check_finite <- function(result, call) {
+  bad <- c(result$predictions, result$reference_predictions)
+  if (!all(is.finite(bad))) {
+    abort_seqlift("not_finite",
+      "The model returns {sum(!is.finite(bad))} value{?s} that {?is/are} not finite (NaN or Inf)
+       for these sequences or their references.",
+      call = call
+    )
+  }
+  if (anyNA(result$values) || anyNA(result$deltas)) {
+    abort_seqlift("not_finite",
+      "The multipliers of this model are not finite (NaN) on these sequences.",
+      call = call
+    )
+  }
+}
+
+finish_attributions <- function(result, sequences, target, output, info, references) {
+  values <- result$values
+  deltas <- result$deltas
+  if (length(target) == 1L) {
+    dim(values) <- utils::head(dim(values), -1L)
+    dim(deltas) <- dim(deltas)[1:2]
+  }
+  changes <- as.vector(result$predictions) -
+    aperm(result$reference_predictions, c(1L, 3L, 2L))
+  info$largest_output_change <- max(abs(changes))
+  new_attributions(values, sequence_letters(sequences), deltas,
+    references = references, kind = output, info = info
+  )
+}
+
+# The sequences at one byte a base; a column that is not one-hot counts as N.
+sequence_letters <- function(sequences) {
+  codes <- sequences$codes
+  if (is.null(codes)) {
+    bases <- sequences$array[, seq_len(n_bases), , drop = FALSE]
+    codes <- matrix(as.raw(4L), sequences$length, sequences$n)
+    one_hot <- apply(bases, c(1L, 3L), function(column) {
+      if (sum(column == 1) == 1L && sum(column) == 1) which(column == 1) - 1L else 4L
+    })
+    codes[] <- as.raw(t(matrix(one_hot, sequences$n, sequences$length)))
+  }
+  if (!is.null(sequences$names)) {
+    colnames(codes) <- sequences$names
+  }
+  codes
+}
+
+report_deltas <- function(attributions, threshold, print_deltas, call) {
+  deltas <- convergence_deltas(attributions)
+  if (print_deltas) {
+    print(deltas)
+  }
+  largest <- max(abs(deltas))
+  if (largest > threshold) {
+    high <- sum(abs(deltas) > threshold)
+    warn_seqlift("convergence",
+      c("{high} of {length(deltas)} convergence deltas {cli::qty(high)}{?is/are} above
+         {.arg warning_threshold} ({format(threshold)}); the largest is
+         {format(signif(largest, 3))}.",
+        i = "The attributions do not add up to the difference in prediction. {.fn audit_model} shows
+             which operations have no exact rule; {.code dtype = \"float64\"} tells rounding from a
+             missing rule."
+      ),
+      call = call
+    )
+  }
+}
+
+#' Project multipliers onto hypothetical attributions
+#'
+#' At each position exactly one base is present, so putting a base there also takes the
+#' reference's away: base c is worth `m_c - sum_b(ref_b m_b)`.
+#'
+#' @param multipliers Array `[n, n_refs, 4, L]` (as [deep_lift_shap()] returns with
+#'   `raw_outputs = TRUE`) or `[n, 4, L]`.
+#' @param X Sequences or array of the shape of `multipliers`. The projection does not depend on it; it
+#'   is checked for its length.
+#' @param references Array of the shape of `multipliers`.
+#' @return Double array of the shape of `multipliers`.
+#' @section Errors: `seqlift_error_argument` when the shapes differ.
+#' @source `hypothetical_attributions` of tangermeme 1.4.0 (Schreiber); Shrikumar et al. (2017).
+#' @export
+#' @examples
+#' multipliers <- array(rnorm(2 * 4 * 10), c(2, 4, 10))
+#' X <- random_one_hot(c(2, 4, 10), random_state = 0)
+#' references <- random_one_hot(c(2, 4, 10), random_state = 1)
+#' hypothetical_attributions(multipliers, X, references)[1, , 1:3]
+hypothetical_attributions <- function(multipliers, X, references) {
+  values <- unclass(multipliers)
+  shape <- dim(values)
+  if (!is.numeric(values) || !length(shape) %in% 3:4 || shape[length(shape) - 1L] != n_bases) {
+    abort_argument("multipliers", "an array [n, 4, L] or [n, n_refs, 4, L]", describe(values))
+  }
+  if (!identical(dim(references), shape)) {
+    abort_argument("references", paste("of shape", paste(shape, collapse = " x ")),
+      describe(references)
+    )
+  }
+  length_of_X <- if (is.array(X)) utils::tail(dim(X), 1L) else as_sequences(X)$length
+  if (length_of_X != shape[length(shape)]) {
+    abort_argument("X", paste("of length", shape[length(shape)]), paste("of length", length_of_X))
+  }
+  base_dim <- length(shape) - 1L
+  others <- seq_along(shape)[-base_dim]
+  expected <- apply(unclass(references) * values, others, sum)
+  result <- sweep(values, others, expected)
+  attributes(result) <- list(dim = shape, dimnames = dimnames(multipliers))
+  result
+}

@@ -1,0 +1,156 @@
+# The part of the package that is linked to LibTorch. It is loaded with the first model, not
+# with the package: two different LibTorch copies in one process abort it, and R's torch
+# brings its own.
+
+# What is loaded in this process: its pid, a token that tells one process from another, and
+# how many threads the user asked for.
+engine <- new.env(parent = emptyenv())
+
+load_engine <- function(call = caller_env()) {
+  if (!is.null(engine$dll)) {
+    check_not_forked(call)
+    return(invisible())
+  }
+  built_with <- read.dcf(system.file("libtorch.dcf", package = "seqlift"))[1L, ]
+  check_no_other_libtorch(built_with[["Library"]], built_with[["Version"]], call)
+  home <- dirname(system.file(package = "seqlift"))
+  dll <- tryCatch(
+    library.dynam("seqlift_torch", "seqlift", lib.loc = home),
+    error = function(error) {
+      abort_seqlift("libtorch",
+        c("The engine could not be loaded: {conditionMessage(error)}",
+          i = "It was built with LibTorch {built_with[['Version']]} at
+               {.path {built_with[['Library']]}}; reinstall seqlift if that moved."
+        ),
+        call = call
+      )
+    }
+  )
+  engine$dll <- dll
+  engine$pid <- Sys.getpid()
+  engine$token <- paste(Sys.getpid(), format(Sys.time(), "%s%OS6"))
+  engine$about <- call_engine("info", call = call)
+  invisible()
+}
+
+# A fork copies the engine's memory but not its threads: the first parallel step would wait
+# for ever.
+check_not_forked <- function(call) {
+  if (engine$pid != Sys.getpid()) {
+    abort_seqlift("fork",
+      c("This process was forked after a model was used, which LibTorch does not survive.",
+        i = "Use socket workers (BiocParallel::SnowParam(), parallel::makePSOCKcluster())."
+      ),
+      call = call
+    )
+  }
+}
+
+check_no_other_libtorch <- function(own, version, call) {
+  maps <- "/proc/self/maps"
+  if (!file.exists(maps)) {
+    return(invisible())
+  }
+  lines <- grep("libtorch_cpu\\.so", readLines(maps, warn = FALSE), value = TRUE)
+  mapped <- unique(sub("^[^/]*", "", lines))
+  other <- mapped[normalizePath(mapped, mustWork = FALSE) != normalizePath(own, mustWork = FALSE)]
+  if (length(other) > 0L) {
+    abort_seqlift("libtorch",
+      c("Another LibTorch is loaded in this session: {.path {other[1]}}.",
+        x = "seqlift was built with LibTorch {version}, {.path {own}}; two copies in one
+             process abort it.",
+        i = "Use seqlift in a session of its own, or reinstall it with {.envvar LIBTORCH_HOME}
+             set to the other copy."
+      ),
+      call = call
+    )
+  }
+}
+
+# One call of the engine. Its errors come back as values and are raised here, in the name of
+# the function that the user called.
+call_engine <- function(name, ..., call = caller_env()) {
+  load_engine(call)
+  routine <- getNativeSymbolInfo(paste0("seqlift_torch_", name), engine$dll)
+  result <- .Call(routine$address, ...)
+  if (is.list(result) && !is.null(names(result)) && identical(names(result)[1L], "error")) {
+    raise_engine_error(result, call)
+  }
+  result
+}
+
+raise_engine_error <- function(result, call) {
+  if (result$error == "interrupt") {
+    rlang::interrupt()
+  }
+  message <- gsub("}", "}}", gsub("{", "{{", result$message, fixed = TRUE), fixed = TRUE)
+  hint <- switch(result$error,
+    unsupported_operation =
+      "See {.fn audit_model} for every operation; {.arg nonlinear_ops} can give a rule.",
+    internal = "This is a fault of seqlift or of the model's code; please report it."
+  )
+  abort_seqlift(result$error, c(message, i = hint), call = call)
+}
+
+#' See or set how many threads seqlift uses
+#'
+#' The default is all cores of the machine. Sequences are worked on in parallel, one thread
+#' each, so more threads never change a result.
+#'
+#' @param n `NULL` to leave the number as it is, or a whole number of threads.
+#' @return The number of threads, invisibly when it was set.
+#' @section Errors: `seqlift_error_argument` when `n` is not a whole number of at least 1.
+#' @export
+#' @examples
+#' seqlift_threads()
+seqlift_threads <- function(n = NULL) {
+  n <- check_count(n, "n", null = TRUE)
+  if (!is.null(n)) {
+    engine$threads <- n
+    return(invisible(n))
+  }
+  if (!is.null(engine$threads)) {
+    return(engine$threads)
+  }
+  load_engine()
+  max(1L, engine$about$cores)
+}
+
+check_device <- function(device, call = caller_env()) {
+  load_engine(call)
+  check_string(device, "device", null = TRUE, call = call)
+  if (is.null(device)) {
+    return(if (engine$about$cuda) "cuda" else "cpu")
+  }
+  if (!grepl("^(cpu|cuda(:[0-9]+)?)$", device)) {
+    abort_argument("device", "\"cpu\", \"cuda\", \"cuda:1\" or NULL", describe(device), call = call)
+  }
+  number <- suppressWarnings(as.integer(sub("^cuda:?", "", device)))
+  missing <- if (is.na(number)) 0L else number
+  if (device != "cpu" && missing >= engine$about$devices) {
+    abort_seqlift("device",
+      c("{.arg device} is {.val {device}}, but this LibTorch sees {engine$about$devices} CUDA
+         device{?s}.",
+        i = "Use {.code device = \"cpu\"}."
+      ),
+      call = call
+    )
+  }
+  device
+}
+
+check_dtype <- function(dtype, call = caller_env()) {
+  choice <- check_choice(dtype, c("float32", "float64", "bfloat16"), "dtype",
+    null = TRUE, call = call
+  )
+  if (is.null(choice)) "native" else choice
+}
+
+# A progress bar for one call of the engine: a function of the share that is done, or NULL.
+progress_bar <- function(verbose, name, env = parent.frame()) {
+  if (!verbose) {
+    return(NULL)
+  }
+  bar <- cli::cli_progress_bar(name, total = 100, .envir = env)
+  function(share) cli::cli_progress_update(set = floor(100 * share), id = bar, .envir = env)
+}

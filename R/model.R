@@ -1,0 +1,173 @@
+# Models. A `seqlift_model` is plain data: the file, its content hash, what has been put around
+# the model (an output selected, a profile scored, arguments filled in). What the engine holds
+# of it lives in `cache` and is loaded again where it is missing: in another process, or after
+# readRDS().
+
+#' Load a model
+#'
+#' Reads a TorchScript file (`torch.jit.script(model).save()` or `torch.jit.trace(...).save()` in
+#' Python), saved in training or evaluation mode, from LibTorch 1.13 or later. The model is used
+#' in evaluation mode and is never changed.
+#'
+#' @param path Path of the file.
+#' @param device Where to run it: `"cpu"`, `"cuda"`, `"cuda:1"`, or `NULL` (default) for cuda when
+#'   the LibTorch in use has it, else cpu. Each call can choose another.
+#' @return A `seqlift_model`.
+#' @section Errors: `seqlift_error_file` when the file is missing, a directory, truncated or not
+#'   TorchScript; `seqlift_error_model` when it has no `forward` method or weights that are not
+#'   finite; `seqlift_error_device` when there is no such device; `seqlift_error_libtorch` when
+#'   another LibTorch is loaded already.
+#' @seealso [select_output()], [profile_score()], [with_args()] to choose what is explained.
+#' @export
+#' @examples
+#' model <- load_model(system.file("extdata", "demo_model.pt", package = "seqlift"))
+#' model
+load_model <- function(path, device = NULL) {
+  call <- rlang::current_env()
+  path <- path.expand(check_string(path, "path"))
+  device <- if (is.null(device)) NULL else check_device(device)
+  loaded <- call_engine("load", path, call = call)
+  check_weights(loaded$info, path, call)
+  cache <- new.env(parent = emptyenv())
+  cache$pointer <- loaded$pointer
+  cache$token <- engine$token
+  path <- normalizePath(path)
+  structure(
+    list(
+      path = path, hash = unname(tools::md5sum(path)), info = loaded$info, device = device,
+      wrappers = list(), args = list(), cache = cache
+    ),
+    class = "seqlift_model"
+  )
+}
+
+check_weights <- function(info, path, call) {
+  if (length(info$not_finite) > 0L) {
+    abort_seqlift("model",
+      c("The model in {.path {path}} has weights that are not finite (NaN or Inf).",
+        x = "In {.val {info$not_finite}}.",
+        i = "Its predictions would be NaN: the training diverged or the file is damaged."
+      ),
+      call = call
+    )
+  }
+}
+
+#' Turn something into a seqlift model
+#'
+#' @param x A path to a TorchScript file, or a `seqlift_model` (returned as it is).
+#' @param example For objects that must be traced: an example input. Not used for files.
+#' @return A `seqlift_model`.
+#' @section Errors: `seqlift_error_argument` for a class that has no method; for a path, those of
+#'   [load_model()].
+#' @export
+#' @examples
+#' as_seqlift_model(system.file("extdata", "demo_model.pt", package = "seqlift"))
+as_seqlift_model <- function(x, example = NULL) {
+  UseMethod("as_seqlift_model")
+}
+
+#' @export
+as_seqlift_model.default <- function(x, example = NULL) {
+  abort_argument("x", "a path or a seqlift_model", describe(x))
+}
+
+#' @export
+as_seqlift_model.character <- function(x, example = NULL) load_model(x)
+
+#' @export
+as_seqlift_model.seqlift_model <- function(x, example = NULL) x
+
+check_model <- function(model, call = caller_env()) {
+  if (!inherits(model, "seqlift_model")) {
+    abort_argument("model", "a model from load_model()", describe(model), call = call)
+  }
+  model
+}
+
+# The engine's handle of the model, loaded again where this process does not have it.
+model_pointer <- function(model, call = caller_env()) {
+  load_engine(call)
+  cache <- model$cache
+  if (!identical(cache$token, engine$token)) {
+    if (!file.exists(model$path) || unname(tools::md5sum(model$path)) != model$hash) {
+      abort_seqlift("file",
+        c("The model's file {.path {model$path}} is gone or has changed since it was loaded.",
+          i = "Load the model again with {.fn load_model}."
+        ),
+        call = call
+      )
+    }
+    cache$pointer <- call_engine("load", model$path, call = call)$pointer
+    cache$token <- engine$token
+  }
+  cache$pointer
+}
+
+# How many outputs the model has with what is put around it.
+count_outputs <- function(model) if (length(model$wrappers) > 0L) 1L else model$info$outputs
+
+#' Choose one output of a model with several
+#'
+#' @param model A model, see [load_model()].
+#' @param index Which output, from 1. BPNet's log counts are output 2.
+#' @return A `seqlift_model` whose only output is that one; what only the others need is not
+#'   computed any more.
+#' @section Errors: `seqlift_error_argument` when there is no such output.
+#' @source `CountWrapper` of bpnet-lite (Schreiber).
+#' @export
+#' @examples
+#' counts <- select_output(demo_model(), 2)
+select_output <- function(model, index) {
+  check_model(model)
+  index <- check_count(index, "index", max = count_outputs(model))
+  add_wrapper(model, "select_output", index)
+}
+
+#' Turn a profile into one number
+#'
+#' The number that is explained for a profile head (Avsec 2021): the logits of all strands and
+#' positions, centred, each weighted by its softmax, summed. The gradient flows through the
+#' weights too.
+#'
+#' @param model A model, see [load_model()].
+#' @param index Which output holds the logits, from 1. Default 1, BPNet's profile.
+#' @return A `seqlift_model` that returns `[n, 1]`.
+#' @section Errors: `seqlift_error_argument` when there is no such output.
+#' @source Avsec et al. (2021), Nature Genetics 53:354; `ProfileWrapper` of bpnet-lite (Schreiber).
+#' @export
+#' @examples
+#' profile <- profile_score(demo_model())
+profile_score <- function(model, index = 1L) {
+  check_model(model)
+  index <- check_count(index, "index", max = count_outputs(model))
+  add_wrapper(model, "profile_score", index)
+}
+
+add_wrapper <- function(model, kind, index) {
+  model$wrappers <- c(model$wrappers, list(list(kind = kind, index = index)))
+  model
+}
+
+#' @export
+print.seqlift_model <- function(x, ...) {
+  arguments <- x$info$arguments
+  filled <- names(x$args)
+  steps <- vapply(x$wrappers, function(one) paste0(one$kind, "(", one$index, ")"), character(1L))
+  cli::cat_line("<seqlift_model> ", x$info$class)
+  cli::cat_line("  inputs      ", paste0(arguments,
+    ifelse(arguments %in% filled, " (filled in)", ""),
+    collapse = ", "
+  ))
+  cli::cat_line(
+    "  outputs     ", count_outputs(x),
+    if (length(steps) > 0L) paste0(": ", paste(steps, collapse = " then "))
+  )
+  cli::cat_line(
+    "  parameters  ", format(x$info$parameters, big.mark = ",", scientific = FALSE),
+    " (", x$info$dtype, ")"
+  )
+  cli::cat_line("  file        ", x$path)
+  cli::cat_line("  md5         ", x$hash)
+  invisible(x)
+}

@@ -1,0 +1,52 @@
+// DeepLIFT/SHAP (Shrikumar 2017; Lundberg 2017): multipliers that share out the difference of a
+// prediction between a sequence and each of its references.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "predict.h"
+#include "units.h"
+
+namespace seqlift {
+
+struct References {
+  int64_t count = 0;  // references of each sequence
+  // References j_begin .. j_end - 1 of sequences i_begin .. i_end - 1, sequence by sequence:
+  // [(i_end - i_begin) (j_end - j_begin), channels, length].
+  std::function<at::Tensor(int64_t i_begin, int64_t i_end, int64_t j_begin, int64_t j_end)> get;
+};
+
+struct DeepLiftShapOptions {
+  enum class Output {
+    attributions,  // hypothetical scores of the letters that are there: [n, 4, L]
+    hypothetical,  // mean over references of m - sum_c(ref_c m_c): [n, 4, L]
+    multipliers    // [n, references, 4, L]
+  };
+  Output output = Output::attributions;
+  std::vector<int64_t> targets{0};  // columns of the model's output, from 0
+  int64_t batch_size = 32;          // sequence-reference pairs at a time
+  // The peers' rules (one batch of sequences and references, module classes overridden) instead of
+  // the operation table's.
+  bool module_mode = false;
+  Registrations registrations;
+  WorkOptions work;
+};
+
+struct DeepLiftShapResult {
+  at::Tensor values;       // as Output says, with a last dimension for the targets
+  at::Tensor deltas;       // [n, references, targets]: sum(m (x - ref)) - (f(x) - f(ref)), float64
+  at::Tensor predictions;  // [n, targets], float64
+  at::Tensor reference_predictions;  // [n, references, targets], float64
+};
+
+// Errors: as evaluate(); kind "output" where the model does not return [n, targets]; "target" where
+// there is no such column.
+DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
+                                  const Sequences& sequences, const References& references,
+                                  const DeepLiftShapOptions& options);
+
+// The projection m - sum_c(ref_c m_c) over the four bases, of [..., C, L] multipliers.
+at::Tensor hypothetical_attributions(const at::Tensor& multipliers, const at::Tensor& references);
+
+}  // namespace seqlift

@@ -1,0 +1,57 @@
+// Evaluates a graph operation by operation, on one batch (predictions) or on the two halves of a
+// batch of sequence-reference pairs (attributions).
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "constants.h"
+#include "graph.h"
+#include "halves.h"
+#include "rules.h"
+
+namespace seqlift {
+
+// What one operation reached from X turned out to be.
+struct Step {
+  const torch::jit::Node* node = nullptr;
+  std::string operation;
+  Provenance provenance;
+  std::string kind;
+  std::string rule;
+  bool supported = true;
+  bool faithful = true;  // false where the rule does not keep summation-to-delta
+};
+
+// How a module kept as one unit is evaluated: given the call's inputs, its outputs.
+using UnitRule = std::function<std::vector<Value>(Call& call)>;
+
+struct EvaluateOptions {
+  // Two halves and the rules of the table; otherwise one batch (Value::x alone).
+  bool pairs = false;
+  // Record gradients in a one-batch evaluation (module mode, ordinary gradients).
+  bool gradients = false;
+  BatchShape batch;
+  UnitRule unit;
+  // Module mode: the peers' rule for an operation inside a registered class, or nothing.
+  UnitRule override_operation;
+  // The name of a unit's rule, for the audit.
+  std::function<std::string(const Call& call)> unit_rule;
+  // Called for every operation reached from X. Operations without a rule are then evaluated with
+  // their ordinary gradient instead of being refused: for the audit, never for numbers.
+  std::function<void(const Step&)> observe;
+  // Set by another thread to stop at the next operation (error kind "interrupt").
+  const std::atomic<bool>* cancelled = nullptr;
+};
+
+// The values of the graph's outputs for `inputs` (X first, then the model's other arguments).
+// Errors: kind "unsupported_operation" (no rule, named with module and source line), "evaluation"
+// (the model itself failed on this input).
+std::vector<Value> evaluate(const Graph& graph, Constants& constants,
+                            const std::vector<Value>& inputs, const EvaluateOptions& options);
+
+}  // namespace seqlift

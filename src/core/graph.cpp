@@ -1,0 +1,302 @@
+#include "graph.h"
+
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/ir/alias_analysis.h>
+#include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
+#include <torch/csrc/jit/passes/lower_tuples.h>
+
+#include "error.h"
+
+namespace seqlift {
+
+using torch::jit::Block;
+using torch::jit::Node;
+using torch::jit::Value;
+
+namespace {
+
+const auto attribute_name = c10::Symbol::attr("name");
+
+void collect(Block* block, c10::Symbol first, c10::Symbol second, std::vector<Node*>& found) {
+  for (Node* node : block->nodes()) {
+    if (node->kind() == first || node->kind() == second) {
+      found.push_back(node);
+    }
+    for (Block* inner : node->blocks()) {
+      collect(inner, first, second, found);
+    }
+  }
+}
+
+// Opens calls of modules and functions one by one. The path of a module follows from the chain of
+// attribute accesses that leads to it, so it must be known for every value of a class type.
+class Inliner {
+ public:
+  Inliner(Graph& result, const GraphOptions& options) : result_(result), options_(options) {}
+
+  void run(const std::string& path) {
+    Block* top = result_.graph->block();
+    Value* self = top->inputs()[0];
+    paths_[self] = path;
+    const auto type = self->type()->cast<c10::ClassType>();
+    const Provenance root{path, plain_class_name(type->name()->qualifiedName()), ""};
+    note(top, root);
+    while (true) {
+      std::vector<Node*> calls;
+      collect(top, c10::prim::CallMethod, c10::prim::CallFunction, calls);
+      bool opened = false;
+      for (Node* call : calls) {
+        if (units_.count(call) == 0) {
+          opened = open(call) || opened;
+        }
+      }
+      if (!opened) {
+        return;
+      }
+    }
+  }
+
+ private:
+  void note(Block* block, const Provenance& provenance) {
+    for (Node* node : block->nodes()) {
+      note(node, provenance);
+    }
+  }
+
+  void note(Node* node, const Provenance& provenance) {
+    Provenance own = provenance;
+    own.source = source_of(node);
+    result_.provenance[node] = own;
+    if (node->kind() == c10::prim::GetAttr && paths_.count(node->input()) > 0) {
+      const std::string& parent = paths_[node->input()];
+      const std::string name = node->s(attribute_name);
+      paths_[node->output()] = parent.empty() ? name : parent + "." + name;
+    }
+    for (Block* inner : node->blocks()) {
+      note(inner, provenance);
+    }
+  }
+
+  // The path of the module that `value` is, followed back through attribute accesses.
+  std::string path_of(Value* value) {
+    const auto known = paths_.find(value);
+    return known == paths_.end() ? value->debugName() : known->second;
+  }
+
+  bool open(Node* call) {
+    torch::jit::Function* function = nullptr;
+    Provenance inside = result_.provenance[call];
+    std::vector<Value*> inputs;
+    if (call->kind() == c10::prim::CallMethod) {
+      const auto type = call->input(0)->type()->cast<c10::ClassType>();
+      if (!type) {
+        throw Error("model", "The method `" + call->s(attribute_name) +
+                                 "` of an interface cannot be opened (" + inside.source + ").");
+      }
+      inside.module = path_of(call->input(0));
+      inside.class_name = type->name() ? plain_class_name(type->name()->qualifiedName()) : "";
+      const std::string method = call->s(attribute_name);
+      const bool forward = method.rfind("forward", 0) == 0;
+      if (forward && options_.is_unit && options_.is_unit(inside.module, inside.class_name)) {
+        Provenance own = inside;
+        own.source = result_.provenance[call].source;
+        result_.provenance[call] = own;
+        units_.insert(call);
+        return false;
+      }
+      function = &type->getMethod(method);
+      inputs = call->inputs().vec();
+    } else {
+      const auto type = call->input(0)->type()->cast<c10::FunctionType>();
+      function = type->function();
+      inputs = call->inputs().slice(1).vec();
+    }
+    const auto* body = torch::jit::tryToGraphFunction(*function);
+    if (!body) {
+      throw Error("model", "`" + function->name() + "` has no graph to evaluate (" +
+                               inside.source + ").");
+    }
+    replace(call, *const_cast<torch::jit::GraphFunction*>(body)->graph(), inputs, inside);
+    return true;
+  }
+
+  void replace(Node* call, torch::jit::Graph& body, std::vector<Value*>& inputs,
+               const Provenance& inside) {
+    Node* before = call->prev();
+    std::vector<Value*> outputs;
+    {
+      torch::jit::WithInsertPoint guard(call);
+      std::unordered_map<Value*, Value*> values;
+      outputs = torch::jit::insertGraph(*result_.graph, body, inputs, values);
+    }
+    for (Node* node = before->next(); node != call; node = node->next()) {
+      note(node, inside);
+    }
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      call->output(i)->replaceAllUsesWith(outputs[i]);
+    }
+    result_.provenance.erase(call);
+    call->destroy();
+  }
+
+  Graph& result_;
+  const GraphOptions& options_;
+  std::unordered_map<Value*, std::string> paths_;
+  std::unordered_set<const Node*> units_;
+};
+
+int64_t count_outputs(Value* output) {
+  if (const auto tuple = output->type()->cast<c10::TupleType>()) {
+    return static_cast<int64_t>(tuple->elements().size());
+  }
+  const bool built = output->node()->kind() == c10::prim::ListConstruct;
+  return built ? static_cast<int64_t>(output->node()->inputs().size()) : 1;
+}
+
+bool is_several(Value* output) {
+  return output->type()->cast<c10::TupleType>() ||
+         output->node()->kind() == c10::prim::ListConstruct;
+}
+
+// Output `index` of the graph. Where the tuple is built in the graph its part is taken directly, so
+// that what only the other parts need becomes dead.
+Value* select_output(torch::jit::Graph& graph, Value* output, int64_t index) {
+  const int64_t count = count_outputs(output);
+  if (!is_several(output)) {
+    if (index == 0) {
+      return output;
+    }
+  } else if (index < count) {
+    const auto kind = output->node()->kind();
+    if (kind == c10::prim::TupleConstruct || kind == c10::prim::ListConstruct) {
+      return output->node()->input(index);
+    }
+    Value* position = graph.insertConstant(index);
+    Node* part = graph.create(c10::prim::TupleIndex, {output, position});
+    part->output()->setType(output->type()->cast<c10::TupleType>()->elements()[index]);
+    return graph.insertNode(part)->output();
+  }
+  throw Error("model", "The model has " + std::to_string(count) + " output" +
+                           (count == 1 ? "" : "s") + ", there is no output " +
+                           std::to_string(index + 1) + ".");
+}
+
+// The score of a profile of logits, one number a sequence (Avsec 2021; the wrapper of the tutorials):
+// all strands and positions flattened, centred, weighted by their softmax, summed.
+Value* profile_score(torch::jit::Graph& graph, Value* logits) {
+  const auto call = [&](const char* name, const std::vector<torch::jit::NamedValue>& inputs) {
+    return graph.insert(c10::Symbol::fromQualString(name), inputs);
+  };
+  Value* flat = call("aten::flatten", {logits, 1, -1});
+  const std::vector<int64_t> last{-1};
+  Value* mean = call("aten::mean", {flat, last, true});
+  Value* centred = call("aten::sub", {flat, mean});
+  Value* weights = call("aten::softmax", {centred, -1});
+  Value* product = call("aten::mul", {centred, weights});
+  return call("aten::sum", {product, last, true});
+}
+
+void wrap(Graph& result, const std::vector<Wrapper>& wrappers) {
+  torch::jit::Graph& graph = *result.graph;
+  torch::jit::WithInsertPoint guard(graph.block()->return_node());
+  for (const Wrapper& wrapper : wrappers) {
+    Value* output = graph.outputs()[0];
+    Node* before = graph.block()->return_node()->prev();
+    Value* selected = select_output(graph, output, wrapper.index);
+    const bool score = wrapper.kind == Wrapper::Kind::profile_score;
+    selected = score ? profile_score(graph, selected) : selected;
+    const Provenance place{score ? "profile_score()" : "select_output()", "", ""};
+    for (Node* node = before->next(); node != graph.block()->return_node(); node = node->next()) {
+      result.provenance[node] = place;
+    }
+    graph.block()->replaceOutput(0, selected);
+  }
+}
+
+// A value may be freed by a node of the block that defines it, once nothing after needs it.
+void find_last_uses(Graph& result, Block* block) {
+  std::unordered_set<const Value*> kept(block->outputs().begin(), block->outputs().end());
+  const std::function<void(Node*, std::vector<Value*>&)> all_inputs = [&](Node* node,
+                                                                         std::vector<Value*>& all) {
+    all.insert(all.end(), node->inputs().begin(), node->inputs().end());
+    for (Block* inner : node->blocks()) {
+      all.insert(all.end(), inner->outputs().begin(), inner->outputs().end());
+      for (Node* deeper : inner->nodes()) {
+        all_inputs(deeper, all);
+      }
+    }
+  };
+  for (Node* node : block->nodes().reverse()) {
+    std::vector<Value*> inputs;
+    all_inputs(node, inputs);
+    for (Value* value : inputs) {
+      const bool own = value->node()->owningBlock() == block;
+      if (own && kept.insert(value).second) {
+        result.last_uses[node].push_back(value);
+      }
+    }
+    for (Block* inner : node->blocks()) {
+      find_last_uses(result, inner);
+    }
+  }
+}
+
+}  // namespace
+
+std::string source_of(const Node* node) {
+  const auto place = node->sourceRange().file_line_col();
+  if (!place) {
+    return "";
+  }
+  const std::string& file = std::get<0>(*place);
+  const auto slash = file.rfind('/');
+  return (slash == std::string::npos ? file : file.substr(slash + 1)) + ":" +
+         std::to_string(std::get<1>(*place));
+}
+
+namespace {
+
+std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result, const std::string& method,
+                                     const GraphOptions& options, const std::string& path) {
+  const auto& function = result->self.type()->expectRef<c10::ClassType>().getMethod(method);
+  result->graph = torch::jit::toGraphFunction(function).graph()->copy();
+  Inliner(*result, options).run(path);
+  wrap(*result, options.wrappers);
+  // `a, b = trunk(x)` builds a tuple and takes it apart at once, which would keep both alive.
+  torch::jit::LowerSimpleTuples(result->graph);
+  torch::jit::EliminateDeadCode(result->graph);
+  result->outputs = count_outputs(result->graph->outputs()[0]);
+
+  torch::jit::AliasDb aliases(result->graph);
+  std::vector<Node*> attributes;
+  collect(result->graph->block(), c10::prim::GetAttr, c10::prim::GetAttr, attributes);
+  for (Node* node : attributes) {
+    const bool tensor = node->output()->type()->isSubtypeOf(*c10::TensorType::get());
+    if (tensor && aliases.hasWriters(node->output())) {
+      result->written_attributes.insert(node->output());
+    }
+  }
+  find_last_uses(*result, result->graph->block());
+  return result;
+}
+
+}  // namespace
+
+std::shared_ptr<const Graph> build_graph(const std::shared_ptr<const Model>& model,
+                                         const GraphOptions& options) {
+  auto result = std::make_shared<Graph>();
+  result->model = model;
+  result->self = model->module._ivalue();
+  const bool own_forward = model->module.find_method("forward").has_value();
+  return prepare(result, own_forward ? "forward" : "evalforward", options, "");
+}
+
+std::shared_ptr<const Graph> build_unit_graph(const c10::IValue& self, const std::string& method,
+                                              const Provenance& place) {
+  auto result = std::make_shared<Graph>();
+  result->self = self;
+  return prepare(result, method, {}, place.module);
+}
+
+}  // namespace seqlift

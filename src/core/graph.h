@@ -1,0 +1,63 @@
+// The model's graph, ready to be evaluated operation by operation: calls inlined one by one so that
+// every operation knows the module it came from, wrappers appended, work that the chosen output does
+// not need removed.
+#pragma once
+
+#include <torch/csrc/jit/ir/ir.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "model.h"
+
+namespace seqlift {
+
+// Where an operation stands in the user's model.
+struct Provenance {
+  std::string module;      // path of the innermost module, "body.3.act"; "" for the model itself
+  std::string class_name;  // that module's class, "torch.nn.modules.activation.ReLU"
+  std::string source;      // "model.py:34" where the file knows it
+};
+
+// A step put around the model; they apply in order, each to what the ones before it return.
+struct Wrapper {
+  enum class Kind { select_output, profile_score };
+  Kind kind = Kind::select_output;
+  int64_t index = 0;  // which of several outputs, from 0
+};
+
+struct GraphOptions {
+  std::vector<Wrapper> wrappers;
+  // Whether a module is kept as one operation instead of being opened: asked with its path and its
+  // plain class name. Empty: every module is opened.
+  std::function<bool(const std::string& path, const std::string& class_name)> is_unit;
+};
+
+struct Graph {
+  std::shared_ptr<const Model> model;
+  std::shared_ptr<torch::jit::Graph> graph;
+  std::unordered_map<const torch::jit::Node*, Provenance> provenance;
+  // Attributes that some operation writes to in place: evaluation hands out copies of these.
+  std::unordered_set<const torch::jit::Value*> written_attributes;
+  // Values that no later node of their block needs: freed once the node has run.
+  std::unordered_map<const torch::jit::Node*, std::vector<const torch::jit::Value*>> last_uses;
+  int64_t outputs = 1;  // tensors that the graph returns
+  c10::IValue self;     // the module whose method this is
+};
+
+// Errors: kind "model" (an output that does not exist, a method that cannot be opened).
+std::shared_ptr<const Graph> build_graph(const std::shared_ptr<const Model>& model,
+                                         const GraphOptions& options);
+
+// The graph of one method of a module kept as a unit, everything inside it opened.
+std::shared_ptr<const Graph> build_unit_graph(const c10::IValue& self, const std::string& method,
+                                              const Provenance& place);
+
+// "model.py:34", or "" where the file does not say.
+std::string source_of(const torch::jit::Node* node);
+
+}  // namespace seqlift

@@ -1,0 +1,75 @@
+#include "loops.h"
+
+// ifunc resolvers run before the sanitizers are ready, so their build has one version of each loop.
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#define SEQLIFT_VECTORISED \
+  __attribute__((optimize("O3"), target_clones("avx512f", "avx2", "default")))
+#else
+#define SEQLIFT_VECTORISED
+#endif
+
+namespace seqlift {
+namespace loops {
+
+// Branch-free, so that it vectorises: where x = r the quotient is (x > 0 ? 1 : 0) / 1.
+SEQLIFT_VECTORISED
+void relu_rescale(const float* __restrict x, const float* __restrict r, float* __restrict y,
+                  float* __restrict m, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float top = x[i] > 0.0F ? x[i] : 0.0F;
+    const float bottom = r[i] > 0.0F ? r[i] : 0.0F;
+    const float change = x[i] - r[i];
+    const bool equal = change == 0.0F;
+    const float above = equal ? (x[i] > 0.0F ? 1.0F : 0.0F) : top - bottom;
+    const float below = equal ? 1.0F : change;
+    y[i] = bottom;
+    m[i] = above / below;
+  }
+}
+
+SEQLIFT_VECTORISED
+void relu_rescale(const double* __restrict x, const double* __restrict r, double* __restrict y,
+                  double* __restrict m, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const double top = x[i] > 0.0 ? x[i] : 0.0;
+    const double bottom = r[i] > 0.0 ? r[i] : 0.0;
+    const double change = x[i] - r[i];
+    const bool equal = change == 0.0;
+    const double above = equal ? (x[i] > 0.0 ? 1.0 : 0.0) : top - bottom;
+    const double below = equal ? 1.0 : change;
+    y[i] = bottom;
+    m[i] = above / below;
+  }
+}
+
+SEQLIFT_VECTORISED
+void shift_add(const float* __restrict taps, float* __restrict out, int64_t length_in,
+               int64_t kernel, int64_t channels, int64_t length, int64_t stride, int64_t dilation,
+               int64_t padding) {
+  for (int64_t p = 0; p < length_in; ++p) {
+    const int64_t start = p * stride - padding;
+    const float* from = taps + p * kernel * channels;
+    if (dilation == 1) {
+      // Neighbouring taps land on neighbouring positions: one run of numbers.
+      const int64_t first = start < 0 ? -start : 0;
+      const int64_t last = start + kernel > length ? length - start : kernel;
+      float* to = out + (start + first) * channels;
+      for (int64_t c = 0; c < (last - first) * channels; ++c) {
+        to[c] += from[first * channels + c];
+      }
+      continue;
+    }
+    for (int64_t k = 0; k < kernel; ++k) {
+      const int64_t where = start + k * dilation;
+      if (where < 0 || where >= length) {
+        continue;
+      }
+      for (int64_t c = 0; c < channels; ++c) {
+        out[where * channels + c] += from[k * channels + c];
+      }
+    }
+  }
+}
+
+}  // namespace loops
+}  // namespace seqlift

@@ -1,0 +1,159 @@
+#include "pairs.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "error.h"
+#include "predict.h"
+
+namespace seqlift {
+
+namespace {
+
+// [rows, targets] of an output, in double.
+at::Tensor columns_of(const at::Tensor& output, int64_t rows) {
+  const bool fits = output.dim() >= 1 && output.dim() <= 2 && output.size(0) == rows;
+  if (!fits) {
+    throw Error("output", "The model must return one row of targets per sequence; for " +
+                              std::to_string(rows) + " rows it returns " + shape_text(output) +
+                              ". Choose an output with select_output(), or turn a profile into a "
+                              "number with profile_score().");
+  }
+  return output.dim() == 1 ? output.unsqueeze(1) : output;
+}
+
+void check_targets(const std::vector<int64_t>& targets, int64_t columns) {
+  for (const int64_t target : targets) {
+    if (target >= columns) {
+      throw Error("target", "The model has " + std::to_string(columns) + " target" +
+                                (columns == 1 ? "" : "s") + ", there is no target " +
+                                std::to_string(target + 1) + ".");
+    }
+  }
+}
+
+at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
+  if (outputs.size() != 1) {
+    throw Error("output", "The model has " + std::to_string(outputs.size()) +
+                              " outputs; choose one with select_output().");
+  }
+  const c10::IValue& value = ref ? outputs[0].ref : outputs[0].x;
+  if (!value.isTensor() || (ref && !outputs[0].depends)) {
+    throw Error("unsupported_operation",
+                outputs[0].tainted
+                    ? "The output depends on X only through a condition, which has no gradient."
+                    : "The output does not depend on X.");
+  }
+  return value.toTensor();
+}
+
+// Gradients of each target's column with respect to `leaf`.
+std::vector<at::Tensor> gradients(const at::Tensor& columns, const at::Tensor& leaf,
+                                  const std::vector<int64_t>& targets) {
+  std::vector<at::Tensor> result;
+  for (size_t t = 0; t < targets.size(); ++t) {
+    const bool keep = t + 1 < targets.size();
+    result.push_back(torch::autograd::grad({columns.select(1, targets[t]).sum()}, {leaf}, {}, keep,
+                                           false, true)[0]);
+    if (!result.back().defined()) {
+      result.back() = at::zeros_like(leaf);
+    }
+  }
+  return result;
+}
+
+at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets) {
+  const at::Tensor index = at::tensor(targets, at::kLong).to(columns.device());
+  return columns.detach().index_select(1, index).to(at::kDouble);
+}
+
+at::Tensor leaf_of(const at::Tensor& references) {
+  return references.detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
+}
+
+// The leaf itself must not be written to by the model; its copy may.
+at::Tensor behind(const at::Tensor& leaf) {
+  const at::AutoGradMode enabled(true);
+  return attach(leaf.detach().clone(), {leaf},
+                [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; });
+}
+
+}  // namespace
+
+EvaluateOptions PairEvaluator::common() const {
+  EvaluateOptions evaluation;
+  evaluation.cancelled = &cancelled_;
+  evaluation.observe = options_.observe;
+  return evaluation;
+}
+
+PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& references,
+                                    const std::vector<Value>& args, int64_t r) const {
+  EvaluateOptions evaluation = common();
+  evaluation.pairs = true;
+  evaluation.batch = {X.size(0), r};
+  const at::Tensor leaf = leaf_of(references);
+  Value input;
+  input.x = X.clone();
+  input.ref = behind(leaf);
+  input.paired = true;
+  input.depends = true;
+  std::vector<Value> inputs{input};
+  for (const Value& arg : args) {
+    Value paired = arg;
+    paired.paired = true;
+    paired.ref = arg.x.toTensor().repeat_interleave(r, 0);
+    inputs.push_back(paired);
+  }
+  Units units(options_.registrations, false, constants_);
+  evaluation.unit = [&](Call& call) { return units.call(call); };
+  evaluation.unit_rule = [&](const Call& call) { return units.rule_name(call); };
+  const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
+  if (evaluation.observe) {
+    return {};
+  }
+  const at::Tensor f_ref = columns_of(single_output(outputs, true), leaf.size(0));
+  const at::Tensor f_x = columns_of(single_output(outputs, false), X.size(0));
+  check_targets(options_.targets, f_ref.size(1));
+  PairResult result;
+  const at::AutoGradMode enabled(true);
+  result.multipliers = gradients(f_ref, leaf, options_.targets);
+  result.f_x = chosen(f_x, options_.targets).repeat_interleave(r, 0);
+  result.f_ref = chosen(f_ref, options_.targets);
+  return result;
+}
+
+PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& references,
+                                  const std::vector<Value>& args) const {
+  EvaluateOptions evaluation = common();
+  evaluation.gradients = true;
+  const at::Tensor leaf = leaf_of(X);
+  const at::AutoGradMode enabled(true);
+  Value input;
+  input.x = at::cat({behind(leaf), references});
+  input.depends = true;
+  std::vector<Value> inputs{input};
+  for (const Value& arg : args) {
+    Value both;
+    both.x = at::cat({arg.x.toTensor(), arg.x.toTensor()});
+    inputs.push_back(both);
+  }
+  Units units(options_.registrations, true, constants_);
+  evaluation.unit = [&](Call& call) { return units.call(call); };
+  evaluation.override_operation = [&](Call& call) { return units.pool(call); };
+  evaluation.unit_rule = [&](const Call& call) { return units.rule_name(call); };
+  const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
+  if (evaluation.observe) {
+    return {};
+  }
+  const at::Tensor f = columns_of(single_output(outputs, false), 2 * X.size(0));
+  check_targets(options_.targets, f.size(1));
+  PairResult result;
+  result.multipliers = gradients(f, leaf, options_.targets);
+  const at::Tensor both = chosen(f, options_.targets);
+  result.f_x = both.narrow(0, 0, X.size(0));
+  result.f_ref = both.narrow(0, X.size(0), X.size(0));
+  return result;
+}
+
+}  // namespace seqlift

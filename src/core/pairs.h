@@ -1,0 +1,50 @@
+// Evaluates one chunk of sequence-reference pairs: multipliers of the references' half in operator
+// mode, of the sequences above their references in module mode.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <vector>
+
+#include "evaluate.h"
+#include "units.h"
+
+namespace seqlift {
+
+struct PairOptions {
+  std::vector<int64_t> targets{0};  // columns of the model's output, from 0
+  Registrations registrations;
+  std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
+};
+
+// Rows in the order of the pairs.
+struct PairResult {
+  std::vector<at::Tensor> multipliers;  // per target [pairs, C, L]
+  at::Tensor f_x;                       // [pairs, targets], float64
+  at::Tensor f_ref;
+};
+
+class PairEvaluator {
+ public:
+  PairEvaluator(const Graph& graph, Constants& constants, const PairOptions& options,
+                const std::atomic<bool>& cancelled)
+      : graph_(graph), constants_(constants), options_(options), cancelled_(cancelled) {}
+
+  // X has n rows, `references` n r; args have the rows of X. Throws BatchMoved where the halves'
+  // rows cannot be matched: repeat X and its args, and give r = 1.
+  PairResult on_halves(const at::Tensor& X, const at::Tensor& references,
+                       const std::vector<Value>& args, int64_t r) const;
+  // The peers' way: one batch of all sequences above all references, gradients of the former.
+  PairResult stacked(const at::Tensor& X, const at::Tensor& references,
+                     const std::vector<Value>& args) const;
+
+ private:
+  EvaluateOptions common() const;
+
+  const Graph& graph_;
+  Constants& constants_;
+  const PairOptions& options_;
+  const std::atomic<bool>& cancelled_;
+};
+
+}  // namespace seqlift

@@ -1,0 +1,114 @@
+#include "predict.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "error.h"
+#include "evaluate.h"
+
+namespace seqlift {
+
+std::string shape_text(const at::Tensor& tensor) {
+  std::string text;
+  for (const int64_t size : tensor.sizes()) {
+    text += (text.empty() ? "" : " x ") + std::to_string(size);
+  }
+  return text.empty() ? "a single number" : text;
+}
+
+at::Tensor to_compute(const at::Tensor& X, const Constants& constants) {
+  return X.to(constants.device(), constants.compute());
+}
+
+std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,
+                                 int64_t end) {
+  std::vector<Value> values;
+  for (const at::Tensor& arg : sequences.args) {
+    const at::Tensor rows = arg.narrow(0, begin, end - begin);
+    Value value;
+    value.x = at::isFloatingType(rows.scalar_type()) ? to_compute(rows, constants)
+                                                     : rows.to(constants.device());
+    values.push_back(value);
+  }
+  return values;
+}
+
+namespace {
+
+std::vector<at::Tensor> run_batch(const Graph& graph, Constants& constants, const at::Tensor& X,
+                                  const std::vector<Value>& args,
+                                  const std::atomic<bool>& cancelled) {
+  EvaluateOptions options;
+  options.cancelled = &cancelled;
+  std::vector<Value> inputs(1);
+  // A copy: a model may write into its input.
+  inputs[0].x = X.clone();
+  inputs.insert(inputs.end(), args.begin(), args.end());
+  std::vector<at::Tensor> outputs;
+  for (const Value& value : evaluate(graph, constants, inputs, options)) {
+    if (!value.x.isTensor()) {
+      throw Error("output", "The model returns something that is not a tensor.");
+    }
+    outputs.push_back(value.x.toTensor().detach().cpu());
+  }
+  return outputs;
+}
+
+// Every output must have a row for each sequence. A model that squeezes loses the row of a single
+// one: it is then asked about two.
+std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, const at::Tensor& X,
+                                     const std::vector<Value>& args,
+                                     const std::atomic<bool>& cancelled) {
+  std::vector<at::Tensor> outputs = run_batch(graph, constants, X, args, cancelled);
+  const int64_t rows = X.size(0);
+  const auto has_rows = [&](const at::Tensor& output) {
+    return output.dim() > 0 && output.size(0) == rows;
+  };
+  if (rows == 1 && !std::all_of(outputs.begin(), outputs.end(), has_rows)) {
+    std::vector<Value> twice = args;
+    for (Value& arg : twice) {
+      arg.x = at::cat({arg.x.toTensor(), arg.x.toTensor()});
+    }
+    outputs = run_batch(graph, constants, at::cat({X, X}), twice, cancelled);
+    for (at::Tensor& output : outputs) {
+      output = output.dim() > 0 && output.size(0) == 2 ? output.narrow(0, 0, 1) : output;
+    }
+  }
+  for (const at::Tensor& output : outputs) {
+    if (!has_rows(output)) {
+      throw Error("output", "The model's output is not one row per sequence: for " +
+                                std::to_string(rows) + " sequences it returns " +
+                                shape_text(output) + ".");
+    }
+  }
+  return outputs;
+}
+
+}  // namespace
+
+std::vector<at::Tensor> predict(const Graph& graph, Constants& constants, const Sequences& sequences,
+                                const PredictOptions& options) {
+  const int64_t chunks = (sequences.count + options.batch_size - 1) / options.batch_size;
+  std::vector<std::vector<at::Tensor>> parts(chunks);
+  const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
+    const at::NoGradGuard guard;
+    const int64_t begin = chunk * options.batch_size;
+    const int64_t end = std::min(begin + options.batch_size, sequences.count);
+    const at::Tensor X = to_compute(sequences.X(begin, end), constants);
+    const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
+    parts[chunk] = predict_rows(graph, constants, X, args, cancelled);
+  };
+  run_chunks(chunks, work, options.work);
+  std::vector<at::Tensor> outputs;
+  for (size_t i = 0; chunks > 0 && i < parts[0].size(); ++i) {
+    std::vector<at::Tensor> rows;
+    for (const auto& part : parts) {
+      rows.push_back(part.at(i));
+    }
+    outputs.push_back(at::cat(rows));
+  }
+  return outputs;
+}
+
+}  // namespace seqlift

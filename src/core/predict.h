@@ -1,0 +1,41 @@
+// Predictions, and how the methods get their input.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "constants.h"
+#include "graph.h"
+#include "halves.h"
+#include "work.h"
+
+namespace seqlift {
+
+// Sequences arrive batch by batch, so that large sets can stay one byte a base on the caller's side.
+struct Sequences {
+  int64_t count = 0;
+  // Sequences begin .. end - 1 as [end - begin, channels, length], one-hot, on the CPU.
+  std::function<at::Tensor(int64_t begin, int64_t end)> X;
+  std::vector<at::Tensor> args;  // further inputs of the model, first dimension `count`
+};
+
+struct PredictOptions {
+  int64_t batch_size = 32;  // sequences at a time
+  WorkOptions work;
+};
+
+// One tensor per output of the graph, first dimension the sequences, on the CPU.
+// Errors: as evaluate(); kind "output" where an output is not one row per sequence.
+std::vector<at::Tensor> predict(const Graph& graph, Constants& constants, const Sequences& sequences,
+                                const PredictOptions& options);
+
+// Rows begin .. end - 1 of the model's further inputs, in the dtype and on the device of the call.
+std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,
+                                 int64_t end);
+// A one-hot batch in the dtype and on the device of the call.
+at::Tensor to_compute(const at::Tensor& X, const Constants& constants);
+// "3 x 1000", for messages.
+std::string shape_text(const at::Tensor& tensor);
+
+}  // namespace seqlift

@@ -1,0 +1,238 @@
+#include "rules.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "error.h"
+
+namespace seqlift {
+
+namespace {
+
+// One row an operation. In-place variants share the row of their plain name.
+std::vector<Operation> make_operations() {
+  std::vector<Operation> table;
+  const auto add = [&](Kind kind, Rule rule, const char* described,
+                       const std::vector<const char*>& names) {
+    for (const char* name : names) {
+      table.push_back({name, kind, rule, described});
+    }
+  };
+
+  // The value says nothing of X but its shape, type or place.
+  add(Kind::shape, nullptr, "constant",
+      {"size", "sizes", "dim", "numel", "len", "ndim", "shape", "is_floating_point", "is_complex",
+       "dtype", "device", "layout", "is_cuda", "requires_grad", "is_sparse", "is_contiguous",
+       "__is__", "__isnot__", "isinstance", "is_nonzero_shape", "stride", "storage_offset",
+       "_shape_as_tensor", "_size_as_tensor",
+       "zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full",
+       "new_empty", "zero", "fill", "result_type", "can_cast"});
+
+  // Linear (or affine) in everything that depends on X: ordinary gradient.
+  add(Kind::linear, rules::linear, "gradient (linear)",
+      {"add", "sub", "subtract", "rsub", "neg", "negative", "positive", "sum", "mean", "nansum",
+       "cumsum", "view", "reshape", "_reshape_alias", "flatten", "unflatten", "permute",
+       "transpose", "t", "numpy_T", "mT", "mH", "matrix_H", "adjoint", "swapaxes", "swapdims",
+       "movedim", "moveaxis", "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to",
+       "view_as", "reshape_as", "sum_to_size", "repeat", "repeat_interleave", "tile", "cat",
+       "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack",
+       "broadcast_tensors", "meshgrid", "split", "split_with_sizes", "chunk", "tensor_split",
+       "hsplit", "vsplit", "dsplit", "unsafe_chunk", "unsafe_split", "unbind", "select", "slice",
+       "narrow", "index", "index_select", "gather", "take", "take_along_dim", "masked_select",
+       "masked_fill", "masked_scatter", "scatter", "scatter_add", "index_add", "index_copy",
+       "index_put", "index_fill", "select_scatter", "slice_scatter", "diagonal_scatter", "where",
+       "copy", "clone", "contiguous", "to", "type_as", "float", "double", "_to_copy", "detach",
+       "alias", "lift", "lift_fresh", "requires_grad_", "view_as_real", "real", "imag",
+       "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "flip", "fliplr",
+       "flipud", "roll", "rot90", "diag", "diagonal", "diag_embed", "tril", "triu", "trace",
+       "diff", "unfold", "im2col", "col2im", "avg_pool1d", "avg_pool2d", "avg_pool3d",
+       "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "upsample_nearest1d",
+       "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d",
+       "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "upsample_linear1d",
+       "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d", "__interpolate",
+       "upsample", "__upsample", "__upsample_nearest", "__upsample_bilinear", "constant_pad_nd",
+       "pad", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
+       "replication_pad2d", "replication_pad3d", "pixel_shuffle", "pixel_unshuffle",
+       "channel_shuffle", "atleast_1d", "atleast_2d", "atleast_3d", "ravel", "fold",
+       "__getitem__", "append", "extend", "insert", "pop", "TupleIndex", "list", "values", "get",
+       "keys", "items", "_set_item", "__contains__", "unchecked_cast", "unchecked_unwrap_optional",
+       "data", "resolve_conj", "resolve_neg", "conj", "_conj", "identity"});
+  add(Kind::linear, rules::convolution, "gradient (linear)",
+      {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+       "_convolution", "convolution", "_convolution_mode"});
+  add(Kind::linear, rules::batch_norm, "gradient (linear)",
+      {"batch_norm", "_batch_norm_impl_index", "native_batch_norm", "cudnn_batch_norm"});
+
+  // Elementwise functions of one input: rescale (Shrikumar 2017, section 3.3).
+  add(Kind::elementwise, rules::relu, "rescale", {"relu"});
+  add(Kind::elementwise, rules::elementwise, "rescale",
+      {"gelu", "silu", "mish", "softplus", "sigmoid", "log_sigmoid", "tanh", "exp", "exp2",
+       "expm1", "log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "square", "sin",
+       "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "arcsin",
+       "arccos", "arctan", "arcsinh", "arccosh", "arctanh", "erf", "erfc", "erfinv", "logit",
+       "sinc", "digamma", "lgamma", "i0", "special_erf", "special_erfc", "special_expit",
+       "special_expm1", "special_log1p", "special_entr", "special_ndtr", "special_log_ndtr",
+       "special_logit", "special_sinc", "special_erfcx", "special_i0", "special_i0e",
+       "special_i1", "special_i1e", "special_exp2", "deg2rad", "rad2deg"});
+  add(Kind::elementwise, rules::kinked, "rescale",
+      {"relu6", "leaky_relu", "prelu", "_prelu_kernel", "elu", "selu", "celu", "hardtanh",
+       "hardsigmoid", "hardswish", "hardshrink", "softshrink", "threshold", "rrelu", "abs",
+       "absolute", "clamp", "clip", "clamp_min", "clamp_max", "nan_to_num", "softsign", "sign",
+       "sgn", "floor", "ceil", "round", "trunc", "fix", "frac"});
+  add(Kind::elementwise, rules::glu, "product and rescale", {"glu"});
+  add(Kind::elementwise, rules::power, "rescale", {"pow", "float_power"});
+
+  // Products of values that depend on X: gradient at the midpoint of x and reference.
+  add(Kind::product, rules::product, "midpoint",
+      {"mul", "multiply", "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger",
+       "linear", "addmm", "baddbmm", "addbmm", "addmv", "addr", "addcmul", "einsum", "tensordot",
+       "kron", "lerp", "cross", "linalg_cross", "bilinear", "mse_loss", "linalg_matmul",
+       "linalg_vecdot", "chain_matmul"});
+  add(Kind::product, rules::quotient, "midpoint and rescale",
+      {"div", "divide", "true_divide", "addcdiv"});
+
+  add(Kind::max, rules::max_pool, "maximum of x and reference",
+      {"max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices",
+       "max_pool2d_with_indices", "max_pool3d_with_indices", "adaptive_max_pool1d",
+       "adaptive_max_pool2d", "adaptive_max_pool3d"});
+  add(Kind::max, rules::max_over_dims, "maximum of x and reference",
+      {"max", "min", "amax", "amin"});
+  add(Kind::max, rules::maximum, "rescale of the difference",
+      {"maximum", "minimum", "fmax", "fmin"});
+
+  add(Kind::softmax, rules::softmax, "exact softmax",
+      {"softmax", "log_softmax", "logsumexp", "_softmax", "_log_softmax", "softmin"});
+
+  add(Kind::normalisation, rules::layer_norm, "mean, square, rsqrt, product",
+      {"layer_norm", "native_layer_norm"});
+  add(Kind::normalisation, rules::group_norm, "mean, square, rsqrt, product",
+      {"group_norm", "native_group_norm"});
+  add(Kind::normalisation, rules::instance_norm, "mean, square, rsqrt, product",
+      {"instance_norm"});
+  add(Kind::normalisation, rules::rms_norm, "square, rsqrt, product", {"rms_norm"});
+  add(Kind::normalisation, rules::variance, "mean, square", {"var", "std", "var_mean", "std_mean"});
+  add(Kind::normalisation, rules::vector_norm, "square, root",
+      {"norm", "linalg_norm", "linalg_vector_norm", "frobenius_norm"});
+
+  // Known, and waiting for their rules: refused by name until then.
+  add(Kind::condition, nullptr, "none",
+      {"gt", "ge", "lt", "le", "eq", "ne", "greater", "greater_equal", "less", "less_equal",
+       "not_equal", "logical_and", "logical_or", "logical_not", "logical_xor", "__and__", "__or__",
+       "__xor__", "bitwise_and", "bitwise_or", "bitwise_not", "isnan", "isinf", "isfinite",
+       "isclose", "any", "all", "argmax", "argmin", "argsort", "nonzero", "bool", "long", "int",
+       "signbit", "heaviside", "searchsorted", "bucketize", "one_hot", "Bool", "Int", "Float",
+       "item", "Scalar"});
+  add(Kind::max, nullptr, "none", {"sort", "topk", "kthvalue", "median", "mode", "cummax", "cummin",
+                                   "fractional_max_pool2d"});
+  add(Kind::recurrent, nullptr, "none",
+      {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell",
+       "rnn_relu_cell"});
+  add(Kind::attention, nullptr, "none",
+      {"scaled_dot_product_attention", "_native_multi_head_attention",
+       "_transformer_encoder_layer_fwd", "_scaled_dot_product_attention"});
+  add(Kind::random, nullptr, "none",
+      {"rand_like", "randn_like", "randint_like", "bernoulli", "multinomial", "normal",
+       "poisson"});
+  return table;
+}
+
+}  // namespace
+
+const std::vector<Operation>& operations() {
+  static const std::vector<Operation> table = make_operations();
+  return table;
+}
+
+const Operation* find_operation(const std::string& name) {
+  static const std::unordered_map<std::string, const Operation*> index = [] {
+    std::unordered_map<std::string, const Operation*> rows;
+    for (const Operation& operation : operations()) {
+      rows.emplace(operation.name, &operation);
+    }
+    return rows;
+  }();
+  const auto found = index.find(name);
+  return found == index.end() ? nullptr : found->second;
+}
+
+const char* kind_name(Kind kind) {
+  switch (kind) {
+    case Kind::shape:
+      return "shape";
+    case Kind::linear:
+      return "linear";
+    case Kind::elementwise:
+      return "elementwise";
+    case Kind::product:
+      return "product";
+    case Kind::max:
+      return "max";
+    case Kind::softmax:
+      return "softmax";
+    case Kind::normalisation:
+      return "normalisation";
+    case Kind::condition:
+      return "condition";
+    case Kind::recurrent:
+      return "recurrent";
+    case Kind::attention:
+      return "attention";
+    case Kind::random:
+      return "random";
+    case Kind::other:
+      break;
+  }
+  return "unsupported";
+}
+
+int Call::find(const std::string& name) const {
+  const auto* schema = node->maybeSchema();
+  if (!schema) {
+    return -1;
+  }
+  const auto position = schema->argumentIndexWithName(name);
+  return position ? *position : -1;
+}
+
+std::vector<int> Call::dependent() const {
+  std::vector<int> found;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (inputs[i].depends) {
+      found.push_back(static_cast<int>(i));
+    }
+  }
+  return found;
+}
+
+Halves Call::halves(int input) const {
+  const Value& value = inputs[input];
+  const at::Tensor x = value.x.toTensor();
+  return {x, value.paired ? value.ref.toTensor() : x};
+}
+
+std::string Call::where() const {
+  const std::string space = node->kind().ns().toUnqualString();
+  std::string text = "The operation " + space + "::" + node->kind().toUnqualString();
+  const std::string& module = provenance->module;
+  text += module.empty() ? " of the model itself" : " in " + module;
+  if (!provenance->class_name.empty() && !module.empty()) {
+    text += " (" + short_class_name(provenance->class_name) + ")";
+  }
+  return provenance->source.empty() ? text : text + ", " + provenance->source + ",";
+}
+
+Value to_value(const c10::IValue& x, const c10::IValue& ref) {
+  Value value;
+  value.x = x;
+  value.paired = true;
+  value.ref = ref;
+  const bool tensor = ref.isTensor() && ref.toTensor().defined();
+  value.depends = tensor && ref.toTensor().requires_grad();
+  return value;
+}
+
+Value to_value(const Halves& halves) { return to_value(halves.x, halves.ref); }
+
+}  // namespace seqlift

@@ -1,0 +1,99 @@
+// THE operation table: which kind an operation of the graph is and which rule it gets. Every rule
+// keeps sum(m * (x - ref)) = f(x) - f(ref) exactly (DESIGN section 4).
+//
+// To add an operation: a line in the table of rules.cpp; if its rule is new, a function
+// `std::vector<Value> rule(Call&)` in the rules_*.cpp file of its kind, with its derivation.
+#pragma once
+
+#include <torch/csrc/jit/ir/ir.h>
+
+#include <string>
+#include <vector>
+
+#include "graph.h"
+#include "halves.h"
+
+namespace seqlift {
+
+class Constants;
+
+// One operation about to be evaluated on both halves.
+struct Call {
+  const torch::jit::Node* node = nullptr;
+  const Provenance* provenance = nullptr;
+  std::string name;  // "relu": without namespace, and without the _ of in-place variants
+  std::vector<Value> inputs;
+  BatchShape batch;
+  Constants* constants = nullptr;
+  // The operation itself, out of place.
+  std::function<std::vector<c10::IValue>(std::vector<c10::IValue>)> evaluate;
+
+  // Position of the argument called `name` in the operation's schema, or -1.
+  int find(const std::string& name) const;
+  bool depends(int input) const { return inputs[input].depends; }
+  // Positions of the inputs through which a gradient flows.
+  std::vector<int> dependent() const;
+  Halves halves(int input) const;
+  const c10::IValue& constant(int input) const { return inputs[input].x; }
+  // "aten::relu (body.3.act, model.py:34)".
+  std::string where() const;
+};
+
+using Rule = std::vector<Value> (*)(Call& call);
+
+enum class Kind {
+  shape,          // the value does not depend on X, only on its shape and type
+  linear,
+  elementwise,
+  product,
+  max,
+  softmax,
+  normalisation,
+  condition,      // comparisons and indices: no gradient
+  recurrent,
+  attention,      // fused attention
+  random,
+  other
+};
+
+struct Operation {
+  const char* name;
+  Kind kind;
+  Rule rule;             // nullptr: refused when it depends on X
+  const char* described;  // the rule in a word, for the audit
+};
+
+// The table's row for an operation, or nullptr. `name` as in Call::name.
+const Operation* find_operation(const std::string& name);
+const std::vector<Operation>& operations();
+const char* kind_name(Kind kind);
+
+// A result of a rule as a value of the graph.
+Value to_value(const Halves& halves);
+Value to_value(const c10::IValue& x, const c10::IValue& ref);
+
+// The rules, by file.
+namespace rules {
+std::vector<Value> linear(Call& call);             // rules_linear.cpp
+std::vector<Value> convolution(Call& call);        // rules_convolution.cpp
+std::vector<Value> batch_norm(Call& call);         // rules_normalisation.cpp
+std::vector<Value> elementwise(Call& call);        // rules_elementwise.cpp
+std::vector<Value> kinked(Call& call);             // rules_elementwise.cpp
+std::vector<Value> relu(Call& call);               // rules_elementwise.cpp
+std::vector<Value> glu(Call& call);                // rules_elementwise.cpp
+std::vector<Value> product(Call& call);            // rules_product.cpp
+std::vector<Value> quotient(Call& call);           // rules_product.cpp
+std::vector<Value> power(Call& call);              // rules_product.cpp
+std::vector<Value> max_pool(Call& call);           // rules_max.cpp
+std::vector<Value> max_over_dims(Call& call);      // rules_max.cpp
+std::vector<Value> maximum(Call& call);            // rules_max.cpp
+std::vector<Value> softmax(Call& call);            // rules_softmax.cpp
+std::vector<Value> layer_norm(Call& call);         // rules_normalisation.cpp
+std::vector<Value> group_norm(Call& call);         // rules_normalisation.cpp
+std::vector<Value> instance_norm(Call& call);      // rules_normalisation.cpp
+std::vector<Value> rms_norm(Call& call);           // rules_normalisation.cpp
+std::vector<Value> variance(Call& call);           // rules_normalisation.cpp
+std::vector<Value> vector_norm(Call& call);        // rules_normalisation.cpp
+}  // namespace rules
+
+}  // namespace seqlift

@@ -1,0 +1,213 @@
+// Convolutions. Linear in their input, so the ordinary gradient is the multiplier; what is done here
+// is the layout. Activations stay channels-last from the first convolution to the last: a 1-d
+// convolution is run as a 2-d one of height 1, which oneDNN does at twice the speed of conv1d's own
+// layout (DESIGN section 5). A first layer has four channels: its input gradient is one matrix
+// product over the channels of all taps, shifted and added.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include "constants.h"
+#include "error.h"
+#include "loops.h"
+#include "rules.h"
+
+namespace seqlift {
+namespace rules {
+
+namespace {
+
+// Up to this many input channels the input gradient is formed by shift-and-add: below it the matrix
+// product's wide side is taps x channels, which fills vectors that a convolution over 4 would not.
+constexpr int64_t few_channels = 8;
+
+struct Convolution {
+  at::Tensor weight;  // [out, in / groups, kernel...]
+  at::Tensor bias;    // or undefined
+  std::vector<int64_t> stride;
+  std::vector<int64_t> padding;
+  std::vector<int64_t> dilation;
+  int64_t groups = 1;
+  std::vector<int64_t> pad_first;  // explicit padding for an uneven "same"
+  int64_t dims = 1;
+};
+
+std::vector<int64_t> spatial(const c10::IValue& value, int64_t dims) {
+  std::vector<int64_t> numbers =
+      value.isInt() ? std::vector<int64_t>{value.toInt()} : value.toIntVector();
+  if (numbers.size() == 1) {
+    numbers.resize(dims, numbers[0]);
+  }
+  return numbers;
+}
+
+// "same" pads dilation x (kernel - 1) in all, the odd one at the end.
+void pad_same(Convolution& convolution) {
+  convolution.padding.assign(convolution.dims, 0);
+  bool even = true;
+  std::vector<int64_t> explicit_padding;
+  for (int64_t d = convolution.dims - 1; d >= 0; --d) {
+    const int64_t total = convolution.dilation[d] * (convolution.weight.size(d + 2) - 1);
+    even = even && total % 2 == 0;
+    convolution.padding[d] = total / 2;
+    explicit_padding.push_back(total / 2);
+    explicit_padding.push_back(total - total / 2);
+  }
+  if (!even) {
+    convolution.pad_first = explicit_padding;
+    convolution.padding.assign(convolution.dims, 0);
+  }
+}
+
+Convolution read(const Call& call) {
+  Convolution convolution;
+  convolution.weight = call.constant(call.find("weight")).toTensor();
+  const c10::IValue& bias = call.constant(call.find("bias"));
+  if (bias.isTensor()) {
+    convolution.bias = bias.toTensor();
+  }
+  convolution.dims = convolution.weight.dim() - 2;
+  convolution.stride = spatial(call.constant(call.find("stride")), convolution.dims);
+  convolution.dilation = spatial(call.constant(call.find("dilation")), convolution.dims);
+  convolution.groups = call.constant(call.find("groups")).toInt();
+  const c10::IValue& padding = call.constant(call.find("padding"));
+  if (!padding.isString()) {
+    convolution.padding = spatial(padding, convolution.dims);
+  } else if (padding.toStringRef() == "same") {
+    pad_same(convolution);
+  } else {
+    convolution.padding.assign(convolution.dims, 0);
+  }
+  return convolution;
+}
+
+// Whether the channels-last path serves: an ordinary batched float convolution over one or two
+// dimensions on the CPU with constant weights. Everything else runs as ATen does it.
+bool is_plain(const Call& call) {
+  const int weight = call.find("weight");
+  const Value& input = call.inputs[0];
+  const bool transposed_name = call.name.find("transpose") != std::string::npos;
+  const int transposed = call.find("transposed");
+  if (transposed_name || (transposed >= 0 && call.constant(transposed).toBool()) ||
+      call.inputs[weight].paired || call.constants->reduced()) {
+    return false;
+  }
+  const int bias = call.find("bias");
+  const at::Tensor kernel = call.constant(weight).toTensor();
+  const at::Tensor x = input.x.toTensor();
+  return !call.inputs[bias].paired && x.is_cpu() && x.scalar_type() == at::kFloat &&
+         kernel.scalar_type() == at::kFloat && (kernel.dim() == 3 || kernel.dim() == 4) &&
+         x.dim() == kernel.dim();
+}
+
+std::vector<int64_t> two(const std::vector<int64_t>& numbers, int64_t first) {
+  return numbers.size() == 2 ? numbers : std::vector<int64_t>{first, numbers[0]};
+}
+
+// [n, C, L] as [n, C, 1, L]; two dimensions stay. Channels last in memory.
+at::Tensor flat(const at::Tensor& value) {
+  const at::Tensor image = value.dim() == 3 ? value.unsqueeze(2) : value;
+  return image.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+at::Tensor unflat(const at::Tensor& image, int64_t dims) {
+  return dims == 1 ? image.squeeze(2) : image;
+}
+
+at::Tensor flat_weight(const Convolution& convolution, Constants& constants) {
+  return constants.derived(convolution.weight, "channels last",
+                           [&]() { return flat(convolution.weight); });
+}
+
+at::Tensor forward(const Convolution& c, const at::Tensor& input, Constants& constants) {
+  const at::Tensor padded =
+      c.pad_first.empty() ? input : at::constant_pad_nd(input, c.pad_first, 0);
+  const at::Tensor image = at::conv2d(flat(padded), flat_weight(c, constants), c.bias,
+                                      two(c.stride, 1), two(c.padding, 0), two(c.dilation, 1),
+                                      c.groups);
+  return unflat(image, c.dims);
+}
+
+// d out / d input for few input channels: taps = grad [n L', out] x weight [out, kernel in], then every
+// tap is added where it came from.
+at::Tensor backward_by_taps(const Convolution& c, const at::Tensor& grad, int64_t length,
+                            Constants& constants) {
+  const int64_t channels = c.weight.size(1);
+  const int64_t kernel = c.weight.size(2);
+  const at::Tensor matrix = constants.derived(c.weight, "taps", [&]() {
+    return c.weight.permute({0, 2, 1}).reshape({c.weight.size(0), kernel * channels});
+  });
+  const at::Tensor rows = grad.permute({0, 2, 1}).contiguous();
+  const at::Tensor taps = at::matmul(rows, matrix);
+  const at::Tensor result = at::zeros({grad.size(0), length, channels}, grad.options());
+  const int64_t length_out = rows.size(1);
+  at::parallel_for(0, grad.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      loops::shift_add(taps.data_ptr<float>() + i * length_out * kernel * channels,
+                       result.data_ptr<float>() + i * length * channels, length_out, kernel,
+                       channels, length, c.stride[0], c.dilation[0], c.padding[0]);
+    }
+  });
+  return result.permute({0, 2, 1});
+}
+
+at::Tensor backward(const Convolution& c, const at::Tensor& grad,
+                    const std::vector<int64_t>& padded_sizes, Constants& constants) {
+  if (c.dims == 1 && c.groups == 1 && c.weight.size(1) <= few_channels) {
+    return backward_by_taps(c, grad, padded_sizes[2], constants);
+  }
+  std::vector<int64_t> sizes = padded_sizes;
+  if (c.dims == 1) {
+    sizes.insert(sizes.begin() + 2, 1);
+  }
+  // Only its sizes and layout are looked at; the memory is never touched.
+  const at::Tensor shape = at::empty(sizes, grad.options(), at::MemoryFormat::ChannelsLast);
+  const auto gradients = at::convolution_backward(
+      flat(grad), shape, flat_weight(c, constants), at::OptionalIntArrayRef(), two(c.stride, 1),
+      two(c.padding, 0), two(c.dilation, 1), false, std::vector<int64_t>{0, 0}, c.groups,
+      {true, false, false});
+  return unflat(std::get<0>(gradients), c.dims);
+}
+
+}  // namespace
+
+std::vector<Value> convolution(Call& call) {
+  const int weight = call.find("weight");
+  const int bias = call.find("bias");
+  if (call.depends(weight) || call.depends(bias)) {
+    return product(call);
+  }
+  if (!is_plain(call)) {
+    return linear(call);
+  }
+  const Convolution c = read(call);
+  const Halves input = call.halves(0);
+  Constants& constants = *call.constants;
+  const at::NoGradGuard guard;
+  Value result;
+  const at::Tensor x = forward(c, input.x, constants);
+  result.x = x;
+  result.paired = call.inputs[0].paired;
+  if (result.paired) {
+    std::vector<int64_t> padded = input.ref.sizes().vec();
+    for (size_t i = 0; i < c.pad_first.size(); i += 2) {
+      padded[padded.size() - 1 - i / 2] += c.pad_first[i] + c.pad_first[i + 1];
+    }
+    const at::Tensor output =
+        attach(forward(c, input.ref.detach(), constants), {input.ref},
+               [c, padded, &constants](const at::Tensor& grad) {
+                 at::Tensor whole = backward(c, grad, padded, constants);
+                 for (size_t i = 0; i < c.pad_first.size(); i += 2) {
+                   const int64_t d = whole.dim() - 1 - static_cast<int64_t>(i / 2);
+                   whole = whole.narrow(d, c.pad_first[i],
+                                        whole.size(d) - c.pad_first[i] - c.pad_first[i + 1]);
+                 }
+                 return std::vector<at::Tensor>{whole};
+               });
+    result.ref = output;
+    result.depends = output.requires_grad();
+  }
+  return {result};
+}
+
+}  // namespace rules
+}  // namespace seqlift

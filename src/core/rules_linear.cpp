@@ -1,0 +1,98 @@
+// Operations that are linear (or affine) in what depends on X: f(x) - f(ref) = J (x - ref), so the
+// ordinary gradient is the multiplier.
+#include <ATen/ATen.h>
+
+#include "error.h"
+#include "rules.h"
+
+namespace seqlift {
+namespace rules {
+
+namespace {
+
+// A network in evaluation mode drops nothing; a traced one may have the flag of training written in.
+bool is_dropout(const std::string& name) {
+  return name.size() >= 7 && name.compare(name.size() - 7, 7, "dropout") == 0;
+}
+
+bool is_tensor_list_result(const c10::IValue& value) { return value.isList() || value.isTuple(); }
+
+bool holds_gradient(const c10::IValue& value) {
+  if (value.isTensor()) {
+    return value.toTensor().defined() && value.toTensor().requires_grad();
+  }
+  if (value.isTensorList()) {
+    for (const at::Tensor& tensor : value.toTensorVector()) {
+      if (tensor.requires_grad()) {
+        return true;
+      }
+    }
+    return false;
+  }
+  if (value.isList()) {
+    for (const c10::IValue& element : value.toListRef()) {
+      if (holds_gradient(element)) {
+        return true;
+      }
+    }
+  }
+  if (value.isTuple()) {
+    for (const c10::IValue& element : value.toTupleRef().elements()) {
+      if (holds_gradient(element)) {
+        return true;
+      }
+    }
+  }
+  if (value.isGenericDict()) {
+    for (const auto& entry : value.toGenericDict()) {
+      if (holds_gradient(entry.value())) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::vector<Value> linear(Call& call) {
+  if (is_dropout(call.name)) {
+    return {call.inputs[0]};
+  }
+  std::vector<c10::IValue> x_inputs;
+  std::vector<c10::IValue> ref_inputs;
+  for (const Value& input : call.inputs) {
+    x_inputs.push_back(input.x);
+    ref_inputs.push_back(input.paired ? input.ref : input.x);
+  }
+  // `detach` stops ordinary gradients; the prediction still moves with what is detached.
+  const bool see_through = call.name == "detach" || call.name == "data";
+  std::vector<c10::IValue> x;
+  {
+    const at::NoGradGuard guard;
+    x = see_through ? std::vector<c10::IValue>{x_inputs[0]} : call.evaluate(std::move(x_inputs));
+  }
+  std::vector<c10::IValue> ref;
+  {
+    const at::AutoGradMode guard(true);
+    ref = see_through ? std::vector<c10::IValue>{ref_inputs[0]}
+                      : call.evaluate(std::move(ref_inputs));
+  }
+  std::vector<Value> outputs;
+  for (size_t i = 0; i < x.size(); ++i) {
+    Value value = to_value(x[i], ref[i]);
+    if (is_tensor_list_result(ref[i]) || ref[i].isGenericDict()) {
+      value.depends = holds_gradient(ref[i]);
+    }
+    // Turned into whole numbers: a step function, whose result has no gradient.
+    const bool tensor = ref[i].isTensor() && ref[i].toTensor().defined();
+    if (tensor && !at::isFloatingType(ref[i].toTensor().scalar_type()) && call.depends(0)) {
+      value.tainted = true;
+    }
+    outputs.push_back(value);
+  }
+  return outputs;
+}
+
+}  // namespace rules
+}  // namespace seqlift

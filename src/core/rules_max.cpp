@@ -1,0 +1,190 @@
+// Maxima. The maximum rises (or falls) from ref to x by y - y'. A rise is due to the position of the
+// maximum in x, which climbed above everything in the reference; a fall to the position of the
+// reference's maximum, which sank below everything in x. There the input changes by at least as much
+// as the maximum does (rise: x_p - ref_p >= y - y' > 0), so the multiplier (y - y') / (x_p - ref_p)
+// lies in (0, 1], needs no threshold, and m_p (x_p - ref_p) = y - y' exactly. Each output unit credits
+// one position, so windows that overlap simply add. (DeepLIFT, Captum and tangermeme scatter with
+// max_unpool, which overwrites where windows overlap.) Where the maximum does not change the sum
+// gives no answer: the derivative at x if the position did not change either, else zero.
+#include <ATen/ATen.h>
+
+#include "error.h"
+#include "kernels.h"
+#include "rules.h"
+
+namespace seqlift {
+namespace rules {
+
+namespace {
+
+struct Maximum {
+  at::Tensor values;
+  at::Tensor positions;  // in the flattened dimensions that the maximum is taken over
+};
+
+using Locate = std::function<Maximum(const at::Tensor& input)>;
+
+// The rule for a maximum that `locate` finds over the last `dims` dimensions of its input.
+Halves maximum_of(const Locate& locate, const Halves& input, int64_t dims,
+                  const BatchShape& batch) {
+  const at::NoGradGuard guard;
+  const at::Tensor ref = input.ref.detach();
+  const Maximum of_x = locate(input.x);
+  const Maximum of_ref = locate(ref);
+  check_rows(input.x, ref, batch);
+
+  const int64_t kept = ref.dim() - dims;
+  const at::Tensor flat_x = repeat_x(input.x, ref, batch).flatten(kept);
+  const at::Tensor flat_ref = ref.flatten(kept);
+  const std::vector<int64_t> flat_sizes = flat_ref.sizes().vec();
+  const at::Tensor y = repeat_x(of_x.values, of_ref.values, batch);
+  const at::Tensor change = y - of_ref.values;
+  const at::Tensor at_x = repeat_x(of_x.positions, of_ref.positions, batch);
+  const at::Tensor position = at::where(change < 0, of_ref.positions, at_x).flatten(kept);
+  const at::Tensor moved = flat_x.gather(-1, position) - flat_ref.gather(-1, position);
+  const at::Tensor flat_change = change.flatten(kept);
+  at::Tensor weight = flat_change / moved;
+  const at::Tensor still = moved == 0;
+  weight = at::where(still, at::ones_like(weight), weight);
+
+  Halves output{of_x.values, of_ref.values};
+  const std::vector<int64_t> sizes = ref.sizes().vec();
+  output.ref = attach(output.ref, {input.ref},
+                      [position, weight, flat_sizes, sizes, kept](const at::Tensor& grad) {
+                        const at::Tensor share = grad.flatten(kept) * weight;
+                        at::Tensor result = at::zeros(flat_sizes, share.options());
+                        result.scatter_add_(-1, position, share);
+                        return std::vector<at::Tensor>{result.reshape(sizes)};
+                      });
+  return output;
+}
+
+std::vector<int64_t> int_list(const c10::IValue& value) {
+  return value.isInt() ? std::vector<int64_t>{value.toInt()} : value.toIntVector();
+}
+
+// How many spatial dimensions "max_pool2d" has.
+int64_t spatial_dims(const std::string& name) {
+  return name[name.find("pool") + 4] - '0';
+}
+
+
+}  // namespace
+
+std::vector<Value> max_pool(Call& call) {
+  const int64_t dims = spatial_dims(call.name);
+  const bool adaptive = call.name.rfind("adaptive", 0) == 0;
+  std::vector<std::vector<int64_t>> numbers;
+  for (size_t i = 1; i < call.inputs.size(); ++i) {
+    if (call.constant(i).isIntList() || call.constant(i).isInt()) {
+      numbers.push_back(int_list(call.constant(i)));
+    }
+  }
+  const bool ceil = !adaptive && call.constant(call.find("ceil_mode")).toBool();
+  const Locate locate = [&](const at::Tensor& input) {
+    std::tuple<at::Tensor, at::Tensor> found;
+    if (adaptive) {
+      found = dims == 1   ? at::adaptive_max_pool1d(input, numbers[0])
+              : dims == 2 ? at::adaptive_max_pool2d(input, numbers[0])
+                          : at::adaptive_max_pool3d(input, numbers[0]);
+    } else {
+      const auto& n = numbers;
+      found = dims == 1 ? at::max_pool1d_with_indices(input, n[0], n[1], n[2], n[3], ceil)
+              : dims == 2
+                  ? at::max_pool2d_with_indices(input, n[0], n[1], n[2], n[3], ceil)
+                  : at::max_pool3d_with_indices(input, n[0], n[1], n[2], n[3], ceil);
+    }
+    return Maximum{std::get<0>(found), std::get<1>(found)};
+  };
+  const Halves output = maximum_of(locate, call.halves(0), dims, call.batch);
+  std::vector<Value> outputs{to_value(output)};
+  if (call.node->outputs().size() > 1) {
+    // The indices depend on X without a gradient; whatever uses them is refused.
+    Value indices = to_value(locate(call.halves(0).x).positions,
+                             locate(call.halves(0).ref.detach()).positions);
+    indices.tainted = true;
+    outputs.push_back(indices);
+  }
+  return outputs;
+}
+
+// max(dim), min(dim), amax(dims), amin(dims): the dimensions moved last and flattened.
+std::vector<Value> max_over_dims(Call& call) {
+  const bool minimum = call.name == "min" || call.name == "amin";
+  const int dim = call.find("dim");
+  if (dim < 0 && call.find("other") >= 0) {
+    return maximum(call);
+  }
+  if (dim < 0 || (call.constant(dim).isIntList() && call.constant(dim).toIntVector().empty())) {
+    throw Error("unsupported_operation",
+                call.where() + " takes one maximum over all sequences of a batch.");
+  }
+  const Halves input = call.halves(0);
+  const int64_t rank = input.ref.dim();
+  const bool keep = call.constant(call.find("keepdim")).toBool();
+  std::vector<int64_t> over = int_list(call.constant(dim));
+  std::vector<bool> reduced(rank, false);
+  for (const int64_t d : over) {
+    reduced[d < 0 ? d + rank : d] = true;
+  }
+  std::vector<int64_t> order;
+  for (int64_t d = 0; d < rank; ++d) {
+    if (!reduced[d]) {
+      order.push_back(d);
+    }
+  }
+  const auto kept = static_cast<int64_t>(order.size());
+  for (int64_t d = 0; d < rank; ++d) {
+    if (reduced[d]) {
+      order.push_back(d);
+    }
+  }
+  const Halves last = seqlift::linear(
+      [&](const at::Tensor& value) {
+        const at::Tensor moved = value.permute(order).flatten(kept);
+        return minimum ? -moved : moved;
+      },
+      input);
+  const Locate locate = [](const at::Tensor& value) {
+    const auto found = value.max(-1, true);
+    return Maximum{std::get<0>(found), std::get<1>(found)};
+  };
+  const Halves found = maximum_of(locate, last, 1, call.batch);
+  const auto shape = [&](const at::Tensor& value) {
+    at::Tensor result = value.squeeze(-1);
+    for (int64_t d = 0; keep && d < rank; ++d) {
+      result = reduced[d] ? result.unsqueeze(d) : result;
+    }
+    return result;
+  };
+  const Halves output = seqlift::linear(
+      [&](const at::Tensor& value) { return minimum ? -shape(value) : shape(value); }, found);
+  std::vector<Value> outputs{to_value(output)};
+  if (call.node->outputs().size() > 1) {
+    Value indices = to_value(shape(locate(last.x).positions),
+                             shape(locate(last.ref.detach()).positions));
+    indices.tainted = true;
+    outputs.push_back(indices);
+  }
+  return outputs;
+}
+
+// max(a, b) = b + relu(a - b): linear but for one rescaled function of the difference.
+std::vector<Value> maximum(Call& call) {
+  const bool minimum = call.name.find("min") != std::string::npos;
+  const Nary difference = [&](const Operands& ab) {
+    return minimum ? ab[1] - ab[0] : ab[0] - ab[1];
+  };
+  const Unary relu = [](const at::Tensor& value) { return at::relu(value); };
+  const Halves a = call.halves(0);
+  const Halves b = call.halves(1);
+  const Halves above =
+      rescale(relu, seqlift::linear(difference, {a, b}), Bend::kinked, call.batch);
+  const Nary sum = [&](const Operands& parts) {
+    return minimum ? parts[0] - parts[1] : parts[0] + parts[1];
+  };
+  return {to_value(seqlift::linear(sum, {b, above}))};
+}
+
+}  // namespace rules
+}  // namespace seqlift

@@ -1,0 +1,141 @@
+#include "work.h"
+
+#include <ATen/Parallel.h>
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "error.h"
+
+namespace seqlift {
+
+namespace {
+
+// OpenBLAS has threads of its own, which would fight with ours; whoever else uses it in this process
+// (R) gets them back.
+class BlasThreads {
+ public:
+  explicit BlasThreads(int threads) {
+    get_ = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "openblas_get_num_threads"));
+    set_ = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+    if (get_ && set_) {
+      before_ = get_();
+      set_(threads);
+    }
+  }
+  ~BlasThreads() {
+    if (get_ && set_) {
+      set_(before_);
+    }
+  }
+  BlasThreads(const BlasThreads&) = delete;
+  BlasThreads& operator=(const BlasThreads&) = delete;
+
+ private:
+  int (*get_)() = nullptr;
+  void (*set_)(int) = nullptr;
+  int before_ = 1;
+};
+
+struct Shared {
+  std::mutex mutex;
+  std::condition_variable finished;
+  std::atomic<bool> cancelled{false};
+  std::atomic<int64_t> next{0};
+  std::atomic<int64_t> done{0};
+  int running = 0;
+  std::exception_ptr error;
+};
+
+void take_chunks(Shared& shared, int64_t chunks, const Chunk& work, int threads_each) {
+  at::set_num_threads(threads_each);
+  while (!shared.cancelled) {
+    const int64_t chunk = shared.next++;
+    if (chunk >= chunks) {
+      break;
+    }
+    try {
+      work(chunk, shared.cancelled);
+      ++shared.done;
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(shared.mutex);
+      if (!shared.error) {
+        shared.error = std::current_exception();
+      }
+      shared.cancelled = true;
+    }
+  }
+  const std::lock_guard<std::mutex> lock(shared.mutex);
+  --shared.running;
+  shared.finished.notify_all();
+}
+
+void run_here(int64_t chunks, const Chunk& work, const WorkOptions& options) {
+  const BlasThreads blas(options.threads);
+  at::set_num_threads(options.threads);
+  const std::atomic<bool> never{false};
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+    if (options.poll && !options.poll(static_cast<double>(chunk) / static_cast<double>(chunks))) {
+      throw Error("interrupt", "Interrupted.");
+    }
+    work(chunk, never);
+  }
+}
+
+}  // namespace
+
+void run_chunks(int64_t chunks, const Chunk& work, const WorkOptions& options) {
+  if (options.here) {
+    run_here(chunks, work, options);
+    return;
+  }
+  const int workers = static_cast<int>(std::min<int64_t>(options.threads, chunks));
+  if (workers < 1) {
+    return;
+  }
+  const int each = std::max(1, options.threads / workers);
+  const BlasThreads blas(each);
+  Shared shared;
+  shared.running = workers;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < workers; ++i) {
+    threads.emplace_back([&]() { take_chunks(shared, chunks, work, each); });
+  }
+  bool stopped = false;
+  {
+    std::unique_lock<std::mutex> lock(shared.mutex);
+    while (shared.running > 0) {
+      shared.finished.wait_for(lock, std::chrono::milliseconds(100));
+      lock.unlock();
+      const double share = static_cast<double>(shared.done) / static_cast<double>(chunks);
+      try {
+        stopped = stopped || (options.poll && !options.poll(share));
+      } catch (...) {
+        // The threads must end before anything is thrown past them.
+        const std::lock_guard<std::mutex> own(shared.mutex);
+        shared.error = std::current_exception();
+        shared.cancelled = true;
+      }
+      shared.cancelled = shared.cancelled || stopped;
+      lock.lock();
+    }
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  if (stopped) {
+    throw Error("interrupt", "Interrupted.");
+  }
+  if (shared.error) {
+    std::rethrow_exception(shared.error);
+  }
+}
+
+}  // namespace seqlift

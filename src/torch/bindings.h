@@ -1,0 +1,17 @@
+// The entry points of seqlift_torch.so; registered in registration.cpp.
+#pragma once
+
+#ifndef R_NO_REMAP
+#define R_NO_REMAP  // R's short names (length) clash with the standard library's
+#endif
+#include <Rinternals.h>
+
+extern "C" {
+
+SEXP seqlift_torch_info();
+SEXP seqlift_torch_load(SEXP path);
+SEXP seqlift_torch_predict(SEXP pointer, SEXP input, SEXP options);
+SEXP seqlift_torch_deep_lift_shap(SEXP pointer, SEXP input, SEXP references, SEXP options);
+SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options);
+
+}  // extern "C"

@@ -1,0 +1,26 @@
+#include <R_ext/Rdynload.h>
+
+#include "bindings.h"
+
+namespace {
+
+// R stores every routine under one function type and calls it with the right number of arguments.
+template <typename Routine>
+DL_FUNC entry(Routine* routine) {
+  return reinterpret_cast<DL_FUNC>(reinterpret_cast<void*>(routine));
+}
+
+const R_CallMethodDef methods[] = {
+    {"seqlift_torch_info", entry(&seqlift_torch_info), 0},
+    {"seqlift_torch_load", entry(&seqlift_torch_load), 1},
+    {"seqlift_torch_predict", entry(&seqlift_torch_predict), 3},
+    {"seqlift_torch_deep_lift_shap", entry(&seqlift_torch_deep_lift_shap), 4},
+    {"seqlift_torch_audit", entry(&seqlift_torch_audit), 4},
+    {nullptr, nullptr, 0}};
+
+}  // namespace
+
+extern "C" void R_init_seqlift_torch(DllInfo* dll) {
+  R_registerRoutines(dll, nullptr, methods, nullptr, nullptr);
+  R_useDynamicSymbols(dll, FALSE);
+}
