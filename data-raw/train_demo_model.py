@@ -16,6 +16,7 @@ import argparse
 import gzip
 import hashlib
 import json
+import os
 import pathlib
 import subprocess
 import time
@@ -377,6 +378,15 @@ def evaluate(model, windows, frequencies, reads, seed):
     return {name: round(v, 4) if isinstance(v, float) else v for name, v in numbers.items()}
 
 
+def save(model, path):
+    """Script and save. TorchScript keeps the path of the source: a relative one makes the file
+    the same wherever the script runs."""
+    os.chdir(HERE.parent)
+    forward = BPNet.forward
+    forward.__code__ = forward.__code__.replace(co_filename="data-raw/bpnet.py")
+    torch.jit.script(model).save(str(path))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--steps", type=int, default=3000)
@@ -389,6 +399,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=pathlib.Path, default=EXTDATA)
     options = parser.parse_args()
+    options.out = options.out.resolve()
     torch.set_num_threads(options.threads)
 
     fly = read_fly(biostrings_extdata() / "dm3_upstream2000.fa.gz")
@@ -424,7 +435,7 @@ def main():
     }
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / "demo_model.pt"
-    torch.jit.script(model).save(str(path))
+    save(model, path)
     report["model"]["md5"] = hashlib.md5(path.read_bytes()).hexdigest()
     (options.out / "demo_model.json").write_text(json.dumps(report, indent=2) + "\n")
     print(json.dumps(report, indent=2))
