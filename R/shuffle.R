@@ -58,9 +58,13 @@ shuffle_region <- function(X, start = 1L, end = NULL, n = 1L, random_state = NUL
 #'   with this `random_state`. `NULL` (default) takes a seed from R's own generator, so that
 #'   [set.seed()] governs the result.
 #' @return Double array `[n_seq, n, 4, L]` with the names of the sequences.
-#' @inheritSection shuffle_region Errors
-#' @section Warnings: `seqlift_warning_shuffle` names the sequences that no shuffle of this
-#'   region can change, such as a run of one base.
+#' @section Errors: `seqlift_error_shuffle` if `n` is above 1 and no shuffle of this region can
+#'   change a sequence, such as a run of one base: its shuffles would be n copies of it. The
+#'   field `sequences` of the condition holds the numbers of these sequences.
+#'   `seqlift_error_sequence` if `X` is not one of the three, `seqlift_error_argument` for a
+#'   region outside the sequence or another wrong argument.
+#' @section Warnings: `seqlift_warning_shuffle` names, for `n = 1`, the sequences that no shuffle
+#'   of this region can change; they come back as they are.
 #' @source Altschul and Erickson (1985), Mol Biol Evol 2:526, as varied by
 #'   `dinucleotide_shuffle` of tangermeme 1.4.0 (Schreiber): bit for bit the same shuffles.
 #' @export
@@ -75,7 +79,11 @@ dinucleotide_shuffle <- function(X, start = 1L, end = NULL, n = 20L, random_stat
   seed <- check_random_state(random_state)
   codes <- sequence_codes(sequences)
   shuffled <- core_dinucleotide_shuffle(codes, region[1L], region[2L], n, seed)
-  warn_unchangeable(shuffled$can_change, sequences$names)
+  if (n > 1L) {
+    stop_unchangeable(shuffled$can_change, sequences$names)
+  } else {
+    warn_unchangeable(shuffled$can_change, sequences$names)
+  }
   finish_one_hot(shuffled$codes, sequences)
 }
 
@@ -98,16 +106,35 @@ check_region <- function(start, end, length, call = caller_env()) {
 }
 
 warn_unchangeable <- function(can_change, names, call = caller_env()) {
-  fixed <- which(!can_change)
-  if (length(fixed) == 0L) {
+  if (all(can_change)) {
     return(invisible())
   }
-  labels <- if (is.null(names)) fixed else paste0(fixed, " (", names[fixed], ")")
-  labels <- as.character(labels)
+  labels <- label_sequences(which(!can_change), names)
   warn_seqlift("shuffle",
     c("No shuffle can change {cli::qty(length(labels))}sequence{?s} {labels}.",
       i = "Every shuffle equals the sequence itself, as it has too few different bases."
     ),
     call = call
   )
+}
+
+stop_unchangeable <- function(can_change, names, call = caller_env()) {
+  if (all(can_change)) {
+    return(invisible())
+  }
+  fixed <- which(!can_change)
+  labels <- label_sequences(fixed, names)
+  abort_seqlift("shuffle",
+    c("No shuffle can change {cli::qty(length(labels))}sequence{?s} {labels}.",
+      x = "Every shuffle would equal the sequence itself, as it has too few different bases.",
+      i = "Leave {cli::qty(length(labels))}{?it/them} out or shuffle a wider region;
+           {.code n = 1} returns {?it/them} unchanged, with a warning."
+    ),
+    sequences = fixed, call = call
+  )
+}
+
+# "2", or "2 (its name)".
+label_sequences <- function(i, names) {
+  if (is.null(names)) as.character(i) else paste0(i, " (", names[i], ")")
 }

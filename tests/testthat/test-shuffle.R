@@ -159,18 +159,32 @@ test_that("set.seed() governs the shuffles without a random_state", {
   }
 })
 
-test_that("sequences that no shuffle can change are named in a warning", {
+test_that("a single shuffle of a sequence that no shuffle can change is itself, with a warning", {
   X <- c(fine = "ACGATTACAG", poly = "AAAAAAAAAA", two = "ACACACACAC")
   expect_warning(
-    shuffled <- dinucleotide_shuffle(X, n = 4, random_state = 0),
+    shuffled <- dinucleotide_shuffle(X, n = 1, random_state = 0),
     "sequences 2 \\(poly\\) and 3 \\(two\\)",
     class = "seqlift_warning_shuffle"
   )
-  expect_identical(unique(letters_of(shuffled)[2L, ]), X[["poly"]])
-  expect_identical(unique(letters_of(shuffled)[3L, ]), X[["two"]])
-  expect_warning(shuffle_region(X), "sequence 2 \\(poly\\)", class = "seqlift_warning_shuffle")
+  expect_identical(letters_of(shuffled)[2:3, ], unname(X[2:3]))
+  expect_warning(shuffle_region(X, n = 3), "sequence 2 \\(poly\\)",
+    class = "seqlift_warning_shuffle"
+  )
   expect_warning(shuffle_region(text, 3, 3), class = "seqlift_warning_shuffle")
   expect_silent(dinucleotide_shuffle(X["fine"]))
+})
+
+test_that("several shuffles of a sequence that no shuffle can change are an error naming it", {
+  X <- c(fine = "ACGATTACAG", poly = "AAAAAAAAAA", two = "ACACACACAC")
+  error <- expect_error(dinucleotide_shuffle(X, n = 2), class = "seqlift_error_shuffle")
+  expect_identical(error$sequences, 2:3)
+  expect_error(dinucleotide_shuffle(one_hot_encode(X[3L]), n = 2), "sequence 1 \\(two\\)",
+    class = "seqlift_error_shuffle"
+  )
+  # A region, or the stretches between N, may be too short where the whole is not.
+  expect_silent(dinucleotide_shuffle(X["fine"], n = 2))
+  expect_error(dinucleotide_shuffle(X["fine"], 4, 6, n = 2), class = "seqlift_error_shuffle")
+  expect_error(dinucleotide_shuffle("ACGNTTACNG", n = 2), class = "seqlift_error_shuffle")
 })
 
 test_that("reference shuffles are each sequence's first shuffle under consecutive seeds", {
@@ -186,9 +200,11 @@ test_that("reference shuffles are each sequence's first shuffle under consecutiv
   expect_identical(
     reference_shuffles(as_sequences(one_hot_encode(text)), n = 5L, random_state = 30), references
   )
-  expect_warning(reference_shuffles(as_sequences("AAAA"), 1L, 0),
-    class = "seqlift_warning_shuffle"
-  )
+  for (n in c(1L, 20L)) {
+    expect_warning(reference_shuffles(as_sequences("AAAA"), n, 0),
+      class = "seqlift_warning_shuffle"
+    )
+  }
 })
 
 test_that("a generator continues region shuffles but cannot seed dinucleotide shuffles", {
@@ -223,5 +239,9 @@ test_that("messages say what was expected", {
     dinucleotide_shuffle(text, n = 0)
     dinucleotide_shuffle(1)
   })
-  expect_snapshot(invisible(dinucleotide_shuffle(c("ACGATTACAG", "AAAAAAAAAA"), n = 2)))
+  expect_snapshot(invisible(dinucleotide_shuffle(c("ACGATTACAG", "AAAAAAAAAA"), n = 1)))
+  expect_snapshot(error = TRUE, {
+    dinucleotide_shuffle(c("ACGATTACAG", "AAAAAAAAAA"))
+    dinucleotide_shuffle(c(a = "ACACACACAC", b = "AAAAAAAAAA"), n = 2)
+  })
 })
