@@ -73,7 +73,6 @@ substitute_motifs <- function(X, motifs, spacing, start = NULL) {
 #' All of the sequence stays, in two parts with the motif between them, so the result is longer
 #' by the motif's length.
 #'
-#' @inheritParams substitute_motif
 #' @param X Sequences: character vector, `Biostrings::DNAStringSet` or one-hot array
 #'   `[n, 4, L]`. Extra channels are refused: an inserted position has no value for them.
 #' @param motif The motif, without N: one for all sequences or one for each.
@@ -97,7 +96,6 @@ insert_motif <- function(X, motif, start = NULL) {
 
 #' Delete a region from sequences
 #'
-#' @inheritParams substitute_motif
 #' @param X Sequences: character vector, `Biostrings::DNAStringSet` or one-hot array
 #'   `[n, 4, L]`. Extra channels of an array lose the region too.
 #' @param start,end First and last position to delete, counted from 1, inclusive.
