@@ -99,8 +99,8 @@ name_channels <- function(one_hot, names, alphabet = base_letters) {
 #'
 #' Each letter becomes a column with a one in the row of that letter. Letters in `ignore`
 #' become a column of zeros. The alphabet is taken as it is written: lower-case letters are
-#' refused here (use [toupper()] on soft-masked sequence), whereas every function that takes
-#' sequences as letters reads them in either case.
+#' refused here and by [reverse_complement()] (use [toupper()] on soft-masked sequence), whereas
+#' every other function that takes sequences as letters reads them in either case.
 #'
 #' @param x Character vector of sequences of one length, or a `Biostrings::DNAStringSet`.
 #' @param alphabet Character vector of single letters, the rows of the encoding in this order.
@@ -141,32 +141,66 @@ one_hot_encode <- function(x, alphabet = c("A", "C", "G", "T"), ignore = "N") {
 #'
 #' The inverse of [one_hot_encode()]. Columns of zeros become `"N"`.
 #'
-#' @param X One-hot array `[n, 4, L]`, or one over another alphabet whose letters are the
-#'   names of its second dimension. Channels beyond the four bases are left out. Character
-#'   vectors and `Biostrings::DNAStringSet`s come back as upper-case letters.
-#' @return Character vector of length n, each of L letters, with the names of the first
-#'   dimension of `X`.
-#' @section Errors: `seqlift_error_sequence` if `X` is not one-hot.
-#' @source As `characters(allow_N = True)` of tangermeme 1.4.0 (Schreiber).
-#' @seealso [one_hot_encode()]
+#' @param X One-hot array `[n, 4, L]` or matrix `[4, L]`, or one over another alphabet whose
+#'   letters are the names of its rows (the last dimension but one). Channels beyond the four
+#'   bases are left out. Character vectors and `Biostrings::DNAStringSet`s come back as
+#'   upper-case letters.
+#' @param force `TRUE` takes the letter of the largest number of every column, the first of
+#'   several equal ones: X need not be one-hot then (probabilities, for example), and an N, all
+#'   of whose numbers are equal, becomes the first letter of the alphabet. Default `FALSE`.
+#' @return Character vector of length n (1 for a matrix), each of L letters, with the names of
+#'   the first dimension of `X`.
+#' @section Errors: `seqlift_error_sequence` if `X` is not one-hot, or with `force` not finite;
+#'   `seqlift_error_argument` if `force` is not TRUE or FALSE.
+#' @source As `characters(allow_N = True)` of tangermeme 1.4.0 (Schreiber), with `force` as its
+#'   `characters(force = True)`.
+#' @seealso [one_hot_encode()], [pwm_consensus()]
 #' @export
 #' @examples
 #' decode_one_hot(one_hot_encode(c(first = "ACGTN", second = "TTACA")))
-decode_one_hot <- function(X) {
-  alphabet <- alphabet_of(X)
-  if (!identical(alphabet, base_letters)) {
-    check_one_hot(X, "X", environment(), n_checked = length(alphabet))
-    storage.mode(X) <- "double"
-    text <- core_decode(
-      core_codes_from_one_hot(X, length(alphabet)), paste(alphabet, collapse = "")
-    )
-    names(text) <- dimnames(X)[[1L]]
-    return(text)
+#' pwm <- cbind(c(0.7, 0.1, 0.1, 0.1), c(0.1, 0.4, 0.4, 0.1))
+#' decode_one_hot(pwm, force = TRUE)
+decode_one_hot <- function(X, force = FALSE) {
+  force <- check_flag(force, "force")
+  if (is.matrix(X) && (nrow(X) >= n_bases || !is.null(rownames(X)))) {
+    X <- array(X, c(1L, dim(X)), list(NULL, rownames(X), NULL))
   }
-  sequences <- as_sequences(X, extra_channels = TRUE)
-  text <- core_decode(sequence_codes(sequences), paste(base_letters, collapse = ""))
-  names(text) <- sequences$names
+  alphabet <- alphabet_of(X)
+  is_numbers <- is.array(X) && (is.numeric(X) || is.logical(X))
+  if (is_numbers && (force || !identical(alphabet, base_letters))) {
+    codes <- codes_of_array(X, length(alphabet), force)
+    names <- dimnames(X)[[1L]]
+  } else {
+    sequences <- as_sequences(X, extra_channels = TRUE)
+    codes <- sequence_codes(sequences)
+    names <- sequences$names
+    if (force) {
+      codes[codes == as.raw(n_bases)] <- as.raw(0L)
+    }
+  }
+  text <- core_decode(codes, paste(alphabet, collapse = ""))
+  names(text) <- names
   text
+}
+
+# Raw matrix [L, n] of the codes of an array over any alphabet.
+codes_of_array <- function(X, n_letters, force, arg = "X", call = caller_env()) {
+  storage.mode(X) <- "double"
+  if (!force) {
+    check_one_hot(X, arg, call, n_checked = n_letters)
+    return(core_codes_from_one_hot(X, n_letters))
+  }
+  check_channels(X, arg, call, n_checked = n_letters, extra_channels = n_letters == n_bases)
+  check_finite(core_check_one_hot(X, n_letters, TRUE), arg, call)
+  largest_letters(X[, seq_len(n_letters), , drop = FALSE])
+}
+
+# Raw matrix [L, n] of the code of the largest number of each column of X [n, letters, L], the
+# first of several.
+largest_letters <- function(X) {
+  shape <- dim(X)
+  columns <- matrix(aperm(X, c(3L, 1L, 2L)), ncol = shape[2L])
+  matrix(as.raw(max.col(columns, ties.method = "first") - 1L), shape[3L], shape[1L])
 }
 
 # The letters a one-hot array names as its rows; the four bases if it names none.
@@ -192,10 +226,7 @@ encode_text <- function(text, arg, call, alphabet, ignore, fold_case) {
   if (length(text) == 0L) {
     abort_empty(arg, call)
   }
-  if (anyNA(text)) {
-    first <- which(is.na(text))[1L]
-    abort_seqlift("sequence", "Sequence {first} of {.arg {arg}} is NA.", call = call)
-  }
+  check_no_na(text, arg, call)
   lengths <- nchar(text, "bytes")
   odd <- which(lengths != lengths[1L])
   if (length(odd) > 0L) {
@@ -211,21 +242,29 @@ encode_text <- function(text, arg, call, alphabet, ignore, fold_case) {
     fold_case
   )
   if (is.null(encoded$codes)) {
-    i <- encoded$sequence
-    at <- encoded$position
-    # Bytes, because a letter outside ASCII may be several of them.
-    letter <- rawToChar(charToRaw(text[i])[at])
-    letter <- if (validUTF8(letter)) letter else "a letter outside ASCII"
-    known <- c(alphabet, ignore)
-    abort_seqlift("sequence",
-      c("Sequence {i} of {.arg {arg}} has {.val {letter}} at position {at}.",
-        i = "Its letters must be among {.val {known}}.",
-        i = if (toupper(letter) %in% known) "Lower-case letters: use {.fn toupper} first."
-      ),
-      call = call
-    )
+    abort_letter(text, encoded$sequence, encoded$position, c(alphabet, ignore), arg, call)
   }
   encoded$codes
+}
+
+check_no_na <- function(text, arg, call) {
+  if (anyNA(text)) {
+    first <- which(is.na(text))[1L]
+    abort_seqlift("sequence", "Sequence {first} of {.arg {arg}} is NA.", call = call)
+  }
+}
+
+abort_letter <- function(text, i, at, known, arg, call) {
+  # Bytes, because a letter outside ASCII may be several of them.
+  letter <- rawToChar(charToRaw(text[i])[at])
+  letter <- if (validUTF8(letter)) letter else "a letter outside ASCII"
+  abort_seqlift("sequence",
+    c("Sequence {i} of {.arg {arg}} has {.val {letter}} at position {at}.",
+      i = "Its letters must be among {.val {known}}.",
+      i = if (toupper(letter) %in% known) "Lower-case letters: use {.fn toupper} first."
+    ),
+    call = call
+  )
 }
 
 sequences_from_array <- function(X, arg, call, extra_channels, allow_n, only_warn) {
@@ -248,27 +287,10 @@ sequences_from_array <- function(X, arg, call, extra_channels, allow_n, only_war
 # Whether the first `n_checked` channels are one-hot; FALSE comes back only with `only_warn`.
 check_one_hot <- function(X, arg, call, n_checked, extra_channels = FALSE, allow_n = TRUE,
                           only_warn = FALSE) {
-  shape <- dim(X)
-  fits <- length(shape) == 3L &&
-    (shape[2L] == n_checked || (extra_channels && shape[2L] > n_checked))
-  if (!fits) {
-    channels <- paste(c(n_checked, if (extra_channels) "(or more)"), collapse = " ")
-    abort_argument(arg, paste0("a one-hot array of shape [n, ", channels, ", L]"),
-      paste("of shape", paste(shape, collapse = " x ")),
-      kind = "sequence", call = call
-    )
-  }
-  if (any(shape == 0L)) {
-    abort_empty(arg, call)
-  }
+  check_channels(X, arg, call, n_checked, extra_channels)
   storage.mode(X) <- "double"
   report <- core_check_one_hot(X, n_checked, allow_n)
-  if (!is.null(report$not_finite)) {
-    abort_seqlift("sequence", paste(
-      "{.arg {arg}} must be finite, but sequence {report$not_finite$sequence} has",
-      "{report$not_finite$value} at position {report$not_finite$position}."
-    ), call = call)
-  }
+  check_finite(report, arg, call)
   problem <- describe_not_one_hot(report)
   if (is.null(problem)) {
     return(TRUE)
@@ -282,6 +304,32 @@ check_one_hot <- function(X, arg, call, n_checked, extra_channels = FALSE, allow
   }
   warn_seqlift("one_hot", message, call = call)
   FALSE
+}
+
+check_channels <- function(X, arg, call, n_checked, extra_channels) {
+  shape <- dim(X)
+  fits <- length(shape) == 3L &&
+    (shape[2L] == n_checked || (extra_channels && shape[2L] > n_checked))
+  if (!fits) {
+    channels <- paste(c(n_checked, if (extra_channels) "(or more)"), collapse = " ")
+    abort_argument(arg, paste0("a one-hot array of shape [n, ", channels, ", L]"),
+      paste("of shape", paste(shape, collapse = " x ")),
+      kind = "sequence", call = call
+    )
+  }
+  if (any(shape == 0L)) {
+    abort_empty(arg, call)
+  }
+}
+
+# `report` is that of `core_check_one_hot()`.
+check_finite <- function(report, arg, call) {
+  if (!is.null(report$not_finite)) {
+    abort_seqlift("sequence", paste(
+      "{.arg {arg}} must be finite, but sequence {report$not_finite$sequence} has",
+      "{report$not_finite$value} at position {report$not_finite$position}."
+    ), call = call)
+  }
 }
 
 describe_not_one_hot <- function(report) {
@@ -321,13 +369,19 @@ is_biostrings <- function(X) {
   isS4(X) && (methods::is(X, "XStringSet") || methods::is(X, "XString"))
 }
 
+is_dna <- function(X) isS4(X) && (methods::is(X, "DNAStringSet") || methods::is(X, "DNAString"))
+
 # Biostrings' own as.character(): its methods must be loaded, as they may not be for an object
 # that was read from a file.
 letters_of_biostrings <- function(X, arg, call) {
+  require_biostrings(X, arg, call)
+  as.character(X)
+}
+
+require_biostrings <- function(X, arg, call) {
   if (!requireNamespace("Biostrings", quietly = TRUE)) {
     abort_argument(arg, "letters or an array where Biostrings is not installed", describe(X),
       hint = "Install Biostrings (Debian: r-bioc-biostrings).", kind = "sequence", call = call
     )
   }
-  as.character(X)
 }

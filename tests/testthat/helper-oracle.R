@@ -213,7 +213,7 @@ run_one_hot_encode <- function(arguments, context) {
   drop_sequence_axis(call_api(context$api, "one_hot_encode", translated))
 }
 
-# The peer's `allow_N = True` is how decode_one_hot() always works.
+# The peer's `allow_N = True` is how decode_one_hot() works without `force`.
 run_characters <- function(arguments, context) {
   pwm <- arguments$pwm
   X <- if (length(dim(pwm)) == 2L) array(pwm, c(1L, dim(pwm))) else pwm
@@ -223,9 +223,17 @@ run_characters <- function(arguments, context) {
 
 drop_sequence_axis <- function(x) array(as.vector(x), dim(x)[-1L])
 
-same_arguments <- function(to) {
+same_arguments <- function(to) renamed_arguments(to, character())
+
+# `names`: the peer's name of an argument -> ours.
+renamed_arguments <- function(to, names) {
   force(to)
-  function(arguments, context) call_api(context$api, to, arguments)
+  force(names)
+  function(arguments, context) {
+    known <- names(arguments) %in% names(names)
+    names(arguments)[known] <- names[names(arguments)[known]]
+    call_api(context$api, to, arguments)
+  }
 }
 
 # {"generator": g, "seed": s, "draw": k} is one stream that several calls of the case go
@@ -283,11 +291,13 @@ oracle_translations <- list(
   insert = translation("insert_motif", region_call("insert_motif")),
   delete = translation("delete_region", region_call("delete_region")),
   randomize = translation("randomize_region", region_call("randomize_region")),
-  reverse_complement = translation("reverse_complement"),
-  pwm_consensus = translation("pwm_consensus"),
-  gc_content = translation("gc_content"),
-  chunk = translation("chunk"),
-  unchunk = translation("unchunk"),
+  reverse_complement = translation(
+    "reverse_complement", renamed_arguments("reverse_complement", c(seq = "X"))
+  ),
+  pwm_consensus = translation("pwm_consensus", same_arguments("pwm_consensus")),
+  gc_content = translation("gc_content", same_arguments("gc_content")),
+  chunk = translation("chunk_sequences", same_arguments("chunk_sequences")),
+  unchunk = translation("unchunk_sequences", same_arguments("unchunk_sequences")),
   saturation_mutagenesis = translation("saturation_mutagenesis"),
   marginalize = translation("marginalize"),
   marginalize_annotations = translation("marginalize_annotations"),

@@ -105,6 +105,20 @@ test_that("regions count from 1 and include their end", {
   expect_identical(region(-1L, -2L), c(0L, 2L))
 })
 
+test_that("arguments are given the names they have here", {
+  call <- list(
+    name = "renamed", "function" = "reverse_complement", expected_value = "TTA",
+    arguments = list(seq = "TAA")
+  )
+  got <- NULL
+  api <- list(reverse_complement = function(X) {
+    got <<- X
+    "TTA"
+  })
+  expect_identical(run_oracle_case(made_up_case(call), api)$state, "passed")
+  expect_identical(got, "TAA")
+})
+
 test_that("calls on one generator go on where the calls before stopped", {
   draw <- function(k) {
     state <- list(generator = "g", seed = 5L, draw = k)

@@ -36,6 +36,43 @@ test_that("decoding leaves extra channels out", {
   expect_identical(decode_one_hot(X), c("ACN", "TGG"))
 })
 
+test_that("a matrix is decoded as one sequence", {
+  expect_identical(decode_one_hot(hand_made()[1L, , ]), "ACN")
+  expect_identical(decode_one_hot(rbind(A = c(1, 0), B = c(0, 1))), "AB")
+})
+
+test_that("forced decoding takes the largest number, the first of equal ones", {
+  pwm <- array(0, c(2L, 4L, 3L), list(c("a", "b"), NULL, NULL))
+  pwm[1L, , 1L] <- c(0.1, 0.2, 0.3, 0.4)
+  pwm[1L, , 2L] <- c(0.1, 0.4, 0.4, 0.1)
+  pwm[2L, , 1L] <- c(-2, -1, -3, -4)
+  pwm[2L, , 2L] <- c(0.25, 0.25, 0.25 + 1e-9, 0.25)
+  pwm[2L, , 3L] <- 1 / 4
+  expect_identical(decode_one_hot(pwm, force = TRUE), c(a = "TCA", b = "CGA"))
+  expect_identical(decode_one_hot(pwm[2L, , ], force = TRUE), "CGA")
+  expect_error(decode_one_hot(pwm), class = "seqlift_error_sequence")
+  expect_identical(decode_one_hot(rbind(X = c(2, 5), Y = c(3, 4)), force = TRUE), "YX")
+})
+
+test_that("forced decoding makes an N the first letter, in letters and in arrays", {
+  text <- c(a = "ACGTN", b = "NNTGC")
+  forced <- c(a = "ACGTA", b = "AATGC")
+  expect_identical(decode_one_hot(text, force = TRUE), forced)
+  expect_identical(decode_one_hot(one_hot_encode(text), force = TRUE), forced)
+})
+
+test_that("forced decoding leaves extra channels out and refuses what is not finite", {
+  X <- array(0.5, c(2L, 6L, 3L))
+  X[, 1:4, ] <- hand_made()
+  expect_identical(decode_one_hot(X, force = TRUE), c("ACA", "TGG"))
+  X[1L, 2L, 2L] <- NaN
+  expect_error(decode_one_hot(X, force = TRUE), "sequence 1 has NaN at position 2",
+    class = "seqlift_error_sequence"
+  )
+  expect_error(decode_one_hot(X[, 1:3, ], force = TRUE), class = "seqlift_error_sequence")
+  expect_error(decode_one_hot("ACGT", force = NA), class = "seqlift_error_argument")
+})
+
 test_that("one_hot_encode takes the alphabet's case at its word", {
   expect_error(one_hot_encode("acgt"), class = "seqlift_error_sequence")
   expect_identical(dim(one_hot_encode("acgt", alphabet = c("a", "c", "g", "t"))), c(1L, 4L, 4L))
@@ -168,7 +205,7 @@ test_that("messages name the argument, the sequence and the position", {
   expect_snapshot(error = TRUE, {
     decode_one_hot(c("ACGT", "ACG"))
     decode_one_hot(c("ACGT", "ACXT"))
-    decode_one_hot(matrix(0, 4, 3))
+    decode_one_hot(matrix(0, 3, 5))
     decode_one_hot(array(0.5, c(1, 4, 2)))
     decode_one_hot(5)
     one_hot_encode("acgt")
