@@ -65,7 +65,7 @@ sanitize:
 bench:
 	@sh tools/install-dependencies test
 	@$(MAKE) --no-print-directory install
-	$(WITH_LIBRARY) Rscript --no-init-file bench/run.R
+	$(WITH_LIBRARY) Rscript --no-init-file bench/deep_lift_shap.R
 
 lint:
 	@sh tools/install-dependencies lint
@@ -77,9 +77,10 @@ lint:
 	clang-tidy --quiet -p build/core src/core/*.cpp
 	Rscript --no-init-file tools/lint.R
 
+# The help of demo_model() quotes numbers that the installed package holds.
 document:
 	@sh tools/install-dependencies document
-	Rscript --no-init-file -e 'roxygen2::roxygenise(load_code = "source"); Rcpp::compileAttributes()'
+	$(WITH_LIBRARY) Rscript --no-init-file -e 'roxygen2::roxygenise(load_code = "source"); Rcpp::compileAttributes()'
 
 matrix:
 	sh tools/matrix

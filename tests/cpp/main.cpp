@@ -2,10 +2,10 @@
 //   catch2: <passed> passed, <failed> failed, <skipped> skipped
 // in test cases. A run that dies before its end prints no such line.
 #define CATCH_CONFIG_RUNNER
-#include "catch.h"
-
 #include <cstddef>
 #include <iostream>
+
+#include "catch.h"
 
 namespace {
 
