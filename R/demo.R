@@ -121,5 +121,5 @@ demo_performance <- function(measure) {
   path <- system.file("extdata", "demo_model.json", package = "seqlift", mustWork = TRUE)
   held_out <- jsonlite::read_json(path)$held_out
   values <- vapply(held_out[c("fly_chr3R", "yeast_chrI")], `[[`, numeric(1L), measure)
-  paste(signif(values, 3L), collapse = " | ")
+  paste(round(values, 3L), collapse = " | ")
 }
