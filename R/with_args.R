@@ -75,7 +75,7 @@ complete_args <- function(model, args, sequences, call = caller_env()) {
   if (length(missing) > 0L) {
     abort_seqlift("args",
       c("The model needs the input{?s} {.val {missing}} beside the sequences.",
-        i = "Give {qty(length(missing))}{?it/them} in {.arg args}, or fill {?it/them} in with
+        i = "Give {cli::qty(length(missing))}{?it/them} in {.arg args}, or fill {?it/them} in with
              {.fn with_args}."
       ),
       call = call
@@ -121,13 +121,21 @@ number_shape <- function(name, model, given, sequences, call) {
     lapply(seq_len(16L), function(k) k)
   )
   accepts <- vapply(candidates, function(shape) {
-    fits_model(model, name, shape, given, sequences)
+    fits_model(model, name, shape, given, sequences, call)
   }, logical(1L))
   if (sum(accepts) != 1L) {
+    shapes <- vapply(candidates[accepts], function(shape) {
+      paste0("[n, ", paste(shape, collapse = ", "), "]")
+    }, character(1L))
+    problem <- if (length(shapes) > 0L) {
+      "the model accepts {length(shapes)}, among them {utils::head(shapes, 3L)}."
+    } else {
+      "the model accepts none of those that were tried, [n, k, {sequences$length}] and [n, k]."
+    }
     abort_seqlift("args",
-      c("A single number does not tell which shape the model's input {.val {name}} has: it
-         accepts {sum(accepts)} of the shapes that were tried.",
-        i = "Give an array whose first dimension is 1 or the number of sequences."
+      c(paste("A single number does not tell the shape of the model's input {.val {name}}:", problem),
+        i = "Give an array whose first dimension is 1 or the number of sequences.",
+        i = if (length(shapes) == 0L) "Or {.arg X} has a length that the model does not take."
       ),
       call = call
     )
@@ -136,31 +144,27 @@ number_shape <- function(name, model, given, sequences, call) {
   model$cache[[key]]
 }
 
-fits_model <- function(model, name, shape, given, sequences) {
-  given[[name]] <- array(as.double(given[[name]]), c(1L, shape))
-  one <- take_rows(sequences, 1L)
-  bare <- model
-  bare$wrappers <- list()
-  bare$args <- lapply(given, function(value) {
-    scalar <- is.null(dim(value)) && length(value) == 1L
-    if (!scalar && !is.null(dim(value)) && dim(value)[1L] > 1L) {
-      first_row(value)
-    } else {
-      value
+# Whether one sequence can be predicted with the number spread over `shape`. Another number that
+# waits for its shape too is assumed to have the same. Dozens of shapes are tried: an error of the
+# engine is looked at, never raised.
+fits_model <- function(model, name, shape, given, sequences, call) {
+  inputs <- intersect(model$info$arguments[-1L], names(given))
+  args <- lapply(inputs, function(input) {
+    value <- given[[input]]
+    if (is.null(dim(value)) && length(value) == 1L) {
+      return(array(as.double(value), c(1L, shape)))
     }
+    first_row(if (is.null(dim(value))) array(value) else value)
   })
-  open <- vapply(bare$args, function(value) is.null(dim(value)) && length(value) == 1L, logical(1L))
-  if (any(open)) {
-    # Another number waits for its shape too: assume the same for both.
-    bare$args[open] <- lapply(bare$args[open], function(value) array(as.double(value), c(1L, shape)))
-  }
-  tryCatch(
-    {
-      run_predict(bare, one, NULL, 1L, "native", "cpu", FALSE)
-      TRUE
-    },
-    seqlift_error = function(error) FALSE
+  options <- list(
+    wrappers = list(), batch_size = 1L, dtype = "native", device = "cpu", threads = 1L,
+    progress = NULL
   )
+  result <- ask_engine("predict", model_pointer(model, call),
+    engine_input(take_rows(sequences, 1L), args), options,
+    call = call
+  )
+  !is_engine_error(result)
 }
 
 first_row <- function(value) {
