@@ -96,11 +96,12 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   device <- check_device(if (is.null(device)) model$device else device)
   made <- make_references(references, sequences, n_shuffles, random_state, allow_n, only_warn)
 
+  failures <- new.env(parent = emptyenv())
   output <- if (raw_outputs) "multipliers" else if (hypothetical) "hypothetical" else "attributions"
   options <- list(
-    wrappers = model$wrappers, nonlinear_ops = nonlinear_ops, rules = rules, targets = target,
-    batch_size = batch_size, output = output, dtype = dtype, device = device,
-    threads = seqlift_threads(), progress = progress_bar(verbose, "Attributing")
+    wrappers = model$wrappers, nonlinear_ops = guard_rules(nonlinear_ops, failures),
+    rules = rules, targets = target, batch_size = batch_size, output = output,
+    dtype = dtype, device = device, threads = seqlift_threads(), progress = progress_bar(verbose, "Attributing")
   )
   result <- rlang::try_fetch(
     call_engine("deep_lift_shap", model_pointer(model), engine_input(sequences, args),
@@ -109,9 +110,10 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
     ),
     seqlift_error_unsupported_operation = function(error) {
       abort_unsupported(error, model, sequences, args, rules, nonlinear_ops, call)
-    }
+    },
+    seqlift_error_registration = function(error) abort_rule(error, failures, call)
   )
-  check_finite(result, call)
+  check_finite_result(result, call)
   attributions <- finish_attributions(result, sequences, target, output, list(
     method = "DeepLIFT/SHAP", rules = rules, target = target, random_state = made$random_state,
     dtype = dtype, device = device, model = basename(model$path),
@@ -170,6 +172,48 @@ check_nonlinear_ops <- function(nonlinear_ops, model, call = caller_env()) {
   given
 }
 
+# The engine calls a user's rule from C++, through which no R condition may jump: an error is kept
+# in `failures`, the engine gets an array that it refuses, and an interrupt waits.
+guard_rules <- function(nonlinear_ops, failures) {
+  guard <- function(name) {
+    rule <- nonlinear_ops[[name]]
+    if (!is.function(rule)) {
+      return(rule)
+    }
+    function(x, x_ref, y, y_ref, grad_output) {
+      suspendInterrupts(tryCatch(
+        as_multiplier(rule(x, x_ref, y, y_ref, grad_output)),
+        error = function(error) {
+          failures$name <- name
+          failures$error <- error
+          double()
+        }
+      ))
+    }
+  }
+  stats::setNames(lapply(names(nonlinear_ops), guard), names(nonlinear_ops))
+}
+
+as_multiplier <- function(value) {
+  if (!is.numeric(value)) {
+    stop("It returned ", describe(value), ", not numbers.", call. = FALSE)
+  }
+  value
+}
+
+abort_rule <- function(error, failures, call) {
+  if (is.null(failures$error)) {
+    rlang::cnd_signal(error)
+  }
+  abort_seqlift("registration",
+    c("The function in {.arg nonlinear_ops} for {.val {failures$name}} failed.",
+      i = "It is called as {.code f(x, x_ref, y, y_ref, grad_output)} and returns the multiplier,
+           of the shape of {.arg x}."
+    ),
+    parent = failures$error, call = call
+  )
+}
+
 # References as the engine takes them, raw codes [L, n_refs, n] or an array [n, n_refs, C, L],
 # and the seed that they come from.
 make_references <- function(references, sequences, n_shuffles, random_state, allow_n, only_warn,
@@ -203,8 +247,9 @@ draw_references <- function(references, sequences, n_shuffles, seed, call) {
   drawn <- array(0, c(sequences$n, n_shuffles, dim(X)[2L], sequences$length))
   for (i in seq_len(sequences$n)) {
     for (j in seq_len(n_shuffles)) {
-      one <- references(X[i, , , drop = FALSE], n = 1L, random_state = seed + j - 1)
-      if (!is.numeric(one) || length(one) != dim(X)[2L] * sequences$length) {
+      one <- call_references(references, X[i, , , drop = FALSE], seed + j - 1, call)
+      if (!is.numeric(one) || !identical(utils::tail(dim(one), 2L), dim(X)[-1L]) ||
+        length(one) != prod(dim(X)[-1L])) {
         abort_seqlift("references",
           "The function in {.arg references} must return an array of shape
            {paste(c(1, 1, dim(X)[-1]), collapse = ' x ')} for one sequence and {.code n = 1}, not
@@ -216,6 +261,21 @@ draw_references <- function(references, sequences, n_shuffles, seed, call) {
     }
   }
   drawn
+}
+
+call_references <- function(references, X, random_state, call) {
+  rlang::try_fetch(
+    references(X, n = 1L, random_state = random_state),
+    error = function(error) {
+      abort_seqlift("references",
+        c("The function in {.arg references} failed.",
+          i = "It is called as {.code f(X, n = 1, random_state = {random_state})} with {.arg X} of
+               shape {paste(dim(X), collapse = ' x ')}."
+        ),
+        parent = error, call = call
+      )
+    }
+  )
 }
 
 check_references <- function(references, sequences, allow_n, only_warn, call) {
@@ -246,8 +306,15 @@ reference_array <- function(references, sequences) {
 }
 
 # The first operation without a rule stopped the engine; the user is told of all of them at once.
+# What is refused for another reason than an operation (a branch of the code) is told as it is.
 abort_unsupported <- function(error, model, sequences, args, rules, nonlinear_ops, call) {
-  steps <- run_audit(model, sequences, args, rules, nonlinear_ops, call)
+  steps <- tryCatch(
+    run_audit(model, sequences, args, rules, nonlinear_ops, call),
+    seqlift_error = function(other) NULL
+  )
+  if (!any(!steps$supported)) {
+    rlang::cnd_signal(error)
+  }
   lacking <- unique(describe_steps(steps[!steps$supported, ]))
   abort_seqlift("unsupported_operation",
     c("The model has operations without a rule that keeps summation-to-delta.",
@@ -255,11 +322,11 @@ abort_unsupported <- function(error, model, sequences, args, rules, nonlinear_op
       i = "Nothing was computed. {.fn audit_model} shows every operation; {.arg nonlinear_ops} can
            give a module a rule; {.code rules = \"module\"} takes ordinary gradients instead."
     ),
-    call = call, parent = error
+    call = call
   )
 }
 
-check_finite <- function(result, call) {
+check_finite_result <- function(result, call) {
   bad <- c(result$predictions, result$reference_predictions)
   if (!all(is.finite(bad))) {
     abort_seqlift("not_finite",

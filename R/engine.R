@@ -70,14 +70,20 @@ check_no_other_libtorch <- function(own, version, call) {
 # One call of the engine. Its errors come back as values and are raised here, in the name of
 # the function that the user called.
 call_engine <- function(name, ..., call = caller_env()) {
-  load_engine(call)
-  routine <- getNativeSymbolInfo(paste0("seqlift_torch_", name), engine$dll)
-  result <- .Call(routine$address, ...)
-  if (is.list(result) && !is.null(names(result)) && identical(names(result)[1L], "error")) {
+  result <- ask_engine(name, ..., call = call)
+  if (is_engine_error(result)) {
     raise_engine_error(result, call)
   }
   result
 }
+
+ask_engine <- function(name, ..., call = caller_env()) {
+  load_engine(call)
+  routine <- getNativeSymbolInfo(paste0("seqlift_torch_", name), engine$dll)
+  .Call(routine$address, ...)
+}
+
+is_engine_error <- function(result) is.list(result) && identical(names(result)[1L], "error")
 
 raise_engine_error <- function(result, call) {
   if (result$error == "interrupt") {
@@ -85,6 +91,13 @@ raise_engine_error <- function(result, call) {
   }
   message <- gsub("}", "}}", gsub("{", "{{", result$message, fixed = TRUE), fixed = TRUE)
   hint <- switch(result$error,
+    file = if (grepl("could not be read", message, fixed = TRUE)) {
+      "It is damaged, or written by torch.save(): {.code torch.jit.script(model).save(path)} in
+       Python writes TorchScript."
+    },
+    evaluation =
+      "Check that the model takes the length and the channels of {.arg X} and the shapes in
+       {.arg args}.",
     unsupported_operation =
       "See {.fn audit_model} for every operation; {.arg nonlinear_ops} can give a rule.",
     internal = "This is a fault of seqlift or of the model's code; please report it."
@@ -146,11 +159,16 @@ check_dtype <- function(dtype, call = caller_env()) {
   if (is.null(choice)) "native" else choice
 }
 
-# A progress bar for one call of the engine: a function of the share that is done, or NULL.
+# A progress bar for one call of the engine: a function of the share that is done, or NULL. No
+# condition may jump out of it through the engine; an interrupt waits until the engine asks.
 progress_bar <- function(verbose, name, env = parent.frame()) {
   if (!verbose) {
     return(NULL)
   }
   bar <- cli::cli_progress_bar(name, total = 100, .envir = env)
-  function(share) cli::cli_progress_update(set = floor(100 * share), id = bar, .envir = env)
+  function(share) {
+    suspendInterrupts(
+      cli::cli_progress_update(set = floor(100 * share), id = bar, .envir = env)
+    )
+  }
 }
