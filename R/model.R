@@ -149,6 +149,12 @@ add_wrapper <- function(model, kind, index) {
   model
 }
 
+# LibTorch's own names of the types are those of C.
+dtype_name <- function(dtype) {
+  known <- c(Float = "float32", Double = "float64", BFloat16 = "bfloat16", Half = "float16")
+  if (dtype %in% names(known)) known[[dtype]] else dtype
+}
+
 #' @export
 print.seqlift_model <- function(x, ...) {
   arguments <- x$info$arguments
@@ -165,7 +171,7 @@ print.seqlift_model <- function(x, ...) {
   )
   cli::cat_line(
     "  parameters  ", format(x$info$parameters, big.mark = ",", scientific = FALSE),
-    " (", x$info$dtype, ")"
+    " (", dtype_name(x$info$dtype), ")"
   )
   cli::cat_line("  file        ", x$path)
   cli::cat_line("  md5         ", x$hash)
