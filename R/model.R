@@ -89,7 +89,7 @@ check_model <- function(model, call = caller_env()) {
 model_pointer <- function(model, call = caller_env()) {
   load_engine(call)
   cache <- model$cache
-  if (!identical(cache$token, engine$token)) {
+  if (!identical(cache$token, engine$token) || is_null_pointer(cache$pointer)) {
     if (!file.exists(model$path) || unname(tools::md5sum(model$path)) != model$hash) {
       abort_seqlift("file",
         c("The model's file {.path {model$path}} is gone or has changed since it was loaded.",
@@ -103,6 +103,9 @@ model_pointer <- function(model, call = caller_env()) {
   }
   cache$pointer
 }
+
+# readRDS() gives an external pointer back as a null pointer, in the same process too.
+is_null_pointer <- function(pointer) identical(pointer, methods::new("externalptr"))
 
 # How many outputs the model has with what is put around it.
 count_outputs <- function(model) if (length(model$wrappers) > 0L) 1L else model$info$outputs
