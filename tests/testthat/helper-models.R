@@ -30,3 +30,80 @@ in_new_session <- function(f, args = list()) {
   skip_if_not_installed("callr")
   callr::r(f, args = args, libpath = .libPaths())
 }
+
+# Evaluates `code` with so many threads, then sets back what there was.
+with_threads <- function(n, code) {
+  before <- seqlift_threads()
+  on.exit(seqlift_threads(before))
+  seqlift_threads(n)
+  force(code)
+}
+
+# Evaluates `code` in a new, empty folder, so that messages hold short paths.
+in_empty_folder <- function(code) {
+  folder <- tempfile()
+  dir.create(folder)
+  before <- setwd(folder)
+  on.exit({
+    setwd(before)
+    unlink(folder, recursive = TRUE)
+  })
+  force(code)
+}
+
+# References in which nothing is at its place any more, one a sequence: [n, 1, 4, L].
+reversed_references <- function(X) {
+  reversed <- vapply(strsplit(X, ""), function(one) paste(rev(one), collapse = ""), "")
+  X <- one_hot_encode(reversed)
+  array(X, c(dim(X)[1L], 1L, dim(X)[-1L]))
+}
+
+# `tiny.pt` in R's arithmetic ------------------------------------------------------------
+
+# The pattern of weights in tests/models/make_models.py, in LibTorch's (row-major) order.
+pattern_weights <- function(shape) {
+  index <- seq_len(prod(shape)) - 1
+  aperm(array(((7 * index) %% 11 - 5) / 10, rev(shape)), rev(seq_along(shape)))
+}
+
+# What enters the ReLU, [2, 10], for one sequence [4, 12].
+tiny_hidden <- function(x) {
+  kernel <- pattern_weights(c(2L, 4L, 3L))
+  bias <- pattern_weights(2L)
+  hidden <- matrix(0, 2L, 10L)
+  for (channel in 1:2) {
+    for (position in 1:10) {
+      hidden[channel, position] <- bias[channel] +
+        sum(kernel[channel, , ] * x[, position + 0:2])
+    }
+  }
+  hidden
+}
+
+# The three outputs for one sequence [4, 12].
+tiny_by_hand <- function(x) {
+  flat <- as.vector(t(pmax(tiny_hidden(x), 0)))
+  as.vector(pattern_weights(c(3L, 20L)) %*% flat) + as.vector(pattern_weights(3L))
+}
+
+# DeepLIFT's multipliers of one pair: through the dense layer by its weights, through the ReLU by the
+# ratio of differences (its slope where there is none), through the convolution by its weights.
+tiny_multipliers_by_hand <- function(x, reference, target) {
+  above <- tiny_hidden(x)
+  below <- tiny_hidden(reference)
+  change <- above - below
+  ratio <- ifelse(abs(change) < 1e-12, as.numeric(above > 0),
+    (pmax(above, 0) - pmax(below, 0)) / change
+  )
+  hidden <- matrix(pattern_weights(c(3L, 20L))[target, ], 2L, 10L, byrow = TRUE) * ratio
+  kernel <- pattern_weights(c(2L, 4L, 3L))
+  multipliers <- matrix(0, 4L, 12L)
+  for (channel in 1:2) {
+    for (position in 1:10) {
+      window <- position + 0:2
+      multipliers[, window] <- multipliers[, window] +
+        kernel[channel, , ] * hidden[channel, position]
+    }
+  }
+  multipliers
+}
