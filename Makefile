@@ -28,8 +28,6 @@ demo:
 	@sh tools/install-dependencies run
 	@$(MAKE) --no-print-directory install
 	$(WITH_LIBRARY) Rscript --no-init-file tools/demo.R demo
-	@echo
-	@echo 'Open in a browser: $(CURDIR)/demo/report.html'
 
 test:
 	@sh tools/install-dependencies test
