@@ -23,11 +23,12 @@ LENGTH = 12
 
 def pattern(module):
     """Weights that a test can write down: element i of each parameter is
-    ((7 i) mod 11 - 5) / 10, i from 0 in row-major order."""
+    ((7 i) mod 11 - 5) / 10 + 0.03, i from 0 in row-major order. The 0.03 keeps what enters the
+    ReLU away from zero, where rounding would decide."""
     with torch.no_grad():
         for parameter in module.parameters():
             index = torch.arange(parameter.numel())
-            parameter.copy_((((7 * index) % 11 - 5) / 10).reshape(parameter.shape))
+            parameter.copy_((((7 * index) % 11 - 5) / 10 + 0.03).reshape(parameter.shape))
     return module
 
 

@@ -63,7 +63,7 @@ reversed_references <- function(X) {
 # The pattern of weights in tests/models/make_models.py, in LibTorch's (row-major) order.
 pattern_weights <- function(shape) {
   index <- seq_len(prod(shape)) - 1
-  aperm(array(((7 * index) %% 11 - 5) / 10, rev(shape)), rev(seq_along(shape)))
+  aperm(array(((7 * index) %% 11 - 5) / 10 + 0.03, rev(shape)), rev(seq_along(shape)))
 }
 
 # What enters the ReLU, [2, 10], for one sequence [4, 12].

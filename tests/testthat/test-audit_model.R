@@ -1,0 +1,125 @@
+# audit_model(): what it tells of the models of tests/models/make_models.py.
+
+columns <- c("op", "module", "class", "kind", "rule", "source", "supported", "faithful")
+
+test_that("an audit has one row an operation, in the order of evaluation", {
+  audit <- audit_model(test_model("tiny"), test_sequences())
+  expect_s3_class(audit, c("seqlift_audit", "data.frame"), exact = TRUE)
+  expect_named(audit, columns)
+  expect_identical(audit$op, c("conv1d", "relu", "flatten", "linear"))
+  expect_identical(audit$module, c("conv", "relu", "", "dense"))
+  expect_identical(audit$kind, c("linear", "elementwise", "linear", "linear"))
+  expect_identical(audit$rule[2L], "rescale")
+  expect_true(all(audit$supported))
+  expect_true(all(audit$faithful))
+})
+
+test_that("paths of modules are full and sources are lines of the author's file", {
+  audit <- audit_model(test_model("scaled"), test_sequences())
+  expect_true(all(c("trunk.body", "trunk.body_relu", "scaling") %in% audit$module))
+  in_scaling <- audit[audit$module == "scaling", ]
+  expect_identical(in_scaling$op, c("softmax", "mul"))
+  expect_identical(in_scaling$class, c("LogitScaling", "LogitScaling"))
+  expect_match(in_scaling$source, "^make_models\\.py:[0-9]+$")
+})
+
+test_that("in operator mode functions and products have rules, wherever they are written", {
+  audit <- audit_model(test_model("functional"), test_sequences())
+  kinds <- audit$kind
+  names(kinds) <- audit$op
+  expect_identical(kinds[["relu"]], "elementwise")
+  expect_identical(kinds[["sigmoid"]], "elementwise")
+  expect_identical(kinds[["mul"]], "product")
+  expect_identical(kinds[["max_pool1d"]], "max")
+  expect_true(all(audit$faithful))
+})
+
+test_that("module mode marks what gets its ordinary gradient although it is not linear", {
+  audit <- audit_model(test_model("functional"), test_sequences(), rules = "module")
+  expect_identical(audit$op[!audit$faithful], c("relu", "sigmoid", "mul", "max_pool1d"))
+  expect_true(all(audit$supported))
+  scaled <- audit_model(test_model("scaled"), test_sequences(), rules = "module")
+  expect_identical(scaled$module[!scaled$faithful], c("scaling", "scaling"))
+  expect_identical(scaled$kind[scaled$module == "trunk.relu"], "registered")
+})
+
+test_that("the audit's word agrees with the deltas", {
+  X <- test_sequences()
+  for (name in c("tiny", "scaled", "functional", "training", "squeezed")) {
+    model <- test_model(name)
+    for (rules in c("operator", "module")) {
+      result <- suppressWarnings(
+        deep_lift_shap(model, X, rules = rules, random_state = 0, dtype = "float64"),
+        classes = "seqlift_warning_convergence"
+      )
+      faithful <- all(audit_model(model, X, rules = rules)$faithful)
+      expect_identical(max(abs(convergence_deltas(result))) < 1e-10, faithful)
+    }
+  }
+})
+
+test_that("a registered class is one row", {
+  audit <- audit_model(test_model("scaled"), test_sequences(),
+    rules = "module", nonlinear_ops = c(LogitScaling = "rescale")
+  )
+  unit <- audit[audit$module == "scaling", ]
+  expect_identical(nrow(unit), 1L)
+  expect_identical(unit$kind, "registered")
+  expect_identical(unit$rule, "rescale")
+  expect_true(all(audit$faithful))
+  own <- audit_model(test_model("scaled"), test_sequences(),
+    nonlinear_ops = list(scaling = function(x, x_ref, y, y_ref, grad_output) grad_output)
+  )
+  expect_identical(own$rule[own$module == "scaling"], "your function")
+})
+
+test_that("what deep_lift_shap() refuses is marked", {
+  audit <- audit_model(test_model("unsupported"), test_sequences())
+  expect_identical(audit$op[!audit$supported], c("sort", "cumprod"))
+  expect_identical(audit$module[!audit$supported], c("ranking", ""))
+})
+
+test_that("only what the chosen output needs is audited", {
+  model <- with_args(test_model("two_heads"), list(control_track = 0))
+  X <- test_sequences()
+  counts <- audit_model(select_output(model, 2), X)
+  profile <- audit_model(profile_score(model), X)
+  expect_true("counts" %in% counts$module)
+  expect_false("profile" %in% counts$module)
+  expect_true("profile" %in% profile$module)
+  expect_false("counts" %in% profile$module)
+  expect_true("profile_score()" %in% profile$module)
+})
+
+test_that("an audit ends in a verdict", {
+  X <- test_sequences()
+  model <- test_model("scaled")
+  expect_snapshot({
+    audit_model(model, X)
+    audit_model(model, X, rules = "module")
+    audit_model(model, X, rules = "module", nonlinear_ops = c(LogitScaling = "rescale"))
+    audit_model(test_model("unsupported"), X)
+  })
+})
+
+test_that("letters, an array, an N and one sequence are audited alike", {
+  X <- test_sequences()
+  model <- test_model("functional")
+  expected <- audit_model(model, X)
+  expect_identical(audit_model(model, one_hot_encode(X)), expected)
+  expect_identical(audit_model(model, X[1L]), expected)
+  expect_identical(audit_model(model, "ACGTTGCANGTC"), expected)
+})
+
+test_that("wrong arguments are errors", {
+  model <- test_model("tiny")
+  X <- test_sequences()
+  expect_error(audit_model("tiny.pt", X), class = "seqlift_error_argument")
+  expect_error(audit_model(model, X, rules = "x"), class = "seqlift_error_argument")
+  expect_error(audit_model(model, "ACGX"), class = "seqlift_error_sequence")
+  expect_error(
+    audit_model(model, X, nonlinear_ops = c(Nope = "rescale")),
+    class = "seqlift_error_registration"
+  )
+  expect_error(audit_model(model, X, args = list(1)), class = "seqlift_error_args")
+})
