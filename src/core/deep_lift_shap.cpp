@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "error.h"
+#include "memo.h"
 #include "pairs.h"
 
 namespace seqlift {
@@ -23,22 +24,33 @@ struct Piece {
   int64_t pairs() const { return sequences() * references(); }
 };
 
-// Whole sequences where their references fit into a batch, else blocks of one sequence's references;
-// smaller pieces where there would be fewer than there are threads.
-std::vector<Piece> make_pieces(int64_t sequences, int64_t references,
-                               const DeepLiftShapOptions& options) {
-  int64_t pairs = options.batch_size;
-  const int64_t all = sequences * references;
-  if (options.work.threads > 1 && !options.work.here) {
-    const int64_t share = (all + options.work.threads - 1) / options.work.threads;
-    pairs = std::max<int64_t>(1, std::min(pairs, share));
+// How many pairs are evaluated together, at most `batch_size`. A model whose weights overflow the cache
+// wants as many as there are for each reading of them; a small one wants its activations to stay in
+// the cache (64 channels are assumed), which is worth a third of the time (bench/).
+int64_t pairs_together(const Model& model, int64_t length, int64_t batch_size) {
+  constexpr int64_t cache = 1 << 21;
+  constexpr int64_t bytes = 4;
+  if (model.parameters * bytes > 2 * cache) {
+    return batch_size;
   }
+  const int64_t fitting = cache / (64 * bytes * std::max<int64_t>(length, 1));
+  return std::min(batch_size, std::max<int64_t>(4, fitting));
+}
+
+// What each thread takes at once: whole sequences with all their references where these are evaluated
+// together, else one sequence whose references come in blocks; a share of its references where there
+// are fewer sequences than threads.
+std::vector<Piece> make_pieces(int64_t sequences, int64_t references, int64_t together,
+                               const WorkOptions& work) {
+  const int64_t threads = work.here ? 1 : work.threads;
+  const int64_t fair = std::max<int64_t>(1, sequences / threads);
+  const int64_t whole = std::min(fair, std::max<int64_t>(1, together / references));
+  const int64_t shares = sequences < threads ? (threads + sequences - 1) / sequences : 1;
+  const int64_t share = std::max<int64_t>(1, (references + shares - 1) / shares);
   std::vector<Piece> pieces;
-  const int64_t whole = std::max<int64_t>(1, pairs / references);
-  const int64_t block = std::min(pairs, references);
   for (int64_t i = 0; i < sequences; i += whole) {
-    for (int64_t j = 0; j < references; j += block) {
-      pieces.push_back({i, std::min(i + whole, sequences), j, std::min(j + block, references)});
+    for (int64_t j = 0; j < references; j += share) {
+      pieces.push_back({i, std::min(i + whole, sequences), j, std::min(j + share, references)});
     }
   }
   return pieces;
@@ -58,7 +70,7 @@ class Collector {
 
   // Pairs of a piece: X and references as [pairs, C, L].
   void add(const Piece& piece, const at::Tensor& X, const at::Tensor& references,
-           const PairResult& given, int64_t order) {
+           const PairResult& given) {
     const int64_t n = piece.sequences();
     const int64_t r = piece.references();
     const at::Tensor x = X.narrow(1, 0, bases);
@@ -85,7 +97,7 @@ class Collector {
     place(result_.reference_predictions).copy_(given.f_ref.unflatten(0, {n, r}).cpu());
     result_.predictions.narrow(0, piece.i_begin, n)
         .copy_(given.f_x.unflatten(0, {n, r}).select(1, 0).cpu());
-    parts_[order] = {piece, at::stack(values, -1)};
+    parts_[{piece.i_begin, piece.j_begin}] = {piece, at::stack(values, -1)};
   }
 
   // Sums over the references are formed in the order of the pieces, so that threads do not matter.
@@ -126,9 +138,134 @@ class Collector {
   int64_t references_;
   const DeepLiftShapOptions& options_;
   DeepLiftShapResult result_;
-  std::map<int64_t, std::pair<Piece, at::Tensor>> parts_;
+  std::map<std::pair<int64_t, int64_t>, std::pair<Piece, at::Tensor>> parts_;
   std::mutex mutex_;
 };
+
+// Everything that a call was given, for the two modes.
+struct Inputs {
+  const Graph& graph;
+  Constants& constants;
+  const Sequences& sequences;
+  const References& references;
+  const DeepLiftShapOptions& options;
+  const PairOptions& pair_options;
+  Collector& collector;
+};
+
+std::vector<Value> repeat_rows(const std::vector<Value>& args, int64_t times) {
+  std::vector<Value> repeated = args;
+  for (Value& arg : repeated) {
+    arg.x = arg.x.toTensor().repeat_interleave(times, 0);
+  }
+  return repeated;
+}
+
+// One block of pairs in operator mode. `repeated` remembers that a model cannot be evaluated on halves
+// because it moves the batch dimension: X is then repeated to the rows of the references.
+PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
+                          const std::vector<Value>& args, int64_t per_sequence, Memo* memo,
+                          std::atomic<bool>& repeated) {
+  if (!repeated) {
+    try {
+      return pairs.on_halves(X, ref, args, per_sequence, memo);
+    } catch (const BatchMoved&) {
+      repeated = true;
+    }
+  }
+  try {
+    return pairs.on_halves(X.repeat_interleave(per_sequence, 0), ref,
+                           repeat_rows(args, per_sequence), 1);
+  } catch (const BatchMoved&) {
+    throw Error("evaluation",
+                "The model treats sequences differently depending on how many there are.");
+  }
+}
+
+// A pair by itself is evaluated twice: in a model that squeezes, its row would vanish.
+PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
+                           const std::vector<Value>& args, std::atomic<bool>& repeated) {
+  PairResult result =
+      evaluate_block(pairs, X, at::cat({ref, ref}), args, 2, nullptr, repeated);
+  for (at::Tensor& m : result.multipliers) {
+    m = m.narrow(0, 0, 1);
+  }
+  result.f_x = result.f_x.narrow(0, 0, 1);
+  result.f_ref = result.f_ref.narrow(0, 0, 1);
+  return result;
+}
+
+void run_operator_mode(const Inputs& in) {
+  const int64_t length = in.sequences.X(0, 1).size(2);
+  const int64_t together = pairs_together(*in.graph.model, length, in.options.batch_size);
+  const std::vector<Piece> pieces =
+      make_pieces(in.sequences.count, in.references.count, together, in.options.work);
+  std::atomic<bool> repeated{false};
+  const Chunk work = [&](int64_t number, const std::atomic<bool>& cancelled) {
+    const Piece& piece = pieces[number];
+    const PairEvaluator pairs(in.graph, in.constants, in.pair_options, cancelled);
+    const at::Tensor X = to_compute(in.sequences.X(piece.i_begin, piece.i_end), in.constants);
+    const std::vector<Value> args =
+        batch_of_args(in.sequences, in.constants, piece.i_begin, piece.i_end);
+    const int64_t blocks =
+        piece.sequences() > 1 ? 1 : (piece.references() + together - 1) / together;
+    const int64_t size = (piece.references() + blocks - 1) / blocks;
+    Memo memo;
+    for (int64_t j = piece.j_begin; j < piece.j_end; j += size) {
+      const Piece block{piece.i_begin, piece.i_end, j, std::min(j + size, piece.j_end)};
+      const at::Tensor ref = to_compute(
+          in.references.get(block.i_begin, block.i_end, block.j_begin, block.j_end), in.constants);
+      const PairResult result =
+          block.pairs() == 1
+              ? evaluate_single(pairs, X, ref, args, repeated)
+              : evaluate_block(pairs, X, ref, args, block.references(), &memo, repeated);
+      in.collector.add(block, X.repeat_interleave(block.references(), 0), ref, result);
+    }
+  };
+  run_chunks(static_cast<int64_t>(pieces.size()), work, in.options.work);
+}
+
+// The peers' softmax rule looks at the whole batch, so the batches are theirs: consecutive pairs.
+void run_module_mode(const Inputs& in) {
+  const int64_t r = in.references.count;
+  const int64_t pairs = in.sequences.count * r;
+  const int64_t size = in.options.batch_size;
+  const Chunk work = [&](int64_t number, const std::atomic<bool>& cancelled) {
+    const PairEvaluator evaluator(in.graph, in.constants, in.pair_options, cancelled);
+    const int64_t begin = number * size;
+    const int64_t end = std::min(begin + size, pairs);
+    std::vector<at::Tensor> X;
+    std::vector<at::Tensor> ref;
+    std::vector<std::vector<at::Tensor>> args(in.sequences.args.size());
+    for (int64_t pair = begin; pair < end; ++pair) {
+      const int64_t i = pair / r;
+      const int64_t j = pair % r;
+      X.push_back(to_compute(in.sequences.X(i, i + 1), in.constants));
+      ref.push_back(to_compute(in.references.get(i, i + 1, j, j + 1), in.constants));
+      const std::vector<Value> own = batch_of_args(in.sequences, in.constants, i, i + 1);
+      for (size_t k = 0; k < own.size(); ++k) {
+        args[k].push_back(own[k].x.toTensor());
+      }
+    }
+    std::vector<Value> joined(args.size());
+    for (size_t k = 0; k < args.size(); ++k) {
+      joined[k].x = at::cat(args[k]);
+    }
+    const PairResult result = evaluator.stacked(at::cat(X), at::cat(ref), joined);
+    for (int64_t pair = begin; pair < end; ++pair) {
+      const int64_t k = pair - begin;
+      PairResult one;
+      for (const at::Tensor& m : result.multipliers) {
+        one.multipliers.push_back(m.narrow(0, k, 1));
+      }
+      one.f_x = result.f_x.narrow(0, k, 1);
+      one.f_ref = result.f_ref.narrow(0, k, 1);
+      const Piece piece{pair / r, pair / r + 1, pair % r, pair % r + 1};
+      in.collector.add(piece, X[k], ref[k], one);
+    }
+  };
+  run_chunks((pairs + size - 1) / size, work, in.options.work);
+}
 
 }  // namespace
 
@@ -141,106 +278,14 @@ at::Tensor hypothetical_attributions(const at::Tensor& multipliers, const at::Te
 DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
                                   const Sequences& sequences, const References& references,
                                   const DeepLiftShapOptions& options) {
-  const int64_t r = references.count;
-  Collector collector(sequences.count, r, options);
+  Collector collector(sequences.count, references.count, options);
   const PairOptions pair_options{options.targets, options.registrations, nullptr};
-  // A model that cannot be evaluated on halves (it moves the batch dimension) is found out once.
-  std::atomic<bool> repeated{false};
-
-  const auto operator_piece = [&](const Piece& piece, int64_t order,
-                                  const std::atomic<bool>& cancelled) {
-    const PairEvaluator chunk(graph, constants, pair_options, cancelled);
-    const at::Tensor X = to_compute(sequences.X(piece.i_begin, piece.i_end), constants);
-    at::Tensor ref = to_compute(
-        references.get(piece.i_begin, piece.i_end, piece.j_begin, piece.j_end), constants);
-    const std::vector<Value> args =
-        batch_of_args(sequences, constants, piece.i_begin, piece.i_end);
-    const int64_t per_sequence = piece.references();
-    const at::Tensor paired_X = X.repeat_interleave(per_sequence, 0);
-    // One row alone would vanish in a squeeze(): the pair is evaluated twice.
-    const bool alone = piece.pairs() == 1;
-    const at::Tensor used = alone ? at::cat({ref, ref}) : ref;
-    PairResult result;
-    bool done = false;
-    if (!repeated) {
-      try {
-        result = chunk.on_halves(X, used, args, alone ? 2 : per_sequence);
-        done = true;
-      } catch (const BatchMoved&) {
-        repeated = true;
-      }
-    }
-    if (!done) {
-      std::vector<Value> all = args;
-      const int64_t copies = alone ? 2 : per_sequence;
-      for (Value& arg : all) {
-        arg.x = arg.x.toTensor().repeat_interleave(copies, 0);
-      }
-      try {
-        result = chunk.on_halves(X.repeat_interleave(copies, 0), used, all, 1);
-      } catch (const BatchMoved&) {
-        throw Error("evaluation",
-                    "The model treats sequences differently depending on how many there are.");
-      }
-    }
-    if (alone) {
-      for (at::Tensor& m : result.multipliers) {
-        m = m.narrow(0, 0, 1);
-      }
-      result.f_x = result.f_x.narrow(0, 0, 1);
-      result.f_ref = result.f_ref.narrow(0, 0, 1);
-    }
-    collector.add(piece, paired_X, ref, result, order);
-  };
-
-  if (!options.module_mode) {
-    const std::vector<Piece> pieces = make_pieces(sequences.count, r, options);
-    const Chunk work = [&](int64_t i, const std::atomic<bool>& cancelled) {
-      operator_piece(pieces[i], i, cancelled);
-    };
-    run_chunks(static_cast<int64_t>(pieces.size()), work, options.work);
-    return collector.finish(sequences);
+  const Inputs inputs{graph, constants, sequences, references, options, pair_options, collector};
+  if (options.module_mode) {
+    run_module_mode(inputs);
+  } else {
+    run_operator_mode(inputs);
   }
-
-  // The peers' softmax rule looks at the whole batch, so the batches are theirs: consecutive pairs.
-  const int64_t pairs = sequences.count * r;
-  const int64_t chunks = (pairs + options.batch_size - 1) / options.batch_size;
-  const Chunk work = [&](int64_t i, const std::atomic<bool>& cancelled) {
-    const PairEvaluator chunk(graph, constants, pair_options, cancelled);
-    std::vector<at::Tensor> X;
-    std::vector<at::Tensor> ref;
-    std::vector<std::vector<at::Tensor>> args(sequences.args.size());
-    const int64_t begin = i * options.batch_size;
-    const int64_t end = std::min(begin + options.batch_size, pairs);
-    for (int64_t pair = begin; pair < end; ++pair) {
-      const int64_t row = pair / r;
-      X.push_back(to_compute(sequences.X(row, row + 1), constants));
-      ref.push_back(to_compute(references.get(row, row + 1, pair % r, pair % r + 1), constants));
-      const std::vector<Value> own = batch_of_args(sequences, constants, row, row + 1);
-      for (size_t k = 0; k < own.size(); ++k) {
-        args[k].push_back(own[k].x.toTensor());
-      }
-    }
-    std::vector<Value> joined(args.size());
-    for (size_t k = 0; k < args.size(); ++k) {
-      joined[k].x = at::cat(args[k]);
-    }
-    const at::Tensor all_X = at::cat(X);
-    const at::Tensor all_ref = at::cat(ref);
-    const PairResult result = chunk.stacked(all_X, all_ref, joined);
-    for (int64_t pair = begin; pair < end; ++pair) {
-      const int64_t k = pair - begin;
-      PairResult one;
-      for (const at::Tensor& m : result.multipliers) {
-        one.multipliers.push_back(m.narrow(0, k, 1));
-      }
-      one.f_x = result.f_x.narrow(0, k, 1);
-      one.f_ref = result.f_ref.narrow(0, k, 1);
-      const Piece piece{pair / r, pair / r + 1, pair % r, pair % r + 1};
-      collector.add(piece, all_X.narrow(0, k, 1), all_ref.narrow(0, k, 1), one, pair);
-    }
-  };
-  run_chunks(chunks, work, options.work);
   return collector.finish(sequences);
 }
 

@@ -5,6 +5,7 @@
 #include <torch/csrc/jit/runtime/operator.h>
 
 #include <algorithm>
+#include <limits>
 #include <set>
 
 #include "error.h"
@@ -62,6 +63,17 @@ bool same(const c10::IValue& a, const c10::IValue& b) {
 // Sums, flips and joins over the batch dimension mix rows, so the halves' rows no longer match by
 // position. Shapes cannot always tell; an argument that names dimension 0 can.
 bool touches_batch_dimension(const Call& call) {
+  if (call.name == "slice" && call.inputs.size() == 5) {
+    // X[:, :, a:b] begins with a slice that takes everything.
+    const c10::IValue& start = call.constant(2);
+    const c10::IValue& end = call.constant(3);
+    const bool from_start = start.isNone() || (start.isInt() && start.toInt() == 0);
+    const bool to_end =
+        end.isNone() || (end.isInt() && end.toInt() == std::numeric_limits<int64_t>::max());
+    if (from_start && to_end && call.constant(4).toInt() == 1) {
+      return false;
+    }
+  }
   for (const char* name : {"dim", "dims"}) {
     const int position = call.find(name);
     if (position < 0) {
@@ -406,6 +418,7 @@ void Evaluation::run_operation(const Node* node) {
   call.name = base_name(node, writes);
   call.batch = options_.batch;
   call.constants = &constants_;
+  call.plain_slice = graph_.plain_slices.count(node) > 0;
   bool tainted = false;
   for (const torch::jit::Value* input : node->inputs()) {
     call.inputs.push_back(value(input));
@@ -439,8 +452,10 @@ void Evaluation::run_operation(const Node* node) {
       // Evaluated out of place; now everything that shares the memory sees it, views included.
       const at::Tensor& x = call.inputs[0].x.toTensor();
       {
-        const at::NoGradGuard guard;
         const at::AutoGradMode enabled(options_.gradients);
+        if (call.batch.memo) {
+          call.batch.memo->spoil();
+        }
         x.copy_(outputs[0].x.toTensor());
       }
       Value& self = value(node->input(0));
@@ -504,7 +519,7 @@ std::vector<Value> Evaluation::both_halves(const Call& call, bool tainted) {
   std::vector<c10::IValue> x;
   {
     const at::AutoGradMode guard(options_.gradients);
-    x = call.evaluate(std::move(x_inputs));
+    x = once(call.batch.memo, [&]() { return call.evaluate(x_inputs); });
   }
   std::vector<c10::IValue> ref;
   if (paired) {

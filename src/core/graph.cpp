@@ -245,7 +245,9 @@ void find_last_uses(Graph& result, Block* block) {
 }  // namespace
 
 std::string source_of(const Node* node) {
-  const auto place = node->sourceRange().file_line_col();
+  // The user's own file where the archive remembers it, else the code that TorchScript wrote.
+  const auto original = node->sourceRange().findSourceRangeThatGenerated();
+  const auto place = (original ? *original : node->sourceRange()).file_line_col();
   if (!place) {
     return "";
   }
@@ -275,6 +277,13 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result, const
     const bool tensor = node->output()->type()->isSubtypeOf(*c10::TensorType::get());
     if (tensor && aliases.hasWriters(node->output())) {
       result->written_attributes.insert(node->output());
+    }
+  }
+  std::vector<Node*> slices;
+  collect(result->graph->block(), c10::aten::slice, c10::aten::slice, slices);
+  for (Node* node : slices) {
+    if (!aliases.hasWriters(node->output()) && !aliases.hasWriters(node->input(0))) {
+      result->plain_slices.insert(node);
     }
   }
   find_last_uses(*result, result->graph->block());

@@ -129,7 +129,7 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
                const BatchShape& batch) {
   const at::NoGradGuard guard;
   const at::Tensor ref = a.ref.detach();
-  Halves result{function.x(a.x), function.ref(ref)};
+  Halves result{once_tensor(batch.memo, [&]() { return function.x(a.x); }), function.ref(ref)};
   check_rows(a.x, ref, batch);
 
   const at::Tensor x64 = a.x.to(at::kDouble);
@@ -137,8 +137,8 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
   const at::Tensor x = group_x(x64, batch);
   const at::Tensor r = group_ref(ref64, batch);
   const at::Tensor change_in = x - r;
-  const at::Tensor change_out =
-      group_x(function.x(x64), batch) - group_ref(function.ref(ref64), batch);
+  const at::Tensor y64 = once_tensor(batch.memo, [&]() { return function.x(x64); });
+  const at::Tensor change_out = group_x(y64, batch) - group_ref(function.ref(ref64), batch);
   at::Tensor slope = change_out / change_in;
   at::Tensor middle;
   at::Tensor near;
@@ -180,7 +180,7 @@ Halves midpoint(const OnHalves<Nary>& function, const std::vector<Halves>& opera
     middle.push_back((repeat_x(operand.x, plain, batch) + plain) / 2);
     inputs.push_back(operand.ref);
   }
-  Halves result{function.x(x), function.ref(ref)};
+  Halves result{once_tensor(batch.memo, [&]() { return function.x(x); }), function.ref(ref)};
   result.ref = attach(result.ref, inputs, [function = function.ref, middle](const at::Tensor& grad) {
     const at::AutoGradMode enabled(true);
     Operands points;

@@ -10,6 +10,8 @@
 #include <functional>
 #include <vector>
 
+#include "memo.h"
+
 namespace seqlift {
 
 // One value of the graph on both halves.
@@ -32,6 +34,7 @@ struct Halves {
 struct BatchShape {
   int64_t sequences = 1;
   int64_t references = 1;
+  Memo* memo = nullptr;  // what is known of the x half from an earlier block, or nullptr
 };
 
 // Thrown where rows of the halves can no longer be matched (the model moved the batch dimension):

@@ -88,10 +88,14 @@ EvaluateOptions PairEvaluator::common() const {
 }
 
 PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& references,
-                                    const std::vector<Value>& args, int64_t r) const {
+                                    const std::vector<Value>& args, int64_t r,
+                                    Memo* memo) const {
   EvaluateOptions evaluation = common();
+  if (memo) {
+    memo->start();
+  }
   evaluation.pairs = true;
-  evaluation.batch = {X.size(0), r};
+  evaluation.batch = {X.size(0), r, memo};
   const at::Tensor leaf = leaf_of(references);
   Value input;
   input.x = X.clone();

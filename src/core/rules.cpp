@@ -39,8 +39,8 @@ std::vector<Operation> make_operations() {
        "view_as", "reshape_as", "sum_to_size", "repeat", "repeat_interleave", "tile", "cat",
        "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack",
        "broadcast_tensors", "meshgrid", "split", "split_with_sizes", "chunk", "tensor_split",
-       "hsplit", "vsplit", "dsplit", "unsafe_chunk", "unsafe_split", "unbind", "select", "slice",
-       "narrow", "index", "index_select", "gather", "take", "take_along_dim", "masked_select",
+       "hsplit", "vsplit", "dsplit", "unsafe_chunk", "unsafe_split", "unbind", "select", "narrow",
+       "index", "index_select", "gather", "take", "take_along_dim", "masked_select",
        "masked_fill", "masked_scatter", "scatter", "scatter_add", "index_add", "index_copy",
        "index_put", "index_fill", "select_scatter", "slice_scatter", "diagonal_scatter", "where",
        "copy", "clone", "contiguous", "to", "type_as", "float", "double", "_to_copy", "detach",
@@ -59,6 +59,7 @@ std::vector<Operation> make_operations() {
        "__getitem__", "append", "extend", "insert", "pop", "TupleIndex", "list", "values", "get",
        "keys", "items", "_set_item", "__contains__", "unchecked_cast", "unchecked_unwrap_optional",
        "data", "resolve_conj", "resolve_neg", "conj", "_conj", "identity"});
+  add(Kind::linear, rules::slice, "gradient (linear)", {"slice"});
   add(Kind::linear, rules::convolution, "gradient (linear)",
       {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
        "_convolution", "convolution", "_convolution_mode"});

@@ -25,6 +25,7 @@ struct Call {
   std::vector<Value> inputs;
   BatchShape batch;
   Constants* constants = nullptr;
+  bool plain_slice = false;  // a slice that nothing writes through
   // The operation itself, out of place.
   std::function<std::vector<c10::IValue>(std::vector<c10::IValue>)> evaluate;
 
@@ -75,6 +76,7 @@ Value to_value(const c10::IValue& x, const c10::IValue& ref);
 // The rules, by file.
 namespace rules {
 std::vector<Value> linear(Call& call);             // rules_linear.cpp
+std::vector<Value> slice(Call& call);              // rules_linear.cpp
 std::vector<Value> convolution(Call& call);        // rules_convolution.cpp
 std::vector<Value> batch_norm(Call& call);         // rules_normalisation.cpp
 std::vector<Value> elementwise(Call& call);        // rules_elementwise.cpp

@@ -118,28 +118,42 @@ at::Tensor flat_weight(const Convolution& convolution, Constants& constants) {
                            [&]() { return flat(convolution.weight); });
 }
 
+// A convolution by oneDNN where there is one. (ATen's own choice takes another path for some small
+// shapes.)
+at::Tensor dense(const at::Tensor& image, const at::Tensor& weight, const at::Tensor& bias,
+                 const std::vector<int64_t>& stride, const std::vector<int64_t>& padding,
+                 const std::vector<int64_t>& dilation, int64_t groups) {
+  if (at::hasMKLDNN()) {
+    return at::mkldnn_convolution(image, weight, bias, padding, stride, dilation, groups);
+  }
+  return at::conv2d(image, weight, bias, stride, padding, dilation, groups);
+}
+
 at::Tensor forward(const Convolution& c, const at::Tensor& input, Constants& constants) {
   const at::Tensor padded =
       c.pad_first.empty() ? input : at::constant_pad_nd(input, c.pad_first, 0);
-  const at::Tensor image = at::conv2d(flat(padded), flat_weight(c, constants), c.bias,
-                                      two(c.stride, 1), two(c.padding, 0), two(c.dilation, 1),
-                                      c.groups);
+  const at::Tensor image =
+      dense(flat(padded), flat_weight(c, constants), c.bias, two(c.stride, 1), two(c.padding, 0),
+            two(c.dilation, 1), c.groups);
   return unflat(image, c.dims);
 }
 
 // d out / d input for few input channels: taps = grad [n L', out] x weight [out, kernel in], then every
-// tap is added where it came from.
+// tap is added where it came from. The product is run as a convolution of width 1: oneDNN knows every
+// processor, OpenBLAS takes its slowest kernel on one that is newer than it.
 at::Tensor backward_by_taps(const Convolution& c, const at::Tensor& grad, int64_t length,
                             Constants& constants) {
   const int64_t channels = c.weight.size(1);
   const int64_t kernel = c.weight.size(2);
   const at::Tensor matrix = constants.derived(c.weight, "taps", [&]() {
-    return c.weight.permute({0, 2, 1}).reshape({c.weight.size(0), kernel * channels});
+    const at::Tensor rows = c.weight.permute({2, 1, 0}).reshape({kernel * channels, -1, 1, 1});
+    return rows.contiguous(at::MemoryFormat::ChannelsLast);
   });
-  const at::Tensor rows = grad.permute({0, 2, 1}).contiguous();
-  const at::Tensor taps = at::matmul(rows, matrix);
+  const at::Tensor taps = dense(flat(grad), matrix, {}, {1, 1}, {0, 0}, {1, 1}, 1)
+                              .permute({0, 2, 3, 1})
+                              .contiguous();
   const at::Tensor result = at::zeros({grad.size(0), length, channels}, grad.options());
-  const int64_t length_out = rows.size(1);
+  const int64_t length_out = grad.size(2);
   at::parallel_for(0, grad.size(0), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       loops::shift_add(taps.data_ptr<float>() + i * length_out * kernel * channels,
@@ -150,10 +164,38 @@ at::Tensor backward_by_taps(const Convolution& c, const at::Tensor& grad, int64_
   return result.permute({0, 2, 1});
 }
 
+// With stride 1 the input gradient is itself a convolution: kernel turned around, channels swapped,
+// padding d (k - 1) - p. oneDNN runs forward convolutions faster than its gradients.
+bool is_turned(const Convolution& c) {
+  bool fits = c.groups == 1;
+  for (int64_t d = 0; d < c.dims; ++d) {
+    const int64_t most = c.dilation[d] * (c.weight.size(d + 2) - 1);
+    fits = fits && c.stride[d] == 1 && c.padding[d] <= most;
+  }
+  return fits;
+}
+
+at::Tensor backward_turned(const Convolution& c, const at::Tensor& grad, Constants& constants) {
+  std::vector<int64_t> dims;
+  std::vector<int64_t> padding;
+  for (int64_t d = 0; d < c.dims; ++d) {
+    dims.push_back(d + 2);
+    padding.push_back(c.dilation[d] * (c.weight.size(d + 2) - 1) - c.padding[d]);
+  }
+  const at::Tensor turned = constants.derived(
+      c.weight, "turned", [&]() { return flat(c.weight.flip(dims).transpose(0, 1)); });
+  const std::vector<int64_t> ones(c.dims, 1);
+  return unflat(dense(flat(grad), turned, {}, two(ones, 1), two(padding, 0), two(c.dilation, 1), 1),
+                c.dims);
+}
+
 at::Tensor backward(const Convolution& c, const at::Tensor& grad,
                     const std::vector<int64_t>& padded_sizes, Constants& constants) {
   if (c.dims == 1 && c.groups == 1 && c.weight.size(1) <= few_channels) {
     return backward_by_taps(c, grad, padded_sizes[2], constants);
+  }
+  if (is_turned(c)) {
+    return backward_turned(c, grad, constants);
   }
   std::vector<int64_t> sizes = padded_sizes;
   if (c.dims == 1) {
@@ -184,7 +226,8 @@ std::vector<Value> convolution(Call& call) {
   Constants& constants = *call.constants;
   const at::NoGradGuard guard;
   Value result;
-  const at::Tensor x = forward(c, input.x, constants);
+  const at::Tensor x =
+      once_tensor(call.batch.memo, [&]() { return forward(c, input.x, constants); });
   result.x = x;
   result.paired = call.inputs[0].paired;
   if (result.paired) {

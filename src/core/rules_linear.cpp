@@ -2,6 +2,8 @@
 // ordinary gradient is the multiplier.
 #include <ATen/ATen.h>
 
+#include <limits>
+
 #include "error.h"
 #include "rules.h"
 
@@ -70,7 +72,8 @@ std::vector<Value> linear(Call& call) {
   std::vector<c10::IValue> x;
   {
     const at::NoGradGuard guard;
-    x = see_through ? std::vector<c10::IValue>{x_inputs[0]} : call.evaluate(std::move(x_inputs));
+    x = see_through ? std::vector<c10::IValue>{x_inputs[0]}
+                    : once(call.batch.memo, [&]() { return call.evaluate(x_inputs); });
   }
   std::vector<c10::IValue> ref;
   {
@@ -92,6 +95,33 @@ std::vector<Value> linear(Call& call) {
     outputs.push_back(value);
   }
   return outputs;
+}
+
+// A slice of a tensor. ATen's gradient of it lies channels-first whatever the input's layout, and every
+// sum with it takes that over down to the first layer; this one keeps the input's layout.
+std::vector<Value> slice(Call& call) {
+  const bool tensor = call.inputs[0].x.isTensor();
+  if (!call.plain_slice || !tensor || call.inputs.size() != 5) {
+    return linear(call);
+  }
+  const Halves input = call.halves(0);
+  const int64_t dim = call.constant(1).toInt();
+  const int64_t start = call.constant(2).isNone() ? 0 : call.constant(2).toInt();
+  const auto most = std::numeric_limits<int64_t>::max();
+  const int64_t end = call.constant(3).isNone() ? most : call.constant(3).toInt();
+  const int64_t step = call.constant(4).toInt();
+  const at::NoGradGuard guard;
+  const at::Tensor ref = input.ref.detach();
+  Halves output{input.x.slice(dim, start, end, step), ref.slice(dim, start, end, step)};
+  output.ref = attach(
+      output.ref, {input.ref},
+      [sizes = ref.sizes().vec(), strides = ref.strides().vec(), dim, start, end,
+       step](const at::Tensor& grad) {
+        const at::Tensor whole = at::empty_strided(sizes, strides, grad.options()).zero_();
+        whole.slice(dim, start, end, step).copy_(grad);
+        return std::vector<at::Tensor>{whole};
+      });
+  return {to_value(output)};
 }
 
 }  // namespace rules
