@@ -49,10 +49,12 @@
 #'   `[n, 4, L]`, or with `raw_outputs = TRUE` the multipliers `[n, n_refs, 4, L]`; several targets
 #'   add a dimension last. [convergence_deltas()] reads the deltas, [references()] the references.
 #' @section Errors: `seqlift_error_sequence` for sequences or references that cannot be read;
-#'   `seqlift_error_references` for references of the wrong shape; `seqlift_error_target`,
+#'   `seqlift_error_references` for references of the wrong shape or a function that fails to make
+#'   them; `seqlift_error_target`,
 #'   `seqlift_error_args`, `seqlift_error_output` for a target, an input or an output that does not fit;
 #'   `seqlift_error_unsupported_operation` for an operation without a rule;
-#'   `seqlift_error_registration` for a class that cannot be treated as one unit;
+#'   `seqlift_error_registration` for a class that cannot be treated as one unit or a rule of your own
+#'   that fails;
 #'   `seqlift_error_not_finite` when the model returns NaN. Warnings: `seqlift_warning_convergence`.
 #' @references Shrikumar, Greenside and Kundaje (2017), Learning important features through
 #'   propagating activation differences. Lundberg and Lee (2017), A unified approach to interpreting
@@ -101,7 +103,8 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   options <- list(
     wrappers = model$wrappers, nonlinear_ops = guard_rules(nonlinear_ops, failures),
     rules = rules, targets = target, batch_size = batch_size, output = output,
-    dtype = dtype, device = device, threads = seqlift_threads(), progress = progress_bar(verbose, "Attributing")
+    dtype = dtype, device = device, threads = seqlift_threads(),
+    progress = progress_bar(verbose, "Attributing")
   )
   result <- rlang::try_fetch(
     call_engine("deep_lift_shap", model_pointer(model), engine_input(sequences, args),
@@ -290,10 +293,14 @@ check_references <- function(references, sequences, allow_n, only_warn, call) {
       call = call
     )
   }
-  rows <- array(references, c(shape[1L] * shape[2L], shape[3L], shape[4L]))
-  as_sequences(rows, "references", call,
-    extra_channels = TRUE, allow_n = allow_n, only_warn = only_warn
-  )
+  for (j in seq_len(shape[2L])) {
+    one <- as_sequences(array(references[, j, , ], shape[-2L]), paste0("references[, ", j, ", , ]"),
+      call,
+      extra_channels = TRUE, allow_n = allow_n, only_warn = only_warn
+    )
+    # One warning says it.
+    if (!one$one_hot) break
+  }
   storage.mode(references) <- "double"
   references
 }

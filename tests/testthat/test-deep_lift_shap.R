@@ -497,6 +497,14 @@ test_that("references of a wrong shape are errors of class seqlift_error_referen
     deep_lift_shap(model, X, references = "dinucleotide_shuffle"),
     class = "seqlift_error_argument"
   )
+  # Which sequence and which reference is wrong is said.
+  second <- array(0, c(3, 2, 4, 12))
+  second[3, 2, 1, 7] <- 2
+  expect_error(
+    deep_lift_shap(model, X, references = second),
+    "references[, 2, , ]` must be one-hot, but sequence 3 has the value 2 at position 7",
+    class = "seqlift_error_sequence", fixed = TRUE
+  )
   for (value in c(0.25, NaN)) {
     expect_error(
       deep_lift_shap(model, X, references = array(value, c(3, 2, 4, 12))),
@@ -508,6 +516,21 @@ test_that("references of a wrong shape are errors of class seqlift_error_referen
     deep_lift_shap(model, X, references = array(0.25, c(3, 2, 4, 12)))
     deep_lift_shap(model, X, references = "dinucleotide_shuffle")
   })
+})
+
+test_that("only_warn accepts a flat background, with one warning", {
+  X <- test_sequences()
+  flat <- array(0.25, c(3, 2, 4, 12))
+  warned <- 0L
+  result <- withCallingHandlers(
+    attribute_exactly(test_model("tiny"), X, references = flat, only_warn = TRUE),
+    seqlift_warning_one_hot = function(warning) {
+      warned <<- warned + 1L
+      invokeRestart("muffleWarning")
+    }
+  )
+  expect_identical(warned, 1L)
+  expect_lt(largest_delta(result), 1e-10)
 })
 
 test_that("a function that makes no references is an error that says how it is called", {
