@@ -319,7 +319,7 @@ abort_unsupported <- function(error, model, sequences, args, rules, nonlinear_op
     run_audit(model, sequences, args, rules, nonlinear_ops, call),
     seqlift_error = function(other) NULL
   )
-  if (!any(!steps$supported)) {
+  if (is.null(steps) || all(steps$supported)) {
     rlang::cnd_signal(error)
   }
   lacking <- unique(describe_steps(steps[!steps$supported, ]))

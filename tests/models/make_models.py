@@ -270,6 +270,18 @@ class NoForward(nn.Module):
         return self.conv(x).sum(2)
 
 
+class BatchMaximum(nn.Module):
+    """Scaled by the largest number of all sequences together."""
+
+    def __init__(self):
+        super().__init__()
+        self.tiny = Tiny()
+
+    def forward(self, x):
+        h = self.tiny(x)
+        return h / h.abs().max()
+
+
 def seeded(kind):
     torch.manual_seed(len(kind.__name__))
     model = kind()
@@ -317,6 +329,7 @@ def main():
         "whole_batch": WholeBatch, "centred": Centred, "squeezed": Squeezed,
         "dictionary": Dictionary, "not_finite": NotFinite, "extra_channels": ExtraChannels,
         "slow": Slow, "no_forward": NoForward,
+        "batch_maximum": BatchMaximum,
     }
     models = {"tiny": torch.jit.script(seeded(Tiny).eval())}
     models |= {name: torch.jit.script(seeded(kind).eval()) for name, kind in scripted.items()}

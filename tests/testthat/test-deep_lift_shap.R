@@ -611,6 +611,21 @@ test_that("a branch that a sequence takes and its reference does not is an error
   expect_lt(largest_delta(attribute_exactly(model, X)), 1e-10)
 })
 
+test_that("an operation over all sequences of a batch is an error or at least a warning", {
+  X <- test_sequences()
+  error <- expect_error(
+    deep_lift_shap(test_model("batch_maximum"), X, random_state = 0),
+    class = "seqlift_error_unsupported_operation"
+  )
+  expect_match(conditionMessage(error), "max", fixed = TRUE)
+  expect_match(conditionMessage(error), "make_models.py:", fixed = TRUE)
+  told <- tryCatch(
+    deep_lift_shap(test_model("centred"), X, target = 2L, random_state = 0),
+    seqlift_warning_convergence = identity, seqlift_error = identity
+  )
+  expect_s3_class(told, "condition")
+})
+
 test_that("registrations that do not fit are errors", {
   model <- test_model("tiny")
   X <- test_sequences()
