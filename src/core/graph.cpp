@@ -6,6 +6,8 @@
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/lower_tuples.h>
 
+#include <set>
+
 #include "error.h"
 
 namespace seqlift {
@@ -259,6 +261,72 @@ std::string source_of(const Node* node) {
 
 namespace {
 
+// "body.3.weight" for an attribute access, by the chain that leads to it.
+std::string attribute_path(const Value* value) {
+  const Node* node = value->node();
+  if (node->kind() != c10::prim::GetAttr) {
+    return "";
+  }
+  return attribute_path(node->input()) + "." + node->s(attribute_name);
+}
+
+// The attribute whose memory `value` is or shows: followed back through views. nullptr where it is the
+// result of a computation; `unclear` is set where that cannot be told.
+const Value* written_attribute(const Value* value, bool& unclear) {
+  while (true) {
+    const Node* node = value->node();
+    if (node->kind() == c10::prim::GetAttr) {
+      return value;
+    }
+    const auto* schema = node->maybeSchema();
+    if (!schema || node->inputs().empty() || schema->returns().size() != node->outputs().size()) {
+      const bool own_input = node->kind() == c10::prim::Param && !node->owningBlock()->owningNode();
+      unclear = unclear || !own_input;
+      return nullptr;
+    }
+    if (!schema->returns()[value->offset()].alias_info()) {
+      return nullptr;
+    }
+    value = node->input(0);
+  }
+}
+
+void collect_writes(Block* block, std::set<std::string>& paths, bool& unclear) {
+  for (Node* node : block->nodes()) {
+    const auto* schema = node->maybeSchema();
+    for (size_t i = 0; schema && i < schema->arguments().size() && i < node->inputs().size(); ++i) {
+      const auto* alias = schema->arguments()[i].alias_info();
+      if (alias && alias->isWrite()) {
+        const Value* attribute = written_attribute(node->input(i), unclear);
+        if (attribute) {
+          paths.insert(attribute_path(attribute));
+        }
+      }
+    }
+    for (Block* inner : node->blocks()) {
+      collect_writes(inner, paths, unclear);
+    }
+  }
+}
+
+// Which attributes are written to in place. LibTorch's own alias analysis takes all attributes of a model
+// for one memory: a batch norm that counts its batches would make every weight look written.
+void find_written_attributes(Graph& result, const torch::jit::AliasDb& aliases) {
+  std::set<std::string> paths;
+  bool unclear = false;
+  collect_writes(result.graph->block(), paths, unclear);
+  std::vector<Node*> attributes;
+  collect(result.graph->block(), c10::prim::GetAttr, c10::prim::GetAttr, attributes);
+  for (Node* node : attributes) {
+    const bool tensor = node->output()->type()->isSubtypeOf(*c10::TensorType::get());
+    const bool written = unclear ? aliases.hasWriters(node->output())
+                                 : paths.count(attribute_path(node->output())) > 0;
+    if (tensor && written) {
+      result.written_attributes.insert(node->output());
+    }
+  }
+}
+
 std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result, const std::string& method,
                                      const GraphOptions& options, const std::string& path) {
   const auto& function = result->self.type()->expectRef<c10::ClassType>().getMethod(method);
@@ -271,14 +339,7 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result, const
   result->outputs = count_outputs(result->graph->outputs()[0]);
 
   torch::jit::AliasDb aliases(result->graph);
-  std::vector<Node*> attributes;
-  collect(result->graph->block(), c10::prim::GetAttr, c10::prim::GetAttr, attributes);
-  for (Node* node : attributes) {
-    const bool tensor = node->output()->type()->isSubtypeOf(*c10::TensorType::get());
-    if (tensor && aliases.hasWriters(node->output())) {
-      result->written_attributes.insert(node->output());
-    }
-  }
+  find_written_attributes(*result, aliases);
   std::vector<Node*> slices;
   collect(result->graph->block(), c10::aten::slice, c10::aten::slice, slices);
   for (Node* node : slices) {

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <tuple>
+#include <vector>
 
 #include "halves.h"
 
@@ -15,5 +16,14 @@ bool relu_is_fast(const at::Tensor& x, const at::Tensor& ref, const BatchShape& 
 // relu(ref) and (relu(x) - relu(ref)) / (x - ref), in the memory order of ref.
 std::tuple<at::Tensor, at::Tensor> relu_rescale(const at::Tensor& x, const at::Tensor& ref,
                                                 const BatchShape& batch);
+
+// Max-pooling along the last dimension with the rule of rules_max.cpp, in channels-last memory:
+// [n, C, L], or [n, C, H, W] with windows of height one.
+struct Pooling {
+  std::vector<int64_t> kernel, stride, padding, dilation;
+  bool ceil = false;
+};
+bool pooling_is_fast(const Pooling& pooling, const at::Tensor& x, const at::Tensor& ref);
+Halves pool_with_credit(const Pooling& pooling, const Halves& input, const BatchShape& batch);
 
 }  // namespace seqlift

@@ -71,5 +71,70 @@ void shift_add(const float* __restrict taps, float* __restrict out, int64_t leng
   }
 }
 
+SEQLIFT_VECTORISED
+void window_maximum(const Window& window, const float* __restrict x, float* __restrict y,
+                    int32_t* __restrict at) {
+  const int64_t channels = window.channels;
+  for (int64_t l = 0; l < window.length_out; ++l) {
+    const int64_t start = l * window.stride - window.padding;
+    float* top = y + l * channels;
+    int32_t* where = at + l * channels;
+    bool first = true;
+    for (int64_t k = 0; k < window.kernel; ++k) {
+      const int64_t position = start + k * window.dilation;
+      if (position < 0 || position >= window.length) {
+        continue;
+      }
+      const float* from = x + position * channels;
+      const auto here = static_cast<int32_t>(position);
+      if (first) {
+        for (int64_t c = 0; c < channels; ++c) {
+          top[c] = from[c];
+          where[c] = here;
+        }
+        first = false;
+        continue;
+      }
+      for (int64_t c = 0; c < channels; ++c) {
+        // A NaN wins, as it does in ATen.
+        const bool higher = !(from[c] <= top[c]);
+        top[c] = higher ? from[c] : top[c];
+        where[c] = higher ? here : where[c];
+      }
+    }
+  }
+}
+
+SEQLIFT_VECTORISED
+void credit_maximum(const Window& window, const float* __restrict x, const float* __restrict y_x,
+                    const int32_t* __restrict at_x, const float* __restrict ref,
+                    const float* __restrict y_ref, const int32_t* __restrict at_ref,
+                    int32_t* __restrict credit, float* __restrict share) {
+  const int64_t channels = window.channels;
+  for (int64_t l = 0; l < window.length_out; ++l) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = l * channels + c;
+      const float change = y_x[i] - y_ref[i];
+      const int32_t position = change < 0.0F ? at_ref[i] : at_x[i];
+      const float moved = x[position * channels + c] - ref[position * channels + c];
+      const bool still = moved == 0.0F;
+      credit[i] = position;
+      share[i] = (still ? 1.0F : change) / (still ? 1.0F : moved);
+    }
+  }
+}
+
+void spread_maximum(const Window& window, const float* __restrict grad,
+                    const int32_t* __restrict credit, const float* __restrict share,
+                    float* __restrict grad_in) {
+  const int64_t channels = window.channels;
+  for (int64_t l = 0; l < window.length_out; ++l) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = l * channels + c;
+      grad_in[credit[i] * channels + c] += grad[i] * share[i];
+    }
+  }
+}
+
 }  // namespace loops
 }  // namespace seqlift

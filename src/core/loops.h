@@ -17,5 +17,28 @@ void relu_rescale(const double* x, const double* r, double* y, double* m, int64_
 void shift_add(const float* taps, float* out, int64_t length_in, int64_t kernel, int64_t channels,
                int64_t length, int64_t stride, int64_t dilation, int64_t padding);
 
+// A window that slides over positions; channels lie next to each other in memory.
+struct Window {
+  int64_t kernel = 1;
+  int64_t stride = 1;
+  int64_t padding = 0;
+  int64_t dilation = 1;
+  int64_t length = 0;      // positions in
+  int64_t length_out = 0;  // positions out
+  int64_t channels = 0;
+};
+
+// y[l, c] = the largest x in the window, at[l, c] the position where it stands (the first of equals).
+void window_maximum(const Window& window, const float* x, float* y, int32_t* at);
+// Which position each unit of the maximum's change from `ref` to `x` is credited to, and by how much: the
+// rule of rules_max.cpp. `y_x`, `at_x`, `y_ref`, `at_ref` are as window_maximum() gives them;
+// credit[l, c] is a position, share[l, c] its multiplier.
+void credit_maximum(const Window& window, const float* x, const float* y_x, const int32_t* at_x,
+                    const float* ref, const float* y_ref, const int32_t* at_ref, int32_t* credit,
+                    float* share);
+// grad_in[credit[l, c], c] += grad[l, c] * share[l, c]; grad_in zeroed by the caller.
+void spread_maximum(const Window& window, const float* grad, const int32_t* credit,
+                    const float* share, float* grad_in);
+
 }  // namespace loops
 }  // namespace seqlift

@@ -69,39 +69,58 @@ int64_t spatial_dims(const std::string& name) {
 }
 
 
+// An empty stride means the kernel's size, a single number all dimensions.
+Pooling read_pooling(const Call& call, int64_t dims) {
+  const auto numbers = [&](const char* name) {
+    std::vector<int64_t> values = int_list(call.constant(call.find(name)));
+    if (values.size() == 1) {
+      values.resize(dims, values[0]);
+    }
+    return values;
+  };
+  Pooling pooling{numbers("kernel_size"), numbers("stride"), numbers("padding"),
+                  numbers("dilation"), call.constant(call.find("ceil_mode")).toBool()};
+  if (pooling.stride.empty()) {
+    pooling.stride = pooling.kernel;
+  }
+  return pooling;
+}
+
 }  // namespace
 
 std::vector<Value> max_pool(Call& call) {
   const int64_t dims = spatial_dims(call.name);
   const bool adaptive = call.name.rfind("adaptive", 0) == 0;
-  std::vector<std::vector<int64_t>> numbers;
-  for (size_t i = 1; i < call.inputs.size(); ++i) {
-    if (call.constant(i).isIntList() || call.constant(i).isInt()) {
-      numbers.push_back(int_list(call.constant(i)));
-    }
+  const Halves input = call.halves(0);
+  const bool indices_used = call.node->outputs().size() > 1;
+  const Pooling pooling = adaptive ? Pooling() : read_pooling(call, dims);
+  if (!adaptive && !indices_used && pooling_is_fast(pooling, input.x, input.ref)) {
+    const at::NoGradGuard guard;
+    return {to_value(pool_with_credit(pooling, input, call.batch))};
   }
-  const bool ceil = !adaptive && call.constant(call.find("ceil_mode")).toBool();
-  const Locate locate = [&](const at::Tensor& input) {
+  const Locate locate = [&](const at::Tensor& value) {
     std::tuple<at::Tensor, at::Tensor> found;
     if (adaptive) {
-      found = dims == 1   ? at::adaptive_max_pool1d(input, numbers[0])
-              : dims == 2 ? at::adaptive_max_pool2d(input, numbers[0])
-                          : at::adaptive_max_pool3d(input, numbers[0]);
+      const std::vector<int64_t> size = int_list(call.constant(1));
+      found = dims == 1   ? at::adaptive_max_pool1d(value, size)
+              : dims == 2 ? at::adaptive_max_pool2d(value, size)
+                          : at::adaptive_max_pool3d(value, size);
     } else {
-      const auto& n = numbers;
-      found = dims == 1 ? at::max_pool1d_with_indices(input, n[0], n[1], n[2], n[3], ceil)
-              : dims == 2
-                  ? at::max_pool2d_with_indices(input, n[0], n[1], n[2], n[3], ceil)
-                  : at::max_pool3d_with_indices(input, n[0], n[1], n[2], n[3], ceil);
+      const Pooling& p = pooling;
+      found =
+          dims == 1
+              ? at::max_pool1d_with_indices(value, p.kernel, p.stride, p.padding, p.dilation, p.ceil)
+          : dims == 2
+              ? at::max_pool2d_with_indices(value, p.kernel, p.stride, p.padding, p.dilation, p.ceil)
+              : at::max_pool3d_with_indices(value, p.kernel, p.stride, p.padding, p.dilation,
+                                            p.ceil);
     }
     return Maximum{std::get<0>(found), std::get<1>(found)};
   };
-  const Halves output = maximum_of(locate, call.halves(0), dims, call.batch);
-  std::vector<Value> outputs{to_value(output)};
-  if (call.node->outputs().size() > 1) {
+  std::vector<Value> outputs{to_value(maximum_of(locate, input, dims, call.batch))};
+  if (indices_used) {
     // The indices depend on X without a gradient; whatever uses them is refused.
-    Value indices = to_value(locate(call.halves(0).x).positions,
-                             locate(call.halves(0).ref.detach()).positions);
+    Value indices = to_value(locate(input.x).positions, locate(input.ref.detach()).positions);
     indices.tainted = true;
     outputs.push_back(indices);
   }
