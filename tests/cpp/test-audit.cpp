@@ -1,0 +1,111 @@
+// The audit tells every operation's rule, and refuses nothing.
+#include <set>
+
+#include "catch.h"
+#include "nets.h"
+
+using namespace nets;
+
+namespace {
+
+const Step* find(const std::vector<Step>& steps, const std::string& operation) {
+  for (const Step& step : steps) {
+    if (step.operation == operation) {
+      return &step;
+    }
+  }
+  return nullptr;
+}
+
+ModelPointer net() {
+  return around(
+      "a = torch.relu(h)\n"
+      "b = torch.max_pool1d(a, [3], [1])\n"
+      "c = b * b.mean(2, keepdim=True)\n"
+      "d = c * 0.5\n"
+      "e, i = torch.sort(d, 2)\n"
+      "y = torch.softmax(e, 2)");
+}
+
+}  // namespace
+
+TEST_CASE("the audit gives each operation its kind and rule", "[audit]") {
+  const auto steps = audited(net(), given(2, 3, 9));
+  const std::vector<std::vector<std::string>> expected{
+      {"conv1d", "linear"}, {"relu", "elementwise"},   {"max_pool1d", "max"},
+      {"mean", "linear"},   {"softmax", "softmax"}};
+  for (const auto& row : expected) {
+    INFO(row[0]);
+    const Step* step = find(steps, row[0]);
+    REQUIRE(step);
+    CHECK(step->kind == row[1]);
+    CHECK(step->supported);
+    CHECK(step->faithful);
+    CHECK(!step->rule.empty());
+    CHECK(!step->source.empty());
+  }
+}
+
+TEST_CASE("the audit tells a product from a scaling", "[audit]") {
+  const auto steps = audited(net(), given(2, 3, 9));
+  std::vector<std::string> kinds;
+  for (const Step& step : steps) {
+    if (step.operation == "mul") {
+      kinds.push_back(step.kind);
+    }
+  }
+  REQUIRE(kinds.size() >= 2);
+  CHECK(kinds[0] == "product");
+  CHECK(kinds[1] == "linear");
+}
+
+TEST_CASE("what would be refused is told, and what comes after it too", "[audit]") {
+  const auto steps = audited(net(), given(2, 3, 9));
+  const Step* sort = find(steps, "sort");
+  REQUIRE(sort);
+  CHECK(!sort->supported);
+  CHECK(!sort->faithful);
+  CHECK(sort->rule == "none");
+  CHECK(find(steps, "softmax"));
+}
+
+TEST_CASE("the audit tells each operation once, in the order of evaluation", "[audit]") {
+  const auto steps = audited(around("y = h\nfor i in range(3):\n    y = torch.tanh(y)"),
+                             given(2, 3, 9));
+  int tanh = 0;
+  for (const Step& step : steps) {
+    tanh += step.operation == "tanh" ? 1 : 0;
+  }
+  CHECK(tanh == 1);
+  CHECK(steps.front().operation == "conv1d");
+}
+
+TEST_CASE("in module mode the audit says what keeps only its ordinary gradient", "[audit]") {
+  Part act;
+  act.class_name = "torch.nn.modules.activation.ReLU";
+  act.source = "def forward(self, x: Tensor):\n    return torch.relu(x)\n";
+  Part whole;
+  whole.parameters = {{"w", numbers({4, 4, 3}, 1)}};
+  whole.parts = {{"act", act}};
+  whole.source =
+      "def forward(self, x: Tensor):\n"
+      "    return torch.exp(self.act.forward(torch.conv1d(x, self.w))).sum(2)\n";
+  Settings settings;
+  settings.module_mode = true;
+  const auto steps = audited(model(whole), given(2, 3, 9), settings);
+  const Step* unit = find(steps, "module");
+  REQUIRE(unit);
+  CHECK(unit->module == "act");
+  CHECK(unit->rule == "rescale");
+  CHECK(unit->faithful);
+  const Step* exponential = find(steps, "exp");
+  REQUIRE(exponential);
+  CHECK(!exponential->faithful);
+  CHECK(exponential->rule == "ordinary gradient");
+}
+
+TEST_CASE("a model that moves its batch dimension is audited too", "[audit]") {
+  const auto steps =
+      audited(around("y = torch.relu(h.transpose(0, 1)).transpose(0, 1)"), given(2, 3, 9));
+  CHECK(find(steps, "relu"));
+}

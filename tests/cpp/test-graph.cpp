@@ -1,0 +1,139 @@
+// The graph of a model: where its operations stand, and what is left out.
+#include <ATen/ATen.h>
+
+#include "catch.h"
+#include "nets.h"
+
+using namespace nets;
+
+namespace {
+
+Part leaf(const std::string& class_name, const std::string& result) {
+  Part part;
+  part.class_name = class_name;
+  part.source = "def forward(self, x: Tensor):\n    return " + result + "\n";
+  return part;
+}
+
+// A trunk and two heads: a profile [n, 2, L] and a count [n, 1].
+ModelPointer two_heads(const std::string& outputs = "p, c") {
+  Part body;
+  body.class_name = "models.Body";
+  body.parts = {{"0", leaf("torch.nn.modules.activation.ReLU", "torch.relu(x)")},
+                {"act", leaf("torch.nn.modules.activation.Tanh", "torch.tanh(x)")}};
+  body.source =
+      "def forward(self, x: Tensor):\n"
+      "    return self.act.forward(getattr(self, \"0\").forward(x))\n";
+  Part whole;
+  whole.class_name = "models.TwoHeads";
+  whole.parameters = {{"w", numbers({2, 4, 3}, 1)}, {"v", numbers({2, 2, 3}, 2)}};
+  whole.parts = {{"body", body},
+                 {"profile", leaf("models.Profile", "torch.exp(x) * 0.5")},
+                 {"counts", leaf("models.Counts", "torch.sigmoid(x).mean([1, 2]).unsqueeze(1)")}};
+  whole.source =
+      "def forward(self, x: Tensor):\n"
+      "    h = self.body.forward(torch.conv1d(x, self.w))\n"
+      "    p = self.profile.forward(h)\n"
+      "    c = self.counts.forward(h)\n"
+      "    return " + outputs + "\n";
+  return model(whole);
+}
+
+Settings selecting(int64_t index) {
+  Settings settings;
+  settings.select_output = index;
+  return settings;
+}
+
+const Step* find(const std::vector<Step>& steps, const std::string& operation) {
+  for (const Step& step : steps) {
+    if (step.operation == operation) {
+      return &step;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+TEST_CASE("every operation knows the path, class and line of its module", "[graph]") {
+  const auto steps = audited(two_heads(), given(2, 2, 9), selecting(1));
+  const Step* relu = find(steps, "relu");
+  REQUIRE(relu);
+  CHECK(relu->module == "body.0");
+  CHECK(relu->class_name == "torch.nn.modules.activation.ReLU");
+  CHECK(relu->source.find(':') != std::string::npos);
+  const Step* tanh = find(steps, "tanh");
+  REQUIRE(tanh);
+  CHECK(tanh->module == "body.act");
+  const Step* convolution = find(steps, "conv1d");
+  REQUIRE(convolution);
+  CHECK(convolution->module.empty());
+  CHECK(convolution->class_name == "models.TwoHeads");
+}
+
+TEST_CASE("a head that the chosen output does not need is not evaluated", "[graph]") {
+  const Given pairs = given(2, 2, 9);
+  for (const char* outputs : {"p, c", "[p, c]"}) {
+    const auto net = two_heads(outputs);
+    const auto counts = audited(net, pairs, selecting(1));
+    CHECK(find(counts, "sigmoid"));
+    CHECK(!find(counts, "exp"));
+    Settings profile;
+    profile.profile_score = true;
+    const auto scored = audited(net, pairs, profile);
+    CHECK(find(scored, "exp"));
+    CHECK(!find(scored, "sigmoid"));
+  }
+}
+
+TEST_CASE("select_output is the output, and completes", "[graph]") {
+  const auto net = two_heads();
+  const Given pairs = given(3, 4, 9);
+  const auto outputs = interpreted(net, pairs.X);
+  for (const int64_t index : {0, 1}) {
+    const auto chosen = predicted(net, pairs.X, {}, selecting(index));
+    REQUIRE(chosen.size() == 1);
+    CHECK(distance(chosen[0], outputs[index]) < 1e-14);
+  }
+  CHECK(worst_delta(explain(net, pairs, selecting(1))) < 1e-10);
+}
+
+TEST_CASE("the score of a profile is its centred logits weighted by their softmax", "[graph]") {
+  const auto net = two_heads();
+  const Given pairs = given(3, 4, 9);
+  Settings settings;
+  settings.profile_score = true;
+  const at::Tensor logits = interpreted(net, pairs.X)[0].flatten(1);
+  const at::Tensor centred = logits - logits.mean(1, true);
+  const at::Tensor score = (centred * logits.softmax(1)).sum(1, true);
+  CHECK(distance(predicted(net, pairs.X, {}, settings)[0], score) < 1e-12);
+  const Explained result = explain(net, pairs, settings);
+  CHECK(worst_delta(result) < 1e-10);
+  CHECK(largest_change(result) > 1e-4);
+}
+
+TEST_CASE("several outputs must be chosen from, and only from those that exist", "[graph]") {
+  const auto net = two_heads();
+  const Given pairs = given(2, 2, 9);
+  CHECK(error_of([&]() { explain(net, pairs); }) ==
+        "output: The model has 2 outputs; choose one with select_output().");
+  CHECK(error_of([&]() { explain(net, pairs, selecting(2)); }) ==
+        "model: The model has 2 outputs, there is no output 3.");
+  const auto single = forward("return torch.relu(x).sum(2)");
+  CHECK(worst_delta(explain(single, pairs, selecting(0))) < 1e-12);
+  CHECK(error_of([&]() { explain(single, pairs, selecting(1)); }) ==
+        "model: The model has 1 output, there is no output 2.");
+}
+
+TEST_CASE("an output that is not one row of numbers per sequence is an error", "[graph]") {
+  const Given pairs = given(2, 3, 9);
+  const std::string profile = error_of([&]() { explain(two_heads(), pairs, selecting(0)); });
+  CHECK(profile.find("output: The model must return one row of targets per sequence") == 0);
+  const auto total = forward("return torch.relu(x).sum()");
+  CHECK(error_of([&]() { explain(total, pairs); }).find("output: ") == 0);
+  Settings settings;
+  settings.targets = {4};
+  CHECK(error_of([&]() { explain(forward("return x.sum(2)"), pairs, settings); }) ==
+        "target: The model has 4 targets, there is no target 5.");
+}

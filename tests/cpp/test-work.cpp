@@ -1,0 +1,112 @@
+// Chunks of work on threads: all of them, once; the first error; interruption.
+#include "core/work.h"
+
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <thread>
+
+#include "catch.h"
+#include "nets.h"
+
+using nets::error_of;
+using seqlift::run_chunks;
+using seqlift::WorkOptions;
+
+TEST_CASE("every chunk is worked on once, whatever the threads", "[work]") {
+  for (const int threads : {1, 2, 5}) {
+    for (const bool here : {false, true}) {
+      WorkOptions options;
+      options.threads = threads;
+      options.here = here;
+      std::mutex mutex;
+      std::multiset<int64_t> seen;
+      run_chunks(
+          17,
+          [&](int64_t chunk, const std::atomic<bool>&) {
+            const std::lock_guard<std::mutex> lock(mutex);
+            seen.insert(chunk);
+          },
+          options);
+      CHECK(seen.size() == 17);
+      CHECK(std::set<int64_t>(seen.begin(), seen.end()).size() == 17);
+    }
+  }
+}
+
+TEST_CASE("no chunks are no work", "[work]") {
+  for (const bool here : {false, true}) {
+    WorkOptions options;
+    options.here = here;
+    CHECK_NOTHROW(run_chunks(
+        0, [](int64_t, const std::atomic<bool>&) { throw std::runtime_error("never"); }, options));
+  }
+}
+
+TEST_CASE("an exception of a chunk is thrown to the caller and stops the others", "[work]") {
+  for (const int threads : {1, 2}) {
+    for (const bool here : {false, true}) {
+      WorkOptions options;
+      options.threads = threads;
+      options.here = here;
+      std::atomic<int> begun{0};
+      const auto work = [&](int64_t chunk, const std::atomic<bool>&) {
+        ++begun;
+        if (chunk == 3) {
+          throw std::runtime_error("chunk three");
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      };
+      CHECK_THROWS_WITH(run_chunks(500, work, options), "chunk three");
+      CHECK(begun < 100);
+    }
+  }
+}
+
+TEST_CASE("work on the caller's own thread stays there", "[work]") {
+  WorkOptions options;
+  options.threads = 2;
+  options.here = true;
+  const auto caller = std::this_thread::get_id();
+  run_chunks(
+      3, [&](int64_t, const std::atomic<bool>&) { CHECK(std::this_thread::get_id() == caller); },
+      options);
+}
+
+TEST_CASE("a poll that says stop ends the work within a moment", "[work]") {
+  for (const bool here : {false, true}) {
+    WorkOptions options;
+    options.threads = 2;
+    options.here = here;
+    int polls = 0;
+    options.poll = [&](double) { return ++polls < 3; };
+    std::atomic<int> begun{0};
+    const auto work = [&](int64_t, const std::atomic<bool>& cancelled) {
+      ++begun;
+      for (int i = 0; i < 20 && !cancelled; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    };
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(error_of([&]() { run_chunks(10000, work, options); }) == "interrupt: Interrupted.");
+    CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+    CHECK(begun < 10000);
+  }
+}
+
+TEST_CASE("a poll is asked on the calling thread, and what it throws is thrown", "[work]") {
+  WorkOptions options;
+  options.threads = 2;
+  const auto caller = std::this_thread::get_id();
+  std::atomic<bool> elsewhere{false};
+  options.poll = [&](double) -> bool {
+    elsewhere = elsewhere || std::this_thread::get_id() != caller;
+    throw std::runtime_error("from the poll");
+  };
+  const auto work = [](int64_t, const std::atomic<bool>&) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  };
+  CHECK_THROWS_WITH(run_chunks(100, work, options), "from the poll");
+  CHECK(!elsewhere);
+}
