@@ -165,7 +165,8 @@ progress_bar <- function(verbose, name, env = parent.frame()) {
   if (!verbose) {
     return(NULL)
   }
-  bar <- cli::cli_progress_bar(name, total = 100, .envir = env)
+  # The engine may say "all done" more than once; the bar ends with the function that made it.
+  bar <- cli::cli_progress_bar(name, total = 100, auto_terminate = FALSE, .envir = env)
   function(share) {
     suspendInterrupts(
       cli::cli_progress_update(set = floor(100 * share), id = bar, .envir = env)

@@ -98,6 +98,18 @@ test_that("seqlift_threads() says and sets the number of threads", {
 
 # ---- long calls ----------------------------------------------------------------------------
 
+test_that("a progress bar may be told of the end more than once", {
+  told <- function(shares) {
+    progress <- progress_bar(TRUE, "Predicting")
+    for (share in shares) {
+      progress(share)
+    }
+    "done"
+  }
+  expect_identical(suppressMessages(told(c(0, 0.5, 1, 1, 1))), "done")
+  expect_null(progress_bar(FALSE, "Predicting"))
+})
+
 test_that("an interrupted call returns at once and leaves the model usable", {
   skip_if_not_installed("callr")
   skip_on_os("windows")
