@@ -174,8 +174,10 @@ ModelPointer forward(const std::string& body, const Tensors& parameters) {
   Part part;
   part.source = "def forward(self, x: Tensor):\n" + indented(body);
   part.parameters = parameters;
-  // So that the model is one of float64 whatever it holds.
-  part.parameters.insert(part.parameters.begin(), {"dtype_", numbers({1}, 0)});
+  // So that the model is one of float64 whatever it holds, unless a test says otherwise.
+  if (parameters.empty() || parameters[0].first != "dtype_") {
+    part.parameters.insert(part.parameters.begin(), {"dtype_", numbers({1}, 0)});
+  }
   return model(part);
 }
 

@@ -135,6 +135,13 @@ TEST_CASE("a model that moves the batch dimension away and back is explained", "
   }
 }
 
+TEST_CASE("a model that goes through its batch one by one is explained", "[evaluate]") {
+  check_body("p: List[Tensor] = []\nfor i in range(h.size(0)):\n    p.append(torch.relu(h[i]))\n"
+             "y = torch.stack(p)");
+  check_body("p: List[Tensor] = []\nfor v in torch.unbind(h, 0):\n    p.append(torch.tanh(v))\n"
+             "y = torch.stack(p, 0)");
+}
+
 TEST_CASE("strands that are stacked along the batch are explained", "[evaluate]") {
   for (const char* lines :
        {"b = torch.cat([h, h.flip([1, 2])], 0)\nb = torch.relu(b)\nf, r = torch.chunk(b, 2, 0)\n"
@@ -166,6 +173,28 @@ TEST_CASE("slices, permutations and reshapes that leave the batch alone keep the
   }
 }
 
+TEST_CASE("a float32 model computed in float64 loses no digits on the way", "[evaluate]") {
+  const Given pairs = given(3, 4, 9);
+  for (const char* lines :
+       {"y = torch.relu(h)", "y = h.float().exp()", "y = h.to(torch.float32) ** 2",
+        "y = torch.softmax(h, 1, torch.float32)", "y = torch.log_softmax(h, 1, torch.float32)",
+        "y = h.sum(2, dtype=torch.float32)", "y = h * torch.arange(9, dtype=torch.float32)",
+        "y = torch.zeros([h.size(0), 4, 9], dtype=torch.float32)\ny += h.sigmoid()",
+        "y = torch.cumsum(h, 2, dtype=torch.float32)", "y = h.type_as(self.w)",
+        "y = torch.zeros([h.size(0), 9])\ny[:, 2:4] = torch.exp(h[:, 0, 2:4])"}) {
+    INFO(lines);
+    const auto net = forward("h = torch.conv1d(x, self.w, padding=1)\n" + std::string(lines) +
+                                 "\nreturn y.flatten(1).cumsum(1).mean(1, keepdim=True)",
+                             {{"dtype_", numbers({1}, 0).to(at::kFloat)},
+                              {"w", numbers({4, 4, 3}, 1).to(at::kFloat)}});
+    Explained result;
+    CHECK(error_of([&]() { result = explain(net, pairs); }) == "");
+    if (result.deltas.defined()) {
+      CHECK(worst_delta(result) < 1e-12);
+    }
+  }
+}
+
 TEST_CASE("twin trunks and modules used twice are explained", "[evaluate]") {
   const std::string tail = "    return y.flatten(1).cumsum(1).mean(1, keepdim=True)\n";
   const auto twins = model(with_parts(
@@ -192,11 +221,23 @@ TEST_CASE("further inputs of the model belong to the sequences, not to the refer
       ".unsqueeze(1))\n";
   const auto net = model(whole);
   for (const int64_t n : {1, 3}) {
-    Given pairs = given(n, 4, 9);
-    pairs.args = {numbers({n, 1, 9}, 4)};
-    const Explained result = explain(net, pairs);
-    CHECK(worst_delta(result) < 1e-10);
-    CHECK(distance(result.predictions, interpreted(net, pairs.X, pairs.args)[0]) < 1e-12);
+    for (const int64_t r : {1, 4}) {
+      Given pairs = given(n, r, 9);
+      pairs.args = {numbers({n, 1, 9}, 4)};
+      const Explained whole = explain(net, pairs);
+      for (const int64_t batch_size : {1, 3, 100}) {
+        INFO(n << " sequences, " << r << " references, batch size " << batch_size);
+        Settings settings;
+        settings.batch_size = batch_size;
+        for (const bool modules : {false, true}) {
+          settings.module_mode = modules;
+          const Explained result = explain(net, pairs, settings);
+          CHECK(distance(result.predictions, interpreted(net, pairs.X, pairs.args)[0]) < 1e-12);
+          CHECK((modules || worst_delta(result) < 1e-10));
+          CHECK((modules || distance(result.values, whole.values) < 1e-12));
+        }
+      }
+    }
   }
 }
 

@@ -159,6 +159,11 @@ TEST_CASE("a value written to after an operation has used it leaves that use alo
   check_twins({
       {"a = torch.conv1d(h, self.w_in, padding=1)\nh += a\ny = h",
        "y = h + torch.conv1d(h, self.w_in, padding=1)"},
+      {"a = torch.conv1d(h, self.w_in, padding=1)\nh.add_(a)\ny = h + a",
+       "y = h + torch.conv1d(h, self.w_in, padding=1) * 2.0"},
+      {"a = torch.conv1d(h, self.w_in, padding=1)\nh[:, 0] = a[:, 1]\ny = h + a",
+       "a = torch.conv1d(h, self.w_in, padding=1)\n"
+       "y = torch.cat([a[:, 1:2], h[:, 1:]], 1) + a"},
       {"a = h * h\nh.mul_(2.0)\ny = a + h", "y = h * h + h * 2.0"},
       {"a = torch.sigmoid(h)\nb = a * a\na.add_(1.0)\ny = a + b",
        "a = torch.sigmoid(h)\ny = a * a + a + 1.0"},
