@@ -50,6 +50,30 @@ TEST_CASE("multipliers, deltas and predictions do not depend on batch size or th
   }
 }
 
+TEST_CASE("a model that writes in place does not disturb the next block of references",
+          "[deep_lift_shap]") {
+  const Given pairs = given(2, 6, 9);
+  for (const char* lines :
+       {"h.relu_()\ny = h * h", "y = h * h\ny[:, 0] = h[:, 1]\ny = y.exp()",
+        "x[:, :, 2] = 0.25\ny = torch.tanh(h) * x",
+        "y = torch.zeros_like(h)\nfor i in range(3):\n    y += torch.sigmoid(h * float(i))\n"
+        "    y.mul_(0.5)",
+        "a = torch.max_pool1d(h, [3], [1], [1])\nb = a * 1.0\nb.add_(a)\ny = a * b",
+        "p = [h, h.exp()]\np.append(p[0] * p[1])\ny = torch.cat(p, 1).softmax(1)"}) {
+    INFO(lines);
+    const auto net = around(lines);
+    const Explained whole = explain(net, pairs);
+    CHECK(worst_delta(whole) < 1e-10);
+    for (const int64_t batch_size : {1, 2, 4, 5}) {
+      Settings settings;
+      settings.batch_size = batch_size;
+      const Explained parts = explain(net, pairs, settings);
+      CHECK(distance(parts.values, whole.values) < 1e-12);
+      CHECK(distance(parts.predictions, whole.predictions) < 1e-12);
+    }
+  }
+}
+
 TEST_CASE("attributions are the mean of hypothetical scores times the letters",
           "[deep_lift_shap]") {
   const auto net = mixed();

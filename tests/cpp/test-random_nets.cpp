@@ -211,7 +211,8 @@ class Generator {
 
 }  // namespace
 
-TEST_CASE("random nets predict as LibTorch does and keep summation to delta", "[random_nets]") {
+TEST_CASE("random nets predict as LibTorch does, keep summation to delta and ignore batches",
+          "[random_nets]") {
   const Given pairs = given(2, 3, 12);
   Settings settings;
   settings.targets = {0, 1};
@@ -221,11 +222,18 @@ TEST_CASE("random nets predict as LibTorch does and keep summation to delta", "[
     std::string error;
     double delta = 0;
     double apart = 0;
+    double between = 0;
     try {
       const auto net = generator.make(4 + static_cast<int>(seed % 14));
       const Explained result = explain(net, pairs, settings);
       delta = worst_delta(result);
       apart = distance(result.predictions, interpreted(net, pairs.X)[0]);
+      // A sequence's references in several blocks, which share what is known of the sequence.
+      Settings blocks = settings;
+      blocks.batch_size = 1 + seed % 5;
+      const Explained parts = explain(net, pairs, blocks);
+      between = std::max(distance(parts.values, result.values),
+                         distance(parts.predictions, result.predictions));
       most = std::max(most, largest_change(result));
     } catch (const std::exception& caught) {
       error = std::string(caught.what()).substr(0, 400);
@@ -234,6 +242,7 @@ TEST_CASE("random nets predict as LibTorch does and keep summation to delta", "[
     CHECK(error == "");
     CHECK(delta < 1e-9);
     CHECK(apart < 1e-10);
+    CHECK(between < 1e-9);
   }
   CHECK(most > 0.1);
 }
