@@ -8,7 +8,6 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 LIBRARY ?= $(CURDIR)/build/library
 # The package is found in LIBRARY first; nothing of the user's own library is touched.
 WITH_LIBRARY = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
-SUPPRESSIONS = $(CURDIR)/tools/suppressions
 
 .PHONY: help demo test check sanitize bench lint document matrix install core clean
 
@@ -56,8 +55,8 @@ sanitize:
 	@sh tools/install-dependencies test
 	cmake -S src/core -B build/sanitize -DSEQLIFT_SANITIZE=ON
 	cmake --build build/sanitize --parallel $(JOBS)
-	LSAN_OPTIONS=suppressions="'$(SUPPRESSIONS)/leaks.txt'":print_suppressions=0 \
-	UBSAN_OPTIONS=suppressions="'$(SUPPRESSIONS)/undefined.txt'":print_stacktrace=1 \
+	LSAN_OPTIONS=suppressions="'$(CURDIR)/tools/suppressions/leaks.txt'" \
+	UBSAN_OPTIONS=print_stacktrace=1 \
 	  ctest --test-dir build/sanitize --output-on-failure
 
 bench:
