@@ -2,8 +2,10 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <set>
 
+#include "error.h"
 #include "pairs.h"
 
 namespace seqlift {
@@ -17,6 +19,17 @@ std::vector<Step> audit(const Graph& graph, Constants& constants, const Sequence
       steps.push_back(step);
     }
   };
+  // What is evaluated although it has no rule may make what follows fail: the steps so far say why.
+  const auto evaluate_safely = [&](const std::function<void()>& run) {
+    try {
+      run();
+    } catch (const Error& error) {
+      const auto refused = [](const Step& step) { return !step.supported; };
+      if (error.kind() != "evaluation" || std::none_of(steps.begin(), steps.end(), refused)) {
+        throw;
+      }
+    }
+  };
   const std::atomic<bool> never{false};
   PairOptions pair_options{options.targets, options.registrations, observe};
   const PairEvaluator chunk(graph, constants, pair_options, never);
@@ -27,7 +40,7 @@ std::vector<Step> audit(const Graph& graph, Constants& constants, const Sequence
   std::vector<Value> args = batch_of_args(sequences, constants, 0, n);
   if (!options.module_mode) {
     try {
-      chunk.on_halves(X, ref, args, r);
+      evaluate_safely([&]() { chunk.on_halves(X, ref, args, r); });
       return steps;
     } catch (const BatchMoved&) {
       steps.clear();
@@ -41,7 +54,7 @@ std::vector<Step> audit(const Graph& graph, Constants& constants, const Sequence
   if (options.module_mode) {
     chunk.stacked(repeated, ref, args);
   } else {
-    chunk.on_halves(repeated, ref, args, 1);
+    evaluate_safely([&]() { chunk.on_halves(repeated, ref, args, 1); });
   }
   return steps;
 }

@@ -7,9 +7,9 @@
 
 namespace seqlift {
 
-// The operations that X reaches on the way to the graph's output, in the order of evaluation, with the
-// rule that each would get; nothing is refused. The given sequences and references are evaluated in
-// one batch.
+// The operations that X reaches on the way to the graph's output, in the order of evaluation, with
+// the rule that each would get; nothing is refused. The given sequences and references are
+// evaluated in one batch.
 std::vector<Step> audit(const Graph& graph, Constants& constants, const Sequences& sequences,
                         const References& references, const DeepLiftShapOptions& options);
 

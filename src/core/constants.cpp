@@ -1,6 +1,7 @@
 #include "constants.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 namespace seqlift {
 

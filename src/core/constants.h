@@ -1,5 +1,5 @@
-// The model's constants as an evaluation needs them: detached, in the dtype and on the device of the
-// call, converted once. One object per (model, dtype, device); several threads may share it.
+// The model's constants as an evaluation needs them: detached, in the dtype and on the device of
+// the call, converted once. One object per (model, dtype, device); several threads may share it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,8 +22,8 @@ class Constants {
   at::Tensor convert(const at::Tensor& tensor);
   // The same for a tensor made on the way: nothing is cached.
   at::Tensor follow(const at::Tensor& tensor) const;
-  // Something derived from a constant (a weight in another layout), made once if `constant` came from
-  // convert() and anew each time otherwise (weights computed on the way). `key` names what.
+  // Something derived from a constant (a weight in another layout), made once if `constant` came
+  // from convert() and anew each time otherwise (weights computed on the way). `key` names what.
   at::Tensor derived(const at::Tensor& constant, const std::string& key,
                      const std::function<at::Tensor()>& make);
 

@@ -24,9 +24,9 @@ struct Piece {
   int64_t pairs() const { return sequences() * references(); }
 };
 
-// How many pairs are evaluated together, at most `batch_size`. A model whose weights overflow the cache
-// wants as many as there are for each reading of them; a small one wants its activations to stay in
-// the cache (64 channels are assumed), which is worth a third of the time (bench/).
+// How many pairs are evaluated together, at most `batch_size`. A model whose weights overflow the
+// cache wants as many as there are for each reading of them; a small one wants its activations to
+// stay in the cache (64 channels are assumed), which is worth a third of the time (bench/).
 int64_t pairs_together(const Model& model, int64_t length, int64_t batch_size) {
   constexpr int64_t cache = 1 << 21;
   constexpr int64_t bytes = 4;
@@ -37,9 +37,9 @@ int64_t pairs_together(const Model& model, int64_t length, int64_t batch_size) {
   return std::min(batch_size, std::max<int64_t>(4, fitting));
 }
 
-// What each thread takes at once: whole sequences with all their references where these are evaluated
-// together, else one sequence whose references come in blocks; a share of its references where there
-// are fewer sequences than threads.
+// What each thread takes at once: whole sequences with all their references where these are
+// evaluated together, else one sequence whose references come in blocks; a share of its references
+// where there are fewer sequences than threads.
 std::vector<Piece> make_pieces(int64_t sequences, int64_t references, int64_t together,
                                const WorkOptions& work) {
   const int64_t threads = work.here ? 1 : work.threads;
@@ -161,8 +161,8 @@ std::vector<Value> repeat_rows(const std::vector<Value>& args, int64_t times) {
   return repeated;
 }
 
-// One block of pairs in operator mode. `repeated` remembers that a model cannot be evaluated on halves
-// because it moves the batch dimension: X is then repeated to the rows of the references.
+// One block of pairs in operator mode. `repeated` remembers that a model cannot be evaluated on
+// halves because it moves the batch dimension: X is then repeated to the rows of the references.
 PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
                           const std::vector<Value>& args, int64_t per_sequence, Memo* memo,
                           std::atomic<bool>& repeated) {
@@ -185,8 +185,7 @@ PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const
 // A pair by itself is evaluated twice: in a model that squeezes, its row would vanish.
 PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
                            const std::vector<Value>& args, std::atomic<bool>& repeated) {
-  PairResult result =
-      evaluate_block(pairs, X, at::cat({ref, ref}), args, 2, nullptr, repeated);
+  PairResult result = evaluate_block(pairs, X, at::cat({ref, ref}), args, 2, nullptr, repeated);
   for (at::Tensor& m : result.multipliers) {
     m = m.narrow(0, 0, 1);
   }

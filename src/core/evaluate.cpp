@@ -98,6 +98,60 @@ bool touches_batch_dimension(const Call& call) {
   return false;
 }
 
+// Sums and maxima over the rows of a batch. Asked where both halves have as many rows; a dimension
+// is taken for the batch's if it alone has that many entries.
+bool mixes_sequences(const Call& call) {
+  static const std::set<std::string> reductions = {"sum",
+                                                   "mean",
+                                                   "nansum",
+                                                   "cumsum",
+                                                   "amax",
+                                                   "amin",
+                                                   "max",
+                                                   "min",
+                                                   "var",
+                                                   "std",
+                                                   "norm",
+                                                   "prod",
+                                                   "softmax",
+                                                   "log_softmax",
+                                                   "logsumexp",
+                                                   "var_mean",
+                                                   "std_mean",
+                                                   "linalg_norm",
+                                                   "linalg_vector_norm",
+                                                   "median",
+                                                   "sort",
+                                                   "topk"};
+  if (reductions.count(call.name) == 0 || call.batch.references != 1 ||
+      !call.inputs[0].x.isTensor() || call.find("other") >= 0) {
+    return false;
+  }
+  const at::Tensor input = call.inputs[0].x.toTensor();
+  const int position = call.find("dim");
+  const bool everything =
+      position < 0 || call.inputs[position].x.isNone() ||
+      (call.inputs[position].x.isIntList() && call.inputs[position].x.toIntVector().empty());
+  if (everything) {
+    return true;
+  }
+  std::vector<int64_t> dims = call.inputs[position].x.isInt()
+                                  ? std::vector<int64_t>{call.inputs[position].x.toInt()}
+                                  : call.inputs[position].x.toIntVector();
+  const int64_t rows = call.batch.sequences;
+  int64_t of_that_size = 0;
+  for (const int64_t size : input.sizes()) {
+    of_that_size += size == rows ? 1 : 0;
+  }
+  for (const int64_t dim : dims) {
+    const int64_t d = dim < 0 ? dim + input.dim() : dim;
+    if (of_that_size == 1 && input.size(d) == rows && d == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 class Evaluation {
  public:
   Evaluation(const Graph& graph, Constants& constants, const EvaluateOptions& options)
@@ -131,8 +185,8 @@ class Evaluation {
           whole.x.isTuple() ? whole.x.toTupleRef().elements().size() : whole.x.toListRef().size();
       for (size_t i = 0; i < count; ++i) {
         const c10::IValue x = part(whole.x, i);
-        outputs.push_back(finish(x, whole.paired ? part(whole.ref, i) : x, whole.paired,
-                                 whole.tainted));
+        outputs.push_back(
+            finish(x, whole.paired ? part(whole.ref, i) : x, whole.paired, whole.tainted));
       }
     } else {
       outputs.push_back(whole);
@@ -224,8 +278,8 @@ class Evaluation {
     values_[node->output()] = result;
   }
 
-  // A condition must be the same for both halves. One that depends on the batch size alone may differ
-  // between them: with X repeated they have one size.
+  // A condition must be the same for both halves. One that depends on the batch size alone may
+  // differ between them: with X repeated they have one size.
   bool condition(const Value& value, const Node* node) {
     const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();
     if (!value.paired) {
@@ -236,9 +290,10 @@ class Evaluation {
       if (options_.batch.references > 1 && !value.tainted) {
         throw BatchMoved();
       }
-      throw Error("unsupported_operation",
-                  "A branch of the model's code is taken for a sequence and not for its reference (" +
-                      place(node) + "): no rule shares out such a step.");
+      throw Error(
+          "unsupported_operation",
+          "A branch of the model's code is taken for a sequence and not for its reference (" +
+              place(node) + "): no rule shares out such a step.");
     }
     return x;
   }
@@ -298,9 +353,9 @@ class Evaluation {
       tainted = tainted || value(input).tainted;
     }
     const auto& type = node->output()->type();
-    const bool numbers = type->cast<c10::ListType>() &&
-                         !type->expectRef<c10::ListType>().getElementType()->isSubtypeOf(
-                             *c10::TensorType::get());
+    const bool numbers =
+        type->cast<c10::ListType>() &&
+        !type->expectRef<c10::ListType>().getElementType()->isSubtypeOf(*c10::TensorType::get());
     paired = options_.pairs && (paired || (node->kind() != c10::prim::TupleConstruct && !numbers));
     const c10::IValue x = build(false);
     values_[node->output()] = finish(x, paired ? build(true) : x, paired, tainted);
@@ -341,8 +396,7 @@ class Evaluation {
 
   std::string place(const Node* node) const {
     const auto known = graph_.provenance.find(node);
-    const Provenance provenance =
-        known == graph_.provenance.end() ? Provenance() : known->second;
+    const Provenance provenance = known == graph_.provenance.end() ? Provenance() : known->second;
     std::string text = provenance.module.empty() ? "the model itself" : provenance.module;
     return provenance.source.empty() ? text : text + ", " + provenance.source;
   }
@@ -388,7 +442,7 @@ bool writes_first_input(const Node* node) {
 bool multiplies_matrices(const std::string& name) {
   const Operation* operation = find_operation(name);
   const bool convolution = operation && operation->rule == rules::convolution;
-  static const std::set<std::string> products = {"linear", "matmul", "mm",    "bmm",
+  static const std::set<std::string> products = {"linear", "matmul",  "mm",    "bmm",
                                                  "addmm",  "baddbmm", "einsum"};
   return convolution || products.count(name) > 0;
 }
@@ -430,8 +484,8 @@ void Evaluation::run_operation(const Node* node) {
       refuse(call, "is not known to this LibTorch");
     }
     const bool reduced = constants_.reduced() && multiplies_matrices(call.name);
-    call.evaluate = [operation = known_operation->getOperation(node),
-                     writes, reduced](std::vector<c10::IValue> stack) mutable {
+    call.evaluate = [operation = known_operation->getOperation(node), writes,
+                     reduced](std::vector<c10::IValue> stack) mutable {
       if (writes) {
         stack[0] = stack[0].toTensor().clone();
       }
@@ -555,6 +609,9 @@ void Evaluation::refuse(const Call& call, const std::string& why) const {
 // The operation by its rule, or an error.
 std::vector<Value> Evaluation::ruled(Call& call, const Operation* operation, bool tainted) {
   const Kind kind = operation ? operation->kind : Kind::other;
+  if (mixes_sequences(call)) {
+    refuse(call, "mixes the sequences of a batch: what it gives for one depends on the others");
+  }
   if (operation && operation->rule && !tainted) {
     return operation->rule(call);
   }
@@ -570,7 +627,7 @@ std::vector<Value> Evaluation::ruled(Call& call, const Operation* operation, boo
 // The same for the audit: what would be refused is told and evaluated with its ordinary gradient.
 std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, bool tainted) {
   const Kind kind = tainted ? Kind::condition : operation ? operation->kind : Kind::other;
-  const char* name = operation && operation->rule ? kind_name(operation->kind) : kind_name(kind);
+  const char* name = kind_name(kind);
   if (!tainted && kind == Kind::condition) {
     report(call, name, "none", false, false);
     return both_halves(call, true);
@@ -596,7 +653,8 @@ void Evaluation::report_ordinary(const Call& call, const Operation* operation) c
   const bool factor = known && operation->kind == Kind::product && call.dependent().size() == 1 &&
                       !((operation->rule == rules::quotient) && call.depends(1));
   const bool linear = known && (operation->kind == Kind::linear || factor);
-  report(call, linear ? kind_name(Kind::linear) : kind_name(operation ? operation->kind : Kind::other),
+  report(call,
+         linear ? kind_name(Kind::linear) : kind_name(operation ? operation->kind : Kind::other),
          linear ? "gradient (linear)" : "ordinary gradient", true, linear);
 }
 
@@ -632,8 +690,8 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
     if (touches_batch_dimension(call) && options_.batch.references > 1) {
       throw BatchMoved();
     }
-    outputs = options_.observe ? observed(call, operation, tainted)
-                               : ruled(call, operation, tainted);
+    outputs =
+        options_.observe ? observed(call, operation, tainted) : ruled(call, operation, tainted);
   }
   for (Value& output : outputs) {
     for (c10::IValue* half : {&output.x, &output.ref}) {
@@ -646,8 +704,9 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
       check_rows(output.x.toTensor(), output.ref.toTensor(), options_.batch);
     }
     // A result without a gradient still carries what its inputs knew of X.
-    output.tainted = output.tainted || (options_.pairs && reached && !shape_only && !output.depends &&
-                                        !(operation && operation->kind == Kind::linear && !tainted));
+    output.tainted =
+        output.tainted || (options_.pairs && reached && !shape_only && !output.depends &&
+                           !(operation && operation->kind == Kind::linear && !tainted));
   }
   return outputs;
 }

@@ -69,6 +69,9 @@ class Inliner {
   void note(Node* node, const Provenance& provenance) {
     Provenance own = provenance;
     own.source = source_of(node);
+    if (own.source.empty()) {
+      own.source = provenance.source;  // of the call
+    }
     result_.provenance[node] = own;
     if (node->kind() == c10::prim::GetAttr && paths_.count(node->input()) > 0) {
       const std::string& parent = paths_[node->input()];
@@ -116,8 +119,8 @@ class Inliner {
     }
     const auto* body = torch::jit::tryToGraphFunction(*function);
     if (!body) {
-      throw Error("model", "`" + function->name() + "` has no graph to evaluate (" +
-                               inside.source + ").");
+      throw Error("model",
+                  "`" + function->name() + "` has no graph to evaluate (" + inside.source + ").");
     }
     replace(call, *const_cast<torch::jit::GraphFunction*>(body)->graph(), inputs, inside);
     return true;
@@ -184,8 +187,8 @@ Value* select_output(torch::jit::Graph& graph, Value* output, int64_t index) {
                            std::to_string(index + 1) + ".");
 }
 
-// The score of a profile of logits, one number a sequence (Avsec 2021; the wrapper of the tutorials):
-// all strands and positions flattened, centred, weighted by their softmax, summed.
+// The score of a profile of logits, one number a sequence (Avsec 2021; the wrapper of the
+// tutorials): all strands and positions flattened, centred, weighted by their softmax, summed.
 Value* profile_score(torch::jit::Graph& graph, Value* logits) {
   const auto call = [&](const char* name, const std::vector<torch::jit::NamedValue>& inputs) {
     return graph.insert(c10::Symbol::fromQualString(name), inputs);
@@ -219,16 +222,16 @@ void wrap(Graph& result, const std::vector<Wrapper>& wrappers) {
 // A value may be freed by a node of the block that defines it, once nothing after needs it.
 void find_last_uses(Graph& result, Block* block) {
   std::unordered_set<const Value*> kept(block->outputs().begin(), block->outputs().end());
-  const std::function<void(Node*, std::vector<Value*>&)> all_inputs = [&](Node* node,
-                                                                         std::vector<Value*>& all) {
-    all.insert(all.end(), node->inputs().begin(), node->inputs().end());
-    for (Block* inner : node->blocks()) {
-      all.insert(all.end(), inner->outputs().begin(), inner->outputs().end());
-      for (Node* deeper : inner->nodes()) {
-        all_inputs(deeper, all);
-      }
-    }
-  };
+  const std::function<void(Node*, std::vector<Value*>&)> all_inputs =
+      [&](Node* node, std::vector<Value*>& all) {
+        all.insert(all.end(), node->inputs().begin(), node->inputs().end());
+        for (Block* inner : node->blocks()) {
+          all.insert(all.end(), inner->outputs().begin(), inner->outputs().end());
+          for (Node* deeper : inner->nodes()) {
+            all_inputs(deeper, all);
+          }
+        }
+      };
   for (Node* node : block->nodes().reverse()) {
     std::vector<Value*> inputs;
     all_inputs(node, inputs);
@@ -249,8 +252,12 @@ void find_last_uses(Graph& result, Block* block) {
 std::string source_of(const Node* node) {
   // The user's own file where the archive remembers it, else the code that TorchScript wrote.
   const auto original = node->sourceRange().findSourceRangeThatGenerated();
-  const auto place = (original ? *original : node->sourceRange()).file_line_col();
-  if (!place) {
+  auto place = (original ? *original : node->sourceRange()).file_line_col();
+  // Operators such as `3 * x` come from code of TorchScript's own, "<string>".
+  if (original && place && std::get<0>(*place).rfind('<', 0) == 0) {
+    place = node->sourceRange().file_line_col();
+  }
+  if (!place || std::get<0>(*place).rfind('<', 0) == 0) {
     return "";
   }
   const std::string& file = std::get<0>(*place);
@@ -270,8 +277,8 @@ std::string attribute_path(const Value* value) {
   return attribute_path(node->input()) + "." + node->s(attribute_name);
 }
 
-// The attribute whose memory `value` is or shows: followed back through views. nullptr where it is the
-// result of a computation; `unclear` is set where that cannot be told.
+// The attribute whose memory `value` is or shows: followed back through views. nullptr where it is
+// the result of a computation; `unclear` is set where that cannot be told.
 const Value* written_attribute(const Value* value, bool& unclear) {
   while (true) {
     const Node* node = value->node();
@@ -309,8 +316,8 @@ void collect_writes(Block* block, std::set<std::string>& paths, bool& unclear) {
   }
 }
 
-// Which attributes are written to in place. LibTorch's own alias analysis takes all attributes of a model
-// for one memory: a batch norm that counts its batches would make every weight look written.
+// Which attributes are written to in place. LibTorch's own alias analysis takes all attributes of a
+// model for one memory: a batch norm that counts its batches would make every weight look written.
 void find_written_attributes(Graph& result, const torch::jit::AliasDb& aliases) {
   std::set<std::string> paths;
   bool unclear = false;
@@ -327,8 +334,9 @@ void find_written_attributes(Graph& result, const torch::jit::AliasDb& aliases) 
   }
 }
 
-std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result, const std::string& method,
-                                     const GraphOptions& options, const std::string& path) {
+std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
+                                     const std::string& method, const GraphOptions& options,
+                                     const std::string& path) {
   const auto& function = result->self.type()->expectRef<c10::ClassType>().getMethod(method);
   result->graph = torch::jit::toGraphFunction(function).graph()->copy();
   Inliner(*result, options).run(path);

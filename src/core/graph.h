@@ -1,6 +1,6 @@
 // The model's graph, ready to be evaluated operation by operation: calls inlined one by one so that
-// every operation knows the module it came from, wrappers appended, work that the chosen output does
-// not need removed.
+// every operation knows the module it came from, wrappers appended, work that the chosen output
+// does not need removed.
 #pragma once
 
 #include <torch/csrc/jit/ir/ir.h>

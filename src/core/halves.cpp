@@ -5,6 +5,8 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
+#include <memory>
+#include <type_traits>
 #include <utility>
 
 namespace seqlift {
@@ -30,6 +32,17 @@ class RuleNode : public torch::autograd::Node {
  private:
   Backward backward_;
 };
+
+// Autograd's own pointer to a node: intrusive in LibTorch 2.14, shared before. deleteNode() takes a
+// deep graph apart without recursion; it is found by its argument, where it exists.
+template <typename Owned>
+auto own(Owned* node) {
+  if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, Owned>) {
+    return c10::intrusive_ptr<Owned>::unsafe_steal_from_new(node);
+  } else {
+    return std::shared_ptr<Owned>(node, [](auto* owned) { deleteNode(owned); });
+  }
+}
 
 // Below this difference of inputs a smooth function's quotient loses more digits to cancellation
 // than its derivative halfway between them is off by (third derivative x difference^2 / 24). Both
@@ -67,8 +80,7 @@ void check_rows(const at::Tensor& x, const at::Tensor& ref, const BatchShape& ba
     return;
   }
   const bool rows = x.dim() > 0 && x.dim() == ref.dim() &&
-                    x.size(0) * batch.references == ref.size(0) &&
-                    x.size(0) % batch.sequences == 0;
+                    x.size(0) * batch.references == ref.size(0) && x.size(0) % batch.sequences == 0;
   if (!rows || x.sizes().slice(1) != ref.sizes().slice(1)) {
     throw BatchMoved();
   }
@@ -82,9 +94,8 @@ at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Back
   if (!needed) {
     return output;
   }
-  const auto node = std::shared_ptr<RuleNode>(
-      new RuleNode(torch::autograd::collect_next_edges(inputs), std::move(backward)),
-      torch::autograd::deleteNode);
+  const auto node =
+      own(new RuleNode(torch::autograd::collect_next_edges(inputs), std::move(backward)));
   // The result of a view carries the view's history, which would win over ours.
   at::Tensor fresh = output.variable_data();
   torch::autograd::set_history(fresh, node);
@@ -181,14 +192,15 @@ Halves midpoint(const OnHalves<Nary>& function, const std::vector<Halves>& opera
     inputs.push_back(operand.ref);
   }
   Halves result{once_tensor(batch.memo, [&]() { return function.x(x); }), function.ref(ref)};
-  result.ref = attach(result.ref, inputs, [function = function.ref, middle](const at::Tensor& grad) {
-    const at::AutoGradMode enabled(true);
-    Operands points;
-    for (const at::Tensor& point : middle) {
-      points.push_back(point.detach().requires_grad_());
-    }
-    return torch::autograd::grad({function(points)}, points, {grad}, {}, false, true);
-  });
+  result.ref =
+      attach(result.ref, inputs, [function = function.ref, middle](const at::Tensor& grad) {
+        const at::AutoGradMode enabled(true);
+        Operands points;
+        for (const at::Tensor& point : middle) {
+          points.push_back(point.detach().requires_grad_());
+        }
+        return torch::autograd::grad({function(points)}, points, {grad}, {}, false, true);
+      });
   return result;
 }
 

@@ -1,6 +1,6 @@
-// The pair that the engine computes with: the activations of the sequences (n rows, evaluated once a
-// sequence, without gradients) beside those of the references (n x r rows, with gradients), and the
-// few ways in which rules combine them. DESIGN: a value that does not depend on X is the same
+// The pair that the engine computes with: the activations of the sequences (n rows, evaluated once
+// a sequence, without gradients) beside those of the references (n x r rows, with gradients), and
+// the few ways in which rules combine them. DESIGN: a value that does not depend on X is the same
 // tensor on both sides.
 #pragma once
 
@@ -51,8 +51,8 @@ at::Tensor repeat_x(const at::Tensor& x, const at::Tensor& ref, const BatchShape
 void check_rows(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch);
 
 using Backward = std::function<std::vector<at::Tensor>(const at::Tensor& grad_output)>;
-// `output` as the result of an operation on `inputs` whose gradient is `backward`: this is how a rule
-// enters autograd. `output` must be fresh: no view, no history.
+// `output` as the result of an operation on `inputs` whose gradient is `backward`: this is how a
+// rule enters autograd. `output` must be fresh: no view, no history.
 at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Backward backward);
 
 using Unary = std::function<at::Tensor(const at::Tensor&)>;
@@ -62,8 +62,8 @@ using Nary = std::function<at::Tensor(const Operands&)>;
 // dy/dx of an elementwise function at `at`, zero where it is not finite. A double is expected.
 at::Tensor derivative(const Unary& function, const at::Tensor& at);
 
-// What kind of bend an elementwise function has, which decides where its derivative may stand in for
-// the quotient of differences.
+// What kind of bend an elementwise function has, which decides where its derivative may stand in
+// for the quotient of differences.
 enum class Bend {
   smooth,  // analytic where it is defined
   kinked   // may have corners or jumps: a quotient wherever the inputs differ at all

@@ -1,7 +1,6 @@
 #include "kernels.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include "loops.h"
 
@@ -20,7 +19,8 @@ bool same_rows(const at::Tensor& x, const at::Tensor& ref) {
     }
   }
   const auto row = [](const at::Tensor& t) { return t.numel() / std::max<int64_t>(t.size(0), 1); };
-  return (x.size(0) == 1 || x.stride(0) == row(x)) && (ref.size(0) == 1 || ref.stride(0) == row(ref));
+  return (x.size(0) == 1 || x.stride(0) == row(x)) &&
+         (ref.size(0) == 1 || ref.stride(0) == row(ref));
 }
 
 template <typename T>
@@ -31,12 +31,10 @@ void relu_pass(const at::Tensor& x, const at::Tensor& ref, at::Tensor& y, at::Te
   const T* from_ref = ref.data_ptr<T>();
   T* to_y = y.data_ptr<T>();
   T* to_m = m.data_ptr<T>();
-  at::parallel_for(0, batch.sequences * batch.references, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      loops::relu_rescale(from_x + (i / batch.references) * row, from_ref + i * row, to_y + i * row,
-                          to_m + i * row, row);
-    }
-  });
+  for (int64_t i = 0; i < batch.sequences * batch.references; ++i) {
+    loops::relu_rescale(from_x + (i / batch.references) * row, from_ref + i * row, to_y + i * row,
+                        to_m + i * row, row);
+  }
 }
 
 }  // namespace
@@ -85,10 +83,10 @@ loops::Window window_of(const Pooling& pooling, const at::Tensor& rows) {
   window.dilation = pooling.dilation.back();
   window.length = rows.size(1);
   window.channels = rows.size(2);
-  const int64_t room = window.length + 2 * window.padding - window.dilation * (window.kernel - 1) - 1;
+  const int64_t room =
+      window.length + 2 * window.padding - window.dilation * (window.kernel - 1) - 1;
   window.length_out = (room + (pooling.ceil ? window.stride - 1 : 0)) / window.stride + 1;
-  if (pooling.ceil &&
-      (window.length_out - 1) * window.stride >= window.length + window.padding) {
+  if (pooling.ceil && (window.length_out - 1) * window.stride >= window.length + window.padding) {
     --window.length_out;
   }
   return window;
@@ -104,22 +102,20 @@ Maxima maxima_of(const loops::Window& window, const at::Tensor& rows) {
   maxima.positions = at::empty_like(maxima.values, rows.options().dtype(at::kInt));
   const int64_t in = window.length * window.channels;
   const int64_t out = window.length_out * window.channels;
-  at::parallel_for(0, rows.size(0), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      loops::window_maximum(window, rows.data_ptr<float>() + i * in,
-                            maxima.values.data_ptr<float>() + i * out,
-                            maxima.positions.data_ptr<int32_t>() + i * out);
-    }
-  });
+  for (int64_t i = 0; i < rows.size(0); ++i) {
+    loops::window_maximum(window, rows.data_ptr<float>() + i * in,
+                          maxima.values.data_ptr<float>() + i * out,
+                          maxima.positions.data_ptr<int32_t>() + i * out);
+  }
   return maxima;
 }
 
 }  // namespace
 
 bool pooling_is_fast(const Pooling& pooling, const at::Tensor& x, const at::Tensor& ref) {
-  const bool flat = x.dim() == 3 ||
-                    (x.dim() == 4 && pooling.kernel.size() == 2 && pooling.kernel[0] == 1 &&
-                     pooling.stride[0] == 1 && pooling.padding[0] == 0);
+  const bool flat =
+      x.dim() == 3 || (x.dim() == 4 && pooling.kernel.size() == 2 && pooling.kernel[0] == 1 &&
+                       pooling.stride[0] == 1 && pooling.padding[0] == 0);
   return flat && x.is_cpu() && ref.is_cpu() && x.scalar_type() == at::kFloat &&
          ref.scalar_type() == at::kFloat && x.dim() == ref.dim() && x.numel() > 0 &&
          pooling.kernel.size() + 2 == static_cast<size_t>(x.dim());
@@ -144,29 +140,25 @@ Halves pool_with_credit(const Pooling& pooling, const Halves& input, const Batch
   const int64_t out = window.length_out * window.channels;
   // Rows of one sequence: its height times however many rows the batch holds of it.
   const int64_t height = rows_ref.size(0) / (batch.sequences * batch.references);
-  at::parallel_for(0, rows_ref.size(0), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t own = i / (batch.references * height) * height + i % height;
-      loops::credit_maximum(
-          window, rows_x.data_ptr<float>() + own * in, of_x.values.data_ptr<float>() + own * out,
-          of_x.positions.data_ptr<int32_t>() + own * out, rows_ref.data_ptr<float>() + i * in,
-          of_ref.values.data_ptr<float>() + i * out,
-          of_ref.positions.data_ptr<int32_t>() + i * out, credit.data_ptr<int32_t>() + i * out,
-          share.data_ptr<float>() + i * out);
-    }
-  });
+  for (int64_t i = 0; i < rows_ref.size(0); ++i) {
+    const int64_t own = i / (batch.references * height) * height + i % height;
+    loops::credit_maximum(
+        window, rows_x.data_ptr<float>() + own * in, of_x.values.data_ptr<float>() + own * out,
+        of_x.positions.data_ptr<int32_t>() + own * out, rows_ref.data_ptr<float>() + i * in,
+        of_ref.values.data_ptr<float>() + i * out, of_ref.positions.data_ptr<int32_t>() + i * out,
+        credit.data_ptr<int32_t>() + i * out, share.data_ptr<float>() + i * out);
+  }
   const std::vector<int64_t> shape = ref.sizes().vec();
   Halves output{from_rows(of_x.values, input.x.sizes().vec()), from_rows(of_ref.values, shape)};
   output.ref = attach(output.ref, {input.ref}, [=](const at::Tensor& grad) {
     const at::Tensor rows = to_rows(grad);
-    const at::Tensor result = at::zeros({rows.size(0), window.length, window.channels}, rows.options());
-    at::parallel_for(0, rows.size(0), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        loops::spread_maximum(window, rows.data_ptr<float>() + i * out,
-                              credit.data_ptr<int32_t>() + i * out,
-                              share.data_ptr<float>() + i * out, result.data_ptr<float>() + i * in);
-      }
-    });
+    const at::Tensor result =
+        at::zeros({rows.size(0), window.length, window.channels}, rows.options());
+    for (int64_t i = 0; i < rows.size(0); ++i) {
+      loops::spread_maximum(window, rows.data_ptr<float>() + i * out,
+                            credit.data_ptr<int32_t>() + i * out, share.data_ptr<float>() + i * out,
+                            result.data_ptr<float>() + i * in);
+    }
     return std::vector<at::Tensor>{from_rows(result, shape)};
   });
   return output;

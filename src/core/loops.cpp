@@ -1,7 +1,8 @@
 #include "loops.h"
 
 // ifunc resolvers run before the sanitizers are ready, so their build has one version of each loop.
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__)
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && \
+    !defined(__SANITIZE_ADDRESS__)
 #define SEQLIFT_VECTORISED \
   __attribute__((optimize("O3"), target_clones("avx512f", "avx2", "default")))
 #else

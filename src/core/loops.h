@@ -12,8 +12,9 @@ namespace loops {
 void relu_rescale(const float* x, const float* r, float* y, float* m, int64_t count);
 void relu_rescale(const double* x, const double* r, double* y, double* m, int64_t count);
 
-// The shift-and-add half of a convolution's input gradient. `taps` is [length_in, kernel, channels], `out` [length, channels], zeroed by the
-// caller; output position p of tap k lands on input position p * stride + k * dilation - padding.
+// The shift-and-add half of a convolution's input gradient. `taps` is [length_in, kernel,
+// channels], `out` [length, channels], zeroed by the caller; output position p of tap k lands on
+// input position p * stride + k * dilation - padding.
 void shift_add(const float* taps, float* out, int64_t length_in, int64_t kernel, int64_t channels,
                int64_t length, int64_t stride, int64_t dilation, int64_t padding);
 
@@ -28,11 +29,12 @@ struct Window {
   int64_t channels = 0;
 };
 
-// y[l, c] = the largest x in the window, at[l, c] the position where it stands (the first of equals).
+// y[l, c] = the largest x in the window, at[l, c] the position where it stands (the first of
+// equals).
 void window_maximum(const Window& window, const float* x, float* y, int32_t* at);
-// Which position each unit of the maximum's change from `ref` to `x` is credited to, and by how much: the
-// rule of rules_max.cpp. `y_x`, `at_x`, `y_ref`, `at_ref` are as window_maximum() gives them;
-// credit[l, c] is a position, share[l, c] its multiplier.
+// Which position each unit of the maximum's change from `ref` to `x` is credited to, and by how
+// much: the rule of rules_max.cpp. `y_x`, `at_x`, `y_ref`, `at_ref` are as window_maximum() gives
+// them; credit[l, c] is a position, share[l, c] its multiplier.
 void credit_maximum(const Window& window, const float* x, const float* y_x, const int32_t* at_x,
                     const float* ref, const float* y_ref, const int32_t* at_ref, int32_t* credit,
                     float* share);

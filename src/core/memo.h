@@ -1,5 +1,5 @@
-// The sequences' half is the same for every block of a sequence's references: it is evaluated with the
-// first block and remembered for the others.
+// The sequences' half is the same for every block of a sequence's references: it is evaluated with
+// the first block and remembered for the others.
 #pragma once
 
 #include <ATen/core/ivalue.h>

@@ -1,9 +1,8 @@
 #include "model.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/jit/serialization/import.h>
-
 #include <sys/stat.h>
+#include <torch/csrc/jit/serialization/import.h>
 
 #include <fstream>
 
@@ -100,12 +99,12 @@ std::shared_ptr<const Model> load_model(const std::string& path) {
     model->module = torch::jit::load(path, at::Device(at::kCPU));
   } catch (const c10::Error& error) {
     const std::string why = error.what_without_backtrace();
-    throw Error("file", "\"" + path +
-                            "\" could not be read as TorchScript: " + why.substr(0, why.find('\n')));
+    throw Error("file", "\"" + path + "\" could not be read as TorchScript: " +
+                            why.substr(0, why.find('\n')));
   } catch (const std::exception& error) {
     const std::string why = error.what();
-    throw Error("file", "\"" + path +
-                            "\" could not be read as TorchScript: " + why.substr(0, why.find('\n')));
+    throw Error("file", "\"" + path + "\" could not be read as TorchScript: " +
+                            why.substr(0, why.find('\n')));
   }
   const auto method = model->module.find_method("forward");
   // R torch's jit_trace writes `evalforward` and `trainforward` unless told otherwise.

@@ -12,15 +12,15 @@ namespace seqlift {
 
 struct Model {
   torch::jit::Module module;
-  at::ScalarType dtype = at::kFloat;        // of the parameters; float32 where there are none
-  std::string class_name;                   // of the outermost module, without TorchScript's mangling
+  at::ScalarType dtype = at::kFloat;  // of the parameters; float32 where there are none
+  std::string class_name;             // of the outermost module, without TorchScript's mangling
   std::vector<std::string> argument_names;  // of forward, without self; the first one is X
   std::vector<bool> argument_has_default;
   std::vector<c10::IValue> argument_defaults;  // None where there is none
   std::vector<std::string> module_paths;       // every module inside, and its class
   std::vector<std::string> module_classes;
-  int64_t parameters = 0;                   // how many numbers were trained
-  std::vector<std::string> not_finite;      // names of parameters and buffers with NaN or Inf
+  int64_t parameters = 0;               // how many numbers were trained
+  std::vector<std::string> not_finite;  // names of parameters and buffers with NaN or Inf
 };
 
 // Reads a TorchScript file, scripted or traced, saved in training or evaluation mode.

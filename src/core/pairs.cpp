@@ -14,10 +14,13 @@ namespace {
 at::Tensor columns_of(const at::Tensor& output, int64_t rows) {
   const bool fits = output.dim() >= 1 && output.dim() <= 2 && output.size(0) == rows;
   if (!fits) {
-    throw Error("output", "The model must return one row of targets per sequence; for " +
-                              std::to_string(rows) + " rows it returns " + shape_text(output) +
-                              ". Choose an output with select_output(), or turn a profile into a "
-                              "number with profile_score().");
+    const bool by_row = output.dim() > 2 && output.size(0) == rows;
+    throw Error("output",
+                "The model must return one row of targets per sequence, but it returns " +
+                    (by_row ? shape_text(output[0]) + " per sequence"
+                            : shape_text(output) + " for " + std::to_string(rows) + " sequences") +
+                    ". Choose an output with select_output(), or turn a profile into a number with "
+                    "profile_score().");
   }
   return output.dim() == 1 ? output.unsqueeze(1) : output;
 }
@@ -38,11 +41,15 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
                               " outputs; choose one with select_output().");
   }
   const c10::IValue& value = ref ? outputs[0].ref : outputs[0].x;
-  if (!value.isTensor() || (ref && !outputs[0].depends)) {
+  if (!value.isTensor()) {
+    throw Error("output", "The model returns something that is not a tensor.");
+  }
+  if (outputs[0].tainted && !outputs[0].depends) {
     throw Error("unsupported_operation",
-                outputs[0].tainted
-                    ? "The output depends on X only through a condition, which has no gradient."
-                    : "The output does not depend on X.");
+                "The output depends on X only through a condition or an index, which has no rule.");
+  }
+  if (!outputs[0].depends) {
+    throw Error("output", "The model's output does not depend on the sequences.");
   }
   return value.toTensor();
 }
@@ -88,8 +95,7 @@ EvaluateOptions PairEvaluator::common() const {
 }
 
 PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& references,
-                                    const std::vector<Value>& args, int64_t r,
-                                    Memo* memo) const {
+                                    const std::vector<Value>& args, int64_t r, Memo* memo) const {
   EvaluateOptions evaluation = common();
   if (memo) {
     memo->start();

@@ -30,9 +30,9 @@ class PairEvaluator {
                 const std::atomic<bool>& cancelled)
       : graph_(graph), constants_(constants), options_(options), cancelled_(cancelled) {}
 
-  // X has n rows, `references` n r; args have the rows of X. `memo` carries the x half from one block
-  // of references of the same X to the next. Throws BatchMoved where the halves'
-  // rows cannot be matched: repeat X and its args, and give r = 1.
+  // X has n rows, `references` n r; args have the rows of X. `memo` carries the x half from one
+  // block of references of the same X to the next. Throws BatchMoved where the halves' rows cannot
+  // be matched: repeat X and its args, and give r = 1.
   PairResult on_halves(const at::Tensor& X, const at::Tensor& references,
                        const std::vector<Value>& args, int64_t r, Memo* memo = nullptr) const;
   // The peers' way: one batch of all sequences above all references, gradients of the former.

@@ -87,8 +87,8 @@ std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, c
 
 }  // namespace
 
-std::vector<at::Tensor> predict(const Graph& graph, Constants& constants, const Sequences& sequences,
-                                const PredictOptions& options) {
+std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
+                                const Sequences& sequences, const PredictOptions& options) {
   const int64_t chunks = (sequences.count + options.batch_size - 1) / options.batch_size;
   std::vector<std::vector<at::Tensor>> parts(chunks);
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {

@@ -12,7 +12,8 @@
 
 namespace seqlift {
 
-// Sequences arrive batch by batch, so that large sets can stay one byte a base on the caller's side.
+// Sequences arrive batch by batch, so that large sets can stay one byte a base on the caller's
+// side.
 struct Sequences {
   int64_t count = 0;
   // Sequences begin .. end - 1 as [end - begin, channels, length], one-hot, on the CPU.
@@ -27,8 +28,8 @@ struct PredictOptions {
 
 // One tensor per output of the graph, first dimension the sequences, on the CPU.
 // Errors: as evaluate(); kind "output" where an output is not one row per sequence.
-std::vector<at::Tensor> predict(const Graph& graph, Constants& constants, const Sequences& sequences,
-                                const PredictOptions& options);
+std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
+                                const Sequences& sequences, const PredictOptions& options);
 
 // Rows begin .. end - 1 of the model's further inputs, in the dtype and on the device of the call.
 std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,

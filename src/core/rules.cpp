@@ -12,6 +12,7 @@ namespace seqlift {
 namespace {
 
 // One row an operation. In-place variants share the row of their plain name.
+// clang-format off
 std::vector<Operation> make_operations() {
   std::vector<Operation> table;
   const auto add = [&](Kind kind, Rule rule, const char* described,
@@ -138,6 +139,7 @@ std::vector<Operation> make_operations() {
        "poisson"});
   return table;
 }
+// clang-format on
 
 }  // namespace
 

@@ -43,16 +43,16 @@ struct Call {
 using Rule = std::vector<Value> (*)(Call& call);
 
 enum class Kind {
-  shape,          // the value does not depend on X, only on its shape and type
+  shape,  // the value does not depend on X, only on its shape and type
   linear,
   elementwise,
   product,
   max,
   softmax,
   normalisation,
-  condition,      // comparisons and indices: no gradient
+  condition,  // comparisons and indices: no gradient
   recurrent,
-  attention,      // fused attention
+  attention,  // fused attention
   random,
   other
 };
@@ -60,7 +60,7 @@ enum class Kind {
 struct Operation {
   const char* name;
   Kind kind;
-  Rule rule;             // nullptr: refused when it depends on X
+  Rule rule;              // nullptr: refused when it depends on X
   const char* described;  // the rule in a word, for the audit
 };
 
@@ -75,27 +75,27 @@ Value to_value(const c10::IValue& x, const c10::IValue& ref);
 
 // The rules, by file.
 namespace rules {
-std::vector<Value> linear(Call& call);             // rules_linear.cpp
-std::vector<Value> slice(Call& call);              // rules_linear.cpp
-std::vector<Value> convolution(Call& call);        // rules_convolution.cpp
-std::vector<Value> batch_norm(Call& call);         // rules_normalisation.cpp
-std::vector<Value> elementwise(Call& call);        // rules_elementwise.cpp
-std::vector<Value> kinked(Call& call);             // rules_elementwise.cpp
-std::vector<Value> relu(Call& call);               // rules_elementwise.cpp
-std::vector<Value> glu(Call& call);                // rules_elementwise.cpp
-std::vector<Value> product(Call& call);            // rules_product.cpp
-std::vector<Value> quotient(Call& call);           // rules_product.cpp
-std::vector<Value> power(Call& call);              // rules_product.cpp
-std::vector<Value> max_pool(Call& call);           // rules_max.cpp
-std::vector<Value> max_over_dims(Call& call);      // rules_max.cpp
-std::vector<Value> maximum(Call& call);            // rules_max.cpp
-std::vector<Value> softmax(Call& call);            // rules_softmax.cpp
-std::vector<Value> layer_norm(Call& call);         // rules_normalisation.cpp
-std::vector<Value> group_norm(Call& call);         // rules_normalisation.cpp
-std::vector<Value> instance_norm(Call& call);      // rules_normalisation.cpp
-std::vector<Value> rms_norm(Call& call);           // rules_normalisation.cpp
-std::vector<Value> variance(Call& call);           // rules_normalisation.cpp
-std::vector<Value> vector_norm(Call& call);        // rules_normalisation.cpp
+std::vector<Value> linear(Call& call);         // rules_linear.cpp
+std::vector<Value> slice(Call& call);          // rules_linear.cpp
+std::vector<Value> convolution(Call& call);    // rules_convolution.cpp
+std::vector<Value> batch_norm(Call& call);     // rules_normalisation.cpp
+std::vector<Value> elementwise(Call& call);    // rules_elementwise.cpp
+std::vector<Value> kinked(Call& call);         // rules_elementwise.cpp
+std::vector<Value> relu(Call& call);           // rules_elementwise.cpp
+std::vector<Value> glu(Call& call);            // rules_elementwise.cpp
+std::vector<Value> product(Call& call);        // rules_product.cpp
+std::vector<Value> quotient(Call& call);       // rules_product.cpp
+std::vector<Value> power(Call& call);          // rules_product.cpp
+std::vector<Value> max_pool(Call& call);       // rules_max.cpp
+std::vector<Value> max_over_dims(Call& call);  // rules_max.cpp
+std::vector<Value> maximum(Call& call);        // rules_max.cpp
+std::vector<Value> softmax(Call& call);        // rules_softmax.cpp
+std::vector<Value> layer_norm(Call& call);     // rules_normalisation.cpp
+std::vector<Value> group_norm(Call& call);     // rules_normalisation.cpp
+std::vector<Value> instance_norm(Call& call);  // rules_normalisation.cpp
+std::vector<Value> rms_norm(Call& call);       // rules_normalisation.cpp
+std::vector<Value> variance(Call& call);       // rules_normalisation.cpp
+std::vector<Value> vector_norm(Call& call);    // rules_normalisation.cpp
 }  // namespace rules
 
 }  // namespace seqlift

@@ -1,10 +1,9 @@
-// Convolutions. Linear in their input, so the ordinary gradient is the multiplier; what is done here
-// is the layout. Activations stay channels-last from the first convolution to the last: a 1-d
+// Convolutions. Linear in their input, so the ordinary gradient is the multiplier; what is done
+// here is the layout. Activations stay channels-last from the first convolution to the last: a 1-d
 // convolution is run as a 2-d one of height 1, which oneDNN does at twice the speed of conv1d's own
 // layout (DESIGN section 5). A first layer has four channels: its input gradient is one matrix
 // product over the channels of all taps, shifted and added.
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include "constants.h"
 #include "error.h"
@@ -132,15 +131,14 @@ at::Tensor dense(const at::Tensor& image, const at::Tensor& weight, const at::Te
 at::Tensor forward(const Convolution& c, const at::Tensor& input, Constants& constants) {
   const at::Tensor padded =
       c.pad_first.empty() ? input : at::constant_pad_nd(input, c.pad_first, 0);
-  const at::Tensor image =
-      dense(flat(padded), flat_weight(c, constants), c.bias, two(c.stride, 1), two(c.padding, 0),
-            two(c.dilation, 1), c.groups);
+  const at::Tensor image = dense(flat(padded), flat_weight(c, constants), c.bias, two(c.stride, 1),
+                                 two(c.padding, 0), two(c.dilation, 1), c.groups);
   return unflat(image, c.dims);
 }
 
-// d out / d input for few input channels: taps = grad [n L', out] x weight [out, kernel in], then every
-// tap is added where it came from. The product is run as a convolution of width 1: oneDNN knows every
-// processor, OpenBLAS takes its slowest kernel on one that is newer than it.
+// d out / d input for few input channels: taps = grad [n L', out] x weight [out, kernel in], then
+// every tap is added where it came from. The product is run as a convolution of width 1: oneDNN
+// knows every processor, OpenBLAS takes its slowest kernel on one that is newer than it.
 at::Tensor backward_by_taps(const Convolution& c, const at::Tensor& grad, int64_t length,
                             Constants& constants) {
   const int64_t channels = c.weight.size(1);
@@ -149,18 +147,15 @@ at::Tensor backward_by_taps(const Convolution& c, const at::Tensor& grad, int64_
     const at::Tensor rows = c.weight.permute({2, 1, 0}).reshape({kernel * channels, -1, 1, 1});
     return rows.contiguous(at::MemoryFormat::ChannelsLast);
   });
-  const at::Tensor taps = dense(flat(grad), matrix, {}, {1, 1}, {0, 0}, {1, 1}, 1)
-                              .permute({0, 2, 3, 1})
-                              .contiguous();
+  const at::Tensor taps =
+      dense(flat(grad), matrix, {}, {1, 1}, {0, 0}, {1, 1}, 1).permute({0, 2, 3, 1}).contiguous();
   const at::Tensor result = at::zeros({grad.size(0), length, channels}, grad.options());
   const int64_t length_out = grad.size(2);
-  at::parallel_for(0, grad.size(0), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      loops::shift_add(taps.data_ptr<float>() + i * length_out * kernel * channels,
-                       result.data_ptr<float>() + i * length * channels, length_out, kernel,
-                       channels, length, c.stride[0], c.dilation[0], c.padding[0]);
-    }
-  });
+  for (int64_t i = 0; i < grad.size(0); ++i) {
+    loops::shift_add(taps.data_ptr<float>() + i * length_out * kernel * channels,
+                     result.data_ptr<float>() + i * length * channels, length_out, kernel, channels,
+                     length, c.stride[0], c.dilation[0], c.padding[0]);
+  }
   return result.permute({0, 2, 1});
 }
 

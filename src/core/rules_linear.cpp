@@ -12,7 +12,8 @@ namespace rules {
 
 namespace {
 
-// A network in evaluation mode drops nothing; a traced one may have the flag of training written in.
+// A network in evaluation mode drops nothing; a traced one may have the flag of training written
+// in.
 bool is_dropout(const std::string& name) {
   return name.size() >= 7 && name.compare(name.size() - 7, 7, "dropout") == 0;
 }
@@ -97,8 +98,8 @@ std::vector<Value> linear(Call& call) {
   return outputs;
 }
 
-// A slice of a tensor. ATen's gradient of it lies channels-first whatever the input's layout, and every
-// sum with it takes that over down to the first layer; this one keeps the input's layout.
+// A slice of a tensor. ATen's gradient of it lies channels-first whatever the input's layout, and
+// every sum with it takes that over down to the first layer; this one keeps the input's layout.
 std::vector<Value> slice(Call& call) {
   const bool tensor = call.inputs[0].x.isTensor();
   if (!call.plain_slice || !tensor || call.inputs.size() != 5) {
@@ -113,14 +114,14 @@ std::vector<Value> slice(Call& call) {
   const at::NoGradGuard guard;
   const at::Tensor ref = input.ref.detach();
   Halves output{input.x.slice(dim, start, end, step), ref.slice(dim, start, end, step)};
-  output.ref = attach(
-      output.ref, {input.ref},
-      [sizes = ref.sizes().vec(), strides = ref.strides().vec(), dim, start, end,
-       step](const at::Tensor& grad) {
-        const at::Tensor whole = at::empty_strided(sizes, strides, grad.options()).zero_();
-        whole.slice(dim, start, end, step).copy_(grad);
-        return std::vector<at::Tensor>{whole};
-      });
+  output.ref = attach(output.ref, {input.ref},
+                      [sizes = ref.sizes().vec(), strides = ref.strides().vec(), dim, start, end,
+                       step](const at::Tensor& grad) {
+                        const at::Tensor whole =
+                            at::empty_strided(sizes, strides, grad.options()).zero_();
+                        whole.slice(dim, start, end, step).copy_(grad);
+                        return std::vector<at::Tensor>{whole};
+                      });
   return {to_value(output)};
 }
 

@@ -1,11 +1,12 @@
-// Maxima. The maximum rises (or falls) from ref to x by y - y'. A rise is due to the position of the
-// maximum in x, which climbed above everything in the reference; a fall to the position of the
-// reference's maximum, which sank below everything in x. There the input changes by at least as much
-// as the maximum does (rise: x_p - ref_p >= y - y' > 0), so the multiplier (y - y') / (x_p - ref_p)
-// lies in (0, 1], needs no threshold, and m_p (x_p - ref_p) = y - y' exactly. Each output unit credits
-// one position, so windows that overlap simply add. (DeepLIFT, Captum and tangermeme scatter with
-// max_unpool, which overwrites where windows overlap.) Where the maximum does not change the sum
-// gives no answer: the derivative at x if the position did not change either, else zero.
+// Maxima. The maximum rises (or falls) from ref to x by y - y'. A rise is due to the position of
+// the maximum in x, which climbed above everything in the reference; a fall to the position of the
+// reference's maximum, which sank below everything in x. There the input changes by at least as
+// much as the maximum does (rise: x_p - ref_p >= y - y' > 0), so the multiplier (y - y') / (x_p -
+// ref_p) lies in (0, 1], needs no threshold, and m_p (x_p - ref_p) = y - y' exactly. Each output
+// unit credits one position, so windows that overlap simply add. (DeepLIFT, Captum and tangermeme
+// scatter with max_unpool, which overwrites where windows overlap.) Where the maximum does not
+// change the sum gives no answer: the derivative at x if the position did not change either, else
+// zero.
 #include <ATen/ATen.h>
 
 #include "error.h"
@@ -64,10 +65,7 @@ std::vector<int64_t> int_list(const c10::IValue& value) {
 }
 
 // How many spatial dimensions "max_pool2d" has.
-int64_t spatial_dims(const std::string& name) {
-  return name[name.find("pool") + 4] - '0';
-}
-
+int64_t spatial_dims(const std::string& name) { return name[name.find("pool") + 4] - '0'; }
 
 // An empty stride means the kernel's size, a single number all dimensions.
 Pooling read_pooling(const Call& call, int64_t dims) {
@@ -107,13 +105,12 @@ std::vector<Value> max_pool(Call& call) {
                           : at::adaptive_max_pool3d(value, size);
     } else {
       const Pooling& p = pooling;
-      found =
-          dims == 1
-              ? at::max_pool1d_with_indices(value, p.kernel, p.stride, p.padding, p.dilation, p.ceil)
-          : dims == 2
-              ? at::max_pool2d_with_indices(value, p.kernel, p.stride, p.padding, p.dilation, p.ceil)
-              : at::max_pool3d_with_indices(value, p.kernel, p.stride, p.padding, p.dilation,
-                                            p.ceil);
+      found = dims == 1   ? at::max_pool1d_with_indices(value, p.kernel, p.stride, p.padding,
+                                                        p.dilation, p.ceil)
+              : dims == 2 ? at::max_pool2d_with_indices(value, p.kernel, p.stride, p.padding,
+                                                        p.dilation, p.ceil)
+                          : at::max_pool3d_with_indices(value, p.kernel, p.stride, p.padding,
+                                                        p.dilation, p.ceil);
     }
     return Maximum{std::get<0>(found), std::get<1>(found)};
   };
@@ -180,8 +177,8 @@ std::vector<Value> max_over_dims(Call& call) {
       [&](const at::Tensor& value) { return minimum ? -shape(value) : shape(value); }, found);
   std::vector<Value> outputs{to_value(output)};
   if (call.node->outputs().size() > 1) {
-    Value indices = to_value(shape(locate(last.x).positions),
-                             shape(locate(last.ref.detach()).positions));
+    Value indices =
+        to_value(shape(locate(last.x).positions), shape(locate(last.ref.detach()).positions));
     indices.tainted = true;
     outputs.push_back(indices);
   }
@@ -197,8 +194,7 @@ std::vector<Value> maximum(Call& call) {
   const Unary relu = [](const at::Tensor& value) { return at::relu(value); };
   const Halves a = call.halves(0);
   const Halves b = call.halves(1);
-  const Halves above =
-      rescale(relu, seqlift::linear(difference, {a, b}), Bend::kinked, call.batch);
+  const Halves above = rescale(relu, seqlift::linear(difference, {a, b}), Bend::kinked, call.batch);
   const Nary sum = [&](const Operands& parts) {
     return minimum ? parts[0] - parts[1] : parts[0] + parts[1];
   };

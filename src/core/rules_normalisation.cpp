@@ -31,8 +31,7 @@ Halves inverse_root(const Halves& variance, double eps, const BatchShape& batch)
 // x / sqrt(mean(x^2) + eps), or the same of the centred x.
 Halves standardise(const Halves& input, const std::vector<int64_t>& dims, double eps, bool centre,
                    const BatchShape& batch) {
-  const Halves centred =
-      centre ? seqlift::linear(subtract, {input, mean(input, dims)}) : input;
+  const Halves centred = centre ? seqlift::linear(subtract, {input, mean(input, dims)}) : input;
   const Halves variance = mean(square(centred, batch), dims);
   return midpoint(multiply, {centred, inverse_root(variance, eps, batch)}, batch);
 }
@@ -110,8 +109,9 @@ std::vector<Value> batch_norm(Call& call) {
   const at::Tensor variance = optional_tensor(call, "running_var");
   if (!mean.defined() || !variance.defined()) {
     throw Error("unsupported_operation",
-                call.where() + " normalises by the batch it is given (no running statistics): what "
-                               "it says of a sequence depends on the sequences beside it.");
+                call.where() +
+                    " normalises by the batch it is given (no running statistics): what "
+                    "it says of a sequence depends on the sequences beside it.");
   }
   at::Tensor scale = (variance + number(call, "eps", 1e-5)).rsqrt();
   const at::Tensor weight = optional_tensor(call, "weight");
@@ -128,20 +128,22 @@ std::vector<Value> batch_norm(Call& call) {
 std::vector<Value> layer_norm(Call& call) {
   const Halves input = call.halves(0);
   const int64_t rank = input.ref.dim();
-  const auto shape = static_cast<int64_t>(call.constant(call.find("normalized_shape")).toIntVector().size());
+  const auto shape =
+      static_cast<int64_t>(call.constant(call.find("normalized_shape")).toIntVector().size());
   const Halves output = standardise(input, dims_from(rank - shape, rank), number(call, "eps", 1e-5),
                                     true, call.batch);
-  return with_statistics(call, affine(output, optional_tensor(call, "weight"),
-                                      optional_tensor(call, "bias")));
+  return with_statistics(
+      call, affine(output, optional_tensor(call, "weight"), optional_tensor(call, "bias")));
 }
 
 std::vector<Value> rms_norm(Call& call) {
   const Halves input = call.halves(0);
   const int64_t rank = input.ref.dim();
-  const auto shape = static_cast<int64_t>(call.constant(call.find("normalized_shape")).toIntVector().size());
+  const auto shape =
+      static_cast<int64_t>(call.constant(call.find("normalized_shape")).toIntVector().size());
   // Without eps the operation takes the smallest step of its type.
-  const double step = input.ref.scalar_type() == at::kDouble ? 2.220446049250313e-16
-                                                             : 1.1920928955078125e-07;
+  const double step =
+      input.ref.scalar_type() == at::kDouble ? 2.220446049250313e-16 : 1.1920928955078125e-07;
   const Halves output = standardise(input, dims_from(rank - shape, rank), number(call, "eps", step),
                                     false, call.batch);
   return {to_value(affine(output, optional_tensor(call, "weight"), {}))};
@@ -154,7 +156,10 @@ std::vector<Value> group_norm(Call& call) {
   const int64_t groups = call.constant(call.find(native ? "group" : "num_groups")).toInt();
   const std::vector<int64_t> sizes = input.ref.sizes().vec();
   const Halves grouped = seqlift::linear(
-      [&](const at::Tensor& value) { return value.reshape({value.size(0), groups, -1}); }, input);
+      [&](const at::Tensor& value) {
+        return value.reshape({value.size(0), groups, -1});
+      },
+      input);
   const Halves normalised = standardise(grouped, {2}, number(call, "eps", 1e-5), true, call.batch);
   const Halves output = seqlift::linear(
       [&](const at::Tensor& value) {
@@ -164,9 +169,8 @@ std::vector<Value> group_norm(Call& call) {
       },
       normalised);
   const auto rank = static_cast<int64_t>(sizes.size());
-  return with_statistics(call,
-                         affine(output, per_channel(optional_tensor(call, "weight"), rank),
-                                per_channel(optional_tensor(call, "bias"), rank)));
+  return with_statistics(call, affine(output, per_channel(optional_tensor(call, "weight"), rank),
+                                      per_channel(optional_tensor(call, "bias"), rank)));
 }
 
 std::vector<Value> instance_norm(Call& call) {
@@ -215,9 +219,9 @@ std::vector<Value> variance(Call& call) {
   };
   const Halves average = mean(input, dims);
   const Halves centred = seqlift::linear(subtract, {input, average});
-  Halves result = seqlift::linear(
-      [&](const at::Tensor& value) { return value * (count / (count - lost)); },
-      mean(square(centred, call.batch), dims));
+  Halves result =
+      seqlift::linear([&](const at::Tensor& value) { return value * (count / (count - lost)); },
+                      mean(square(centred, call.batch), dims));
   if (call.name.rfind("std", 0) == 0) {
     const Unary root = [](const at::Tensor& value) { return value.sqrt(); };
     result = rescale(root, result, Bend::smooth, call.batch);
@@ -233,8 +237,9 @@ std::vector<Value> variance(Call& call) {
 std::vector<Value> vector_norm(Call& call) {
   const Halves input = call.halves(0);
   const int order = call.find("ord") >= 0 ? call.find("ord") : call.find("p");
-  const bool two = order < 0 || call.constant(order).isNone() ||
-                   (call.constant(order).isScalar() && call.constant(order).toScalar().toDouble() == 2);
+  const bool two =
+      order < 0 || call.constant(order).isNone() ||
+      (call.constant(order).isScalar() && call.constant(order).toScalar().toDouble() == 2);
   const bool one = order >= 0 && call.constant(order).isScalar() &&
                    call.constant(order).toScalar().toDouble() == 1;
   const int dim = call.find("dim");
@@ -254,8 +259,8 @@ std::vector<Value> vector_norm(Call& call) {
   const Unary magnitude = [](const at::Tensor& value) { return value.abs(); };
   const Halves parts =
       one ? rescale(magnitude, input, Bend::kinked, call.batch) : square(input, call.batch);
-  const Halves sum = seqlift::linear(
-      [&](const at::Tensor& value) { return value.sum(dims, keep); }, parts);
+  const Halves sum =
+      seqlift::linear([&](const at::Tensor& value) { return value.sum(dims, keep); }, parts);
   const Unary root = [](const at::Tensor& value) { return value.sqrt(); };
   return {to_value(one ? sum : rescale(root, sum, Bend::smooth, call.batch))};
 }

@@ -107,7 +107,8 @@ std::vector<Value> product(Call& call) {
   return {to_value(midpoint(function, operands, call.batch))};
 }
 
-// a / b = a (1 / b), a rescaled reciprocal and a product. Rounding is a step function of the result.
+// a / b = a (1 / b), a rescaled reciprocal and a product. Rounding is a step function of the
+// result.
 std::vector<Value> quotient(Call& call) {
   const int mode = call.find("rounding_mode");
   const bool rounds = mode >= 0 && !call.constant(mode).isNone();

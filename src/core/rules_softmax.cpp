@@ -4,12 +4,13 @@
 //   w_j = [(e_j - e'_j) / (x_j - x'_j)] * [(l - l') / (s - s')],   e_j = exp(x_j), s = sum_j e_j,
 // so that sum_j w_j (x_j - x'_j) = l - l' exactly. The scale of e cancels: with M = max(l, l'),
 // e_j exp(-M) and s exp(-M) are at most 1 and nothing overflows.
-//   log_softmax(x)_i = x_i - l(x), linear in x and l;  softmax(x)_i = exp(log_softmax(x)_i), rescaled.
-// The multiplier of softmax is therefore a difference quotient of probabilities, never above 1, minus
-// its share in l. Writing softmax as exp times the reciprocal of the sum, with a product rule, is as
-// exact but grows without bound when x and reference differ by a constant that softmax ignores.
-// (Captum and tangermeme 1.4.0 rescale exp and subtract the mean over the whole batch instead, which
-// does not sum to the difference: module mode only.)
+//   log_softmax(x)_i = x_i - l(x), linear in x and l;  softmax(x)_i = exp(log_softmax(x)_i),
+//   rescaled.
+// The multiplier of softmax is therefore a difference quotient of probabilities, never above 1,
+// minus its share in l. Writing softmax as exp times the reciprocal of the sum, with a product
+// rule, is as exact but grows without bound when x and reference differ by a constant that softmax
+// ignores. (Captum and tangermeme 1.4.0 rescale exp and subtract the mean over the whole batch
+// instead, which does not sum to the difference: module mode only.)
 #include <ATen/ATen.h>
 
 #include "error.h"
@@ -30,11 +31,11 @@ at::Tensor exp_slope(const at::Tensor& a, const at::Tensor& b) {
   const at::Tensor quotient = at::expm1(change) / change;
   const at::Tensor slope = at::exp(b) * at::where(small, series, quotient);
   // A far below b: expm1 = -1 and all is well; b far below a overflows, so the larger one leads.
-  const at::Tensor mirrored = at::exp(a) * at::where(small, 1 - change / 2 * (1 - change / 3 * (1 - change / 4)),
-                                                    at::expm1(-change) / -change);
+  const at::Tensor mirrored =
+      at::exp(a) * at::where(small, 1 - change / 2 * (1 - change / 3 * (1 - change / 4)),
+                             at::expm1(-change) / -change);
   // Masked with -Inf on both sides: no change, and no weight.
-  return at::where(change.isnan(), at::zeros_like(change),
-                   at::where(change < 0, slope, mirrored));
+  return at::where(change.isnan(), at::zeros_like(change), at::where(change < 0, slope, mirrored));
 }
 
 Halves logsumexp(const Halves& input, const std::vector<int64_t>& dims, bool keep,
@@ -51,8 +52,7 @@ Halves logsumexp(const Halves& input, const std::vector<int64_t>& dims, bool kee
   const at::Tensor top = at::maximum(l_x, l_ref);
   // (l - l') / (s - s') in units of exp(M) is 1 / slope of exp between l and l'.
   const at::Tensor of_log = 1 / exp_slope(l_x - top, l_ref - top);
-  const at::Tensor weight =
-      (exp_slope(x64 - top, ref64 - top) * of_log).to(ref.scalar_type());
+  const at::Tensor weight = (exp_slope(x64 - top, ref64 - top) * of_log).to(ref.scalar_type());
   output.ref = attach(output.ref, {input.ref}, [weight, dims, keep](const at::Tensor& grad) {
     at::Tensor wide = grad;
     if (!keep) {

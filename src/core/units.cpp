@@ -96,8 +96,8 @@ const Registration* find_rule(const Registrations& registrations, bool module_mo
 
 }  // namespace
 
-// In operator mode what a "softmax" or "maxpool" class does inside has exact rules of its own, and a
-// max-pooling is recognised by its operation in either mode.
+// In operator mode what a "softmax" or "maxpool" class does inside has exact rules of its own, and
+// a max-pooling is recognised by its operation in either mode.
 std::function<bool(const std::string&, const std::string&)> Units::whole(
     const Registrations& registrations, bool module_mode) {
   return [registrations, module_mode](const std::string& path, const std::string& class_name) {
@@ -148,8 +148,8 @@ std::vector<Value> Units::call(Call& call) {
     input = depends ? static_cast<int>(i) : input;
   }
   if (input < 0) {
-    throw Error("registration", place.class_name + " (" + place.module +
-                                    ") has no input that depends on X.");
+    throw Error("registration",
+                place.class_name + " (" + place.module + ") has no input that depends on X.");
   }
   return module_mode_ ? in_module_mode(call, *registration, body, input)
                       : in_operator_mode(call, *registration, body, input);
@@ -188,15 +188,13 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
   last->input = given.detach();
   last->output = value.detach();
   const auto rule = registration.rule;
-  const bool quotient =
-      rule == Registration::Rule::rescale || rule == Registration::Rule::softmax;
+  const bool quotient = rule == Registration::Rule::rescale || rule == Registration::Rule::softmax;
   if (quotient) {
     require_same_shape(call, given, value);
   }
   const auto backward = [point, value, last, rule, user = registration.function,
                          quotient](const at::Tensor& grad) {
-    const auto ordinary =
-        torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
+    const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
     const at::Tensor x = first_half(last->input);
     const at::Tensor x_ref = second_half(last->input);
     const at::Tensor y = first_half(last->output);
@@ -208,8 +206,9 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
       return std::vector<at::Tensor>{ordinary};
     }
     if (x.sizes() != first_half(ordinary).sizes()) {
-      throw Error("registration", "A module is used on inputs of different shapes, which the peers' "
-                                  "hooks cannot handle; rules = \"operator\" can.");
+      throw Error("registration",
+                  "A module is used on inputs of different shapes, which the peers' "
+                  "hooks cannot handle; rules = \"operator\" can.");
     }
     const at::Tensor result = peer_quotient(twice(x - x_ref), twice(y - y_ref), grad, ordinary);
     if (rule == Registration::Rule::softmax) {
@@ -252,8 +251,9 @@ std::vector<Value> Units::in_operator_mode(Call& call, const Registration& regis
   return {to_value(y, attach(y_ref.detach(), {given.ref}, backward))};
 }
 
-// tangermeme 1.4.0: the larger of both maxima splits the change into a rise, put by max_unpool where x
-// has its maximum, and a fall, where the reference has it; overlapping windows overwrite each other.
+// tangermeme 1.4.0: the larger of both maxima splits the change into a rise, put by max_unpool
+// where x has its maximum, and a fall, where the reference has it; overlapping windows overwrite
+// each other.
 std::vector<Value> Units::pool(Call& call) {
   const bool one = call.name == "max_pool1d";
   if ((!one && call.name != "max_pool2d") || !call.inputs[0].depends) {
@@ -284,8 +284,7 @@ std::vector<Value> Units::pool(Call& call) {
   const at::Tensor value = std::get<0>(found);
   const at::Tensor indices = std::get<1>(found);
   const auto backward = [=](const at::Tensor& grad) {
-    const auto ordinary =
-        torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
+    const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
     const at::Tensor input = point.detach();
     const at::Tensor output = value.detach();
     const at::Tensor change = first_half(input) - second_half(input);
@@ -294,8 +293,8 @@ std::vector<Value> Units::pool(Call& call) {
     at::Tensor share = grad * change_out;
     at::Tensor spread;
     if (one) {
-      spread = at::max_unpool2d(share.unsqueeze(-1).contiguous(), indices.unsqueeze(-1).contiguous(),
-                                {input.size(-1), 1})
+      spread = at::max_unpool2d(share.unsqueeze(-1).contiguous(),
+                                indices.unsqueeze(-1).contiguous(), {input.size(-1), 1})
                    .squeeze(-1);
     } else {
       spread = at::max_unpool2d(share.contiguous(), indices.contiguous(),

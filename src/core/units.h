@@ -1,5 +1,5 @@
-// Modules treated as one unit: the classes that a user registers (`nonlinear_ops`), and in module mode
-// the classes that tangermeme 1.4.0 and Captum override.
+// Modules treated as one unit: the classes that a user registers (`nonlinear_ops`), and in module
+// mode the classes that tangermeme 1.4.0 and Captum override.
 #pragma once
 
 #include <functional>
@@ -12,11 +12,11 @@
 
 namespace seqlift {
 
-// A rule written by the user: the multiplier of the unit's input from its inputs and outputs on both
-// halves (rows matched) and the gradient of its output.
-using UserRule = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& x_ref,
-                                          const at::Tensor& y, const at::Tensor& y_ref,
-                                          const at::Tensor& grad_output)>;
+// A rule written by the user: the multiplier of the unit's input from its inputs and outputs on
+// both halves (rows matched) and the gradient of its output.
+using UserRule =
+    std::function<at::Tensor(const at::Tensor& x, const at::Tensor& x_ref, const at::Tensor& y,
+                             const at::Tensor& y_ref, const at::Tensor& grad_output)>;
 
 struct Registration {
   enum class Rule { rescale, softmax, max_pool, linear, gradient, function };

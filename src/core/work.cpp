@@ -1,7 +1,6 @@
 #include "work.h"
 
 #include <ATen/Parallel.h>
-
 #include <dlfcn.h>
 #include <malloc.h>
 
@@ -19,8 +18,8 @@ namespace seqlift {
 
 namespace {
 
-// OpenBLAS has threads of its own, which would fight with ours; whoever else uses it in this process
-// (R) gets them back.
+// OpenBLAS has threads of its own, which would fight with ours; whoever else uses it in this
+// process (R) gets them back.
 class BlasThreads {
  public:
   explicit BlasThreads(int threads) {
@@ -46,8 +45,8 @@ class BlasThreads {
 };
 
 // Activations are allocated and freed by the megabyte, hundreds of times a second. glibc gives such
-// memory back to the system at once and takes it anew, page by page, which costs a fifth of the time
-// (bench/): while we work it keeps the memory, and afterwards it gives it back.
+// memory back to the system at once and takes it anew, page by page, which costs a fifth of the
+// time (bench/): while we work it keeps the memory, and afterwards it gives it back.
 class SteadyMemory {
  public:
   SteadyMemory() {

@@ -1,9 +1,10 @@
-// What R calls: options filled in, one call of the core, a named list. Errors of the core come back as
-// list(error = kind, message = ) and are raised by R with the user's call; nothing jumps through C++.
+// What R calls: options filled in, one call of the core, a named list. Errors of the core come back
+// as list(error = kind, message = ) and are raised by R with the user's call; nothing jumps through
+// C++.
 #include "bindings.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <torch/version.h>
 
 #include <map>
@@ -52,8 +53,13 @@ template <typename Body>
 SEXP guarded(const Body& body) {
   std::string kind = "internal";
   std::string message;
+  SEXP jump = nullptr;
   try {
     return body();
+  } catch (const Rcpp::LongjumpException& exception) {
+    // R wants to leave (an error or interrupt inside a callback): everything of ours is unwound
+    // first.
+    jump = exception.token;
   } catch (const seqlift::Error& error) {
     kind = error.kind();
     message = error.what();
@@ -61,6 +67,9 @@ SEXP guarded(const Body& body) {
     message = error.what_without_backtrace();
   } catch (const std::exception& error) {
     message = error.what();
+  }
+  if (jump) {
+    Rcpp::internal::resumeJump(jump);
   }
   return Rcpp::List::create(Rcpp::Named("error") = kind, Rcpp::Named("message") = message);
 }
@@ -75,8 +84,7 @@ seqlift::Constants& constants_of(Handle& handle, const Rcpp::List& options) {
   const std::string device = text(options, "device");
   auto& constants = handle.constants[dtype + "/" + device];
   if (!constants) {
-    constants =
-        std::make_shared<seqlift::Constants>(native, compute, at::Device(device), reduced);
+    constants = std::make_shared<seqlift::Constants>(native, compute, at::Device(device), reduced);
   }
   return *constants;
 }
@@ -104,10 +112,11 @@ seqlift::UserRule to_user_rule(const Rcpp::Function& function) {
                  to_array(grad_output.cpu()));
     const at::Tensor result = seqlift_r::view_array(value).clone();
     if (result.sizes() != x.sizes()) {
-      throw seqlift::Error("registration", "The function in `nonlinear_ops` must return an array "
-                                           "of shape " + seqlift::shape_text(x) +
-                                           ", the shape of its input, not " +
-                                           seqlift::shape_text(result) + ".");
+      throw seqlift::Error("registration",
+                           "The function in `nonlinear_ops` must return an array "
+                           "of shape " +
+                               seqlift::shape_text(x) + ", the shape of its input, not " +
+                               seqlift::shape_text(result) + ".");
     }
     return result.to(x.device(), x.scalar_type());
   };
@@ -204,12 +213,11 @@ extern "C" {
 
 SEXP seqlift_torch_info() {
   return guarded([]() -> SEXP {
-    return Rcpp::List::create(Rcpp::Named("version") = TORCH_VERSION,
-                              Rcpp::Named("cores") =
-                                  static_cast<int>(std::thread::hardware_concurrency()),
-                              Rcpp::Named("cuda") = at::hasCUDA(),
-                              Rcpp::Named("devices") =
-                                  at::hasCUDA() ? static_cast<int>(at::getNumGPUs()) : 0);
+    return Rcpp::List::create(
+        Rcpp::Named("version") = TORCH_VERSION,
+        Rcpp::Named("cores") = static_cast<int>(std::thread::hardware_concurrency()),
+        Rcpp::Named("cuda") = at::hasCUDA(),
+        Rcpp::Named("devices") = at::hasCUDA() ? static_cast<int>(at::getNumGPUs()) : 0);
   });
 }
 
@@ -219,18 +227,17 @@ SEXP seqlift_torch_load(SEXP path) {
     handle->model = seqlift::load_model(Rcpp::as<std::string>(path));
     const seqlift::Model& model = *handle->model;
     const auto graph = graph_of(*handle, "", {});
-    const Rcpp::List info = Rcpp::List::create(
-        Rcpp::Named("class") = model.class_name,
-        Rcpp::Named("dtype") = std::string(c10::toString(model.dtype)),
-        Rcpp::Named("arguments") = model.argument_names,
-        Rcpp::Named("has_default") = model.argument_has_default,
-        Rcpp::Named("modules") = model.module_paths,
-        Rcpp::Named("module_classes") = model.module_classes,
-        Rcpp::Named("parameters") = static_cast<double>(model.parameters),
-        Rcpp::Named("not_finite") = Rcpp::wrap(model.not_finite),
-        Rcpp::Named("outputs") = static_cast<int>(graph->outputs));
-    const Rcpp::Shield<SEXP> pointer(
-        R_MakeExternalPtr(handle.release(), R_NilValue, R_NilValue));
+    const Rcpp::List info =
+        Rcpp::List::create(Rcpp::Named("class") = model.class_name,
+                           Rcpp::Named("dtype") = std::string(c10::toString(model.dtype)),
+                           Rcpp::Named("arguments") = model.argument_names,
+                           Rcpp::Named("has_default") = model.argument_has_default,
+                           Rcpp::Named("modules") = model.module_paths,
+                           Rcpp::Named("module_classes") = model.module_classes,
+                           Rcpp::Named("parameters") = static_cast<double>(model.parameters),
+                           Rcpp::Named("not_finite") = Rcpp::wrap(model.not_finite),
+                           Rcpp::Named("outputs") = static_cast<int>(graph->outputs));
+    const Rcpp::Shield<SEXP> pointer(R_MakeExternalPtr(handle.release(), R_NilValue, R_NilValue));
     R_RegisterCFinalizerEx(pointer, free_handle, TRUE);
     return Rcpp::List::create(Rcpp::Named("pointer") = static_cast<SEXP>(pointer),
                               Rcpp::Named("info") = info);
@@ -248,9 +255,8 @@ SEXP seqlift_torch_predict(SEXP pointer, SEXP input, SEXP options_list) {
     predict_options.batch_size = whole(options, "batch_size");
     predict_options.work = to_work(options, false);
     const auto graph = graph_of(handle, key, graph_options);
-    const std::vector<at::Tensor> outputs =
-        seqlift::predict(*graph, constants_of(handle, options), to_sequences(Rcpp::List(input)),
-                         predict_options);
+    const std::vector<at::Tensor> outputs = seqlift::predict(
+        *graph, constants_of(handle, options), to_sequences(Rcpp::List(input)), predict_options);
     Rcpp::List result;
     for (const at::Tensor& output : outputs) {
       result.push_back(to_array(output));
@@ -275,9 +281,9 @@ SEXP seqlift_torch_deep_lift_shap(SEXP pointer, SEXP input, SEXP references, SEX
                               : output == "hypothetical" ? Output::hypothetical
                                                          : Output::attributions;
     const seqlift::Sequences sequences = to_sequences(Rcpp::List(input));
-    const auto result = seqlift::deep_lift_shap(
-        *prepared.graph, constants_of(handle, options), sequences,
-        to_references(references, sequences), prepared.options);
+    const auto result =
+        seqlift::deep_lift_shap(*prepared.graph, constants_of(handle, options), sequences,
+                                to_references(references, sequences), prepared.options);
     return Rcpp::List::create(
         Rcpp::Named("values") = to_array(result.values),
         Rcpp::Named("deltas") = to_array(result.deltas),
@@ -299,20 +305,20 @@ SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options
     std::vector<bool> supported;
     std::vector<bool> faithful;
     for (const seqlift::Step& step : steps) {
-      const std::string values[6] = {step.operation, step.provenance.module,
-                                     step.provenance.class_name, step.kind, step.rule,
-                                     step.provenance.source};
+      const std::string values[6] = {
+          step.operation, step.provenance.module, step.provenance.class_name, step.kind,
+          step.rule,      step.provenance.source};
       for (int i = 0; i < 6; ++i) {
         columns[i].push_back(values[i]);
       }
       supported.push_back(step.supported);
       faithful.push_back(step.faithful);
     }
-    return Rcpp::List::create(
-        Rcpp::Named("op") = columns[0], Rcpp::Named("module") = columns[1],
-        Rcpp::Named("class") = columns[2], Rcpp::Named("kind") = columns[3],
-        Rcpp::Named("rule") = columns[4], Rcpp::Named("source") = columns[5],
-        Rcpp::Named("supported") = supported, Rcpp::Named("faithful") = faithful);
+    return Rcpp::List::create(Rcpp::Named("op") = columns[0], Rcpp::Named("module") = columns[1],
+                              Rcpp::Named("class") = columns[2], Rcpp::Named("kind") = columns[3],
+                              Rcpp::Named("rule") = columns[4], Rcpp::Named("source") = columns[5],
+                              Rcpp::Named("supported") = supported,
+                              Rcpp::Named("faithful") = faithful);
   });
 }
 

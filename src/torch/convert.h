@@ -11,13 +11,14 @@
 
 namespace seqlift_r {
 
-// A view of a double or integer array's memory, valid while the R object lives; integers are copied.
+// A view of a double or integer array's memory, valid while the R object lives; integers are
+// copied.
 at::Tensor view_array(SEXP array);
 // A double array with the tensor's dimensions.
 Rcpp::NumericVector to_array(const at::Tensor& tensor);
 
-// `input`: list(codes = raw matrix [L, n], array = double array [n, C, L], n, args = list of arrays);
-// one of codes and array is NULL.
+// `input`: list(codes = raw matrix [L, n], array = double array [n, C, L], n, args = list of
+// arrays); one of codes and array is NULL.
 seqlift::Sequences to_sequences(const Rcpp::List& input);
 // `references`: a raw array [L, r, n] of codes or a double array [n, r, 4, L]. Channels of X beyond
 // those that the references have are held at the value of X.

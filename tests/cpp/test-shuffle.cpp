@@ -1,5 +1,5 @@
 #include <algorithm>
-#include <catch2/catch.hpp>
+#include "catch.h"
 #include <cmath>
 #include <map>
 #include <set>
