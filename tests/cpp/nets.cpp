@@ -31,8 +31,8 @@ std::string with_type_numbers(std::string source) {
   return source;
 }
 
-torch::jit::Module build(const Part& part,
-                         const std::shared_ptr<torch::jit::CompilationUnit>& unit, bool training) {
+torch::jit::Module build(const Part& part, const std::shared_ptr<torch::jit::CompilationUnit>& unit,
+                         bool training) {
   torch::jit::Module module(c10::QualifiedName("__torch__." + part.class_name), unit, true);
   module.register_attribute("training", c10::BoolType::get(), training);
   for (const auto& parameter : part.parameters) {
@@ -289,8 +289,7 @@ std::vector<at::Tensor> interpreted(const ModelPointer& model, const at::Tensor&
   return tensors_of(module.forward(inputs));
 }
 
-std::vector<Step> audited(const ModelPointer& model, const Given& given,
-                          const Settings& settings) {
+std::vector<Step> audited(const ModelPointer& model, const Given& given, const Settings& settings) {
   seqlift::Constants constants = constants_of(model, settings);
   const auto graph = graph_of(model, settings);
   std::vector<Step> steps;
@@ -310,7 +309,10 @@ double worst_delta(const Explained& result) {
 }
 
 double largest_change(const Explained& result) {
-  return (result.predictions.unsqueeze(1) - result.reference_predictions).abs().max().item<double>();
+  return (result.predictions.unsqueeze(1) - result.reference_predictions)
+      .abs()
+      .max()
+      .item<double>();
 }
 
 double distance(const at::Tensor& a, const at::Tensor& b) {

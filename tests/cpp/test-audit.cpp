@@ -31,9 +31,11 @@ ModelPointer net() {
 
 TEST_CASE("the audit gives each operation its kind and rule", "[audit]") {
   const auto steps = audited(net(), given(2, 3, 9));
-  const std::vector<std::vector<std::string>> expected{
-      {"conv1d", "linear"}, {"relu", "elementwise"},   {"max_pool1d", "max"},
-      {"mean", "linear"},   {"softmax", "softmax"}};
+  const std::vector<std::vector<std::string>> expected{{"conv1d", "linear"},
+                                                       {"relu", "elementwise"},
+                                                       {"max_pool1d", "max"},
+                                                       {"mean", "linear"},
+                                                       {"softmax", "softmax"}};
   for (const auto& row : expected) {
     INFO(row[0]);
     const Step* step = find(steps, row[0]);
@@ -70,8 +72,8 @@ TEST_CASE("what would be refused is told, and what comes after it too", "[audit]
 }
 
 TEST_CASE("the audit tells each operation once, in the order of evaluation", "[audit]") {
-  const auto steps = audited(around("y = h\nfor i in range(3):\n    y = torch.tanh(y)"),
-                             given(2, 3, 9));
+  const auto steps =
+      audited(around("y = h\nfor i in range(3):\n    y = torch.tanh(y)"), given(2, 3, 9));
   int tanh = 0;
   for (const Step& step : steps) {
     tanh += step.operation == "tanh" ? 1 : 0;

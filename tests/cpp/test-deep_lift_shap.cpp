@@ -101,8 +101,7 @@ TEST_CASE("attributions of a sequence sum to its mean difference from its refere
   Settings settings;
   settings.output = "attributions";
   const Explained result = explain(net, pairs, settings);
-  const at::Tensor change =
-      (result.predictions - result.reference_predictions.mean(1)).squeeze(-1);
+  const at::Tensor change = (result.predictions - result.reference_predictions.mean(1)).squeeze(-1);
   CHECK(distance(result.values.sum({1, 2, 3}), change) < 1e-10);
 }
 
@@ -148,8 +147,7 @@ TEST_CASE("several targets are those of one target each", "[deep_lift_shap]") {
   }
 }
 
-TEST_CASE("a reference equal to its sequence gives the gradient and no delta",
-          "[deep_lift_shap]") {
+TEST_CASE("a reference equal to its sequence gives the gradient and no delta", "[deep_lift_shap]") {
   const auto net = mixed();
   const at::Tensor X = one_hot(2, 12, 3);
   const Explained result = explain(net, {X, X.unsqueeze(1).contiguous(), {}});

@@ -35,7 +35,8 @@ ModelPointer two_heads(const std::string& outputs = "p, c") {
       "    h = self.body.forward(torch.conv1d(x, self.w))\n"
       "    p = self.profile.forward(h)\n"
       "    c = self.counts.forward(h)\n"
-      "    return " + outputs + "\n";
+      "    return " +
+      outputs + "\n";
   return model(whole);
 }
 
@@ -130,7 +131,7 @@ TEST_CASE("an output that is not one row of numbers per sequence is an error", "
   const Given pairs = given(2, 3, 9);
   const std::string profile = error_of([&]() { explain(two_heads(), pairs, selecting(0)); });
   CHECK(profile.find("output: The model must return one row of targets per sequence") == 0);
-  const auto total = forward("return torch.relu(x).sum()");
+  const auto total = forward("return torch.relu(x).transpose(0, 1)");
   CHECK(error_of([&]() { explain(total, pairs); }).find("output: ") == 0);
   Settings settings;
   settings.targets = {4};

@@ -1,9 +1,8 @@
 // The hand-vectorised passes against their slow twins.
-#include "core/kernels.h"
-
 #include <ATen/ATen.h>
 
 #include "catch.h"
+#include "core/kernels.h"
 #include "core/loops.h"
 #include "nets.h"
 

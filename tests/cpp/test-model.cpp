@@ -1,6 +1,4 @@
 // Files: what is read, what is refused, and that no call changes a model.
-#include "core/model.h"
-
 #include <ATen/ATen.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +9,7 @@
 #include <string>
 
 #include "catch.h"
+#include "core/model.h"
 #include "nets.h"
 
 using namespace nets;
@@ -87,8 +86,9 @@ TEST_CASE("weights that are not numbers are told by name", "[model]") {
 }
 
 TEST_CASE("class names lose TorchScript's prefix and mangling", "[model]") {
-  CHECK(seqlift::plain_class_name("__torch__.torch.nn.modules.activation.___torch_mangle_12.ReLU") ==
-        "torch.nn.modules.activation.ReLU");
+  CHECK(
+      seqlift::plain_class_name("__torch__.torch.nn.modules.activation.___torch_mangle_12.ReLU") ==
+      "torch.nn.modules.activation.ReLU");
   CHECK(seqlift::plain_class_name("__torch__.Net") == "Net");
   CHECK(seqlift::short_class_name("__torch__.models.___torch_mangle_3.Net") == "Net");
   CHECK(seqlift::short_class_name("Net") == "Net");

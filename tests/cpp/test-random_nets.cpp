@@ -44,9 +44,13 @@ class Generator {
   const std::string& text() const { return text_; }
 
  private:
-  int64_t below(int64_t limit) { return static_cast<int64_t>(random_() % static_cast<uint32_t>(limit)); }
+  int64_t below(int64_t limit) {
+    return static_cast<int64_t>(random_() % static_cast<uint32_t>(limit));
+  }
 
-  const Variable& pick() { return variables_[static_cast<size_t>(below(static_cast<int64_t>(variables_.size())))]; }
+  const Variable& pick() {
+    return variables_[static_cast<size_t>(below(static_cast<int64_t>(variables_.size())))];
+  }
 
   // A value of the same shape, itself at worst.
   Variable like(const Variable& one) {
@@ -89,9 +93,9 @@ class Generator {
       case 1:
       case 2: {
         const std::vector<std::string> functions{
-            "torch.relu(", "torch.sigmoid(", "torch.tanh(", "torch.gelu(", "torch.softplus(",
-            "torch.silu(", "torch.abs(", "torch.elu(", "torch.leaky_relu(", "torch.sin(",
-            "torch.hardtanh(", "torch.atan("};
+            "torch.relu(",       "torch.sigmoid(", "torch.tanh(",     "torch.gelu(",
+            "torch.softplus(",   "torch.silu(",    "torch.abs(",      "torch.elu(",
+            "torch.leaky_relu(", "torch.sin(",     "torch.hardtanh(", "torch.atan("};
         add(functions[static_cast<size_t>(below(12))] + text + ")", a.channels, a.length);
         return;
       }
@@ -141,8 +145,8 @@ class Generator {
         add("torch.flip(" + text + ", [" + number(1 + below(2)) + "])", a.channels, a.length);
         return;
       case 14:
-        add("torch.matmul(" + text + ", torch.softmax(torch.matmul(" + text +
-                ".transpose(1, 2), " + b.name + ") * 0.3, -1))",
+        add("torch.matmul(" + text + ", torch.softmax(torch.matmul(" + text + ".transpose(1, 2), " +
+                b.name + ") * 0.3, -1))",
             a.channels, a.length);
         return;
       case 15:
@@ -153,8 +157,8 @@ class Generator {
         return;
       case 17: {
         // In place, on a value that others may still use or view.
-        const std::vector<std::string> writes{".relu_()", ".tanh_()", ".add_(0.25)",
-                                              ".mul_(0.5)", ".sigmoid_()"};
+        const std::vector<std::string> writes{".relu_()", ".tanh_()", ".add_(0.25)", ".mul_(0.5)",
+                                              ".sigmoid_()"};
         lines_ += text + writes[static_cast<size_t>(below(5))] + "\n";
         return;
       }
@@ -176,8 +180,8 @@ class Generator {
       }
       case 22: {
         const std::string name = "v" + std::to_string(++count_);
-        lines_ += name + " = " + text + "\nfor i in range(" + number(1 + below(3)) + "):\n    " + name +
-                  " = torch.tanh(" + name + ") * 0.8 + " + b.name + " * float(i)\n";
+        lines_ += name + " = " + text + "\nfor i in range(" + number(1 + below(3)) + "):\n    " +
+                  name + " = torch.tanh(" + name + ") * 0.8 + " + b.name + " * float(i)\n";
         variables_.push_back({name, a.channels, a.length});
         return;
       }

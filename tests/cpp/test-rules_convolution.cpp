@@ -31,7 +31,8 @@ std::vector<Case> convolution_cases() {
       {"conv_transpose2d",
        square_image + "y = torch.conv_transpose2d(q, self.k, None, [2, 1], [0, 1])",
        {{"k", numbers({4, 3, 2, 3}, 7)}}},
-      {"conv_transpose3d", cube + "y = torch.conv_transpose3d(q, self.k)",
+      {"conv_transpose3d",
+       cube + "y = torch.conv_transpose3d(q, self.k)",
        {{"k", numbers({4, 2, 2, 1, 2}, 7)}}},
       {"_convolution",
        "y = torch._convolution(h, self.k, self.b, [1], [1], [1], False, [0], 2, False, False, "
@@ -41,10 +42,10 @@ std::vector<Case> convolution_cases() {
        "y = torch._convolution(h, self.k, None, [2], [1], [1], True, [1], 1, False, False, "
        "True, True)",
        {{"k", numbers({4, 3, 3}, 7)}}},
-      {"convolution",
-       "y = torch.convolution(h, self.k, self.b, [1], [1], [2], False, [0], 2)", one},
-      {"_convolution_mode",
-       "y = torch._convolution_mode(h, self.k, self.b, [1], 'same', [1], 2)", one},
+      {"convolution", "y = torch.convolution(h, self.k, self.b, [1], [1], [2], False, [0], 2)",
+       one},
+      {"_convolution_mode", "y = torch._convolution_mode(h, self.k, self.b, [1], 'same', [1], 2)",
+       one},
   };
 }
 
@@ -103,8 +104,7 @@ TEST_CASE("convolutions of every kernel, stride, dilation, grouping and padding 
   }
 }
 
-TEST_CASE("transposed convolutions of every stride, padding and dilation are exact",
-          "[rules]") {
+TEST_CASE("transposed convolutions of every stride, padding and dilation are exact", "[rules]") {
   const Given pairs = given(2, 3, 7);
   for (const int kernel : {1, 2, 4}) {
     for (const int stride : {1, 2, 3}) {
@@ -136,15 +136,16 @@ TEST_CASE("float convolutions equal ATen's in float64 to rounding", "[kernels]")
       INFO(call_of(shape, "h") << ", " << channels << " channels");
       Tensors parameters = weights_of(shape, channels);
       parameters.emplace_back("up", numbers({channels, 4, 1}, 11));
-      const auto net = around_x(
-          "u = torch.conv1d(h, self.up)\ny = " + call_of(shape, channels == 4 ? "h" : "u"),
-          parameters);
+      const auto net =
+          around_x("u = torch.conv1d(h, self.up)\ny = " + call_of(shape, channels == 4 ? "h" : "u"),
+                   parameters);
       Settings in_float;
       in_float.dtype = at::kFloat;
       const Explained exact = explain(net, pairs);
       const Explained fast = explain(net, pairs, in_float);
       CHECK(fast.values.scalar_type() == at::kFloat);
-      CHECK(distance(fast.values, exact.values) < 2e-6 * (1 + exact.values.abs().max().item<double>()));
+      CHECK(distance(fast.values, exact.values) <
+            2e-6 * (1 + exact.values.abs().max().item<double>()));
       CHECK(distance(fast.predictions, exact.predictions) < 2e-5);
       CHECK(worst_delta(fast) < 2e-5);
     }
@@ -159,9 +160,8 @@ TEST_CASE("float convolutions over two dimensions equal ATen's in float64 to rou
         "torch.conv2d(q, self.k, self.b, [1, 1], 'same')",
         "torch.conv2d(q, self.k, self.b, [1, 2], [0, 2], [2, 1])"}) {
     INFO(call);
-    const auto net =
-        around_x("q = h.reshape(h.size(0), 4, 3, 4)\ny = " + std::string(call),
-                 {{"k", numbers({5, 4, 2, 2}, 1)}, {"b", numbers({5}, 2)}});
+    const auto net = around_x("q = h.reshape(h.size(0), 4, 3, 4)\ny = " + std::string(call),
+                              {{"k", numbers({5, 4, 2, 2}, 1)}, {"b", numbers({5}, 2)}});
     Settings in_float;
     in_float.dtype = at::kFloat;
     const Explained exact = explain(net, pairs);

@@ -72,8 +72,9 @@ std::vector<Case> linear_cases() {
       {"dstack", "y = torch.dstack([h, h.flip([1])])"},
       {"column_stack", "y = torch.column_stack([h, h.flip([1])])"},
       {"broadcast_tensors", "y = torch.broadcast_tensors([h, h.sum(2, keepdim=True)])[1]"},
-      {"meshgrid", "y = torch.meshgrid([h.flatten(), torch.ones([2], dtype=torch.float64)])[0]"
-                   ".sum(1).view(h.size(0), 36)"},
+      {"meshgrid",
+       "y = torch.meshgrid([h.flatten(), torch.ones([2], dtype=torch.float64)])[0]"
+       ".sum(1).view(h.size(0), 36)"},
       {"split", "a, b = torch.split(h, 2, 1)\ny = a - b * 0.5"},
       {"split_with_sizes", "a, b = torch.split_with_sizes(h, [4, 5], 2)\ny = a - b[:, :, 0:4]"},
       {"chunk", "a, b = torch.chunk(h, 2, 1)\ny = a - b * 0.5"},
@@ -95,20 +96,22 @@ std::vector<Case> linear_cases() {
       {"index_select", index + "y = torch.index_select(h, 2, i)"},
       {"gather", index + "y = torch.gather(h, 2, i.expand(h.size(0), 4, 4))"},
       {"take_along_dim", index + "y = torch.take_along_dim(h, i.view(1, 1, 4), 2)"},
-      {"take", "i = torch.arange(36).flip([0]).repeat(h.size(0)) + "
-               "torch.arange(h.size(0)).repeat_interleave(36) * 36\n"
-               "y = torch.take(h, i).view(h.size(0), 36)"},
+      {"take",
+       "i = torch.arange(36).flip([0]).repeat(h.size(0)) + "
+       "torch.arange(h.size(0)).repeat_interleave(36) * 36\n"
+       "y = torch.take(h, i).view(h.size(0), 36)"},
       {"masked_select", mask + "y = torch.masked_select(h, m).view(h.size(0), 4, 4)"},
       {"masked_fill", mask + "y = h.masked_fill(m, 0.5)"},
       {"masked_scatter", mask + "y = h.masked_scatter(m.expand(h.size(0), 4, 9), "
                                 "torch.ones_like(h))"},
       {"scatter", index + "y = h.scatter(2, i.expand(h.size(0), 4, 4), 0.7)"},
       {"scatter_add", index + "y = torch.zeros_like(h).scatter_add("
-                             "2, i.expand(h.size(0), 4, 4), h[:, :, 0:4])"},
+                              "2, i.expand(h.size(0), 4, 4), h[:, :, 0:4])"},
       {"index_add", index + "y = torch.zeros_like(h).index_add(1, i, h)"},
       {"index_copy", "y = torch.zeros_like(h).index_copy(1, torch.tensor([3, 1]), h[:, 0:2])"},
-      {"index_put", "y = torch.zeros_like(h).permute(1, 0, 2).index_put("
-                    "[torch.tensor([3, 1])], h.permute(1, 0, 2)[0:2]).permute(1, 0, 2)"},
+      {"index_put",
+       "y = torch.zeros_like(h).permute(1, 0, 2).index_put("
+       "[torch.tensor([3, 1])], h.permute(1, 0, 2)[0:2]).permute(1, 0, 2)"},
       {"index_fill", "y = h.index_fill(2, torch.tensor([1, 4]), 0.5)"},
       {"select_scatter", "y = torch.select_scatter(h, h[:, :, 2] * 2.0, 2, 5)"},
       {"slice_scatter", "y = torch.slice_scatter(h, h[:, :, 0:3] * 2.0, 2, 4, 7)"},
@@ -156,7 +159,8 @@ std::vector<Case> linear_cases() {
       {"upsample_nearest2d", square_image + "y = torch.upsample_nearest2d(q, [3, 7])"},
       {"upsample_nearest3d", cube + "y = torch.upsample_nearest3d(q, [3, 2, 4])"},
       {"_upsample_nearest_exact1d", "y = torch._upsample_nearest_exact1d(h, [14])"},
-      {"_upsample_nearest_exact2d", square_image + "y = torch._upsample_nearest_exact2d(q, [3, 7])"},
+      {"_upsample_nearest_exact2d",
+       square_image + "y = torch._upsample_nearest_exact2d(q, [3, 7])"},
       {"_upsample_nearest_exact3d", cube + "y = torch._upsample_nearest_exact3d(q, [3, 2, 4])"},
       {"upsample_linear1d", "y = torch.upsample_linear1d(h, [14], False)"},
       {"upsample_bilinear2d", square_image + "y = torch.upsample_bilinear2d(q, [3, 7], True)"},
@@ -189,12 +193,15 @@ std::vector<Case> linear_cases() {
       {"list", "p = [h, h.flip([2])]\nq = list(p)\ny = q[1]"},
       {"_set_item", "p = [h, h]\np[1] = h.flip([2])\ny = p[0] - p[1]"},
       {"_set_item", "d = {'a': h}\nd['b'] = h.flip([2])\ny = d['a'] - d['b']"},
-      {"values", "d = {'a': h, 'b': h.flip([2])}\ny = torch.zeros_like(h)\n"
-                 "for v in d.values():\n    y = y * 0.5 + v"},
-      {"items", "d = {'a': h, 'b': h.flip([2])}\ny = torch.zeros_like(h)\n"
-                "for k, v in d.items():\n    y = y * 0.5 + v"},
-      {"keys", "d = {'a': h, 'b': h.flip([2])}\ny = torch.zeros_like(h)\n"
-               "for k in d.keys():\n    y = y * 0.5 + d[k]"},
+      {"values",
+       "d = {'a': h, 'b': h.flip([2])}\ny = torch.zeros_like(h)\n"
+       "for v in d.values():\n    y = y * 0.5 + v"},
+      {"items",
+       "d = {'a': h, 'b': h.flip([2])}\ny = torch.zeros_like(h)\n"
+       "for k, v in d.items():\n    y = y * 0.5 + v"},
+      {"keys",
+       "d = {'a': h, 'b': h.flip([2])}\ny = torch.zeros_like(h)\n"
+       "for k in d.keys():\n    y = y * 0.5 + d[k]"},
       {"get", "d = {'a': h}\nv = d.get('a')\nassert v is not None\ny = v * 2.0"},
       {"__contains__", "d = {'a': h}\ny = h\nif 'a' in d:\n    y = d['a'] * 2.0"},
       {"TupleIndex", "p = (h, h.flip([2]))\ny = p[1]"},
@@ -212,8 +219,8 @@ TEST_CASE("every linear operation keeps summation to delta", "[rules]") {
 
 TEST_CASE("a linear operation's multiplier is its weight, whatever the reference", "[rules]") {
   // y = 3 x1 - 2 x2 + 7
-  const auto net = forward("return (x[:, 0] * self.w).sum(1, keepdim=True) + 7",
-                           {{"w", vector_of({3, -2})}});
+  const auto net =
+      forward("return (x[:, 0] * self.w).sum(1, keepdim=True) + 7", {{"w", vector_of({3, -2})}});
   CHECK(multipliers_by_hand(net, {1, 1}, {0, 5}) == std::vector<double>{3, -2});
   CHECK(multipliers_by_hand(net, {0, 0}, {0, 0}) == std::vector<double>{3, -2});
 }
@@ -232,8 +239,7 @@ TEST_CASE("dropout drops nothing, even where a trace says training", "[rules]") 
   CHECK(distance(result.values, explain(without, pairs).values) < 1e-14);
 }
 
-TEST_CASE("average pools of every kernel, stride and padding keep summation to delta",
-          "[rules]") {
+TEST_CASE("average pools of every kernel, stride and padding keep summation to delta", "[rules]") {
   const Given pairs = given(2, 3, 12);
   for (const int kernel : {1, 2, 3, 5}) {
     for (const int stride : {1, 2, 3}) {

@@ -69,9 +69,9 @@ TEST_CASE("max pools of every kernel, stride, padding, dilation and ceil mode ar
 // Sequences are one-hot, so maxima over them tie all the time.
 TEST_CASE("ties of the maximum keep summation to delta", "[rules]") {
   const Given pairs = given(3, 5, 9);
-  for (const char* lines :
-       {"y = torch.max_pool1d(h, [3], [1])", "y = torch.amax(h, [2])", "y = torch.amin(h, [1, 2], True)",
-        "y, i = torch.max(h, 1)", "y = torch.maximum(h, h.flip([2]))"}) {
+  for (const char* lines : {"y = torch.max_pool1d(h, [3], [1])", "y = torch.amax(h, [2])",
+                            "y = torch.amin(h, [1, 2], True)", "y, i = torch.max(h, 1)",
+                            "y = torch.maximum(h, h.flip([2]))"}) {
     INFO(lines);
     const auto net = around_x(lines);
     CHECK(worst_delta(explain(net, pairs)) < 1e-12);
@@ -122,8 +122,7 @@ TEST_CASE("the maximum of two is one of them plus a relu of the difference", "[r
   CHECK(m[1] == Approx(1.0 / 3).epsilon(1e-12));
 }
 
-TEST_CASE("a maximum over all sequences at once and indices of a maximum are refused",
-          "[rules]") {
+TEST_CASE("a maximum over all sequences at once and indices of a maximum are refused", "[rules]") {
   const Given pairs = given(2, 2, 9);
   const std::string all = error_of([&]() { explain(around("y = h / torch.max(h)"), pairs); });
   CHECK(all.find("unsupported_operation: The operation aten::max") == 0);

@@ -50,8 +50,7 @@ std::vector<Case> normalisation_cases() {
        "1e-5)",
        affine(4)},
       {"instance_norm",
-       "y = torch.instance_norm(h, self.g, self.s, None, None, True, 0.1, 1e-5, False)",
-       affine(4)},
+       "y = torch.instance_norm(h, self.g, self.s, None, None, True, 0.1, 1e-5, False)", affine(4)},
       {"instance_norm",
        "y = torch.instance_norm(h, self.g, self.s, self.mean, self.var, False, 0.1, 1e-5, False)",
        statistics()},
@@ -96,11 +95,10 @@ TEST_CASE("a layer norm of two numbers by hand", "[rules]") {
   // (a, b) normalises to (s, -s) with s = d / sqrt(d^2 + eps) and d = (a - b) / 2, so the output
   // is a function of d alone. With eps = 1, (3, 1) against (0, 0): d = 1, s = 1 / sqrt 2.
   // Steps: variance v = d^2 = 1, square's slope (1 + 0) for the centred values +-1, mean: the
-  // change of v is 1; inverse root q = 1 / sqrt(v + 1) from 1 to 1 / sqrt 2; product d q: d gets the
-  // mean of q and q' = (1 + s) / 2, q the mean of d and 0, which is 1/2.
-  // m_d = (1 + s) / 2 + 1/2 (s - 1) / (1 - 0) * (1 + 0) = s, and d = (a - b) / 2.
-  const auto net =
-      forward("return torch.layer_norm(x[:, 0], [2], None, None, 1.0)[:, 0:1]");
+  // change of v is 1; inverse root q = 1 / sqrt(v + 1) from 1 to 1 / sqrt 2; product d q: d gets
+  // the mean of q and q' = (1 + s) / 2, q the mean of d and 0, which is 1/2. m_d = (1 + s) / 2 +
+  // 1/2 (s - 1) / (1 - 0) * (1 + 0) = s, and d = (a - b) / 2.
+  const auto net = forward("return torch.layer_norm(x[:, 0], [2], None, None, 1.0)[:, 0:1]");
   const auto m = multipliers_by_hand(net, {3, 1}, {0, 0});
   const double s = 1 / std::sqrt(2.0);
   CHECK(m[0] == Approx(s / 2).epsilon(1e-12));
@@ -129,8 +127,8 @@ TEST_CASE("a batch norm in training mode by a trace uses its running statistics"
 }
 
 TEST_CASE("a batch norm without running statistics is refused", "[rules]") {
-  const auto net = around(
-      "y = torch.batch_norm(h, None, None, None, None, True, 0.1, 1e-5, False)");
+  const auto net =
+      around("y = torch.batch_norm(h, None, None, None, None, True, 0.1, 1e-5, False)");
   const std::string error = error_of([&]() { explain(net, given(2, 2, 9)); });
   CHECK(error.find("unsupported_operation: The operation aten::batch_norm") == 0);
   CHECK(error.find("running statistics") != std::string::npos);

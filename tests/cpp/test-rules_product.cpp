@@ -26,10 +26,12 @@ std::vector<Case> product_cases() {
       {"addmm", "y = torch.addmm(self.b, h.sum(2), self.a)", a},
       {"addmm", "y = torch.addmm(h[:, 0:3, 1], h.sum(2), self.a, beta=0.5, alpha=2)", a},
       {"baddbmm", "y = torch.baddbmm(h[:, :, 0:4], h, h.transpose(1, 2), beta=0.5, alpha=0.3)"},
-      {"addmv", "y = torch.addmv(h[:, 0, 0], h.sum(2), self.a).unsqueeze(1)",
+      {"addmv",
+       "y = torch.addmv(h[:, 0, 0], h.sum(2), self.a).unsqueeze(1)",
        {{"a", numbers({4}, 24)}}},
       {"addcmul", "y = torch.addcmul(h, h.flip([2]), h.flip([1]), value=0.7)"},
-      {"addcdiv", "y = torch.addcdiv(h, h.flip([2]), self.a, value=0.7)",
+      {"addcdiv",
+       "y = torch.addcdiv(h, h.flip([2]), self.a, value=0.7)",
        {{"a", numbers({9}, 25, 1, 2)}}},
       {"einsum", "y = torch.einsum('ncl,ck->nkl', [h, self.a])", a},
       {"einsum", "y = torch.einsum('ncl,ndl->ncd', [h, h])"},
@@ -41,7 +43,8 @@ std::vector<Case> product_cases() {
       {"lerp", "y = torch.lerp(h, h.flip([2]), torch.sigmoid(h))"},
       {"cross", "y = torch.cross(h[:, 0:3], h[:, 1:4].flip([2]), 1)"},
       {"linalg_cross", "y = torch.linalg_cross(h[:, 0:3], h[:, 1:4].flip([2]), dim=1)"},
-      {"bilinear", "y = torch.bilinear(h[:, :, 0:3], h[:, :, 3:5], self.k, None)",
+      {"bilinear",
+       "y = torch.bilinear(h[:, :, 0:3], h[:, :, 3:5], self.k, None)",
        {{"k", numbers({2, 3, 2}, 27)}}},
       {"mse_loss", "y = torch.mse_loss(h, torch.zeros_like(h) + 0.3, 0)"},
       {"mse_loss", "y = torch.mse_loss(h, h.flip([2]), 0)"},
@@ -120,8 +123,7 @@ TEST_CASE("attention written out keeps summation to delta", "[rules]") {
       "q = q.view(q.size(0), 9, 2, 3).transpose(1, 2)\n"
       "k = k.view(k.size(0), 9, 2, 3).transpose(1, 2)\n"
       "v = v.view(v.size(0), 9, 2, 3).transpose(1, 2)\n";
-  const std::string attend =
-      "s = torch.matmul(q, k.transpose(-2, -1)) / 1.7\n";
+  const std::string attend = "s = torch.matmul(q, k.transpose(-2, -1)) / 1.7\n";
   const std::string finish = "y = torch.matmul(torch.softmax(s, -1), v)\n";
   const std::string upper = "m = torch.full([9, 9], float('-inf'), dtype=torch.float64).triu(1)\n";
   const Given pairs = given(3, 4, 9);

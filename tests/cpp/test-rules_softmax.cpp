@@ -69,9 +69,9 @@ TEST_CASE("a shift that softmax ignores has bounded multipliers that sum to noth
 }
 
 TEST_CASE("logsumexp by hand", "[rules]") {
-  // l(x) with x = (1, 0) against (0, 0): e - 1 over 1 for the first, exp'(0) = 1 for the second, both
-  // times (l - l') / (s - s') with s = e + 1 and s' = 2. The first alone changes: its multiplier
-  // is l - l'.
+  // l(x) with x = (1, 0) against (0, 0): e - 1 over 1 for the first, exp'(0) = 1 for the second,
+  // both times (l - l') / (s - s') with s = e + 1 and s' = 2. The first alone changes: its
+  // multiplier is l - l'.
   const auto net = forward("return torch.logsumexp(x[:, 0], [1])");
   const double change = std::log(std::exp(1.0) + 1) - std::log(2.0);
   const auto m = multipliers_by_hand(net, {1, 0}, {0, 0});

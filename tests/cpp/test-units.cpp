@@ -83,12 +83,11 @@ TEST_CASE("module mode shows a high delta for an unregistered layer and a low on
 }
 
 TEST_CASE("module mode's softmax subtracts the mean over the whole batch", "[units]") {
-  const Part softmax =
-      of_class("torch.nn.modules.activation.Softmax", "torch.softmax(x, 1)");
+  const Part softmax = of_class("torch.nn.modules.activation.Softmax", "torch.softmax(x, 1)");
   const auto net = around_module(softmax, "return self.act.forward(x[:, 0])");
-  // x = (1, 0), reference (0, 0). The first output's gradient is (1, 0); the quotient of the first is
-  // q = (p - 1/2) / 1; the second does not change, so it keeps its ordinary gradient, at x in the
-  // first half of the batch and at the reference in the second: -p (1 - p) and -1/4. In the
+  // x = (1, 0), reference (0, 0). The first output's gradient is (1, 0); the quotient of the first
+  // is q = (p - 1/2) / 1; the second does not change, so it keeps its ordinary gradient, at x in
+  // the first half of the batch and at the reference in the second: -p (1 - p) and -1/4. In the
   // second half the gradient of the output is 1 as well. The mean is over all four.
   const double p = std::exp(1.0) / (std::exp(1.0) + 1);
   const double q = p - 0.5;
@@ -102,8 +101,8 @@ TEST_CASE("module mode's max-pooling puts rise and fall by position", "[units]")
   const Part pool = of_class("torch.nn.modules.pooling.MaxPool1d",
                              "torch.max_pool1d(x, [2], [2], [0], [1], False)");
   const auto net = around_module(pool, "return self.act.forward(x)[:, 0].sum(1, keepdim=True)");
-  // Window (1, 5) against (2, 0): both maxima 5 and 2; top 5: rise 3 where x has its maximum (0.6 per
-  // unit), fall 0. Window (2, 0) against (1, 5): fall 3 where the reference has it: -3 / -5.
+  // Window (1, 5) against (2, 0): both maxima 5 and 2; top 5: rise 3 where x has its maximum (0.6
+  // per unit), fall 0. Window (2, 0) against (1, 5): fall 3 where the reference has it: -3 / -5.
   const auto m = multipliers_by_hand(net, {1, 5, 2, 0}, {2, 0, 1, 5}, module_mode());
   CHECK(m[0] == Approx(0).margin(1e-14));
   CHECK(m[1] == Approx(0.6));
@@ -114,16 +113,16 @@ TEST_CASE("module mode's max-pooling puts rise and fall by position", "[units]")
 TEST_CASE("in module mode the last call of a module used twice decides for all", "[units]") {
   // y = relu(x) + relu(-2 x): the second call has inputs -2 and 4 for x = 1 and -2: its quotient is
   // (0 - 4) / (-2 - 4) = 2/3, and it is what both calls get: 2/3 - 2 x 2/3.
-  const auto net = around_module(
-      relu(), "return self.act.forward(x[:, 0]) + self.act.forward(x[:, 0] * -2.0)");
+  const auto net =
+      around_module(relu(), "return self.act.forward(x[:, 0]) + self.act.forward(x[:, 0] * -2.0)");
   CHECK(multipliers_by_hand(net, {1}, {-2}, module_mode())[0] == Approx(-2.0 / 3));
   // Operator mode knows both: 1/3 - 2 x 2/3.
   CHECK(multipliers_by_hand(net, {1}, {-2})[0] == Approx(-1));
 }
 
 TEST_CASE("only PyTorch's own classes are the peers', not a user's of the same name", "[units]") {
-  const auto net = around_module(of_class("models.ReLU", "torch.relu(x)"),
-                                 "return self.act.forward(x[:, 0])");
+  const auto net =
+      around_module(of_class("models.ReLU", "torch.relu(x)"), "return self.act.forward(x[:, 0])");
   CHECK(multipliers_by_hand(net, {3}, {-1}, module_mode())[0] == 1);
 }
 
@@ -142,9 +141,9 @@ TEST_CASE("a class under rescale is one unit in operator mode", "[units]") {
 }
 
 TEST_CASE("a unit can be called often, each call by its own inputs", "[units]") {
-  const auto net =
-      around_module(swish(), "h = self.act.forward(x * 3.0)\n"
-                             "return self.act.forward(h - 0.5).sum(2)");
+  const auto net = around_module(swish(),
+                                 "h = self.act.forward(x * 3.0)\n"
+                                 "return self.act.forward(h - 0.5).sum(2)");
   CHECK(worst_delta(explain(net, given(3, 4, 9), registered("Swish", "rescale"))) < 1e-10);
 }
 

@@ -1,6 +1,4 @@
 // Chunks of work on threads: all of them, once; the first error; interruption.
-#include "core/work.h"
-
 #include <chrono>
 #include <mutex>
 #include <set>
@@ -8,6 +6,7 @@
 #include <thread>
 
 #include "catch.h"
+#include "core/work.h"
 #include "nets.h"
 
 using nets::error_of;
