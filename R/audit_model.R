@@ -23,6 +23,7 @@ audit_model <- function(model, X, args = NULL, rules = "operator", nonlinear_ops
   sequences <- as_sequences(X, extra_channels = TRUE, only_warn = TRUE)
   args <- complete_args(model, args, sequences)
   steps <- run_audit(model, sequences, args, rules, nonlinear_ops)
+  steps$refusal <- NULL
   structure(steps, class = c("seqlift_audit", "data.frame"), rules = rules)
 }
 
@@ -62,17 +63,6 @@ take_rows <- function(sequences, n) {
   sequences$n <- n
   sequences$names <- sequences$names[seq_len(n)]
   sequences
-}
-
-# "relu in body.3 (Block, model.py:34): has no rule", for messages.
-describe_steps <- function(steps) {
-  place <- ifelse(steps$module == "", "the model itself", steps$module)
-  class <- sub("^.*\\.", "", steps$class)
-  detail <- ifelse(steps$source == "", class, paste0(class, ", ", steps$source))
-  why <- ifelse(steps$kind == "condition", "depends on a condition or an index taken from X",
-    "has no rule"
-  )
-  paste0(steps$op, " in ", place, ifelse(detail == "", "", paste0(" (", detail, ")")), ": ", why)
 }
 
 escape_braces <- function(text) {

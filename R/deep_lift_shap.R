@@ -319,12 +319,13 @@ abort_unsupported <- function(error, model, sequences, args, rules, nonlinear_op
     run_audit(model, sequences, args, rules, nonlinear_ops, call),
     seqlift_error = function(other) NULL
   )
-  if (is.null(steps) || all(steps$supported)) {
+  if (is.null(steps) || !any(nzchar(steps$refusal))) {
     rlang::cnd_signal(error)
   }
-  lacking <- unique(describe_steps(steps[!steps$supported, ]))
+  # A comparison is told of by what uses it.
+  lacking <- unique(steps$refusal[nzchar(steps$refusal)])
   abort_seqlift("unsupported_operation",
-    c("The model has operations without a rule that keeps summation-to-delta.",
+    c("{cli::qty(length(lacking))}The model has {?an operation/operations} that cannot be explained.",
       stats::setNames(escape_braces(lacking), rep("x", length(lacking))),
       i = "Nothing was computed. {.fn audit_model} shows every operation; {.arg nonlinear_ops} can
            give a module a rule; {.code rules = \"module\"} takes ordinary gradients instead."
@@ -437,10 +438,9 @@ hypothetical_attributions <- function(multipliers, X, references) {
   if (length_of_X != shape[length(shape)]) {
     abort_argument("X", paste("of length", shape[length(shape)]), paste("of length", length_of_X))
   }
-  base_dim <- length(shape) - 1L
-  others <- seq_along(shape)[-base_dim]
-  expected <- apply(unclass(references) * values, others, sum)
-  result <- sweep(values, others, expected)
+  result <- core_project_multipliers(
+    as.double(values), as.double(unclass(references)), n_bases, shape[length(shape)]
+  )
   attributes(result) <- list(dim = shape, dimnames = dimnames(multipliers))
   result
 }

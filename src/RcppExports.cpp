@@ -11,6 +11,19 @@ Rcpp::Rostream<true>&  Rcpp::Rcout = Rcpp::Rcpp_cout_get();
 Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
+// core_project_multipliers
+Rcpp::NumericVector core_project_multipliers(const Rcpp::NumericVector& multipliers, const Rcpp::NumericVector& references, int n_bases, int length);
+RcppExport SEXP _seqlift_core_project_multipliers(SEXP multipliersSEXP, SEXP referencesSEXP, SEXP n_basesSEXP, SEXP lengthSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type multipliers(multipliersSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type references(referencesSEXP);
+    Rcpp::traits::input_parameter< int >::type n_bases(n_basesSEXP);
+    Rcpp::traits::input_parameter< int >::type length(lengthSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_project_multipliers(multipliers, references, n_bases, length));
+    return rcpp_result_gen;
+END_RCPP
+}
 // core_encode
 Rcpp::List core_encode(Rcpp::CharacterVector text, int length, std::string letters, std::string ignored, bool fold_case);
 RcppExport SEXP _seqlift_core_encode(SEXP textSEXP, SEXP lengthSEXP, SEXP lettersSEXP, SEXP ignoredSEXP, SEXP fold_caseSEXP) {
@@ -199,6 +212,7 @@ END_RCPP
 }
 
 static const R_CallMethodDef CallEntries[] = {
+    {"_seqlift_core_project_multipliers", (DL_FUNC) &_seqlift_core_project_multipliers, 4},
     {"_seqlift_core_encode", (DL_FUNC) &_seqlift_core_encode, 5},
     {"_seqlift_core_decode", (DL_FUNC) &_seqlift_core_decode, 2},
     {"_seqlift_core_check_one_hot", (DL_FUNC) &_seqlift_core_check_one_hot, 3},

@@ -27,6 +27,7 @@ class Constants {
   at::Tensor derived(const at::Tensor& constant, const std::string& key,
                      const std::function<at::Tensor()>& make);
 
+  at::ScalarType native() const { return native_; }
   at::ScalarType compute() const { return compute_; }
   at::Device device() const { return device_; }
   // bfloat16: matrix products and convolutions take bfloat16 inputs, all else stays float32.

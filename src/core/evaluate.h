@@ -24,6 +24,7 @@ struct Step {
   std::string kind;
   std::string rule;
   bool supported = true;
+  std::string refusal;   // why not
   bool faithful = true;  // false where the rule does not keep summation-to-delta
 };
 

@@ -6,6 +6,7 @@
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/lower_tuples.h>
 
+#include <algorithm>
 #include <set>
 
 #include "error.h"
@@ -334,6 +335,23 @@ void find_written_attributes(Graph& result, const torch::jit::AliasDb& aliases) 
   }
 }
 
+void find_written_results(Graph& result, Block* block, const torch::jit::AliasDb& aliases) {
+  for (Node* node : block->nodes()) {
+    const auto tensor = [](const Value* value) {
+      return value->type()->isSubtypeOf(*c10::TensorType::get());
+    };
+    const bool made = node->maybeSchema() && node->outputs().size() == 1 &&
+                      tensor(node->output()) &&
+                      std::none_of(node->inputs().begin(), node->inputs().end(), tensor);
+    if (made && aliases.hasWriters(node->output())) {
+      result.written_results.insert(node);
+    }
+    for (Block* inner : node->blocks()) {
+      find_written_results(result, inner, aliases);
+    }
+  }
+}
+
 std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
                                      const std::string& method, const GraphOptions& options,
                                      const std::string& path) {
@@ -348,6 +366,7 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
 
   torch::jit::AliasDb aliases(result->graph);
   find_written_attributes(*result, aliases);
+  find_written_results(*result, result->graph->block(), aliases);
   std::vector<Node*> slices;
   collect(result->graph->block(), c10::aten::slice, c10::aten::slice, slices);
   for (Node* node : slices) {

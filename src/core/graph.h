@@ -43,6 +43,8 @@ struct Graph {
   std::unordered_map<const torch::jit::Node*, Provenance> provenance;
   // Attributes that some operation writes to in place: evaluation hands out copies of these.
   std::unordered_set<const torch::jit::Value*> written_attributes;
+  // Results without tensor inputs (torch.zeros) that some operation writes to in place.
+  std::unordered_set<const torch::jit::Node*> written_results;
   // Slices that nothing writes through: their gradient may be formed without autograd's views.
   std::unordered_set<const torch::jit::Node*> plain_slices;
   // Values that no later node of their block needs: freed once the node has run.

@@ -53,10 +53,16 @@ constexpr double smooth_threshold = 1e-5;
 }  // namespace
 
 at::Tensor group_x(const at::Tensor& x, const BatchShape& batch) {
+  if (batch.references == 1) {
+    return x.unsqueeze(0).unsqueeze(0);
+  }
   return x.unflatten(0, {batch.sequences, x.size(0) / batch.sequences}).unsqueeze(1);
 }
 
 at::Tensor group_ref(const at::Tensor& ref, const BatchShape& batch) {
+  if (batch.references == 1) {
+    return ref.unsqueeze(0).unsqueeze(0);
+  }
   const int64_t rows = ref.size(0) / (batch.sequences * batch.references);
   return ref.unflatten(0, {batch.sequences, batch.references, rows});
 }
@@ -69,7 +75,7 @@ at::Tensor repeat_x(const at::Tensor& x, const at::Tensor& ref, const BatchShape
   const at::Tensor grouped = group_x(x, batch);
   std::vector<int64_t> sizes = grouped.sizes().vec();
   sizes[1] = batch.references;
-  return grouped.expand(sizes).flatten(0, 2);
+  return grouped.expand(sizes).reshape(ref.sizes());
 }
 
 void check_rows(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch) {
@@ -140,7 +146,8 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
                const BatchShape& batch) {
   const at::NoGradGuard guard;
   const at::Tensor ref = a.ref.detach();
-  Halves result{once_tensor(batch.memo, [&]() { return function.x(a.x); }), function.ref(ref)};
+  Halves result{once_tensor(batch.memo, "rescale", [&]() { return function.x(a.x); }),
+                function.ref(ref)};
   check_rows(a.x, ref, batch);
 
   const at::Tensor x64 = a.x.to(at::kDouble);
@@ -148,7 +155,8 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
   const at::Tensor x = group_x(x64, batch);
   const at::Tensor r = group_ref(ref64, batch);
   const at::Tensor change_in = x - r;
-  const at::Tensor y64 = once_tensor(batch.memo, [&]() { return function.x(x64); });
+  const at::Tensor y64 =
+      once_tensor(batch.memo, "rescale in double", [&]() { return function.x(x64); });
   const at::Tensor change_out = group_x(y64, batch) - group_ref(function.ref(ref64), batch);
   at::Tensor slope = change_out / change_in;
   at::Tensor middle;
@@ -164,10 +172,10 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
   // Equal infinities (a mask) differ by NaN: nothing changes there.
   near.logical_or_(change_in.isnan());
   if (near.any().item<bool>()) {
-    const at::Tensor slope_near = derivative(function.ref, middle.flatten(0, 2));
+    const at::Tensor slope_near = derivative(function.ref, middle.reshape(ref.sizes()));
     slope = at::where(near, group_ref(slope_near, batch), slope);
   }
-  slope = slope.flatten(0, 2).to(ref.scalar_type());
+  slope = slope.reshape(ref.sizes()).to(ref.scalar_type());
   result.ref = attach(result.ref, {a.ref}, [slope](const at::Tensor& grad) {
     return std::vector<at::Tensor>{grad * slope};
   });
@@ -191,7 +199,8 @@ Halves midpoint(const OnHalves<Nary>& function, const std::vector<Halves>& opera
     middle.push_back((repeat_x(operand.x, plain, batch) + plain) / 2);
     inputs.push_back(operand.ref);
   }
-  Halves result{once_tensor(batch.memo, [&]() { return function.x(x); }), function.ref(ref)};
+  Halves result{once_tensor(batch.memo, "midpoint", [&]() { return function.x(x); }),
+                function.ref(ref)};
   result.ref =
       attach(result.ref, inputs, [function = function.ref, middle](const at::Tensor& grad) {
         const at::AutoGradMode enabled(true);

@@ -42,7 +42,9 @@ struct BatchShape {
 struct BatchMoved {};
 
 // [n, 1, ...] and [n, r, ...] views of the halves, which broadcast against each other. A first
-// dimension that holds other things behind the batch (n * k rows) is split too.
+// dimension that holds other things behind the batch (n * k rows) is split too. With one reference
+// a sequence both halves have one shape, which gets two dimensions of size one in front, wherever
+// the batch is.
 at::Tensor group_x(const at::Tensor& x, const BatchShape& batch);
 at::Tensor group_ref(const at::Tensor& ref, const BatchShape& batch);
 // The x half with every sequence's rows repeated for each of its references: the shape of `ref`.

@@ -26,12 +26,15 @@ bool same_rows(const at::Tensor& x, const at::Tensor& ref) {
 template <typename T>
 void relu_pass(const at::Tensor& x, const at::Tensor& ref, at::Tensor& y, at::Tensor& m,
                const BatchShape& batch) {
-  const int64_t row = x.numel() / batch.sequences;
+  // With one reference a sequence the halves have one shape, and the batch may lie anywhere in it.
+  const bool alike = batch.references == 1;
+  const int64_t rows = alike ? 1 : batch.sequences * batch.references;
+  const int64_t row = ref.numel() / rows;
   const T* from_x = x.data_ptr<T>();
   const T* from_ref = ref.data_ptr<T>();
   T* to_y = y.data_ptr<T>();
   T* to_m = m.data_ptr<T>();
-  for (int64_t i = 0; i < batch.sequences * batch.references; ++i) {
+  for (int64_t i = 0; i < rows; ++i) {
     loops::relu_rescale(from_x + (i / batch.references) * row, from_ref + i * row, to_y + i * row,
                         to_m + i * row, row);
   }
@@ -127,8 +130,9 @@ Halves pool_with_credit(const Pooling& pooling, const Halves& input, const Batch
   const at::Tensor rows_ref = to_rows(ref);
   const loops::Window window = window_of(pooling, rows_ref);
   Maxima of_x;
-  const at::Tensor rows_x = once_tensor(batch.memo, [&]() { return to_rows(input.x); });
-  const auto results = once(batch.memo, [&]() {
+  const at::Tensor rows_x =
+      once_tensor(batch.memo, "pooling rows", [&]() { return to_rows(input.x); });
+  const auto results = once(batch.memo, "pooling maxima", [&]() {
     const Maxima maxima = maxima_of(window, rows_x);
     return Memo::Results{maxima.values, maxima.positions};
   });
@@ -139,9 +143,11 @@ Halves pool_with_credit(const Pooling& pooling, const Halves& input, const Batch
   const int64_t in = window.length * window.channels;
   const int64_t out = window.length_out * window.channels;
   // Rows of one sequence: its height times however many rows the batch holds of it.
-  const int64_t height = rows_ref.size(0) / (batch.sequences * batch.references);
+  const int64_t height =
+      std::max<int64_t>(1, rows_ref.size(0) / (batch.sequences * batch.references));
   for (int64_t i = 0; i < rows_ref.size(0); ++i) {
-    const int64_t own = i / (batch.references * height) * height + i % height;
+    const int64_t own =
+        batch.references == 1 ? i : i / (batch.references * height) * height + i % height;
     loops::credit_maximum(
         window, rows_x.data_ptr<float>() + own * in, of_x.values.data_ptr<float>() + own * out,
         of_x.positions.data_ptr<int32_t>() + own * out, rows_ref.data_ptr<float>() + i * in,

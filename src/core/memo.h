@@ -5,7 +5,10 @@
 #include <ATen/core/ivalue.h>
 
 #include <functional>
+#include <map>
 #include <optional>
+#include <string>
+#include <tuple>
 #include <vector>
 
 namespace seqlift {
@@ -16,42 +19,60 @@ class Memo {
 
   // Before each block.
   void start() {
-    next_ = 0;
+    visits_.clear();
     if (spoiled_) {
       entries_.clear();
       spoiled_ = false;
     }
   }
-  // What `compute` gave in the first block. Only tensors are remembered: lists may be appended to.
-  Results once(const std::function<Results()>& compute) {
-    const size_t place = next_++;
-    if (place < entries_.size()) {
-      return entries_[place] ? *entries_[place] : compute();
+  // Before each operation. A loop visits one more than once.
+  void enter(const void* operation) {
+    operation_ = operation;
+    visit_ = visits_[operation]++;
+    counts_.clear();
+  }
+  // What `compute` gave in the first block that came here. `what` tells the things that an
+  // operation remembers apart: which of its paths it takes may differ from block to block. Only
+  // tensors are kept, lists may be appended to.
+  Results once(const std::string& what, const std::function<Results()>& compute) {
+    const Key key{operation_, visit_, what, counts_[what]++};
+    const auto known = entries_.find(key);
+    if (known != entries_.end()) {
+      return known->second;
     }
     const Results results = compute();
     bool tensors = true;
     for (const c10::IValue& value : results) {
       tensors = tensors && value.isTensor();
     }
-    entries_.push_back(tensors ? std::optional<Results>(results) : std::nullopt);
+    if (tensors) {
+      entries_.emplace(key, results);
+    }
     return results;
   }
   // The model wrote into something that is remembered: the next block starts anew.
   void spoil() { spoiled_ = true; }
 
  private:
-  std::vector<std::optional<Results>> entries_;
-  size_t next_ = 0;
+  using Key = std::tuple<const void*, int, std::string, int>;
+  std::map<Key, Results> entries_;
+  std::map<const void*, int> visits_;
+  std::map<std::string, int> counts_;
+  const void* operation_ = nullptr;
+  int visit_ = 0;
   bool spoiled_ = false;
 };
 
 // With a memo or without.
-inline Memo::Results once(Memo* memo, const std::function<Memo::Results()>& compute) {
-  return memo ? memo->once(compute) : compute();
+inline Memo::Results once(Memo* memo, const std::string& what,
+                          const std::function<Memo::Results()>& compute) {
+  return memo ? memo->once(what, compute) : compute();
 }
 
-inline at::Tensor once_tensor(Memo* memo, const std::function<at::Tensor()>& compute) {
-  return memo ? memo->once([&]() { return Memo::Results{compute()}; })[0].toTensor() : compute();
+inline at::Tensor once_tensor(Memo* memo, const std::string& what,
+                              const std::function<at::Tensor()>& compute) {
+  return memo ? memo->once(what, [&]() { return Memo::Results{compute()}; })[0].toTensor()
+              : compute();
 }
 
 }  // namespace seqlift

@@ -60,8 +60,14 @@ std::vector<at::Tensor> gradients(const at::Tensor& columns, const at::Tensor& l
   std::vector<at::Tensor> result;
   for (size_t t = 0; t < targets.size(); ++t) {
     const bool keep = t + 1 < targets.size();
-    result.push_back(torch::autograd::grad({columns.select(1, targets[t]).sum()}, {leaf}, {}, keep,
-                                           false, true)[0]);
+    try {
+      result.push_back(torch::autograd::grad({columns.select(1, targets[t]).sum()}, {leaf}, {},
+                                             keep, false, true)[0]);
+    } catch (const c10::Error& error) {
+      const std::string why = error.what_without_backtrace();
+      throw Error("evaluation",
+                  "The gradient of the model failed: " + why.substr(0, why.find('\n')));
+    }
     if (!result.back().defined()) {
       result.back() = at::zeros_like(leaf);
     }

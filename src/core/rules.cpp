@@ -56,7 +56,7 @@ std::vector<Operation> make_operations() {
        "upsample", "__upsample", "__upsample_nearest", "__upsample_bilinear", "constant_pad_nd",
        "pad", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d",
        "replication_pad2d", "replication_pad3d", "pixel_shuffle", "pixel_unshuffle",
-       "channel_shuffle", "atleast_1d", "atleast_2d", "atleast_3d", "ravel", "fold",
+       "atleast_1d", "atleast_2d", "atleast_3d", "ravel", "fold",
        "__getitem__", "append", "extend", "insert", "pop", "TupleIndex", "list", "values", "get",
        "keys", "items", "_set_item", "__contains__", "unchecked_cast", "unchecked_unwrap_optional",
        "data", "resolve_conj", "resolve_neg", "conj", "_conj", "identity"});

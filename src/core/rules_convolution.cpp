@@ -205,6 +205,55 @@ at::Tensor backward(const Convolution& c, const at::Tensor& grad,
   return unflat(std::get<0>(gradients), c.dims);
 }
 
+// A batched input, constant weights, and the same padding on both sides.
+bool is_batched(const Call& call) {
+  const int weight = call.find("weight");
+  const bool constant = !call.inputs[weight].paired && !call.inputs[call.find("bias")].paired;
+  return constant && !call.constants->reduced() &&
+         call.inputs[0].x.toTensor().dim() == call.constant(weight).toTensor().dim() &&
+         read(call).pad_first.empty();
+}
+
+// Any other convolution as ATen runs it. Its own gradient would keep the input, which the model may
+// write to later; this one needs the input's sizes only.
+std::vector<Value> any_convolution(Call& call) {
+  const Convolution c = read(call);
+  const Halves input = call.halves(0);
+  const auto run = [&](const at::Tensor& value, bool ref) {
+    std::vector<c10::IValue> stack;
+    for (const Value& given : call.inputs) {
+      stack.push_back(ref && given.paired ? given.ref : given.x);
+    }
+    stack[0] = value;
+    return call.evaluate(std::move(stack))[0].toTensor();
+  };
+  const int flag = call.find("transposed");
+  const bool transposed = call.name.find("transpose") != std::string::npos ||
+                          (flag >= 0 && call.constant(flag).toBool());
+  const int extra = call.find("output_padding");
+  const std::vector<int64_t> output_padding =
+      extra >= 0 ? spatial(call.constant(extra), c.dims) : std::vector<int64_t>(c.dims, 0);
+  const at::NoGradGuard guard;
+  Value result;
+  result.x = once_tensor(call.batch.memo, "any convolution", [&]() { return run(input.x, false); });
+  result.paired = call.inputs[0].paired;
+  if (result.paired) {
+    const at::Tensor ref = input.ref.detach();
+    const at::Tensor output =
+        attach(run(ref, true), {input.ref},
+               [c, transposed, output_padding, sizes = ref.sizes().vec()](const at::Tensor& grad) {
+                 const at::Tensor shape = at::empty(sizes, grad.options());
+                 const auto gradients = at::convolution_backward(
+                     grad, shape, c.weight, at::OptionalIntArrayRef(), c.stride, c.padding,
+                     c.dilation, transposed, output_padding, c.groups, {true, false, false});
+                 return std::vector<at::Tensor>{std::get<0>(gradients)};
+               });
+    result.ref = output;
+    result.depends = output.requires_grad();
+  }
+  return {result};
+}
+
 }  // namespace
 
 std::vector<Value> convolution(Call& call) {
@@ -214,7 +263,7 @@ std::vector<Value> convolution(Call& call) {
     return product(call);
   }
   if (!is_plain(call)) {
-    return linear(call);
+    return is_batched(call) ? any_convolution(call) : linear(call);
   }
   const Convolution c = read(call);
   const Halves input = call.halves(0);
@@ -222,7 +271,7 @@ std::vector<Value> convolution(Call& call) {
   const at::NoGradGuard guard;
   Value result;
   const at::Tensor x =
-      once_tensor(call.batch.memo, [&]() { return forward(c, input.x, constants); });
+      once_tensor(call.batch.memo, "convolution", [&]() { return forward(c, input.x, constants); });
   result.x = x;
   result.paired = call.inputs[0].paired;
   if (result.paired) {

@@ -67,7 +67,7 @@ std::vector<Value> relu(Call& call) {
   }
   check_rows(input.x, ref, call.batch);
   const at::NoGradGuard guard;
-  Halves output{once_tensor(call.batch.memo, [&]() { return at::relu(input.x); }), {}};
+  Halves output{once_tensor(call.batch.memo, "relu", [&]() { return at::relu(input.x); }), {}};
   at::Tensor slope;
   std::tie(output.ref, slope) = relu_rescale(input.x, ref, call.batch);
   output.ref = attach(output.ref, {input.ref}, [slope](const at::Tensor& grad) {

@@ -74,7 +74,7 @@ std::vector<Value> linear(Call& call) {
   {
     const at::NoGradGuard guard;
     x = see_through ? std::vector<c10::IValue>{x_inputs[0]}
-                    : once(call.batch.memo, [&]() { return call.evaluate(x_inputs); });
+                    : once(call.batch.memo, "operation", [&]() { return call.evaluate(x_inputs); });
   }
   std::vector<c10::IValue> ref;
   {

@@ -302,6 +302,7 @@ SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options
         seqlift::audit(*prepared.graph, constants_of(handle, options), sequences,
                        to_references(references, sequences), prepared.options);
     std::vector<std::string> columns[6];
+    std::vector<std::string> refusal;
     std::vector<bool> supported;
     std::vector<bool> faithful;
     for (const seqlift::Step& step : steps) {
@@ -311,6 +312,7 @@ SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options
       for (int i = 0; i < 6; ++i) {
         columns[i].push_back(values[i]);
       }
+      refusal.push_back(step.refusal);
       supported.push_back(step.supported);
       faithful.push_back(step.faithful);
     }
@@ -318,7 +320,7 @@ SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options
                               Rcpp::Named("class") = columns[2], Rcpp::Named("kind") = columns[3],
                               Rcpp::Named("rule") = columns[4], Rcpp::Named("source") = columns[5],
                               Rcpp::Named("supported") = supported,
-                              Rcpp::Named("faithful") = faithful);
+                              Rcpp::Named("faithful") = faithful, Rcpp::Named("refusal") = refusal);
   });
 }
 

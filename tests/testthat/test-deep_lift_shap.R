@@ -565,7 +565,10 @@ test_that("an output that is no row of targets is an error that says what to do"
   heads <- with_args(test_model("two_heads"), list(control_track = 0))
   expect_error(deep_lift_shap(heads, X), class = "seqlift_error_output")
   expect_error(deep_lift_shap(select_output(heads, 1), X), class = "seqlift_error_output")
-  expect_error(deep_lift_shap(test_model("whole_batch"), X), class = "seqlift_error_output")
+  # It adds up all sequences of a batch.
+  expect_error(deep_lift_shap(test_model("whole_batch"), X),
+    class = "seqlift_error_unsupported_operation"
+  )
   expect_snapshot(error = TRUE, {
     deep_lift_shap(heads, X)
     deep_lift_shap(select_output(heads, 1), X)

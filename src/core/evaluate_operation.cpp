@@ -1,0 +1,363 @@
+#include <ATen/ATen.h>
+#include <torch/csrc/jit/runtime/operator.h>
+
+#include <algorithm>
+#include <set>
+
+#include "error.h"
+#include "evaluation.h"
+
+namespace seqlift {
+
+using torch::jit::Node;
+
+namespace {
+
+// The operation's name without namespace and without the _ of in-place variants.
+std::string base_name(const Node* node, bool mutates) {
+  std::string name = node->kind().toUnqualString();
+  if (mutates && name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_') {
+    name.pop_back();
+  }
+  return name;
+}
+
+bool writes_first_input(const Node* node) {
+  const auto* schema = node->maybeSchema();
+  if (!schema || schema->arguments().empty()) {
+    return false;
+  }
+  const auto* alias = schema->arguments()[0].alias_info();
+  const bool tensor = schema->arguments()[0].type()->isSubtypeOf(*c10::TensorType::get());
+  return tensor && alias && alias->isWrite();
+}
+
+// The operations that bfloat16 makes faster: the others stay in float32, as autocast does it.
+bool multiplies_matrices(const std::string& name) {
+  const Operation* operation = find_operation(name);
+  const bool convolution = operation && operation->rule == rules::convolution;
+  static const std::set<std::string> products = {"linear", "matmul",  "mm",    "bmm",
+                                                 "addmm",  "baddbmm", "einsum"};
+  return convolution || products.count(name) > 0;
+}
+
+void cast(std::vector<c10::IValue>& stack, at::ScalarType from, at::ScalarType to) {
+  for (c10::IValue& value : stack) {
+    if (value.isTensor() && value.toTensor().defined() && value.toTensor().scalar_type() == from) {
+      value = value.toTensor().to(to);
+    } else if (value.isTensorList()) {
+      std::vector<at::Tensor> tensors = value.toTensorVector();
+      for (at::Tensor& tensor : tensors) {
+        tensor = tensor.scalar_type() == from ? tensor.to(to) : tensor;
+      }
+      value = tensors;
+    }
+  }
+}
+
+// A dtype written into the model's code (`.float()`) means the model's own, which is the call's.
+void follow_dtype(Call& call, const Constants& constants) {
+  const int position = call.find("dtype");
+  if (position >= 0 && call.inputs[position].x.isInt()) {
+    const auto dtype = static_cast<at::ScalarType>(call.inputs[position].x.toInt());
+    if (dtype == constants.native() && constants.native() != constants.compute()) {
+      call.inputs[position] = Value();
+      call.inputs[position].x = static_cast<int64_t>(constants.compute());
+    }
+  }
+}
+
+}  // namespace
+
+void Evaluation::run_operation(const Node* node) {
+  static const Provenance nowhere;
+  const auto known = graph_.provenance.find(node);
+  const bool writes = writes_first_input(node);
+
+  Call call;
+  call.node = node;
+  call.provenance = known == graph_.provenance.end() ? &nowhere : &known->second;
+  call.name = base_name(node, writes);
+  call.batch = options_.batch;
+  call.constants = &constants_;
+  call.plain_slice = graph_.plain_slices.count(node) > 0;
+  bool tainted = false;
+  for (const torch::jit::Value* input : node->inputs()) {
+    call.inputs.push_back(value(input));
+    tainted = tainted || call.inputs.back().tainted;
+  }
+  follow_dtype(call, constants_);
+  if (call.batch.memo) {
+    call.batch.memo->enter(node);
+  }
+  if (node->kind() != c10::prim::CallMethod) {
+    const auto* known_operation = node->maybeOperator();
+    if (!known_operation) {
+      refuse(call, "is not known to this LibTorch");
+    }
+    const bool reduced = constants_.reduced() && multiplies_matrices(call.name);
+    call.evaluate = [operation = known_operation->getOperation(node), writes,
+                     reduced](std::vector<c10::IValue> stack) mutable {
+      if (writes) {
+        stack[0] = stack[0].toTensor().clone();
+      }
+      if (reduced) {
+        cast(stack, at::kFloat, at::kBFloat16);
+      }
+      operation(stack);
+      if (reduced) {
+        cast(stack, at::kBFloat16, at::kFloat);
+      }
+      return stack;
+    };
+  }
+  std::vector<Value> outputs;
+  try {
+    outputs = apply(call, tainted);
+    if (writes && shared(node, call.inputs[0])) {
+      write_back(call, outputs, tainted);
+    }
+  } catch (const c10::Error& error) {
+    const std::string why = error.what_without_backtrace();
+    throw Error("evaluation", call.where() + " failed: " + why.substr(0, why.find("\nException")));
+  }
+  for (size_t i = 0; i < node->outputs().size(); ++i) {
+    values_[node->outputs()[i]] = outputs.at(i);
+  }
+  refresh_containers(node);
+}
+
+// The operation was evaluated out of place; now everything that shares the memory sees it, views
+// included.
+void Evaluation::write_back(const Call& call, std::vector<Value>& outputs, bool tainted) {
+  const torch::jit::Value* name = call.node->input(0);
+  const at::Tensor x = call.inputs[0].x.toTensor();
+  if (call.batch.memo) {
+    call.batch.memo->spoil();
+  }
+  if (x.sizes() != outputs[0].x.toTensor().sizes()) {
+    // transpose_ and its kind change how the tensor is seen, not the memory.
+    values_[name] = outputs[0];
+    return;
+  }
+  Value& self = value(name);
+  if (!self.paired && outputs[0].paired) {
+    refuse(call, "writes what depends on X into a tensor that is the same for all sequences");
+  }
+  {
+    const at::AutoGradMode enabled(options_.gradients);
+    x.copy_(outputs[0].x.toTensor());
+  }
+  if (self.paired) {
+    const at::AutoGradMode enabled(true);
+    self.ref.toTensor().copy_((outputs[0].paired ? outputs[0].ref : outputs[0].x).toTensor());
+  }
+  outputs[0] = finish(self.x, self.paired ? self.ref : self.x, self.paired, tainted);
+  for (auto& entry : values_) {
+    Value& other = entry.second;
+    if (other.x.isTensor() && other.x.toTensor().defined() && other.x.toTensor().is_alias_of(x)) {
+      other = finish(other.x, other.paired ? other.ref : other.x, other.paired,
+                     other.tainted || tainted);
+    }
+  }
+}
+
+// A list or dictionary that was written to may depend on X from now on, under each of its names.
+void Evaluation::refresh_containers(const Node* node) {
+  const auto* schema = node->maybeSchema();
+  if (!schema || schema->arguments().empty() || node->inputs().empty()) {
+    return;
+  }
+  const auto* alias = schema->arguments()[0].alias_info();
+  const Value written = value(node->input(0));
+  const bool container = written.x.isList() || written.x.isGenericDict();
+  if (!container || !alias || !alias->isWrite()) {
+    return;
+  }
+  bool tainted = written.tainted;
+  for (const torch::jit::Value* input : node->inputs()) {
+    tainted = tainted || value(input).tainted;
+  }
+  for (auto& entry : values_) {
+    Value& other = entry.second;
+    if (other.x.is(written.x)) {
+      other = finish(other.x, other.paired ? other.ref : other.x, other.paired, tainted);
+    }
+  }
+}
+
+// Whether anything but the node's own first input sees the memory that the node writes to. After
+// relu_(conv(x)) nothing does, and the result may simply take the place of the input.
+bool Evaluation::shared(const Node* node, const Value& self) const {
+  const auto last = graph_.last_uses.find(node);
+  const torch::jit::Value* name = node->input(0);
+  const bool done = last != graph_.last_uses.end() &&
+                    std::find(last->second.begin(), last->second.end(), name) != last->second.end();
+  bool found = !done || !self.x.toTensor().defined();
+  const auto look = [&](const at::Tensor& tensor) {
+    found = found || (tensor.defined() && tensor.is_alias_of(self.x.toTensor()));
+  };
+  for (const auto& entry : values_) {
+    if (!found && entry.first != name) {
+      visit_tensors(entry.second.x, look);
+    }
+  }
+  for (const auto& entry : attributes_) {
+    visit_tensors(entry.second.x, look);
+  }
+  return found;
+}
+
+std::vector<Value> Evaluation::both_halves(const Call& call, bool tainted) {
+  std::vector<c10::IValue> x_inputs;
+  std::vector<c10::IValue> ref_inputs;
+  // What is written into later must be a tensor of its own on each half.
+  bool paired = options_.pairs && graph_.written_results.count(call.node) > 0;
+  for (const Value& input : call.inputs) {
+    x_inputs.push_back(input.x);
+    ref_inputs.push_back(input.paired ? input.ref : input.x);
+    paired = paired || input.paired;
+  }
+  std::vector<c10::IValue> x;
+  {
+    const at::AutoGradMode guard(options_.gradients);
+    x = once(call.batch.memo, "operation", [&]() { return call.evaluate(x_inputs); });
+  }
+  std::vector<c10::IValue> ref;
+  if (paired) {
+    const at::AutoGradMode guard(true);
+    ref = call.evaluate(std::move(ref_inputs));
+  }
+  std::vector<Value> outputs;
+  for (size_t i = 0; i < x.size(); ++i) {
+    outputs.push_back(finish(x[i], paired ? ref[i] : x[i], paired, tainted));
+  }
+  return outputs;
+}
+
+void Evaluation::report(const Call& call, const std::string& kind, const std::string& rule,
+                        bool supported, bool faithful, const std::string& refusal) const {
+  if (options_.observe) {
+    Step step;
+    step.node = call.node;
+    step.operation = call.node->kind() == c10::prim::CallMethod ? "module" : call.name;
+    step.provenance = *call.provenance;
+    step.kind = kind;
+    step.rule = rule;
+    step.supported = supported;
+    step.faithful = faithful;
+    step.refusal = refusal;
+    options_.observe(step);
+  }
+}
+
+void Evaluation::refuse(const Call& call, const std::string& why) const {
+  throw Error("unsupported_operation", call.where() + " " + why + ".");
+}
+
+// The operation by its rule, or an error.
+std::vector<Value> Evaluation::ruled(Call& call, const Operation* operation, bool tainted) {
+  const Kind kind = operation ? operation->kind : Kind::other;
+  if (mixes_sequences(call)) {
+    refuse(call, "mixes the sequences of a batch: what it gives for one depends on the others");
+  }
+  if (operation && operation->rule && !tainted) {
+    return operation->rule(call);
+  }
+  if (kind == Kind::condition) {
+    // A comparison alone is harmless: its result may go unused, and what uses it is refused.
+    return both_halves(call, true);
+  }
+  refuse(call, tainted ? "uses a condition or an index that depends on X, which has no rule"
+               : kind == Kind::random ? "draws random numbers"
+                                      : "has no rule that keeps summation-to-delta");
+}
+
+// The same for the audit: what would be refused is told and evaluated with its ordinary gradient.
+std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, bool tainted) {
+  const Kind kind = tainted ? Kind::condition : operation ? operation->kind : Kind::other;
+  const char* name = kind_name(kind);
+  if (!tainted && kind == Kind::condition) {
+    report(call, name, "none", false, false);
+    return both_halves(call, true);
+  }
+  try {
+    const std::vector<Value> outputs = ruled(call, operation, tainted);
+    const bool linear = call.dependent().size() == 1 && kind == Kind::product;
+    report(call, linear ? kind_name(Kind::linear) : name,
+           linear ? "gradient (linear)" : operation->described, true, true);
+    return outputs;
+  } catch (const Error& error) {
+    if (error.kind() != "unsupported_operation") {
+      throw;
+    }
+    report(call, name, "none", false, false, error.what());
+    return both_halves(call, tainted);
+  }
+}
+
+// What a gradient without rules is faithful for: operations that are linear in what depends on X.
+void Evaluation::report_ordinary(const Call& call, const Operation* operation) const {
+  const bool known = operation && operation->rule;
+  const bool factor = known && operation->kind == Kind::product && call.dependent().size() == 1 &&
+                      !((operation->rule == rules::quotient) && call.depends(1));
+  const bool linear = known && (operation->kind == Kind::linear || factor);
+  report(call,
+         linear ? kind_name(Kind::linear) : kind_name(operation ? operation->kind : Kind::other),
+         linear ? "gradient (linear)" : "ordinary gradient", true, linear);
+}
+
+std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
+  bool depends = false;
+  for (const Value& input : call.inputs) {
+    depends = depends || input.depends;
+  }
+  if (call.node->kind() == c10::prim::CallMethod) {
+    const std::string rule = options_.unit_rule ? options_.unit_rule(call) : "";
+    report(call, "registered", rule, true, rule != "gradient");
+    return options_.unit(call);
+  }
+  if (options_.override_operation) {
+    const auto outputs = options_.override_operation(call);
+    if (!outputs.empty()) {
+      report(call, kind_name(Kind::max), "maxpool", true, true);
+      return outputs;
+    }
+  }
+  const Operation* operation = find_operation(call.name);
+  const bool reached = depends || tainted;
+  const bool shape_only = operation && operation->kind == Kind::shape;
+  std::vector<Value> outputs;
+  if (!options_.pairs || !reached || shape_only) {
+    // Convolutions keep their fast layout where nothing is differentiated, too.
+    const bool fast = operation && operation->rule == rules::convolution && !options_.gradients;
+    outputs = fast ? operation->rule(call) : both_halves(call, tainted && !shape_only);
+    if (depends && !shape_only) {
+      report_ordinary(call, operation);
+    }
+  } else {
+    if (touches_batch_dimension(call) && options_.batch.references > 1) {
+      throw BatchMoved();
+    }
+    outputs =
+        options_.observe ? observed(call, operation, tainted) : ruled(call, operation, tainted);
+  }
+  for (Value& output : outputs) {
+    for (c10::IValue* half : {&output.x, &output.ref}) {
+      if (half->isTensor() && half->toTensor().defined()) {
+        *half = constants_.follow(half->toTensor());
+      }
+    }
+    const bool tensors = options_.pairs && output.depends && output.paired && output.x.isTensor();
+    if (tensors) {
+      check_rows(output.x.toTensor(), output.ref.toTensor(), options_.batch);
+    }
+    // A result without a gradient still carries what its inputs knew of X.
+    output.tainted =
+        output.tainted || (options_.pairs && reached && !shape_only && !output.depends &&
+                           !(operation && operation->kind == Kind::linear && !tainted));
+  }
+  return outputs;
+}
+
+}  // namespace seqlift
