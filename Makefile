@@ -16,7 +16,7 @@ help:
 	@echo 'make test       install what is needed, build, run all tests'
 	@echo 'make check      R CMD check'
 	@echo 'make sanitize   the tests of the core under AddressSanitizer and UBSan'
-	@echo 'make bench      timings beside the bare model and beside peers that are installed'
+	@echo 'make bench      timings beside the bare model and beside tangermeme, if it is installed'
 	@echo 'make lint       lintr, clang-format, cppcheck, clang-tidy'
 	@echo 'make document   RcppExports, NAMESPACE and man/ from the sources'
 	@echo 'make matrix     make test in Debian 13 and Debian testing (root)'
@@ -61,8 +61,7 @@ sanitize:
 
 bench:
 	@sh tools/install-dependencies test
-	@$(MAKE) --no-print-directory install
-	$(WITH_LIBRARY) Rscript --no-init-file bench/deep_lift_shap.R
+	@bench/run
 
 lint:
 	@sh tools/install-dependencies lint
