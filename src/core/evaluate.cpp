@@ -174,6 +174,10 @@ void Evaluation::get_attribute(const Node* node) {
       // The model is never written to: what an operation writes into is a copy, one for the
       // evaluation.
       result.x = tensor.clone();
+      if (options_.pairs) {
+        result.ref = tensor.clone();
+        result.paired = true;
+      }
       attributes_[{object.get(), name}] = result;
     }
   }

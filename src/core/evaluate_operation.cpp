@@ -86,6 +86,7 @@ void Evaluation::run_operation(const Node* node) {
     call.inputs.push_back(value(input));
     tainted = tainted || call.inputs.back().tainted;
   }
+  shield(call);
   follow_dtype(call, constants_);
   if (call.batch.memo) {
     call.batch.memo->enter(node);
@@ -125,6 +126,23 @@ void Evaluation::run_operation(const Node* node) {
     values_[node->outputs()[i]] = outputs.at(i);
   }
   refresh_containers(node);
+}
+
+// Copies of the inputs that something else writes to (the operation's own target is no such input).
+void Evaluation::shield(Call& call) const {
+  const auto written = graph_.written_inputs.find(call.node);
+  if (written == graph_.written_inputs.end() || (!options_.pairs && !options_.gradients)) {
+    return;
+  }
+  const at::AutoGradMode enabled(true);
+  for (const int position : written->second) {
+    Value& input = call.inputs[position];
+    for (c10::IValue* half : {&input.x, &input.ref}) {
+      if (half->isTensor() && half->toTensor().defined()) {
+        *half = half->toTensor().clone();
+      }
+    }
+  }
 }
 
 // The operation was evaluated out of place; now everything that shares the memory sees it, views

@@ -55,6 +55,7 @@ class Evaluation {
   std::vector<Value> both_halves(const Call& call, bool tainted);
   bool shared(const Node* node, const Value& self) const;
   void write_back(const Call& call, std::vector<Value>& outputs, bool tainted);
+  void shield(Call& call) const;
   void refresh_containers(const Node* node);
   std::vector<Value> ruled(Call& call, const Operation* operation, bool tainted);
   std::vector<Value> observed(Call& call, const Operation* operation, bool tainted);

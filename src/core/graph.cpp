@@ -335,6 +335,11 @@ void find_written_attributes(Graph& result, const torch::jit::AliasDb& aliases) 
   }
 }
 
+bool returns_view(const c10::FunctionSchema& schema) {
+  const auto aliased = [](const c10::Argument& value) { return value.alias_info() != nullptr; };
+  return std::any_of(schema.returns().begin(), schema.returns().end(), aliased);
+}
+
 void find_written_results(Graph& result, Block* block, const torch::jit::AliasDb& aliases) {
   for (Node* node : block->nodes()) {
     const auto tensor = [](const Value* value) {
@@ -345,6 +350,13 @@ void find_written_results(Graph& result, Block* block, const torch::jit::AliasDb
                       std::none_of(node->inputs().begin(), node->inputs().end(), tensor);
     if (made && aliases.hasWriters(node->output())) {
       result.written_results.insert(node);
+    }
+    if (node->maybeSchema() && !returns_view(*node->maybeSchema())) {
+      for (size_t i = 0; i < node->inputs().size(); ++i) {
+        if (tensor(node->input(i)) && aliases.hasWriters(node->input(i))) {
+          result.written_inputs[node].push_back(static_cast<int>(i));
+        }
+      }
     }
     for (Block* inner : node->blocks()) {
       find_written_results(result, inner, aliases);
