@@ -71,6 +71,13 @@ escape_braces <- function(text) {
 
 #' @export
 print.seqlift_audit <- function(x, ...) {
+  needed <- c("op", "module", "class", "kind", "rule", "source", "supported", "faithful")
+  if (!all(needed %in% names(x))) {
+    # Some columns of an audit are a plain table.
+    class(x) <- "data.frame"
+    print(x, right = FALSE, row.names = FALSE)
+    return(invisible(x))
+  }
   shown <- data.frame(
     op = x$op, module = x$module, class = sub("^.*\\.", "", x$class), kind = x$kind,
     rule = x$rule, source = x$source

@@ -119,7 +119,8 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   check_finite_result(result, call)
   attributions <- finish_attributions(result, sequences, target, output, list(
     method = "DeepLIFT/SHAP", rules = rules, target = target, random_state = made$random_state,
-    dtype = dtype, device = device, model = basename(model$path),
+    dtype = if (dtype == "native") dtype_name(model$info$dtype) else dtype, device = device,
+    model = basename(model$path),
     seconds = proc.time()[["elapsed"]] - started, warning_threshold = warning_threshold
   ), if (return_references) reference_array(made$references, sequences))
   report_deltas(attributions, warning_threshold, print_convergence_deltas, call)

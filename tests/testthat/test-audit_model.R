@@ -123,3 +123,9 @@ test_that("wrong arguments are errors", {
   )
   expect_error(audit_model(model, X, args = list(1)), class = "seqlift_error_args")
 })
+
+test_that("some columns of an audit print as a plain table", {
+  audit <- audit_model(test_model("tiny"), test_sequences())
+  printed <- utils::capture.output(print(audit[, c("op", "rule")]))
+  expect_length(printed, nrow(audit) + 1L)
+})

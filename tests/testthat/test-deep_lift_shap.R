@@ -593,8 +593,8 @@ test_that("operations without a rule are all named before anything is computed",
     class = "seqlift_error_unsupported_operation"
   )
   message <- conditionMessage(error)
-  expect_match(message, "sort in ranking (Ranking, make_models.py:", fixed = TRUE)
-  expect_match(message, "cumprod in the model itself (Unsupported, make_models.py:", fixed = TRUE)
+  expect_match(message, "aten::sort in ranking (Ranking), make_models.py:", fixed = TRUE)
+  expect_match(message, "aten::cumprod of the model itself, make_models.py:", fixed = TRUE)
   expect_snapshot(error = TRUE, deep_lift_shap(model, X))
   # What the message advises works.
   expect_warning(
