@@ -50,6 +50,19 @@ Nary function_of(const Call& call, const std::vector<Slot>& slots, bool ref) {
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
     inputs.push_back(ref && input.paired ? input.ref : input.x);
+    // A list of the model's may be appended to later, with what comes of this very operation.
+    if (inputs.back().isTensorList()) {
+      std::vector<at::Tensor> elements = inputs.back().toTensorVector();
+      for (at::Tensor& element : elements) {
+        element = element.detach();
+      }
+      inputs.back() = elements;
+    }
+  }
+  for (const Slot& slot : slots) {
+    if (!in_list(slot)) {
+      inputs[slot.input] = c10::IValue();  // an operand, filled in at each call
+    }
   }
   return [inputs, slots, evaluate = call.evaluate](const Operands& operands) {
     std::vector<c10::IValue> stack = inputs;
