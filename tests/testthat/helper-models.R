@@ -20,7 +20,8 @@ largest_difference <- function(a, b) max(abs(as.vector(unclass(a)) - as.vector(u
 
 # Paths and checksums differ between machines and builds.
 without_paths <- function(lines) {
-  lines <- gsub("[^ \"'<]*/(models/|extdata/)?([^ /\"']+\\.(pt|so[.0-9]*))", "<path>/\\2", lines)
+  # A checkout may lie in a folder with a space in its name.
+  lines <- gsub("/[^\"'<]*/(models/|extdata/)?([^ /\"']+\\.(pt|so[.0-9]*))", "<path>/\\2", lines)
   gsub("[0-9a-f]{32}", "<md5>", lines)
 }
 
