@@ -60,7 +60,7 @@ sanitize:
 	  ctest --test-dir build/sanitize --output-on-failure
 
 bench:
-	@sh tools/install-dependencies test
+	@sh tools/install-dependencies bench
 	@bench/run
 
 lint:

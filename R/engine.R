@@ -72,7 +72,7 @@ check_no_other_libtorch <- function(own, version, call) {
 call_engine <- function(name, ..., call = caller_env()) {
   result <- ask_engine(name, ..., call = call)
   if (is_engine_error(result)) {
-    raise_engine_error(result, call)
+    raise_engine_error(result, shape_of_input(...), call)
   }
   result
 }
@@ -85,7 +85,14 @@ ask_engine <- function(name, ..., call = caller_env()) {
 
 is_engine_error <- function(result) is.list(result) && identical(names(result)[1L], "error")
 
-raise_engine_error <- function(result, call) {
+# Every method of a model takes its handle, then engine_input(): "20 bp and 4 channels".
+shape_of_input <- function(handle = NULL, input = NULL, ...) {
+  channels <- if (is.null(input$array)) n_bases else dim(input$array)[2L]
+  length <- if (is.null(input$array)) nrow(input$codes) else dim(input$array)[3L]
+  paste(length, "bp and", channels, "channels")
+}
+
+raise_engine_error <- function(result, shape, call) {
   if (result$error == "interrupt") {
     rlang::interrupt()
   }
@@ -96,8 +103,9 @@ raise_engine_error <- function(result, call) {
        Python writes TorchScript."
     },
     evaluation =
-      "Check that the model takes the length and the channels of {.arg X} and the shapes in
-       {.arg args}.",
+      "Check that the model takes the length and the channels of {.arg X}, here {shape}, and the
+       shapes in {.arg args}.",
+    length = "{.arg X} has {shape}: give sequences of the length that the model was made for.",
     unsupported_operation =
       "See {.fn audit_model} for every operation; {.arg nonlinear_ops} can give a rule.",
     internal = "This is a fault of seqlift or of the model's code; please report it."

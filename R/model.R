@@ -133,6 +133,11 @@ select_output <- function(model, index) {
 #' positions, centred, each weighted by its softmax, summed. The gradient flows through the
 #' weights too.
 #'
+#' The score is a module of class `ProfileScore` that holds a `LogitScaling` (logits to logits x
+#' softmax), the only part of it that is not linear. Operator rules need nothing else. With
+#' `rules = "module"` register it in [deep_lift_shap()]: `nonlinear_ops = c(LogitScaling =
+#' "rescale")`.
+#'
 #' @param model A model, see [load_model()].
 #' @param index Which output holds the logits, from 1. Default 1, BPNet's profile.
 #' @return A `seqlift_model` that returns `[n, 1]`.
@@ -144,6 +149,15 @@ select_output <- function(model, index) {
 profile_score <- function(model, index = 1L) {
   check_model(model)
   index <- check_count(index, "index", max = count_outputs(model))
+  # What the engine puts around the model can be registered like the model's own modules.
+  model$info$modules <- c(
+    model$info$modules, "profile_score()", "profile_score().scaling",
+    "profile_score().scaling.softmax"
+  )
+  model$info$module_classes <- c(
+    model$info$module_classes, "seqlift.ProfileScore", "seqlift.LogitScaling",
+    "torch.nn.modules.activation.Softmax"
+  )
   add_wrapper(model, "profile_score", index)
 }
 

@@ -66,8 +66,8 @@ struct EvaluateOptions {
 };
 
 // The values of the graph's outputs for `inputs` (X first, then the model's other arguments).
-// Errors: kind "unsupported_operation" (no rule, named with module and source line), "evaluation"
-// (the model itself failed on this input).
+// Errors: kind "unsupported_operation" (no rule, named with module and source line), "length" (X is
+// too short for the model), "evaluation" (the model itself failed on this input).
 std::vector<Value> evaluate(const Graph& graph, Constants& constants,
                             const std::vector<Value>& inputs, const EvaluateOptions& options);
 

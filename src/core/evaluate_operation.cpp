@@ -160,12 +160,15 @@ void Evaluation::run_operation(const Node* node) {
   std::vector<Value> outputs;
   try {
     outputs = options_.ledger ? measured(call, tainted) : apply(call, tainted);
+    watch_length(call, outputs);
     if (writes && shared(node, call.inputs[0])) {
       write_back(call, outputs, tainted);
     }
   } catch (const c10::Error& error) {
-    const std::string why = error.what_without_backtrace();
-    throw Error("evaluation", call.where() + " failed: " + why.substr(0, why.find("\nException")));
+    std::string why = error.what_without_backtrace();
+    why = why.substr(0, why.find("\nException"));
+    explain_failure(call, why);
+    throw Error("evaluation", call.where() + " failed: " + why);
   }
   for (size_t i = 0; i < node->outputs().size(); ++i) {
     values_[node->outputs()[i]] = outputs.at(i);

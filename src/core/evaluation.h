@@ -67,6 +67,11 @@ class Evaluation {
   std::vector<Value> observed(Call& call, const Operation* operation, bool tainted);
   void report_ordinary(const Call& call, const Operation* operation) const;
   [[noreturn]] void refuse(const Call& call, const std::string& why) const;
+  // Sequences too short for the model (evaluate_length.cpp): looked for in an operation's results,
+  // and as the reason why LibTorch failed.
+  void watch_length(const Call& call, const std::vector<Value>& outputs);
+  void explain_failure(const Call& call, const std::string& why) const;
+  [[noreturn]] void refuse_length(const Call& call, const std::string& what) const;
   void report(const Call& call, const std::string& kind, const std::string& rule, bool supported,
               bool faithful, const std::string& refusal = "") const;
 
@@ -75,6 +80,7 @@ class Evaluation {
   const EvaluateOptions& options_;
   std::unordered_map<const torch::jit::Value*, Value> values_;
   std::map<std::pair<const void*, std::string>, Value> attributes_;
+  std::string emptied_;  // which operation left nothing of its input, the last one
 };
 
 }  // namespace seqlift

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "error.h"
+#include "profile_score.h"
 
 namespace seqlift {
 
@@ -45,9 +46,26 @@ class Inliner {
     const auto type = self->type()->cast<c10::ClassType>();
     const Provenance root{path, plain_class_name(type->name()->qualifiedName()), ""};
     note(top, root);
+    open_all();
+  }
+
+  // The same for what was put around the model: all behind `before`. Paths start at `holder`.
+  void run_after(Node* before, Value* holder, const Provenance& place) {
+    if (holder) {
+      paths_[holder] = "";
+    }
+    for (Node* node = before->next(); node != before->owningBlock()->return_node();
+         node = node->next()) {
+      note(node, place);
+    }
+    open_all();
+  }
+
+ private:
+  void open_all() {
     while (true) {
       std::vector<Node*> calls;
-      collect(top, c10::prim::CallMethod, c10::prim::CallFunction, calls);
+      collect(result_.graph->block(), c10::prim::CallMethod, c10::prim::CallFunction, calls);
       bool opened = false;
       for (Node* call : calls) {
         if (units_.count(call) == 0) {
@@ -60,7 +78,6 @@ class Inliner {
     }
   }
 
- private:
   void note(Block* block, const Provenance& provenance) {
     for (Node* node : block->nodes()) {
       note(node, provenance);
@@ -188,35 +205,19 @@ Value* select_output(torch::jit::Graph& graph, Value* output, int64_t index) {
                            std::to_string(index + 1) + ".");
 }
 
-// The score of a profile of logits, one number a sequence (Avsec 2021; the wrapper of the
-// tutorials): all strands and positions flattened, centred, weighted by their softmax, summed.
-Value* profile_score(torch::jit::Graph& graph, Value* logits) {
-  const auto call = [&](const char* name, const std::vector<torch::jit::NamedValue>& inputs) {
-    return graph.insert(c10::Symbol::fromQualString(name), inputs);
-  };
-  Value* flat = call("aten::flatten", {logits, 1, -1});
-  const std::vector<int64_t> last{-1};
-  Value* mean = call("aten::mean", {flat, last, true});
-  Value* centred = call("aten::sub", {flat, mean});
-  Value* weights = call("aten::softmax", {centred, -1});
-  Value* product = call("aten::mul", {centred, weights});
-  return call("aten::sum", {product, last, true});
-}
-
-void wrap(Graph& result, const std::vector<Wrapper>& wrappers) {
+void wrap(Graph& result, const std::vector<Wrapper>& wrappers, Inliner& inliner) {
   torch::jit::Graph& graph = *result.graph;
   torch::jit::WithInsertPoint guard(graph.block()->return_node());
   for (const Wrapper& wrapper : wrappers) {
     Value* output = graph.outputs()[0];
     Node* before = graph.block()->return_node()->prev();
     Value* selected = select_output(graph, output, wrapper.index);
-    const bool score = wrapper.kind == Wrapper::Kind::profile_score;
-    selected = score ? profile_score(graph, selected) : selected;
-    const Provenance place{score ? "profile_score()" : "select_output()", "", ""};
-    for (Node* node = before->next(); node != graph.block()->return_node(); node = node->next()) {
-      result.provenance[node] = place;
+    Value* holder = nullptr;
+    if (wrapper.kind == Wrapper::Kind::profile_score) {
+      selected = call_profile_score(graph, selected, holder);
     }
     graph.block()->replaceOutput(0, selected);
+    inliner.run_after(before, holder, {holder ? profile_score_path : "select_output()", "", ""});
   }
 }
 
@@ -369,8 +370,9 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
                                      const std::string& path) {
   const auto& function = result->self.type()->expectRef<c10::ClassType>().getMethod(method);
   result->graph = torch::jit::toGraphFunction(function).graph()->copy();
-  Inliner(*result, options).run(path);
-  wrap(*result, options.wrappers);
+  Inliner inliner(*result, options);
+  inliner.run(path);
+  wrap(*result, options.wrappers, inliner);
   // `a, b = trunk(x)` builds a tuple and takes it apart at once, which would keep both alive.
   torch::jit::LowerSimpleTuples(result->graph);
   torch::jit::EliminateDeadCode(result->graph);

@@ -45,8 +45,8 @@ struct Graph {
   std::unordered_set<const torch::jit::Value*> written_attributes;
   // Results without tensor inputs (torch.zeros) that some operation writes to in place.
   std::unordered_set<const torch::jit::Node*> written_results;
-  // Inputs of an operation that something else writes to in place. A gradient remembers its inputs, so
-  // such an operation gets copies.
+  // Inputs of an operation that something else writes to in place. A gradient remembers its inputs,
+  // so such an operation gets copies.
   std::unordered_map<const torch::jit::Node*, std::vector<int>> written_inputs;
   // Slices that nothing writes through: their gradient may be formed without autograd's views.
   std::unordered_set<const torch::jit::Node*> plain_slices;

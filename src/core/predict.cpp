@@ -82,6 +82,11 @@ std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, c
                                 shape_text(output) + ".");
     }
   }
+  const auto is_empty = [](const at::Tensor& output) { return output.numel() == 0; };
+  if (std::all_of(outputs.begin(), outputs.end(), is_empty)) {
+    throw Error("length", "`X` is too short for the model. Its output holds no number: " +
+                              shape_text(outputs[0][0]) + " per sequence.");
+  }
   return outputs;
 }
 

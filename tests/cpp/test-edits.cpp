@@ -1,8 +1,8 @@
 #include <algorithm>
-#include "catch.h"
 #include <string>
 #include <vector>
 
+#include "catch.h"
 #include "core/edits.h"
 
 using seqlift::Code;

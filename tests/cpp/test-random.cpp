@@ -1,11 +1,11 @@
 #include <algorithm>
-#include "catch.h"
 #include <cmath>
 #include <cstdint>
 #include <numeric>
 #include <random>
 #include <vector>
 
+#include "catch.h"
 #include "core/error.h"
 #include "core/random.h"
 

@@ -1,8 +1,8 @@
-#include "catch.h"
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "catch.h"
 #include "core/sequence.h"
 
 using seqlift::Alphabet;

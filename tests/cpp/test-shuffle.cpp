@@ -1,11 +1,11 @@
 #include <algorithm>
-#include "catch.h"
 #include <cmath>
 #include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "catch.h"
 #include "core/shuffle.h"
 
 using seqlift::Code;

@@ -1,0 +1,17 @@
+// The score of a profile as modules of its own, so that a registration and module mode see in it
+// what they see in a model whose author wrote it.
+#pragma once
+
+#include <torch/csrc/jit/ir/ir.h>
+
+namespace seqlift {
+
+// Where the modules stand in the wrapped model: ProfileScore here, LogitScaling and Softmax below.
+constexpr const char* profile_score_path = "profile_score()";
+
+// Puts a call of ProfileScore at the graph's insertion point and returns its output [n, 1].
+// `holder` becomes the value from which the chain of attributes to the module starts.
+torch::jit::Value* call_profile_score(torch::jit::Graph& graph, torch::jit::Value* logits,
+                                      torch::jit::Value*& holder);
+
+}  // namespace seqlift
