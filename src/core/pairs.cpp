@@ -8,9 +8,6 @@
 
 namespace seqlift {
 
-namespace {
-
-// [rows, targets] of an output, in double.
 at::Tensor columns_of(const at::Tensor& output, int64_t rows) {
   const bool fits = output.dim() >= 1 && output.dim() <= 2 && output.size(0) == rows;
   if (!fits) {
@@ -53,6 +50,8 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
   }
   return value.toTensor();
 }
+
+namespace {
 
 // Gradients of each target's column with respect to `leaf`.
 std::vector<at::Tensor> gradients(const at::Tensor& columns, const at::Tensor& leaf,

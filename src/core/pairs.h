@@ -24,6 +24,13 @@ struct PairResult {
   at::Tensor f_ref;
 };
 
+// [rows, targets] of the model's output. Errors: kind "output" where it is something else.
+at::Tensor columns_of(const at::Tensor& output, int64_t rows);
+// The one output of a graph, on one half. Errors: kinds "output", "unsupported_operation".
+at::Tensor single_output(const std::vector<Value>& outputs, bool ref);
+// Errors: kind "target" where there is no such column.
+void check_targets(const std::vector<int64_t>& targets, int64_t columns);
+
 class PairEvaluator {
  public:
   PairEvaluator(const Graph& graph, Constants& constants, const PairOptions& options,
