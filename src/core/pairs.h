@@ -15,17 +15,20 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
+  bool profile = false;  // an output [n, 1, ..., K, 1, ...] counts as [n, K]
 };
 
 // Rows in the order of the pairs.
 struct PairResult {
-  std::vector<at::Tensor> multipliers;  // per target [pairs, C, L]
+  // Of target t of PairOptions, [pairs, C, L], made when it is asked for: of many targets only one
+  // is in memory.
+  std::function<at::Tensor(size_t t)> multipliers;
   at::Tensor f_x;                       // [pairs, targets], float64
   at::Tensor f_ref;
 };
 
 // [rows, targets] of the model's output. Errors: kind "output" where it is something else.
-at::Tensor columns_of(const at::Tensor& output, int64_t rows);
+at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile = false);
 // The one output of a graph, on one half. Errors: kinds "output", "unsupported_operation".
 at::Tensor single_output(const std::vector<Value>& outputs, bool ref);
 // Errors: kind "target" where there is no such column.

@@ -131,6 +131,57 @@ TEST_CASE("a difference of two inputs is shared out the same however it is writt
   }
 }
 
+// tests/layers/test_dense.py, test_conv1d.py, test_pool1d.py and test_concat.py of deeplift 0.6.13.
+TEST_CASE("multipliers are the numbers in the DeepLIFT package's own tests", "[reveal_cancel]") {
+  const auto rows = [](const std::vector<std::vector<double>>& channels) {
+    at::Tensor x = at::zeros({1, 4, 4}, at::kDouble);
+    for (size_t c = 0; c < channels.size(); ++c) {
+      x[0][static_cast<int64_t>(c)].copy_(vector_of(channels[c]));
+    }
+    return x;
+  };
+  const at::Tensor zero = at::zeros({1, 1, 4, 4}, at::kDouble);
+  const auto check = [&](const ModelPointer& net, const at::Tensor& x, const std::string& rule,
+                         const at::Tensor& expected) {
+    const at::Tensor m = deep_lifted(net, {x, zero, {}}, rule).values[0].squeeze(-1);
+    CHECK(distance(m.narrow(1, 0, 2), expected.narrow(1, 0, 2)) < 1e-7);
+  };
+  for (const std::string rule : {"rescale", "genomics_default", "reveal_cancel"}) {
+    INFO(rule);
+    const Tensors kernel{{"w", at::tensor({-2, -1, 0, 1, 2, 1, 0, -1}, at::kDouble).view({2, 2, 2})},
+                         {"b", vector_of({-1, 1})}};
+    const at::Tensor first = rows({{-8, -7, -6, -5}, {-4, -3, -2, -1}});
+    const at::Tensor second = rows({{0, 1, 2, 3}, {4, 5, 6, 7}});
+    for (const at::Tensor& x : {first, second}) {
+      const std::string end = ")\nreturn 1.0 + (h[:, 0] - h[:, 1]).sum(1, keepdim=True)";
+      const auto conv = "h = torch.conv1d(x[:, 0:2], self.w, self.b";
+      check(forward(conv + end, kernel), x, rule, rows({{-4, -6, -6, -2}, {0, 2, 2, 2}}));
+      check(forward(conv + (", [2]" + end), kernel), x, rule, rows({{-4, -2, -4, -2}, {0, 2, 0, 2}}));
+    }
+    const std::string end = "\nreturn 1.0 + (2.0 * h[:, 0] + 3.0 * h[:, 1]).sum(1, keepdim=True)";
+    const at::Tensor x = rows({{0, 1, 4, 3}, {3, 2, 1, 0}});
+    check(forward("h = torch.max_pool1d(x, [2], [1])" + end), x, rule,
+          rows({{0, 2, 4, 0}, {3, 3, 3, 0}}));
+    check(forward("h = torch.avg_pool1d(x, [2], [1])" + end), x, rule,
+          rows({{1, 2, 2, 1}, {1.5, 3, 3, 1.5}}));
+    check(forward("h = torch.cat([x[:, 0], 2.0 * x[:, 1]], 1)\nreturn 1.0 + h.sum(1, keepdim=True)"),
+          x, rule, rows({{1, 1, 1, 1}, {2, 2, 2, 2}}));
+  }
+  const Tensors dense{{"w", at::tensor({1, 2, 3, 4, -1, -2, -3, -4}, at::kDouble).view({2, 4})},
+                      {"b", vector_of({-1, 1})}};
+  const auto net = forward("return torch.relu(torch.linear(x[:, 0], self.w, self.b))", dense);
+  Settings settings;
+  settings.targets = {0, 1};
+  for (const double level : {1.0, 2.0}) {
+    const Given pair{rows({{level, level, level, level}}), zero, {}};
+    const at::Tensor m = deep_lifted(net, pair, "rescale", settings).values[0][0][0];
+    const at::Tensor expected = vector_of({1, 2, 3, 4});
+    const double up = level == 1.0 ? 0.9 : 0.95;
+    CHECK(distance(m.select(1, 0), up * expected) < 1e-12);
+    CHECK(distance(m.select(1, 1), (up - 1) * expected) < 1e-12);
+  }
+}
+
 TEST_CASE("the rules of the DeepLIFT package keep summation to delta", "[reveal_cancel]") {
   const auto net = conv_and_dense();
   Settings settings;
