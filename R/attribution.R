@@ -67,9 +67,11 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #' summation-to-delta (about 1e-6 of the output in float32, 1e-14 in float64); a large
 #' one says that the attributions do not explain the prediction.
 #'
-#' @param attributions A result of [deep_lift_shap()] (class `seqlift_attributions`).
+#' @param attributions A result of [deep_lift_shap()] (class `seqlift_attributions`) or of
+#'   [pisa()].
 #' @return A numeric matrix `[n, n_refs]`, in units of the model's output, sequences in
-#'   the order of the result; with several targets an array `[n, n_refs, n_targets]`.
+#'   the order of the result; with several targets an array `[n, n_refs, n_targets]`, of
+#'   [pisa()] `[n, n_refs, n_outputs]`.
 #' @section Errors: `seqlift_error_argument` when `attributions` is not such a result.
 #' @references Shrikumar, Greenside and Kundaje (2017), Learning important features
 #'   through propagating activation differences, section 3.1 (summation-to-delta).
@@ -80,7 +82,7 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #' max(abs(convergence_deltas(attributions)))
 #' @export
 convergence_deltas <- function(attributions) {
-  check_attributions(attributions, "attributions")
+  check_has_deltas(attributions, "attributions")
   attr(attributions, "convergence_deltas", exact = TRUE)
 }
 
@@ -101,7 +103,7 @@ convergence_deltas <- function(attributions) {
 #' dim(references(attributions))
 #' @export
 references <- function(attributions) {
-  check_attributions(attributions, "attributions")
+  check_has_deltas(attributions, "attributions")
   kept <- attr(attributions, "references", exact = TRUE)
   if (is.null(kept)) {
     abort_seqlift("no_references", c(
@@ -110,6 +112,10 @@ references <- function(attributions) {
     ))
   }
   kept
+}
+
+check_has_deltas <- function(x, arg, call = caller_env()) {
+  if (inherits(x, "seqlift_pisa")) x else check_attributions(x, arg, call)
 }
 
 check_attributions <- function(x, arg, call = caller_env()) {

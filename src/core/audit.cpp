@@ -37,9 +37,12 @@ class Auditor {
     steps_.clear();
     ledger_ = {references.size(0), {}};
     result_ = {};
+    multipliers_ = at::Tensor();
     try {
       result_ = options_.module_mode ? pairs_->stacked(X, references, args)
                                      : pairs_->on_halves(X, references, args, r);
+      // This is the backward pass, which fills the ledger.
+      multipliers_ = result_.multipliers ? result_.multipliers(0) : at::Tensor();
     } catch (const BatchMoved&) {
       return false;
     } catch (const Error& error) {
@@ -55,7 +58,7 @@ class Auditor {
 
   AuditResult finish(const at::Tensor& change_in, int64_t n) {
     AuditResult result;
-    const bool explained = !result_.multipliers.empty();
+    const bool explained = multipliers_.defined();
     for (Step& step : steps_) {
       const auto entry = ledger_.deltas.find(step.node);
       step.delta = !explained                         ? std::numeric_limits<double>::quiet_NaN()
@@ -67,7 +70,7 @@ class Auditor {
     result.steps = std::move(steps_);
     if (explained) {
       const at::Tensor change = (result_.f_x - result_.f_ref).select(1, 0);
-      const at::Tensor sum = (result_.multipliers[0].to(at::kDouble) * change_in).sum({1, 2});
+      const at::Tensor sum = (multipliers_.to(at::kDouble) * change_in).sum({1, 2});
       result.changes = change.reshape({n, -1}).cpu();
       result.deltas = (sum - change).reshape({n, -1}).cpu();
     }
@@ -83,6 +86,7 @@ class Auditor {
   std::vector<Step> steps_;
   std::unique_ptr<PairEvaluator> pairs_;
   PairResult result_;
+  at::Tensor multipliers_;
 };
 
 }  // namespace

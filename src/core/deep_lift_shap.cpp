@@ -68,19 +68,20 @@ class Collector {
     result_.reference_predictions = at::zeros({sequences, references, targets}, in_double);
   }
 
-  // Pairs of a piece: X and references as [pairs, C, L].
-  void add(const Piece& piece, const at::Tensor& X, const at::Tensor& references,
-           const PairResult& given) {
+  // A block of the pairs of `whole`: X and references as [pairs, C, L]. The blocks of a piece come
+  // one after the other.
+  void add(const Piece& whole, const Piece& piece, const at::Tensor& X,
+           const at::Tensor& references, const PairResult& given) {
     const int64_t n = piece.sequences();
     const int64_t r = piece.references();
     const at::Tensor x = X.narrow(1, 0, bases);
     const at::Tensor ref = references.narrow(1, 0, bases);
     std::vector<at::Tensor> shares;
     std::vector<at::Tensor> values;
-    for (const at::Tensor& whole : given.multipliers) {
-      const at::Tensor m = whole.narrow(1, 0, bases);
+    for (size_t t = 0; t < options_.targets.size(); ++t) {
+      const at::Tensor m = given.multipliers(t).narrow(1, 0, bases);
       shares.push_back((m.to(at::kDouble) * (x - ref).to(at::kDouble)).sum({1, 2}));
-      if (options_.output == DeepLiftShapOptions::Output::multipliers) {
+      if (raw()) {
         values.push_back(m.unflatten(0, {n, r}).cpu());
         continue;
       }
@@ -98,44 +99,54 @@ class Collector {
     place(result_.reference_predictions).copy_(given.f_ref.unflatten(0, {n, r}).cpu());
     result_.predictions.narrow(0, piece.i_begin, n)
         .copy_(given.f_x.unflatten(0, {n, r}).select(1, 0).cpu());
-    parts_[{piece.i_begin, piece.j_begin}] = {piece, at::stack(values, -1)};
+    at::Tensor stacked = at::stack(values, target_dim());
+    // Sums over references grow in place; multipliers each have theirs.
+    const Piece& place_of = raw() ? piece : whole;
+    auto& part = parts_[{place_of.i_begin, place_of.j_begin}];
+    if (part.second.defined()) {
+      part.second.add_(stacked);
+    } else {
+      part = {place_of, stacked};
+    }
   }
 
   // Sums over the references are formed in the order of the pieces, so that threads do not matter.
   DeepLiftShapResult finish(const Sequences& sequences) {
     const int64_t n = sequences.count;
-    const bool raw = options_.output == DeepLiftShapOptions::Output::multipliers;
     for (const auto& entry : parts_) {
       const Piece& piece = entry.second.first;
       const at::Tensor& values = entry.second.second;
       if (!result_.values.defined()) {
         std::vector<int64_t> sizes = values.sizes().vec();
         sizes[0] = n;
-        if (raw) {
+        if (raw()) {
           sizes[1] = references_;
         }
         result_.values = at::zeros(sizes, values.options());
       }
       at::Tensor rows = result_.values.narrow(0, piece.i_begin, piece.sequences());
-      if (raw) {
+      if (raw()) {
         rows.narrow(1, piece.j_begin, piece.references()).copy_(values);
       } else {
         rows.add_(values);
       }
     }
-    if (!raw) {
+    if (!raw()) {
       result_.values.div_(static_cast<double>(references_));
     }
     if (options_.output == DeepLiftShapOptions::Output::attributions) {
       for (int64_t i = 0; i < n; ++i) {
         const at::Tensor x = sequences.X(i, i + 1).narrow(1, 0, bases).to(at::kDouble);
-        result_.values.narrow(0, i, 1).mul_(x.unsqueeze(-1));
+        result_.values.narrow(0, i, 1).mul_(x.unsqueeze(target_dim()));
       }
     }
     return result_;
   }
 
  private:
+  bool raw() const { return options_.output == DeepLiftShapOptions::Output::multipliers; }
+  int64_t target_dim() const { return options_.profile ? -3 : -1; }
+
   int64_t references_;
   const DeepLiftShapOptions& options_;
   DeepLiftShapResult result_;
@@ -187,9 +198,7 @@ PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const
 PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
                            const std::vector<Value>& args, std::atomic<bool>& repeated) {
   PairResult result = evaluate_block(pairs, X, at::cat({ref, ref}), args, 2, nullptr, repeated);
-  for (at::Tensor& m : result.multipliers) {
-    m = m.narrow(0, 0, 1);
-  }
+  result.multipliers = [both = result.multipliers](size_t t) { return both(t).narrow(0, 0, 1); };
   result.f_x = result.f_x.narrow(0, 0, 1);
   result.f_ref = result.f_ref.narrow(0, 0, 1);
   return result;
@@ -219,7 +228,7 @@ void run_operator_mode(const Inputs& in) {
           block.pairs() == 1
               ? evaluate_single(pairs, X, ref, args, repeated)
               : evaluate_block(pairs, X, ref, args, block.references(), &memo, repeated);
-      in.collector.add(block, X.repeat_interleave(block.references(), 0), ref, result);
+      in.collector.add(piece, block, X.repeat_interleave(block.references(), 0), ref, result);
     }
   };
   run_chunks(static_cast<int64_t>(pieces.size()), work, in.options.work);
@@ -255,13 +264,11 @@ void run_module_mode(const Inputs& in) {
     for (int64_t pair = begin; pair < end; ++pair) {
       const int64_t k = pair - begin;
       PairResult one;
-      for (const at::Tensor& m : result.multipliers) {
-        one.multipliers.push_back(m.narrow(0, k, 1));
-      }
+      one.multipliers = [&result, k](size_t t) { return result.multipliers(t).narrow(0, k, 1); };
       one.f_x = result.f_x.narrow(0, k, 1);
       one.f_ref = result.f_ref.narrow(0, k, 1);
       const Piece piece{pair / r, pair / r + 1, pair % r, pair % r + 1};
-      in.collector.add(piece, X[k], ref[k], one);
+      in.collector.add(piece, piece, X[k], ref[k], one);
     }
   };
   run_chunks((pairs + size - 1) / size, work, in.options.work);
@@ -282,6 +289,7 @@ DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
   PairOptions pair_options;
   pair_options.targets = options.targets;
   pair_options.registrations = options.registrations;
+  pair_options.profile = options.profile;
   pair_options.integrate = options.integrate;
   const Inputs inputs{graph, constants, sequences, references, options, pair_options, collector};
   if (options.module_mode) {

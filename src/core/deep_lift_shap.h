@@ -27,7 +27,10 @@ struct DeepLiftShapOptions {
   };
   Output output = Output::attributions;
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
-  int64_t batch_size = 32;          // sequence-reference pairs at a time
+  // The targets are the positions of a profile (PISA): an output [n, 1, K] will do, and their
+  // dimension stands before those of the sequence.
+  bool profile = false;
+  int64_t batch_size = 32;  // sequence-reference pairs at a time
   // The peers' rules (one batch of sequences and references, module classes overridden) instead of
   // the operation table's.
   bool module_mode = false;
@@ -38,7 +41,8 @@ struct DeepLiftShapOptions {
 };
 
 struct DeepLiftShapResult {
-  at::Tensor values;       // as Output says, with a last dimension for the targets
+  at::Tensor values;       // as Output says, with a last dimension for the targets ([n, targets, 4,
+                           // L] and [n, references, targets, 4, L] for a profile)
   at::Tensor deltas;       // [n, references, targets]: sum(m (x - ref)) - (f(x) - f(ref)), float64
   at::Tensor predictions;  // [n, targets], float64
   at::Tensor reference_predictions;  // [n, references, targets], float64

@@ -3,15 +3,20 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+
 #include "error.h"
 #include "predict.h"
 
 namespace seqlift {
 
-namespace {
-
-// [rows, targets] of an output, in double.
-at::Tensor columns_of(const at::Tensor& output, int64_t rows) {
+at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile) {
+  if (profile && output.dim() > 2 && output.size(0) == rows) {
+    const auto sizes = output.sizes().slice(1);
+    if (output[0].numel() == *std::max_element(sizes.begin(), sizes.end())) {
+      return output.flatten(1);
+    }
+  }
   const bool fits = output.dim() >= 1 && output.dim() <= 2 && output.size(0) == rows;
   if (!fits) {
     const bool by_row = output.dim() > 2 && output.size(0) == rows;
@@ -54,6 +59,8 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
   return value.toTensor();
 }
 
+namespace {
+
 // Whether the outputs are what attributions need; an audit does without.
 bool explained(const std::vector<Value>& outputs, bool ref, int64_t rows) {
   if (outputs.size() != 1 || !outputs[0].depends) {
@@ -64,25 +71,18 @@ bool explained(const std::vector<Value>& outputs, bool ref, int64_t rows) {
          value.toTensor().size(0) == rows;
 }
 
-// Gradients of each target's column with respect to `leaf`.
-std::vector<at::Tensor> gradients(const at::Tensor& columns, const at::Tensor& leaf,
-                                  const std::vector<int64_t>& targets) {
-  std::vector<at::Tensor> result;
-  for (size_t t = 0; t < targets.size(); ++t) {
-    const bool keep = t + 1 < targets.size();
-    try {
-      result.push_back(torch::autograd::grad({columns.select(1, targets[t]).sum()}, {leaf}, {},
-                                             keep, false, true)[0]);
-    } catch (const c10::Error& error) {
-      const std::string why = error.what_without_backtrace();
-      throw Error("evaluation",
-                  "The gradient of the model failed: " + why.substr(0, why.find('\n')));
-    }
-    if (!result.back().defined()) {
-      result.back() = at::zeros_like(leaf);
-    }
+// The gradient of a target's column with respect to `leaf`; `keep` where others will be asked for.
+at::Tensor gradient(const at::Tensor& columns, const at::Tensor& leaf, int64_t target, bool keep) {
+  const at::AutoGradMode enabled(true);
+  at::Tensor result;
+  try {
+    result = torch::autograd::grad({columns.select(1, target).sum()}, {leaf}, {}, keep, false,
+                                   true)[0];
+  } catch (const c10::Error& error) {
+    const std::string why = error.what_without_backtrace();
+    throw Error("evaluation", "The gradient of the model failed: " + why.substr(0, why.find('\n')));
   }
-  return result;
+  return result.defined() ? result : at::zeros_like(leaf);
 }
 
 at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets) {
@@ -133,20 +133,24 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
     paired.ref = arg.x.toTensor().repeat_interleave(r, 0);
     inputs.push_back(paired);
   }
-  Units units(options_.registrations, false, constants_);
-  evaluation.unit = [&](Call& call) { return units.call(call); };
-  evaluation.unit_rule = [&](const Call& call) { return units.rule_name(call); };
+  const auto units = std::make_shared<Units>(options_.registrations, false, constants_);
+  evaluation.unit = [&](Call& call) { return units->call(call); };
+  evaluation.unit_rule = [&](const Call& call) { return units->rule_name(call); };
   PairResult result;
   evaluation.integrated = [&](const Call& call) { result.integrated.insert(call.where()); };
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
   if (evaluation.observe && !explained(outputs, true, leaf.size(0))) {
     return {};
   }
-  const at::Tensor f_ref = columns_of(single_output(outputs, true), leaf.size(0));
-  const at::Tensor f_x = columns_of(single_output(outputs, false), X.size(0));
-  check_targets(options_.targets, f_ref.size(1));
   const at::AutoGradMode enabled(true);
-  result.multipliers = gradients(f_ref, leaf, options_.targets);
+  const bool profile = options_.profile;
+  const at::Tensor f_ref = columns_of(single_output(outputs, true), leaf.size(0), profile);
+  const at::Tensor f_x = columns_of(single_output(outputs, false), X.size(0), profile);
+  check_targets(options_.targets, f_ref.size(1));
+  // The rules of units ask them again in the backward pass.
+  result.multipliers = [f_ref, leaf, targets = options_.targets, units](size_t t) {
+    return gradient(f_ref, leaf, targets[t], true);
+  };
   result.f_x = chosen(f_x, options_.targets).repeat_interleave(r, 0);
   result.f_ref = chosen(f_ref, options_.targets);
   return result;
@@ -175,10 +179,15 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
   if (evaluation.observe && !explained(outputs, false, 2 * X.size(0))) {
     return {};
   }
-  const at::Tensor f = columns_of(single_output(outputs, false), 2 * X.size(0));
+  const at::Tensor f =
+      columns_of(single_output(outputs, false), 2 * X.size(0), options_.profile);
   check_targets(options_.targets, f.size(1));
   PairResult result;
-  result.multipliers = gradients(f, leaf, options_.targets);
+  std::vector<at::Tensor> gradients;
+  for (const int64_t target : options_.targets) {
+    gradients.push_back(gradient(f, leaf, target, true));
+  }
+  result.multipliers = [gradients](size_t t) { return gradients[t]; };
   const at::Tensor both = chosen(f, options_.targets);
   result.f_x = both.narrow(0, 0, X.size(0));
   result.f_ref = both.narrow(0, X.size(0), X.size(0));

@@ -17,17 +17,27 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
+  bool profile = false;      // an output [n, 1, ..., K, 1, ...] counts as [n, K]
   bool integrate = false;    // what has no rule gets the path integral of its gradient
-  Ledger* ledger = nullptr;  // the audit's: where local deltas are written, of the first target
+  Ledger* ledger = nullptr;  // the audit's: where the backward pass writes local deltas
 };
 
 // Rows in the order of the pairs.
 struct PairResult {
-  std::vector<at::Tensor> multipliers;  // per target [pairs, C, L]
-  at::Tensor f_x;                       // [pairs, targets], float64
+  // Of target t of PairOptions, [pairs, C, L], made when it is asked for: of many targets only one
+  // is in memory.
+  std::function<at::Tensor(size_t t)> multipliers;
+  at::Tensor f_x;  // [pairs, targets], float64
   at::Tensor f_ref;
   std::set<std::string> integrated;  // the operations that were, as Call::where() names them
 };
+
+// [rows, targets] of the model's output. Errors: kind "output" where it is something else.
+at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile = false);
+// The one output of a graph, on one half. Errors: kinds "output", "unsupported_operation".
+at::Tensor single_output(const std::vector<Value>& outputs, bool ref);
+// Errors: kind "target" where there is no such column.
+void check_targets(const std::vector<int64_t>& targets, int64_t columns);
 
 class PairEvaluator {
  public:

@@ -1,0 +1,161 @@
+#include "handle.h"
+
+namespace seqlift_r {
+
+namespace {
+
+seqlift::UserRule to_user_rule(const Rcpp::Function& function) {
+  return [function](const at::Tensor& x, const at::Tensor& x_ref, const at::Tensor& y,
+                    const at::Tensor& y_ref, const at::Tensor& grad_output) {
+    const Rcpp::NumericVector value =
+        function(to_array(x.cpu()), to_array(x_ref.cpu()), to_array(y.cpu()), to_array(y_ref.cpu()),
+                 to_array(grad_output.cpu()));
+    const at::Tensor result = view_array(value).clone();
+    if (result.sizes() != x.sizes()) {
+      throw seqlift::Error("registration",
+                           "The function in `nonlinear_ops` must return an array "
+                           "of shape " +
+                               seqlift::shape_text(x) + ", the shape of its input, not " +
+                               seqlift::shape_text(result) + ".");
+    }
+    return result.to(x.device(), x.scalar_type());
+  };
+}
+
+seqlift::Registrations to_registrations(const Rcpp::List& options, std::string& key,
+                                        bool& calls_back) {
+  seqlift::Registrations registrations;
+  const Rcpp::List given = options["nonlinear_ops"];
+  if (given.size() == 0) {
+    return registrations;
+  }
+  const Rcpp::CharacterVector names = given.names();
+  for (R_xlen_t i = 0; i < given.size(); ++i) {
+    seqlift::Registration registration;
+    const SEXP rule = given[i];
+    const std::string name = Rcpp::as<std::string>(names[i]);
+    std::string word = "function";
+    if (Rf_isFunction(rule)) {
+      registration.rule = seqlift::Registration::Rule::function;
+      registration.function = to_user_rule(Rcpp::Function(rule));
+      calls_back = true;
+    } else {
+      word = Rcpp::as<std::string>(rule);
+      using Rule = seqlift::Registration::Rule;
+      registration.rule = word == "softmax"   ? Rule::softmax
+                          : word == "maxpool" ? Rule::max_pool
+                          : word == "linear"  ? Rule::linear
+                          : word == "rescale" ? Rule::rescale
+                          : word == "integrate" ? Rule::integrate
+                                                : Rule::gradient;
+    }
+    key += name + "=" + word + ";";
+    registrations[name] = registration;
+  }
+  return registrations;
+}
+
+bool interrupted() {
+  return R_ToplevelExec([](void*) { R_CheckUserInterrupt(); }, nullptr) == FALSE;
+}
+
+}  // namespace
+
+Handle& handle_of(SEXP pointer) {
+  auto* handle = static_cast<Handle*>(R_ExternalPtrAddr(pointer));
+  if (!handle) {
+    throw seqlift::Error("internal", "The model's handle is empty.");
+  }
+  return *handle;
+}
+
+std::string text(const Rcpp::List& list, const char* name) {
+  return Rcpp::as<std::string>(list[name]);
+}
+
+int whole(const Rcpp::List& list, const char* name) { return Rcpp::as<int>(list[name]); }
+
+std::vector<int64_t> to_targets(const Rcpp::List& options) {
+  std::vector<int64_t> targets;
+  for (const int target : Rcpp::as<std::vector<int>>(options["targets"])) {
+    targets.push_back(target - 1);
+  }
+  return targets;
+}
+
+seqlift::Constants& constants_of(Handle& handle, const Rcpp::List& options) {
+  const std::string dtype = text(options, "dtype");
+  const at::ScalarType native = handle.model->dtype;
+  const bool reduced = dtype == "bfloat16";
+  const at::ScalarType compute = dtype == "native"    ? native
+                                 : dtype == "float64" ? at::kDouble
+                                                      : at::kFloat;
+  const std::string device = text(options, "device");
+  auto& constants = handle.constants[dtype + "/" + device];
+  if (!constants) {
+    constants = std::make_shared<seqlift::Constants>(native, compute, at::Device(device), reduced);
+  }
+  return *constants;
+}
+
+std::vector<seqlift::Wrapper> to_wrappers(const Rcpp::List& options, std::string& key) {
+  std::vector<seqlift::Wrapper> wrappers;
+  const Rcpp::List given = options["wrappers"];
+  for (R_xlen_t i = 0; i < given.size(); ++i) {
+    const Rcpp::List one = given[i];
+    seqlift::Wrapper wrapper;
+    wrapper.kind = text(one, "kind") == "profile_score" ? seqlift::Wrapper::Kind::profile_score
+                                                        : seqlift::Wrapper::Kind::select_output;
+    wrapper.index = whole(one, "index") - 1;
+    key += text(one, "kind") + std::to_string(wrapper.index) + ";";
+    wrappers.push_back(wrapper);
+  }
+  return wrappers;
+}
+
+seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back) {
+  seqlift::WorkOptions work;
+  work.threads = whole(options, "threads");
+  work.here = calls_back;
+  const SEXP progress = options["progress"];
+  work.poll = [progress](double done) {
+    if (interrupted()) {
+      return false;
+    }
+    if (Rf_isFunction(progress)) {
+      const Rcpp::Function show(progress);
+      show(done);
+    }
+    return true;
+  };
+  return work;
+}
+
+std::shared_ptr<const seqlift::Graph> graph_of(Handle& handle, const std::string& key,
+                                               const seqlift::GraphOptions& options) {
+  auto& graph = handle.graphs[key];
+  if (!graph) {
+    graph = seqlift::build_graph(handle.model, options);
+  }
+  return graph;
+}
+
+Prepared prepare(Handle& handle, const Rcpp::List& options) {
+  Prepared prepared;
+  std::string key;
+  bool calls_back = false;
+  prepared.options.module_mode = text(options, "rules") == "module";
+  prepared.options.integrate = options.containsElementNamed("fallback") &&
+                               text(options, "fallback") == "integrate";
+  prepared.options.registrations = to_registrations(options, key, calls_back);
+  prepared.options.work = to_work(options, calls_back);
+  seqlift::GraphOptions graph_options;
+  graph_options.wrappers = to_wrappers(options, key);
+  graph_options.is_unit =
+      seqlift::Units::whole(prepared.options.registrations, prepared.options.module_mode);
+  key += prepared.options.module_mode ? "module" : "operator";
+  prepared.graph = graph_of(handle, key, graph_options);
+  return prepared;
+}
+
+}  // namespace seqlift_r

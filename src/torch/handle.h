@@ -1,0 +1,76 @@
+// What the bindings share: a loaded model's handle, and the options they all read.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "convert.h"
+#include "core/audit.h"
+#include "core/error.h"
+#include "core/model.h"
+
+namespace seqlift_r {
+
+// A loaded model with what has been prepared of it so far.
+struct Handle {
+  std::shared_ptr<const seqlift::Model> model;
+  std::map<std::string, std::shared_ptr<const seqlift::Graph>> graphs;
+  std::map<std::string, std::shared_ptr<seqlift::Constants>> constants;
+};
+
+Handle& handle_of(SEXP pointer);
+
+// Prepares a graph once per key.
+std::shared_ptr<const seqlift::Graph> graph_of(Handle& handle, const std::string& key,
+                                               const seqlift::GraphOptions& options);
+seqlift::Constants& constants_of(Handle& handle, const Rcpp::List& options);
+
+// One option of a list.
+std::string text(const Rcpp::List& list, const char* name);
+int whole(const Rcpp::List& list, const char* name);
+
+// Targets count from 1 in R and from 0 in the core.
+std::vector<int64_t> to_targets(const Rcpp::List& options);
+
+// The wrappers around the model; `key` becomes one that no other wrappers have.
+std::vector<seqlift::Wrapper> to_wrappers(const Rcpp::List& options, std::string& key);
+
+// Threads, progress and interrupts; `calls_back`: a rule is an R function, so one thread only.
+seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back);
+
+// What deep_lift_shap and the audit share: the graph for these registrations, and the options.
+struct Prepared {
+  std::shared_ptr<const seqlift::Graph> graph;
+  seqlift::DeepLiftShapOptions options;
+};
+
+Prepared prepare(Handle& handle, const Rcpp::List& options);
+
+// Runs a binding; what the core throws becomes list(error = kind, message = ).
+template <typename Body>
+SEXP guarded(const Body& body) {
+  std::string kind = "internal";
+  std::string message;
+  SEXP jump = nullptr;
+  try {
+    return body();
+  } catch (const Rcpp::LongjumpException& exception) {
+    // R wants to leave (an error or interrupt inside a callback): everything of ours is unwound
+    // first.
+    jump = exception.token;
+  } catch (const seqlift::Error& error) {
+    kind = error.kind();
+    message = error.what();
+  } catch (const c10::Error& error) {
+    message = error.what_without_backtrace();
+  } catch (const std::exception& error) {
+    message = error.what();
+  }
+  if (jump) {
+    Rcpp::internal::resumeJump(jump);
+  }
+  return Rcpp::List::create(Rcpp::Named("error") = kind, Rcpp::Named("message") = message);
+}
+
+}  // namespace seqlift_r
