@@ -96,6 +96,12 @@ std::vector<Value> instance_norm(Call& call);  // rules_normalisation.cpp
 std::vector<Value> rms_norm(Call& call);       // rules_normalisation.cpp
 std::vector<Value> variance(Call& call);       // rules_normalisation.cpp
 std::vector<Value> vector_norm(Call& call);    // rules_normalisation.cpp
+
+std::vector<Value> recurrent(Call& call);                     // rules_recurrent.cpp
+std::vector<Value> recurrent_cell(Call& call);                // rules_recurrent.cpp
+std::vector<Value> scaled_dot_product_attention(Call& call);  // rules_attention.cpp
+std::vector<Value> multi_head_attention(Call& call);          // rules_attention.cpp
+std::vector<Value> transformer_encoder_layer(Call& call);     // rules_attention.cpp
 }  // namespace rules
 
 }  // namespace seqlift
