@@ -142,8 +142,13 @@ void Evaluation::run_operation(const Node* node) {
       refuse(call, "is not known to this LibTorch");
     }
     const bool reduced = constants_.reduced() && multiplies_matrices(call.name);
-    call.evaluate = [operation = known_operation->getOperation(node), writes,
-                     reduced](std::vector<c10::IValue> stack) mutable {
+    // The operation of a text with places to fill in is told how many values there are.
+    const bool variadic = known_operation->schema().is_vararg();
+    call.evaluate = [operation = known_operation->getOperation(node), writes, reduced,
+                     variadic](std::vector<c10::IValue> stack) mutable {
+      if (variadic) {
+        stack.emplace_back(static_cast<int64_t>(stack.size()));
+      }
       if (writes) {
         stack[0] = stack[0].toTensor().clone();
       }

@@ -27,6 +27,7 @@ std::vector<Operation> make_operations() {
       {"size", "sizes", "dim", "numel", "len", "ndim", "shape", "is_floating_point", "is_complex",
        "dtype", "device", "layout", "is_cuda", "requires_grad", "is_sparse", "is_contiguous",
        "__is__", "__isnot__", "isinstance", "is_nonzero_shape", "stride", "storage_offset",
+       "is_nested",
        "_shape_as_tensor", "_size_as_tensor",
        "zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full",
        "new_empty", "zero", "fill", "result_type", "can_cast"});
@@ -141,16 +142,22 @@ std::vector<Operation> make_operations() {
   add(Kind::max, rules::order, "order statistic of x and reference",
       {"sort", "topk", "kthvalue", "median", "cummax", "cummin"});
 
+  add(Kind::recurrent, rules::recurrent, "unrolled: rescale and product",
+      {"lstm", "gru", "rnn_tanh", "rnn_relu"});
+  add(Kind::recurrent, rules::recurrent_cell, "rescale and product",
+      {"lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"});
+
+  add(Kind::attention, rules::scaled_dot_product_attention, "product and exact softmax",
+      {"scaled_dot_product_attention", "_scaled_dot_product_attention"});
+  add(Kind::attention, rules::multi_head_attention, "product and exact softmax",
+      {"_native_multi_head_attention"});
+  add(Kind::attention, rules::transformer_encoder_layer,
+      "product, exact softmax, normalisation, rescale", {"_transformer_encoder_layer_fwd"});
+
   // Conditions of the code itself, and what has no rule: refused by name.
   add(Kind::condition, nullptr, "none",
       {"nonzero", "searchsorted", "Bool", "Int", "Float", "item", "Scalar"});
   add(Kind::max, nullptr, "none", {"mode", "msort", "fractional_max_pool2d"});
-  add(Kind::recurrent, nullptr, "none",
-      {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell",
-       "rnn_relu_cell"});
-  add(Kind::attention, nullptr, "none",
-      {"scaled_dot_product_attention", "_native_multi_head_attention",
-       "_transformer_encoder_layer_fwd", "_scaled_dot_product_attention"});
   add(Kind::random, nullptr, "none",
       {"rand_like", "randn_like", "randint_like", "bernoulli", "multinomial", "normal",
        "poisson"});

@@ -118,6 +118,12 @@ std::vector<Value> index_put(Call& call);      // rules_condition.cpp
 std::vector<Value> order(Call& call);          // rules_order.cpp
 std::vector<Value> lookup(Call& call);         // rules_order.cpp
 std::vector<Value> integral(Call& call);       // rules_integrate.cpp
+
+std::vector<Value> recurrent(Call& call);                     // rules_recurrent.cpp
+std::vector<Value> recurrent_cell(Call& call);                // rules_recurrent.cpp
+std::vector<Value> scaled_dot_product_attention(Call& call);  // rules_attention.cpp
+std::vector<Value> multi_head_attention(Call& call);          // rules_attention.cpp
+std::vector<Value> transformer_encoder_layer(Call& call);     // rules_attention.cpp
 }  // namespace rules
 
 }  // namespace seqlift

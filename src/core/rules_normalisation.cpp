@@ -3,6 +3,7 @@
 // mode is linear.
 #include <ATen/ATen.h>
 
+#include "composed.h"
 #include "error.h"
 #include "rules.h"
 
@@ -102,6 +103,17 @@ std::vector<Value> with_statistics(const Call& call, const Halves& output) {
 }
 
 }  // namespace
+}  // namespace rules
+
+Halves layer_norm(const Halves& input, int64_t dims, const at::Tensor& weight,
+                  const at::Tensor& bias, double eps, const BatchShape& batch) {
+  const int64_t rank = input.ref.dim();
+  return rules::affine(
+      rules::standardise(input, rules::dims_from(rank - dims, rank), eps, true, batch), weight,
+      bias);
+}
+
+namespace rules {
 
 std::vector<Value> batch_norm(Call& call) {
   const Halves input = call.halves(0);
@@ -126,14 +138,12 @@ std::vector<Value> batch_norm(Call& call) {
 }
 
 std::vector<Value> layer_norm(Call& call) {
-  const Halves input = call.halves(0);
-  const int64_t rank = input.ref.dim();
-  const auto shape =
+  const auto dims =
       static_cast<int64_t>(call.constant(call.find("normalized_shape")).toIntVector().size());
-  const Halves output = standardise(input, dims_from(rank - shape, rank), number(call, "eps", 1e-5),
-                                    true, call.batch);
-  return with_statistics(
-      call, affine(output, optional_tensor(call, "weight"), optional_tensor(call, "bias")));
+  const Halves output =
+      seqlift::layer_norm(call.halves(0), dims, optional_tensor(call, "weight"),
+                          optional_tensor(call, "bias"), number(call, "eps", 1e-5), call.batch);
+  return with_statistics(call, output);
 }
 
 std::vector<Value> rms_norm(Call& call) {

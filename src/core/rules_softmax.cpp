@@ -13,6 +13,7 @@
 // instead, which does not sum to the difference: module mode only.)
 #include <ATen/ATen.h>
 
+#include "composed.h"
 #include "error.h"
 #include "rules.h"
 
@@ -88,6 +89,13 @@ Halves exp_of(const Halves& input, const BatchShape& batch) {
 }
 
 }  // namespace
+}  // namespace rules
+
+Halves softmax(const Halves& input, int64_t dim, const BatchShape& batch) {
+  return rules::exp_of(rules::log_softmax(input, dim, batch), batch);
+}
+
+namespace rules {
 
 std::vector<Value> softmax(Call& call) {
   const int dim = call.find("dim");
