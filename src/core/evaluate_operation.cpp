@@ -301,7 +301,7 @@ std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, 
   }
   try {
     const std::vector<Value> outputs = ruled(call, operation, tainted);
-    const bool linear = call.dependent().size() == 1 && kind == Kind::product;
+    const bool linear = kind == Kind::product && rules::is_one_factor(call);
     report(call, linear ? kind_name(Kind::linear) : name,
            linear ? "gradient (linear)" : operation->described, true, true);
     return outputs;
@@ -317,8 +317,7 @@ std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, 
 // What a gradient without rules is faithful for: operations that are linear in what depends on X.
 void Evaluation::report_ordinary(const Call& call, const Operation* operation) const {
   const bool known = operation && operation->rule;
-  const bool factor = known && operation->kind == Kind::product && call.dependent().size() == 1 &&
-                      !((operation->rule == rules::quotient) && call.depends(1));
+  const bool factor = known && operation->kind == Kind::product && rules::is_one_factor(call);
   const bool linear = known && (operation->kind == Kind::linear || factor);
   report(call,
          linear ? kind_name(Kind::linear) : kind_name(operation ? operation->kind : Kind::other),
