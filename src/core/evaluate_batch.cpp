@@ -70,7 +70,23 @@ bool mixes_sequences(const Call& call) {
                                                    "linalg_vector_norm",
                                                    "median",
                                                    "sort",
-                                                   "topk"};
+                                                   "topk",
+                                                   "cumprod",
+                                                   "logcumsumexp",
+                                                   "frobenius_norm",
+                                                   "linalg_matrix_norm",
+                                                   "fft_fft",
+                                                   "fft_fft2",
+                                                   "fft_fftn",
+                                                   "fft_rfft",
+                                                   "fft_rfft2",
+                                                   "fft_rfftn",
+                                                   "fft_ifft",
+                                                   "fft_ifft2",
+                                                   "fft_ifftn",
+                                                   "fft_irfft",
+                                                   "fft_irfft2",
+                                                   "fft_irfftn"};
   if (reductions.count(call.name) == 0 || call.batch.references != 1 ||
       !call.inputs[0].x.isTensor() || call.find("other") >= 0) {
     return false;

@@ -433,7 +433,7 @@ std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, 
       return outputs;
     }
     const bool rule = operation->rule && !tainted;
-    const bool linear = call.dependent().size() == 1 && kind == Kind::product;
+    const bool linear = kind == Kind::product && rules::is_one_factor(call);
     const bool choice = rule && chooses(call, operation);
     report(call, linear ? kind_name(Kind::linear) : kind_name(choice ? Kind::condition : kind),
            linear    ? "gradient (linear)"
@@ -455,8 +455,7 @@ std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, 
 // What a gradient without rules is faithful for: operations that are linear in what depends on X.
 void Evaluation::report_ordinary(const Call& call, const Operation* operation) const {
   const bool known = operation && operation->rule;
-  const bool factor = known && operation->kind == Kind::product && call.dependent().size() == 1 &&
-                      !((operation->rule == rules::quotient) && call.depends(1));
+  const bool factor = known && operation->kind == Kind::product && rules::is_one_factor(call);
   const bool linear = known && (operation->kind == Kind::linear || factor);
   report(call,
          linear ? kind_name(Kind::linear) : kind_name(operation ? operation->kind : Kind::other),

@@ -116,8 +116,19 @@ at::Tensor derivative(const Unary& function, const at::Tensor& at) {
   if (!value.requires_grad()) {
     return at::zeros_like(at);
   }
-  const auto slope = torch::autograd::grad({value.sum()}, {point})[0];
-  return at::nan_to_num(slope, 0.0, 0.0, 0.0);
+  const auto slope = torch::autograd::grad({value}, {point}, {at::ones_like(value)})[0];
+  // Autograd gives the conjugate of a complex function's derivative.
+  return at::where(at::isfinite(slope), slope, at::zeros_like(slope)).conj().resolve_conj();
+}
+
+at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Bend bend) {
+  const at::Tensor change = x - ref;
+  at::Tensor near = change == 0;
+  if (bend == Bend::smooth) {
+    near.logical_or_(change.abs() <= smooth_threshold * ((x + ref) / 2).abs().clamp_max(1.0));
+  }
+  // Equal infinities (a mask) differ by NaN: nothing changes there.
+  return near.logical_or_(change.isnan());
 }
 
 Halves linear(const Unary& function, const Halves& a) {
@@ -151,8 +162,9 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
                 function.ref(ref)};
   check_rows(a.x, ref, batch);
 
-  const at::Tensor x64 = a.x.to(at::kDouble);
-  const at::Tensor ref64 = ref.to(at::kDouble);
+  const auto wide = ref.is_complex() ? at::kComplexDouble : at::kDouble;
+  const at::Tensor x64 = a.x.to(wide);
+  const at::Tensor ref64 = ref.to(wide);
   const at::Tensor x = group_x(x64, batch);
   const at::Tensor r = group_ref(ref64, batch);
   const at::Tensor change_in = x - r;
@@ -160,26 +172,17 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
       once_tensor(batch.memo, "rescale in double", [&]() { return function.x(x64); });
   const at::Tensor change_out = group_x(y64, batch) - group_ref(function.ref(ref64), batch);
   at::Tensor slope = change_out / change_in;
-  at::Tensor middle;
-  at::Tensor near;
-  if (bend == Bend::smooth) {
-    middle = (x + r) / 2;
-    near = change_in.abs() <= smooth_threshold * middle.abs().clamp_max(1.0);
-    near.logical_or_(change_in == 0);
-  } else {
-    middle = x.expand_as(r);
-    near = change_in == 0;
-  }
-  // Equal infinities (a mask) differ by NaN: nothing changes there.
-  near.logical_or_(change_in.isnan());
+  const at::Tensor near = too_close(x, r, bend);
   if (near.any().item<bool>()) {
+    const at::Tensor middle = bend == Bend::smooth ? (x + r) / 2 : x.expand_as(r);
     const at::Tensor slope_near = derivative(function.ref, middle.reshape(ref.sizes()));
     slope = at::where(near, group_ref(slope_near, batch), slope);
   }
   // What a condition or a mask leaves out may be infinite, or no number at all: no change of the
   // output comes from there, whatever the slope.
-  const bool finite = std::isfinite(slope.sum().item<double>());
-  slope = slope.reshape(ref.sizes()).to(ref.scalar_type());
+  const bool finite = slope.sum().isfinite().item<bool>();
+  // Of a complex function the slope is a complex number, which autograd applies conjugated.
+  slope = slope.reshape(ref.sizes()).to(ref.scalar_type()).conj().resolve_conj();
   result.ref = attach(result.ref, {a.ref}, [slope, finite](const at::Tensor& grad) {
     const at::Tensor share = grad * slope;
     return std::vector<at::Tensor>{finite ? share : at::where(grad == 0, grad, share)};

@@ -76,6 +76,9 @@ enum class Bend {
   kinked   // may have corners or jumps: a quotient wherever the inputs differ at all
 };
 
+// Where the inputs are too close for their quotient: not just equal, if the function is smooth.
+at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Bend bend);
+
 // A function as each half applies it: other arguments (a control track, a mask) have rows of their
 // own on each half.
 template <typename Function>

@@ -59,7 +59,12 @@ std::vector<Operation> make_operations() {
        "atleast_1d", "atleast_2d", "atleast_3d", "ravel", "fold",
        "__getitem__", "append", "extend", "insert", "pop", "TupleIndex", "list", "values", "get",
        "keys", "items", "_set_item", "__contains__", "unchecked_cast", "unchecked_unwrap_optional",
-       "data", "resolve_conj", "resolve_neg", "conj", "_conj", "identity"});
+       "data", "resolve_conj", "resolve_neg", "conj", "_conj", "conj_physical", "_conj_physical",
+       "_neg_view", "identity", "complex", "_stack", "_unsafe_view", "unsafe_split_with_sizes",
+       "_index_put_impl", "put", "nanmean", "block_diag", "diagflat", "linalg_diagonal",
+       "_pad_circular", "_pad_enum", "pad_sequence", "native_channel_shuffle", "channel_shuffle",
+       "affine_grid_generator", "gradient", "_cast_Float", "_cast_Double", "unflatten_dense_tensors",
+       "flatten_dense_tensors"});
   add(Kind::linear, rules::slice, "gradient (linear)", {"slice"});
   // Linear unless a condition or an index depends on X.
   add(Kind::linear, rules::cast, "gradient (linear)", {"to", "type_as", "_to_copy"});
@@ -68,6 +73,16 @@ std::vector<Operation> make_operations() {
   add(Kind::linear, rules::index_put, "gradient (linear)", {"index_put"});
   add(Kind::linear, rules::lookup, "gradient (linear)",
       {"index", "gather", "take_along_dim", "embedding"});
+  add(Kind::linear, rules::linear_in_one, "gradient (linear)",
+      {"grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "max_unpool2d", "max_unpool3d",
+       "embedding_bag", "linalg_solve", "linalg_solve_ex", "linalg_solve_triangular",
+       "triangular_solve", "cholesky_solve", "linalg_lu_solve", "lu_solve", "ormqr"});
+  add(Kind::linear, rules::as_complex, "gradient (linear)", {"view_as_complex"});
+  add(Kind::linear, rules::fourier, "gradient (linear)",
+      {"fft_fft", "fft_ifft", "fft_rfft", "fft_irfft", "fft_hfft", "fft_ihfft", "fft_fft2",
+       "fft_ifft2", "fft_rfft2", "fft_irfft2", "fft_hfft2", "fft_ihfft2", "fft_fftn", "fft_ifftn",
+       "fft_rfftn", "fft_irfftn", "fft_hfftn", "fft_ihfftn", "fft_fftshift", "fft_ifftshift",
+       "_fft_r2c", "_fft_c2r", "_fft_c2c", "stft", "istft"});
   add(Kind::linear, rules::convolution, "gradient (linear)",
       {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
        "_convolution", "convolution", "_convolution_mode"});
@@ -84,12 +99,28 @@ std::vector<Operation> make_operations() {
        "sinc", "digamma", "lgamma", "i0", "special_erf", "special_erfc", "special_expit",
        "special_expm1", "special_log1p", "special_entr", "special_ndtr", "special_log_ndtr",
        "special_logit", "special_sinc", "special_erfcx", "special_i0", "special_i0e",
-       "special_i1", "special_i1e", "special_exp2", "deg2rad", "rad2deg"});
+       "special_i1", "special_i1e", "special_exp2", "deg2rad", "rad2deg", "polygamma",
+       "special_polygamma", "mvlgamma", "special_multigammaln", "special_digamma", "special_psi",
+       "special_gammaln", "special_erfinv", "special_ndtri"});
   add(Kind::elementwise, rules::kinked, "rescale",
-      {"relu6", "leaky_relu", "prelu", "_prelu_kernel", "elu", "selu", "celu", "hardtanh",
-       "hardsigmoid", "hardswish", "hardshrink", "softshrink", "threshold", "rrelu", "abs",
-       "absolute", "clamp", "clip", "clamp_min", "clamp_max", "nan_to_num", "softsign", "sign",
-       "sgn", "floor", "ceil", "round", "trunc", "fix", "frac"});
+      {"relu6", "leaky_relu", "elu", "selu", "celu", "hardtanh",
+       "hardsigmoid", "hardswish", "hardshrink", "softshrink", "threshold", "rrelu",
+       "nan_to_num", "softsign", "sign", "sgn", "floor", "ceil", "round", "special_round", "trunc",
+       "fix", "frac"});
+  add(Kind::elementwise, rules::absolute, "rescale", {"abs", "absolute"});
+  add(Kind::elementwise, rules::clamp, "rescale", {"clamp", "clip", "clamp_min", "clamp_max"});
+  // Elementwise functions of several inputs: rescale, shared by Shapley's value.
+  add(Kind::elementwise, rules::several, "rescale",
+      {"atan2", "arctan2", "xlogy", "special_xlogy", "special_xlog1py"});
+  add(Kind::elementwise, rules::several_kinked, "rescale",
+      {"fmod", "remainder", "floor_divide", "copysign", "ldexp", "prelu", "_prelu_kernel"});
+  add(Kind::elementwise, rules::hypot, "square, root", {"hypot"});
+  add(Kind::elementwise, rules::loss, "rescale",
+      {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "binary_cross_entropy",
+       "binary_cross_entropy_with_logits", "soft_margin_loss", "poisson_nll_loss",
+       "hinge_embedding_loss", "margin_ranking_loss"});
+  add(Kind::elementwise, rules::angle, "rescale", {"angle"});
+  add(Kind::elementwise, rules::polar, "rescale and product", {"polar"});
   add(Kind::elementwise, rules::glu, "product and rescale", {"glu"});
   add(Kind::elementwise, rules::power, "rescale", {"pow", "float_power"});
 
@@ -97,8 +128,11 @@ std::vector<Operation> make_operations() {
   add(Kind::product, rules::product, "midpoint",
       {"mul", "multiply", "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger",
        "linear", "addmm", "baddbmm", "addbmm", "addmv", "addr", "addcmul", "einsum", "tensordot",
-       "kron", "lerp", "cross", "linalg_cross", "bilinear", "mse_loss", "linalg_matmul",
-       "linalg_vecdot", "chain_matmul"});
+       "kron", "lerp", "cross", "linalg_cross", "bilinear", "linalg_matmul", "linalg_vecdot",
+       "chain_matmul", "linalg_multi_dot", "conv_tbc", "trapezoid", "trapz",
+       "cumulative_trapezoid"});
+  add(Kind::product, rules::prod, "midpoints of pairs", {"prod"});
+  add(Kind::product, rules::cumprod, "midpoints of pairs", {"cumprod"});
   add(Kind::product, rules::quotient, "midpoint and rescale",
       {"div", "divide", "true_divide", "addcdiv"});
 
@@ -112,7 +146,12 @@ std::vector<Operation> make_operations() {
       {"maximum", "minimum", "fmax", "fmin"});
 
   add(Kind::softmax, rules::softmax, "exact softmax",
-      {"softmax", "log_softmax", "logsumexp", "_softmax", "_log_softmax", "softmin"});
+      {"softmax", "log_softmax", "logsumexp", "_softmax", "_log_softmax", "softmin",
+       "special_softmax", "special_log_softmax", "special_logsumexp"});
+  add(Kind::softmax, rules::logaddexp, "exact softmax", {"logaddexp", "logaddexp2"});
+  add(Kind::softmax, rules::logcumsumexp, "exact softmax", {"logcumsumexp", "_logcumsumexp"});
+  add(Kind::softmax, rules::class_loss, "exact softmax",
+      {"nll_loss", "nll_loss2d", "nll_loss_nd", "cross_entropy_loss"});
 
   add(Kind::normalisation, rules::layer_norm, "mean, square, rsqrt, product",
       {"layer_norm", "native_layer_norm"});
@@ -122,8 +161,11 @@ std::vector<Operation> make_operations() {
       {"instance_norm"});
   add(Kind::normalisation, rules::rms_norm, "square, rsqrt, product", {"rms_norm"});
   add(Kind::normalisation, rules::variance, "mean, square", {"var", "std", "var_mean", "std_mean"});
-  add(Kind::normalisation, rules::vector_norm, "square, root",
-      {"norm", "linalg_norm", "linalg_vector_norm", "frobenius_norm"});
+  add(Kind::normalisation, rules::vector_norm, "power, sum, root",
+      {"norm", "linalg_norm", "linalg_vector_norm", "linalg_matrix_norm", "frobenius_norm"});
+  add(Kind::normalisation, rules::distance, "power, sum, root", {"pairwise_distance", "cdist"});
+  add(Kind::normalisation, rules::similarity, "norm, reciprocal, product", {"cosine_similarity"});
+  add(Kind::normalisation, rules::renorm, "norm, rescale, product", {"renorm"});
 
   // Steps: their difference over the difference of what they look at.
   add(Kind::condition, rules::comparison, "rescale of the difference",
@@ -160,7 +202,7 @@ std::vector<Operation> make_operations() {
   add(Kind::max, nullptr, "none", {"mode", "msort", "fractional_max_pool2d"});
   add(Kind::random, nullptr, "none",
       {"rand_like", "randn_like", "randint_like", "bernoulli", "multinomial", "normal",
-       "poisson"});
+       "poisson", "uniform", "exponential", "cauchy", "geometric", "log_normal"});
   return table;
 }
 // clang-format on

@@ -75,19 +75,11 @@ Value to_value(const Halves& halves);
 Value to_value(const Halves& halves, at::ScalarType shown);
 Value to_value(const c10::IValue& x, const c10::IValue& ref);
 
-// Parts that several rules share.
-//
-// The maximum (or minimum) over one or several dimensions.
-Halves maximum_over(const Halves& input, const c10::IValue& dims, bool keep, bool minimum,
-                    const BatchShape& batch);
-// Where an order put its element: indices (whole numbers) into the last dimension of `input`, as
-// numbers with a gradient.
-Halves index_of(const Halves& input, const Halves& indices, const BatchShape& batch);
-
 // The rules, by file.
 namespace rules {
 std::vector<Value> linear(Call& call);         // rules_linear.cpp
 std::vector<Value> slice(Call& call);          // rules_linear.cpp
+std::vector<Value> linear_in_one(Call& call);  // rules_linear.cpp
 std::vector<Value> convolution(Call& call);    // rules_convolution.cpp
 std::vector<Value> batch_norm(Call& call);     // rules_normalisation.cpp
 std::vector<Value> elementwise(Call& call);    // rules_elementwise.cpp
@@ -97,10 +89,14 @@ std::vector<Value> glu(Call& call);            // rules_elementwise.cpp
 std::vector<Value> product(Call& call);        // rules_product.cpp
 std::vector<Value> quotient(Call& call);       // rules_product.cpp
 std::vector<Value> power(Call& call);          // rules_product.cpp
+bool is_one_factor(const Call& call);          // rules_product.cpp
 std::vector<Value> max_pool(Call& call);       // rules_max.cpp
 std::vector<Value> max_over_dims(Call& call);  // rules_max.cpp
 std::vector<Value> maximum(Call& call);        // rules_max.cpp
+std::vector<Value> clamp(Call& call);          // rules_max.cpp
 std::vector<Value> softmax(Call& call);        // rules_softmax.cpp
+std::vector<Value> logaddexp(Call& call);      // rules_softmax.cpp
+std::vector<Value> logcumsumexp(Call& call);   // rules_softmax.cpp
 std::vector<Value> layer_norm(Call& call);     // rules_normalisation.cpp
 std::vector<Value> group_norm(Call& call);     // rules_normalisation.cpp
 std::vector<Value> instance_norm(Call& call);  // rules_normalisation.cpp
@@ -124,6 +120,22 @@ std::vector<Value> recurrent_cell(Call& call);                // rules_recurrent
 std::vector<Value> scaled_dot_product_attention(Call& call);  // rules_attention.cpp
 std::vector<Value> multi_head_attention(Call& call);          // rules_attention.cpp
 std::vector<Value> transformer_encoder_layer(Call& call);     // rules_attention.cpp
+std::vector<Value> vector_norm(Call& call);    // rules_norm.cpp
+std::vector<Value> distance(Call& call);       // rules_norm.cpp
+std::vector<Value> similarity(Call& call);     // rules_norm.cpp
+std::vector<Value> renorm(Call& call);         // rules_norm.cpp
+std::vector<Value> prod(Call& call);           // rules_reduce.cpp
+std::vector<Value> cumprod(Call& call);        // rules_reduce.cpp
+std::vector<Value> several(Call& call);        // rules_several.cpp
+std::vector<Value> several_kinked(Call& call);  // rules_several.cpp
+std::vector<Value> hypot(Call& call);          // rules_several.cpp
+std::vector<Value> loss(Call& call);           // rules_loss.cpp
+std::vector<Value> class_loss(Call& call);     // rules_loss.cpp
+std::vector<Value> fourier(Call& call);        // rules_complex.cpp
+std::vector<Value> as_complex(Call& call);     // rules_complex.cpp
+std::vector<Value> absolute(Call& call);       // rules_complex.cpp
+std::vector<Value> angle(Call& call);          // rules_complex.cpp
+std::vector<Value> polar(Call& call);          // rules_complex.cpp
 }  // namespace rules
 
 }  // namespace seqlift

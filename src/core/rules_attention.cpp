@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "composed.h"
+#include "steps.h"
 #include "error.h"
 #include "rules.h"
 

@@ -7,7 +7,7 @@
 #include <ATen/ExpandUtils.h>
 
 #include "error.h"
-#include "rules.h"
+#include "steps.h"
 
 namespace seqlift {
 namespace rules {
@@ -187,7 +187,7 @@ std::vector<Value> any_or_all(Call& call) {
   const Halves given = truth(call, 0, number_type(call));
   const bool any = call.name == "any";
   const Halves found =
-      maximum_over(given, call.constant(dim), call.constant(call.find("keepdim")).toBool(), !any,
+      maximum_over(given, int_list(call.constant(dim)), call.constant(call.find("keepdim")).toBool(), !any,
                    call.batch);
   return {to_value(found, at::kBool)};
 }

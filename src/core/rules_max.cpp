@@ -11,11 +11,9 @@
 
 #include "error.h"
 #include "kernels.h"
-#include "rules.h"
+#include "steps.h"
 
 namespace seqlift {
-namespace rules {
-
 namespace {
 
 struct Maximum {
@@ -60,9 +58,60 @@ Halves maximum_of(const Locate& locate, const Halves& input, int64_t dims,
   return output;
 }
 
-std::vector<int64_t> int_list(const c10::IValue& value) {
-  return value.isInt() ? std::vector<int64_t>{value.toInt()} : value.toIntVector();
+// The larger (or smaller) of two: b + relu(a - b), linear but for one rescaled function.
+Halves extreme(const Halves& a, const Halves& b, bool smaller, const BatchShape& batch) {
+  const Unary relu = [](const at::Tensor& value) { return at::relu(value); };
+  const Halves above =
+      rescale(relu, smaller ? subtract(b, a) : subtract(a, b), Bend::kinked, batch);
+  return smaller ? subtract(b, above) : add(b, above);
 }
+
+}  // namespace
+
+// The dimensions are moved last and flattened.
+Halves maximum_over(const Halves& input, const std::vector<int64_t>& dims, bool keep, bool minimum,
+                    const BatchShape& batch) {
+  const int64_t rank = input.ref.dim();
+  std::vector<bool> reduced(rank, false);
+  for (const int64_t d : dims) {
+    reduced[d < 0 ? d + rank : d] = true;
+  }
+  std::vector<int64_t> order;
+  for (int64_t d = 0; d < rank; ++d) {
+    if (!reduced[d]) {
+      order.push_back(d);
+    }
+  }
+  const auto kept = static_cast<int64_t>(order.size());
+  for (int64_t d = 0; d < rank; ++d) {
+    if (reduced[d]) {
+      order.push_back(d);
+    }
+  }
+  const Halves last = linear(
+      [&](const at::Tensor& value) {
+        const at::Tensor moved = value.permute(order).flatten(kept);
+        return minimum ? -moved : moved;
+      },
+      input);
+  const Locate locate = [](const at::Tensor& value) {
+    const auto found = value.max(-1, true);
+    return Maximum{std::get<0>(found), std::get<1>(found)};
+  };
+  return linear(
+      [&](const at::Tensor& value) {
+        at::Tensor result = value.squeeze(-1);
+        for (int64_t d = 0; keep && d < rank; ++d) {
+          result = reduced[d] ? result.unsqueeze(d) : result;
+        }
+        return minimum ? -result : result;
+      },
+      maximum_of(locate, last, 1, batch));
+}
+
+namespace rules {
+
+namespace {
 
 // How many spatial dimensions "max_pool2d" has.
 int64_t spatial_dims(const std::string& name) { return name[name.find("pool") + 4] - '0'; }
@@ -146,68 +195,32 @@ std::vector<Value> max_over_dims(Call& call) {
   const bool keep = call.constant(call.find("keepdim")).toBool();
   if (call.node->outputs().size() == 1) {
     return {to_value(
-        maximum_over(call.halves(0), call.constant(dim), keep, minimum, call.batch))};
+        maximum_over(call.halves(0), int_list(call.constant(dim)), keep, minimum, call.batch))};
   }
   return order(call);
 }
 
-// max(a, b) = b + relu(a - b): linear but for one rescaled function of the difference.
 std::vector<Value> maximum(Call& call) {
-  const bool minimum = call.name.find("min") != std::string::npos;
-  const Nary difference = [&](const Operands& ab) {
-    return minimum ? ab[1] - ab[0] : ab[0] - ab[1];
-  };
-  const Unary relu = [](const at::Tensor& value) { return at::relu(value); };
-  const Halves a = call.halves(0);
-  const Halves b = call.halves(1);
-  const Halves above = rescale(relu, seqlift::linear(difference, {a, b}), Bend::kinked, call.batch);
-  const Nary sum = [&](const Operands& parts) {
-    return minimum ? parts[0] - parts[1] : parts[0] + parts[1];
-  };
-  return {to_value(seqlift::linear(sum, {b, above}))};
+  const bool smaller = call.name.find("min") != std::string::npos;
+  return {to_value(extreme(call.halves(0), call.halves(1), smaller, call.batch))};
+}
+
+// With bounds that depend on X, min(max(x, lowest), highest).
+std::vector<Value> clamp(Call& call) {
+  if (call.dependent() == std::vector<int>{0}) {
+    return kinked(call);
+  }
+  Halves result = call.halves(0);
+  for (const char* bound : {"min", "max"}) {
+    const int position = call.find(bound);
+    if (position >= 0 && !call.constant(position).isNone()) {
+      const bool highest = bound == std::string("max");
+      result = extreme(result, call.halves(position), highest, call.batch);
+    }
+  }
+  return {to_value(result)};
 }
 
 }  // namespace rules
-
-// The dimensions are moved last and flattened.
-Halves maximum_over(const Halves& input, const c10::IValue& dims, bool keep, bool minimum,
-                    const BatchShape& batch) {
-  const int64_t rank = input.ref.dim();
-  std::vector<bool> reduced(rank, false);
-  for (const int64_t d : rules::int_list(dims)) {
-    reduced[d < 0 ? d + rank : d] = true;
-  }
-  std::vector<int64_t> order;
-  for (int64_t d = 0; d < rank; ++d) {
-    if (!reduced[d]) {
-      order.push_back(d);
-    }
-  }
-  const auto kept = static_cast<int64_t>(order.size());
-  for (int64_t d = 0; d < rank; ++d) {
-    if (reduced[d]) {
-      order.push_back(d);
-    }
-  }
-  const Halves last = linear(
-      [&](const at::Tensor& value) {
-        const at::Tensor moved = value.permute(order).flatten(kept);
-        return minimum ? -moved : moved;
-      },
-      input);
-  const rules::Locate locate = [](const at::Tensor& value) {
-    const auto found = value.max(-1, true);
-    return rules::Maximum{std::get<0>(found), std::get<1>(found)};
-  };
-  return linear(
-      [&](const at::Tensor& value) {
-        at::Tensor result = value.squeeze(-1);
-        for (int64_t d = 0; keep && d < rank; ++d) {
-          result = reduced[d] ? result.unsqueeze(d) : result;
-        }
-        return minimum ? -result : result;
-      },
-      rules::maximum_of(locate, last, 1, batch));
-}
 
 }  // namespace seqlift

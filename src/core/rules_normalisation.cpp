@@ -3,25 +3,16 @@
 // mode is linear.
 #include <ATen/ATen.h>
 
-#include "composed.h"
 #include "error.h"
-#include "rules.h"
+#include "steps.h"
 
 namespace seqlift {
 namespace rules {
 
 namespace {
 
-const Nary multiply = [](const Operands& factors) { return factors[0] * factors[1]; };
-const Nary subtract = [](const Operands& terms) { return terms[0] - terms[1]; };
-
 Halves mean(const Halves& input, const std::vector<int64_t>& dims) {
   return seqlift::linear([&](const at::Tensor& value) { return value.mean(dims, true); }, input);
-}
-
-// The square's slope, (a^2 - b^2) / (a - b) = a + b, is the gradient at the midpoint.
-Halves square(const Halves& input, const BatchShape& batch) {
-  return midpoint(multiply, {input, input}, batch);
 }
 
 Halves inverse_root(const Halves& variance, double eps, const BatchShape& batch) {
@@ -32,9 +23,13 @@ Halves inverse_root(const Halves& variance, double eps, const BatchShape& batch)
 // x / sqrt(mean(x^2) + eps), or the same of the centred x.
 Halves standardise(const Halves& input, const std::vector<int64_t>& dims, double eps, bool centre,
                    const BatchShape& batch) {
-  const Halves centred = centre ? seqlift::linear(subtract, {input, mean(input, dims)}) : input;
+  const Halves centred = centre ? subtract(input, mean(input, dims)) : input;
   const Halves variance = mean(square(centred, batch), dims);
-  return midpoint(multiply, {centred, inverse_root(variance, eps, batch)}, batch);
+  return multiply(centred, inverse_root(variance, eps, batch), batch);
+}
+
+bool is_given(const Call& call, int position) {
+  return position >= 0 && call.constant(position).isTensor();
 }
 
 at::Tensor optional_tensor(const Call& call, const char* name) {
@@ -59,13 +54,18 @@ Halves scale_and_shift(const Halves& input, const at::Tensor& scale, const at::T
   return output;
 }
 
-Halves affine(const Halves& input, const at::Tensor& weight, const at::Tensor& bias) {
-  return seqlift::linear(
-      [&](const at::Tensor& value) {
-        at::Tensor result = weight.defined() ? value * weight : value;
-        return bias.defined() ? result + bias : result;
-      },
-      input);
+// The same for weights of any shape; one that depends on X makes it a product.
+Halves affine(const Call& call, const Halves& input, const Unary& shape) {
+  Halves result = input;
+  const int weight = call.find("weight");
+  if (is_given(call, weight)) {
+    const Halves scale = seqlift::linear(shape, call.halves(weight));
+    const Nary scaled = [](const Operands& factors) { return factors[0] * factors[1]; };
+    result = call.depends(weight) ? multiply(result, scale, call.batch)
+                                  : seqlift::linear(scaled, {result, scale});
+  }
+  const int bias = call.find("bias");
+  return is_given(call, bias) ? add(result, seqlift::linear(shape, call.halves(bias))) : result;
 }
 
 // Dimensions from `first` to the last.
@@ -81,14 +81,14 @@ std::vector<int64_t> dims_from(int64_t first, int64_t rank) {
 at::Tensor per_channel(const at::Tensor& values, int64_t rank) {
   std::vector<int64_t> sizes(rank, 1);
   sizes[1] = -1;
-  return values.defined() ? values.reshape(sizes) : values;
+  return values.reshape(sizes);
 }
 
-double number(const Call& call, const char* name, double otherwise) {
-  const int position = call.find(name);
-  const bool given = position >= 0 && !call.constant(position).isNone();
-  return given ? call.constant(position).toScalar().toDouble() : otherwise;
+Unary by_channel(int64_t rank) {
+  return [rank](const at::Tensor& values) { return per_channel(values, rank); };
 }
+
+at::Tensor as_it_is(const at::Tensor& values) { return values; }
 
 // The statistics that some normalisations return beside their result; whoever uses them is refused.
 std::vector<Value> with_statistics(const Call& call, const Halves& output) {
@@ -108,9 +108,14 @@ std::vector<Value> with_statistics(const Call& call, const Halves& output) {
 Halves layer_norm(const Halves& input, int64_t dims, const at::Tensor& weight,
                   const at::Tensor& bias, double eps, const BatchShape& batch) {
   const int64_t rank = input.ref.dim();
-  return rules::affine(
-      rules::standardise(input, rules::dims_from(rank - dims, rank), eps, true, batch), weight,
-      bias);
+  const Halves output =
+      rules::standardise(input, rules::dims_from(rank - dims, rank), eps, true, batch);
+  return linear(
+      [&](const at::Tensor& value) {
+        const at::Tensor scaled = weight.defined() ? value * weight : value;
+        return bias.defined() ? scaled + bias : scaled;
+      },
+      output);
 }
 
 namespace rules {
@@ -140,10 +145,11 @@ std::vector<Value> batch_norm(Call& call) {
 std::vector<Value> layer_norm(Call& call) {
   const auto dims =
       static_cast<int64_t>(call.constant(call.find("normalized_shape")).toIntVector().size());
-  const Halves output =
-      seqlift::layer_norm(call.halves(0), dims, optional_tensor(call, "weight"),
-                          optional_tensor(call, "bias"), number(call, "eps", 1e-5), call.batch);
-  return with_statistics(call, output);
+  const Halves input = call.halves(0);
+  const int64_t rank = input.ref.dim();
+  const Halves output = standardise(input, dims_from(rank - dims, rank),
+                                    number(call, "eps", 1e-5), true, call.batch);
+  return with_statistics(call, affine(call, output, as_it_is));
 }
 
 std::vector<Value> rms_norm(Call& call) {
@@ -156,7 +162,7 @@ std::vector<Value> rms_norm(Call& call) {
       input.ref.scalar_type() == at::kDouble ? 2.220446049250313e-16 : 1.1920928955078125e-07;
   const Halves output = standardise(input, dims_from(rank - shape, rank), number(call, "eps", step),
                                     false, call.batch);
-  return {to_value(affine(output, optional_tensor(call, "weight"), {}))};
+  return {to_value(affine(call, output, as_it_is))};
 }
 
 // Groups of channels with all their positions: [n, C, ...] seen as [n, groups, everything else].
@@ -179,8 +185,7 @@ std::vector<Value> group_norm(Call& call) {
       },
       normalised);
   const auto rank = static_cast<int64_t>(sizes.size());
-  return with_statistics(call, affine(output, per_channel(optional_tensor(call, "weight"), rank),
-                                      per_channel(optional_tensor(call, "bias"), rank)));
+  return with_statistics(call, affine(call, output, by_channel(rank)));
 }
 
 std::vector<Value> instance_norm(Call& call) {
@@ -192,8 +197,7 @@ std::vector<Value> instance_norm(Call& call) {
   const int64_t rank = input.ref.dim();
   const Halves output =
       standardise(input, dims_from(2, rank), number(call, "eps", 1e-5), true, call.batch);
-  return {to_value(affine(output, per_channel(optional_tensor(call, "weight"), rank),
-                          per_channel(optional_tensor(call, "bias"), rank)))};
+  return {to_value(affine(call, output, by_channel(rank)))};
 }
 
 // var, std, var_mean, std_mean over dimensions: the mean of the centred square, times n / (n - 1).
@@ -228,51 +232,18 @@ std::vector<Value> variance(Call& call) {
         [&](const at::Tensor& whole) { return keep ? whole : whole.mean(dims, false); }, value);
   };
   const Halves average = mean(input, dims);
-  const Halves centred = seqlift::linear(subtract, {input, average});
+  const Halves centred = subtract(input, average);
   Halves result =
       seqlift::linear([&](const at::Tensor& value) { return value * (count / (count - lost)); },
                       mean(square(centred, call.batch), dims));
   if (call.name.rfind("std", 0) == 0) {
-    const Unary root = [](const at::Tensor& value) { return value.sqrt(); };
-    result = rescale(root, result, Bend::smooth, call.batch);
+    result = square_root(result, call.batch);
   }
   std::vector<Value> outputs{to_value(drop(result))};
   if (call.node->outputs().size() > 1) {
     outputs.push_back(to_value(drop(average)));
   }
   return outputs;
-}
-
-// The Euclidean norm: square, sum, root. (The sum of absolute values for order 1.)
-std::vector<Value> vector_norm(Call& call) {
-  const Halves input = call.halves(0);
-  const int order = call.find("ord") >= 0 ? call.find("ord") : call.find("p");
-  const bool two =
-      order < 0 || call.constant(order).isNone() ||
-      (call.constant(order).isScalar() && call.constant(order).toScalar().toDouble() == 2);
-  const bool one = order >= 0 && call.constant(order).isScalar() &&
-                   call.constant(order).toScalar().toDouble() == 1;
-  const int dim = call.find("dim");
-  if (dim < 0 || call.constant(dim).isNone() || (!two && !one)) {
-    throw Error("unsupported_operation",
-                call.where() + " is not the Euclidean or absolute norm over given dimensions.");
-  }
-  const std::vector<int64_t> dims = call.constant(dim).isInt()
-                                        ? std::vector<int64_t>{call.constant(dim).toInt()}
-                                        : call.constant(dim).toIntVector();
-  const bool matrix = call.name == "linalg_norm" && dims.size() > 1;
-  if (matrix) {
-    throw Error("unsupported_operation", call.where() + " is a matrix norm, which has no rule.");
-  }
-  const int keepdim = call.find("keepdim");
-  const bool keep = keepdim >= 0 && call.constant(keepdim).toBool();
-  const Unary magnitude = [](const at::Tensor& value) { return value.abs(); };
-  const Halves parts =
-      one ? rescale(magnitude, input, Bend::kinked, call.batch) : square(input, call.batch);
-  const Halves sum =
-      seqlift::linear([&](const at::Tensor& value) { return value.sum(dims, keep); }, parts);
-  const Unary root = [](const at::Tensor& value) { return value.sqrt(); };
-  return {to_value(one ? sum : rescale(root, sum, Bend::smooth, call.batch))};
 }
 
 }  // namespace rules

@@ -4,7 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "error.h"
-#include "rules.h"
+#include "steps.h"
 
 namespace seqlift {
 

@@ -1,34 +1,75 @@
 // Products of values that depend on X: the gradient at the midpoint (see midpoint() in halves.cpp),
-// exact for every operation whose dependent inputs enter with total degree two or less. Where only
-// one factor depends on X the operation is linear.
+// exact for every operation whose dependent inputs enter with total degree two or less. Products of
+// more take the mean of the gradient along the straight line from reference to x. Where only one
+// factor depends on X the operation is linear.
 #include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+#include <set>
 
 #include "error.h"
 #include "operands.h"
-#include "rules.h"
+#include "steps.h"
 
 namespace seqlift {
 namespace rules {
 
 namespace {
 
-// How many of the inputs multiply each other, the added ones (addmm's first) left out.
-bool is_of_degree_two(const Call& call, const std::vector<Slot>& slots) {
-  if (call.name == "bilinear") {
-    return !call.depends(call.find("weight")) || slots.size() < 3;
+// The total degree in which the operands enter: how many multiply each other, the added ones
+// (addmm's first, a bias) left out.
+size_t degree(const Call& call, const std::vector<Slot>& slots) {
+  if (call.name == "lerp" || call.name == "mse_loss") {
+    return 2;
   }
-  size_t factors = slots.size();
   const bool added = call.name.rfind("add", 0) == 0 || call.name == "baddbmm";
-  const bool bias = call.name == "linear" || call.name == "lerp";
+  const int bias = call.name == "conv_tbc" ? 2 : call.find("bias");
+  size_t factors = slots.size();
   for (const Slot& slot : slots) {
-    const bool summand = (added && slot.input == 0) || (bias && slot.input == 2);
-    factors -= summand && call.name != "lerp" ? 1 : 0;
+    factors -= (added && slot.input == 0) || (bias >= 0 && slot.input == bias) ? 1 : 0;
   }
-  return call.name == "lerp" || factors <= 2;
+  return std::max<size_t>(factors, 1);
 }
 
-const Nary multiply = [](const Operands& factors) { return factors[0] * factors[1]; };
-const Unary reciprocal = [](const at::Tensor& value) { return value.reciprocal(); };
+// f(x) - f(ref) is the integral of grad f(ref + t (x - ref)) . (x - ref) over t from 0 to 1. For f
+// of degree k the gradient has degree k - 1 in t, and n nodes integrate degrees up to 2 n - 1
+// exactly: k / 2 of them, rounded up, are enough. k = 2 is the midpoint; for a product of k factors
+// this is the Shapley value of their changes where every factor is one number.
+Halves along_line(const OnHalves<Nary>& function, const std::vector<Halves>& operands,
+                  size_t degree, const BatchShape& batch) {
+  const at::NoGradGuard guard;
+  Operands x;
+  Operands ref;
+  Operands change;
+  Operands inputs;
+  for (const Halves& operand : operands) {
+    x.push_back(operand.x);
+    ref.push_back(operand.ref.detach());
+    change.push_back(repeat_x(operand.x, ref.back(), batch) - ref.back());
+    inputs.push_back(operand.ref);
+  }
+  Halves result{once_tensor(batch.memo, "line", [&]() { return function.x(x); }),
+                function.ref(ref)};
+  const auto backward = [function = function.ref, ref, change,
+                         quadrature = gauss_legendre((degree + 1) / 2)](const at::Tensor& grad) {
+    const at::AutoGradMode enabled(true);
+    std::vector<at::Tensor> total(ref.size());
+    for (size_t node = 0; node < quadrature.first.size(); ++node) {
+      Operands points;
+      for (size_t i = 0; i < ref.size(); ++i) {
+        points.push_back((ref[i] + quadrature.first[node] * change[i]).detach().requires_grad_());
+      }
+      const auto here = torch::autograd::grad({function(points)}, points, {grad * quadrature.second[node]});
+      for (size_t i = 0; i < ref.size(); ++i) {
+        total[i] = total[i].defined() ? total[i] + here[i] : here[i];
+      }
+    }
+    return total;
+  };
+  result.ref = attach(result.ref, inputs, backward);
+  return result;
+}
 
 }  // namespace
 
@@ -37,10 +78,6 @@ std::vector<Value> product(Call& call) {
   // a * a and (x - y)^2 are quadratic in one input.
   if (slots.size() == 1 && call.name != "mse_loss") {
     return linear(call);
-  }
-  if (!is_of_degree_two(call, slots)) {
-    throw Error("unsupported_operation",
-                call.where() + " multiplies more than two values that depend on X at once.");
   }
   std::vector<Halves> operands;
   for (const Slot& slot : slots) {
@@ -52,8 +89,37 @@ std::vector<Value> product(Call& call) {
     };
   };
   const OnHalves<Nary> function(first(false), first(true));
-  return {to_value(midpoint(function, operands, call.batch))};
+  const size_t factors = degree(call, slots);
+  return {to_value(factors > 2 ? along_line(function, operands, factors, call.batch)
+                               : midpoint(function, operands, call.batch))};
 }
+
+// Whether a product has one factor that depends on X, in which it is linear.
+bool is_one_factor(const Call& call) {
+  static const std::set<std::string> powers{"prod", "cumprod", "mse_loss"};
+  if (powers.count(call.name) > 0) {
+    return false;
+  }
+  const Operation* operation = find_operation(call.name);
+  if (operation->rule != quotient) {
+    return dependent_slots(call).size() == 1;
+  }
+  const int mode = call.find("rounding_mode");
+  return !call.depends(call.name == "addcdiv" ? 2 : 1) &&
+         (mode < 0 || call.constant(mode).isNone());
+}
+
+namespace {
+
+// addcdiv(c, a, b) = c + value a / b.
+std::vector<Value> add_quotient(Call& call) {
+  const double value = number(call, "value", 1);
+  const Halves ratio = divide(call.halves(1), call.halves(2), call.batch);
+  const Nary sum = [value](const Operands& terms) { return terms[0] + value * terms[1]; };
+  return {to_value(seqlift::linear(sum, {call.halves(0), ratio}))};
+}
+
+}  // namespace
 
 // a / b = a (1 / b), a rescaled reciprocal and a product. Rounding is a step function of the
 // result.
@@ -61,25 +127,18 @@ std::vector<Value> quotient(Call& call) {
   const int mode = call.find("rounding_mode");
   const bool rounds = mode >= 0 && !call.constant(mode).isNone();
   if (call.name == "addcdiv") {
-    if (call.depends(2)) {
-      throw Error("unsupported_operation",
-                  call.where() + " divides by what depends on X inside one operation.");
-    }
-    return linear(call);
+    return call.depends(2) ? add_quotient(call) : linear(call);
   }
   if (rounds) {
-    if (call.depends(1)) {
-      throw Error("unsupported_operation",
-                  call.where() + " divides by what depends on X and rounds.");
-    }
-    return kinked(call);
+    return several_kinked(call);
   }
   if (!call.depends(1)) {
     return linear(call);
   }
   // 1 / b wants a floating-point b; a may be a number.
-  const Halves inverse = rescale(reciprocal, call.halves(1), Bend::smooth, call.batch);
   if (!call.depends(0)) {
+    const Unary reciprocal = [](const at::Tensor& value) { return value.reciprocal(); };
+    const Halves inverse = rescale(reciprocal, call.halves(1), Bend::smooth, call.batch);
     const Value& numerator = call.inputs[0];
     const auto scale = [](const c10::IValue& by, const at::Tensor& value) {
       return by.isTensor() ? by.toTensor() * value : value * by.toScalar();
@@ -93,7 +152,7 @@ std::vector<Value> quotient(Call& call) {
     output.ref = scale(numerator.paired ? numerator.ref : numerator.x, inverse.ref);
     return {to_value(output)};
   }
-  return {to_value(midpoint(multiply, {call.halves(0), inverse}, call.batch))};
+  return {to_value(divide(call.halves(0), call.halves(1), call.batch))};
 }
 
 // x^c and c^x are elementwise; a^b of two that depend on X is exp(b log a).
@@ -106,7 +165,7 @@ std::vector<Value> power(Call& call) {
   const Unary log = [](const at::Tensor& value) { return at::log(value); };
   const Unary exp = [](const at::Tensor& value) { return at::exp(value); };
   const Halves logarithm = rescale(log, call.halves(0), Bend::smooth, call.batch);
-  const Halves scaled = midpoint(multiply, {call.halves(1), logarithm}, call.batch);
+  const Halves scaled = multiply(call.halves(1), logarithm, call.batch);
   return {to_value(rescale(exp, scaled, Bend::smooth, call.batch))};
 }
 

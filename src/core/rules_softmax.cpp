@@ -13,13 +13,12 @@
 // instead, which does not sum to the difference: module mode only.)
 #include <ATen/ATen.h>
 
-#include "composed.h"
+#include <cmath>
+
 #include "error.h"
-#include "rules.h"
+#include "steps.h"
 
 namespace seqlift {
-namespace rules {
-
 namespace {
 
 // The rescale slope of exp at arguments that are at most 0: (exp a - exp b) / (a - b).
@@ -38,6 +37,8 @@ at::Tensor exp_slope(const at::Tensor& a, const at::Tensor& b) {
   // Masked with -Inf on both sides: no change, and no weight.
   return at::where(change.isnan(), at::zeros_like(change), at::where(change < 0, slope, mirrored));
 }
+
+}  // namespace
 
 Halves logsumexp(const Halves& input, const std::vector<int64_t>& dims, bool keep,
                  const BatchShape& batch) {
@@ -71,9 +72,12 @@ Halves logsumexp(const Halves& input, const std::vector<int64_t>& dims, bool kee
 
 Halves log_softmax(const Halves& input, int64_t dim, const BatchShape& batch) {
   const Halves total = logsumexp(input, {dim}, true, batch);
-  const Nary difference = [](const Operands& parts) { return parts[0] - parts[1]; };
-  return seqlift::linear(difference, {input, total});
+  return subtract(input, total);
 }
+
+namespace rules {
+
+namespace {
 
 // exp of a log-probability: its slope is formed like the weights above.
 Halves exp_of(const Halves& input, const BatchShape& batch) {
@@ -99,18 +103,10 @@ namespace rules {
 
 std::vector<Value> softmax(Call& call) {
   const int dim = call.find("dim");
-  Halves input = call.halves(0);
-  const int dtype = call.find("dtype");
-  if (dtype >= 0 && call.constant(dtype).isInt()) {
-    const auto type = static_cast<at::ScalarType>(call.constant(dtype).toInt());
-    input = seqlift::linear([&](const at::Tensor& value) { return value.to(type); }, input);
-  }
-  if (call.name == "logsumexp") {
-    const c10::IValue& dims = call.constant(dim);
-    const std::vector<int64_t> over =
-        dims.isInt() ? std::vector<int64_t>{dims.toInt()} : dims.toIntVector();
-    const bool keep = call.constant(call.find("keepdim")).toBool();
-    return {to_value(logsumexp(input, over, keep, call.batch))};
+  Halves input = in_dtype(call, call.halves(0));
+  if (call.name.find("logsumexp") != std::string::npos) {
+    const bool keep = flag(call, "keepdim");
+    return {to_value(logsumexp(input, int_list(call, "dim"), keep, call.batch))};
   }
   if (call.name == "softmin") {
     input = seqlift::linear([](const at::Tensor& value) { return -value; }, input);
@@ -118,6 +114,26 @@ std::vector<Value> softmax(Call& call) {
   const Halves log_probability = log_softmax(input, call.constant(dim).toInt(), call.batch);
   const bool log = call.name.find("log_softmax") != std::string::npos;
   return {to_value(log ? log_probability : exp_of(log_probability, call.batch))};
+}
+
+// logaddexp(a, b): the logsumexp of the two side by side; to base 2, in units of log 2.
+std::vector<Value> logaddexp(Call& call) {
+  const double unit = call.name == "logaddexp2" ? std::log(2.0) : 1;
+  const Nary together = [unit](const Operands& ab) {
+    return at::stack(at::broadcast_tensors({ab[0] * unit, ab[1] * unit}), -1);
+  };
+  const Halves both = seqlift::linear(together, {call.halves(0), call.halves(1)});
+  return {to_value(
+      seqlift::linear([unit](const at::Tensor& value) { return value / unit; },
+                      logsumexp(both, {-1}, false, call.batch)))};
+}
+
+std::vector<Value> logcumsumexp(Call& call) {
+  const Combine combine = [&](const Halves& a, const Halves& b) {
+    const Nary together = [](const Operands& ab) { return at::stack({ab[0], ab[1]}, -1); };
+    return logsumexp(seqlift::linear(together, {a, b}), {-1}, false, call.batch);
+  };
+  return {to_value(scan(call.halves(0), int_list(call, "dim")[0], combine))};
 }
 
 }  // namespace rules

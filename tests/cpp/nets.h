@@ -138,6 +138,11 @@ std::vector<Case> softmax_cases();
 std::vector<Case> normalisation_cases();
 std::vector<Case> condition_cases();
 std::vector<Case> order_cases();
+std::vector<Case> norm_cases();
+std::vector<Case> reduce_cases();
+std::vector<Case> several_cases();
+std::vector<Case> loss_cases();
+std::vector<Case> complex_cases();
 
 // Completeness in float64, and the same prediction as LibTorch's own interpreter: fails with the
 // case's text. Returns the largest change, so that a caller can ask for more than no change at all.
