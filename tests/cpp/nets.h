@@ -127,6 +127,10 @@ std::vector<Case> product_cases();
 std::vector<Case> max_cases();
 std::vector<Case> softmax_cases();
 std::vector<Case> normalisation_cases();
+std::vector<Case> recurrent_cases();
+std::vector<Case> attention_cases();
+// Whether the LibTorch in use has aten::`name`.
+bool has_operation(const std::string& name);
 
 // Completeness in float64, and the same prediction as LibTorch's own interpreter: fails with the
 // case's text. Returns the largest change, so that a caller can ask for more than no change at all.
