@@ -180,6 +180,13 @@ void Evaluation::get_attribute(const Node* node) {
       }
       attributes_[{object.get(), name}] = result;
     }
+  } else if (result.x.isTensorList()) {
+    // nn.LSTM and its kin keep their weights in a list.
+    std::vector<at::Tensor> tensors = result.x.toTensorVector();
+    for (at::Tensor& tensor : tensors) {
+      tensor = tensor.defined() ? constants_.convert(tensor) : tensor;
+    }
+    result.x = tensors;
   }
   values_[node->output()] = result;
 }

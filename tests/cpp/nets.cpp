@@ -1,6 +1,7 @@
 #include "nets.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/module.h>
 #include <unistd.h>
@@ -364,6 +365,10 @@ std::string error_of(const std::function<void()>& action) {
     return error.kind() + ": " + error.what();
   }
   return "";
+}
+
+bool has_operation(const std::string& name) {
+  return c10::Dispatcher::singleton().findSchema({"aten::" + name, ""}).has_value();
 }
 
 double check_case(const Case& one, const Given& given) {

@@ -143,6 +143,10 @@ std::vector<Case> reduce_cases();
 std::vector<Case> several_cases();
 std::vector<Case> loss_cases();
 std::vector<Case> complex_cases();
+std::vector<Case> recurrent_cases();
+std::vector<Case> attention_cases();
+// Whether the LibTorch in use has aten::`name`.
+bool has_operation(const std::string& name);
 
 // Completeness in float64, and the same prediction as LibTorch's own interpreter: fails with the
 // case's text. Returns the largest change, so that a caller can ask for more than no change at all.

@@ -282,6 +282,33 @@ class BatchMaximum(nn.Module):
         return h / h.abs().max()
 
 
+class Recurrent(nn.Module):
+    """A bidirectional LSTM of two layers over the positions."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True)
+        self.dense = nn.Linear(6, 1)
+
+    def forward(self, x):
+        h, _ = self.lstm(x.transpose(1, 2))
+        return self.dense(h.mean(1))
+
+
+class Transformer(nn.Module):
+    """PyTorch's own encoder: scripted in evaluation mode it is one operation a layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(4, 4, 3, padding=1)
+        layer = nn.TransformerEncoderLayer(4, 2, 6, activation="gelu", batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 1)
+        self.dense = nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.dense(self.encoder(self.conv(x).transpose(1, 2)).mean(1))
+
+
 def seeded(kind):
     torch.manual_seed(len(kind.__name__))
     model = kind()
@@ -337,6 +364,13 @@ def main():
     models["tiny_float64"] = torch.jit.script(seeded(Tiny).double().eval())
     models["nan_weights"] = torch.jit.script(nan_weights())
     models["training"] = torch.jit.script(training())
+    # Last, as the names of classes in the other files count what was compiled before them.
+    for name, kind in {"recurrent": Recurrent, "transformer": Transformer}.items():
+        model = seeded(kind).eval()
+        models[name] = torch.jit.script(model)
+        # A trace that is checked is compared with one of the fused operation.
+        models[f"{name}_traced"] = torch.jit.trace(
+            model, torch.zeros(2, 4, LENGTH), check_trace=False)
     for name, model in models.items():
         model.save(str(OUT / f"{name}.pt"))
     # The usual mistake: the weights alone, which are no model.

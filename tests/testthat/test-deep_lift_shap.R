@@ -60,6 +60,19 @@ test_that("in operator mode the deltas of every model are zero up to rounding", 
   expect_lt(largest_delta(attribute_exactly(profile_score(heads), X)), 1e-10)
 })
 
+test_that("recurrent and attention modules have one result, scripted or traced", {
+  # Scripted, the encoder is one operation a layer; traced, it is dozens.
+  X <- test_sequences()
+  for (name in c("recurrent", "transformer")) {
+    scripted <- attribute_exactly(test_model(name), X)
+    traced <- attribute_exactly(test_model(paste0(name, "_traced")), X)
+    expect_lt(largest_delta(scripted), 1e-10)
+    expect_lt(largest_delta(traced), 1e-10)
+    expect_equal(numbers_of(scripted), numbers_of(traced), tolerance = 1e-9)
+    expect_gt(max(abs(scripted)), 1e-4)
+  }
+})
+
 test_that("multipliers projected, averaged and multiplied by X are the attributions", {
   X <- test_sequences()
   model <- test_model("functional")
