@@ -54,6 +54,18 @@ class BPNetProfile(torch.nn.Module):
         return self.scaling(logits).sum(dim=-1, keepdim=True)
 
 
+class BPNetStrand(torch.nn.Module):
+    """X -> profile logits of the first strand [n, 1000], with a control track of zeros."""
+
+    def __init__(self, bpnet: BPNet):
+        super().__init__()
+        self.bpnet = bpnet
+
+    def forward(self, X: torch.Tensor):
+        control = torch.zeros(X.shape[0], 2, X.shape[2], dtype=X.dtype, device=X.device)
+        return self.bpnet(X, control)[0][:, 0]
+
+
 class Basset(torch.nn.Module):
     """Kelley, Snoek and Rinn (2016), Genome Research 26:990. 600 bp, 164 cell types.
 
@@ -136,6 +148,7 @@ MODELS = {
     "bpnet": (2114, 8),
     "bpnet_counts": (2114, 8),
     "bpnet_profile": (2114, 2),
+    "bpnet_strand": (2114, 1),
     "basset": (600, 8),
     "beluga": (2000, 1),
 }
@@ -165,7 +178,10 @@ def build(name):
         model = Beluga()
     else:
         bpnet = BPNet(n_filters=64, n_layers=8, trimming=(2114 - 1000) // 2)
-        model = {"bpnet_counts": BPNetCounts, "bpnet_profile": BPNetProfile}.get(
-            name, lambda module: module
-        )(bpnet)
+        wrappers = {
+            "bpnet_counts": BPNetCounts,
+            "bpnet_profile": BPNetProfile,
+            "bpnet_strand": BPNetStrand,
+        }
+        model = wrappers.get(name, lambda module: module)(bpnet)
     return model.eval()

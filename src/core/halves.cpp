@@ -17,8 +17,8 @@ namespace {
 // An operation of the autograd graph whose gradient is the rule's multiplier.
 class RuleNode : public torch::autograd::Node {
  public:
-  RuleNode(torch::autograd::edge_list edges, Backward backward)
-      : Node(std::move(edges)), backward_(std::move(backward)) {}
+  RuleNode(torch::autograd::edge_list edges, Backward backward, WindowBackward windows)
+      : Node(std::move(edges)), backward_(std::move(backward)), windows_(std::move(windows)) {}
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
     if (!grads[0].defined()) {
@@ -29,9 +29,11 @@ class RuleNode : public torch::autograd::Node {
   }
 
   std::string name() const override { return "seqlift::RuleNode"; }
+  const WindowBackward& windows() const { return windows_; }
 
  private:
   Backward backward_;
+  WindowBackward windows_;
 };
 
 // Autograd's own pointer to a node: intrusive in LibTorch 2.14, shared before. deleteNode() takes a
@@ -93,7 +95,8 @@ void check_rows(const at::Tensor& x, const at::Tensor& ref, const BatchShape& ba
   }
 }
 
-at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Backward backward) {
+at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Backward backward,
+                  WindowBackward windows) {
   bool needed = false;
   for (const at::Tensor& input : inputs) {
     needed = needed || input.requires_grad();
@@ -101,12 +104,30 @@ at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Back
   if (!needed) {
     return output;
   }
-  const auto node =
-      own(new RuleNode(torch::autograd::collect_next_edges(inputs), std::move(backward)));
+  const auto node = own(new RuleNode(torch::autograd::collect_next_edges(inputs),
+                                     std::move(backward), std::move(windows)));
   // The result of a view carries the view's history, which would win over ours.
   at::Tensor fresh = output.variable_data();
   torch::autograd::set_history(fresh, node);
   return fresh;
+}
+
+const WindowBackward* window_rule(const torch::autograd::Node& node) {
+  const auto* rule = dynamic_cast<const RuleNode*>(&node);
+  return rule && rule->windows() ? &rule->windows() : nullptr;
+}
+
+WindowBackward times_in_windows(const at::Tensor& slope) {
+  return [slope](const Windows& grad) -> Windows {
+    if (slope.dim() != 3) {
+      return {};
+    }
+    const int64_t step = slope.stride(2);
+    const at::Tensor there = slope.as_strided(
+        grad.values.sizes(), {step, slope.stride(0), slope.stride(1), step},
+        slope.storage_offset() + grad.start * step);
+    return {grad.values * there, grad.start};
+  };
 }
 
 at::Tensor derivative(const Unary& function, const at::Tensor& at) {
@@ -183,10 +204,12 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
   const bool finite = slope.sum().isfinite().item<bool>();
   // Of a complex function the slope is a complex number, which autograd applies conjugated.
   slope = slope.reshape(ref.sizes()).to(ref.scalar_type()).conj().resolve_conj();
-  result.ref = attach(result.ref, {a.ref}, [slope, finite](const at::Tensor& grad) {
+  const auto backward = [slope, finite](const at::Tensor& grad) {
     const at::Tensor share = grad * slope;
     return std::vector<at::Tensor>{finite ? share : at::where(grad == 0, grad, share)};
-  });
+  };
+  result.ref = attach(result.ref, {a.ref}, backward,
+                      finite ? times_in_windows(slope) : WindowBackward());
   return result;
 }
 

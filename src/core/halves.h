@@ -12,6 +12,12 @@
 
 #include "memo.h"
 
+namespace torch {
+namespace autograd {
+struct Node;
+}
+}  // namespace torch
+
 namespace seqlift {
 
 // One value of the graph on both halves.
@@ -57,10 +63,25 @@ at::Tensor repeat_x(const at::Tensor& x, const at::Tensor& ref, const BatchShape
 // Throws BatchMoved unless the rows of the halves match.
 void check_rows(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch);
 
+// Gradients of neighbouring outputs with respect to one value [rows, C, L], where they are not zero:
+// those of output k at the positions start + k .. start + k + width - 1. See windows.h.
+struct Windows {
+  at::Tensor values;  // [outputs, rows, C, width]
+  int64_t start = 0;
+};
+
 using Backward = std::function<std::vector<at::Tensor>(const at::Tensor& grad_output)>;
+// The same for windows, of an operation with one input. Undefined values: the windows would leave
+// the input, or the operation has no local gradient.
+using WindowBackward = std::function<Windows(const Windows& grad_output)>;
 // `output` as the result of an operation on `inputs` whose gradient is `backward`: this is how a
 // rule enters autograd. `output` must be fresh: no view, no history.
-at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Backward backward);
+at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Backward backward,
+                  WindowBackward windows = {});
+// That of a node of autograd's graph, or nullptr.
+const WindowBackward* window_rule(const torch::autograd::Node& node);
+// The window gradient of an elementwise operation with this multiplier.
+WindowBackward times_in_windows(const at::Tensor& slope);
 
 using Unary = std::function<at::Tensor(const at::Tensor&)>;
 using Operands = std::vector<at::Tensor>;

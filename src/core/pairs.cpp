@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "predict.h"
+#include "windows.h"
 
 namespace seqlift {
 
@@ -97,8 +98,10 @@ at::Tensor leaf_of(const at::Tensor& references) {
 // The leaf itself must not be written to by the model; its copy may.
 at::Tensor behind(const at::Tensor& leaf) {
   const at::AutoGradMode enabled(true);
-  return attach(leaf.detach().clone(), {leaf},
-                [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; });
+  return attach(
+      leaf.detach().clone(), {leaf},
+      [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; },
+      [](const Windows& grad) { return grad; });
 }
 
 }  // namespace
@@ -151,6 +154,13 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   result.multipliers = [f_ref, leaf, targets = options_.targets, units](size_t t) {
     return gradient(f_ref, leaf, targets[t], true);
   };
+  if (profile) {
+    const auto windows = std::make_shared<WindowedGradients>(f_ref, leaf, options_.targets);
+    result.multipliers = [windows, whole = result.multipliers](size_t t) {
+      const auto local = windows->at(t);
+      return local ? *local : whole(t);
+    };
+  }
   result.f_x = chosen(f_x, options_.targets).repeat_interleave(r, 0);
   result.f_ref = chosen(f_ref, options_.targets);
   return result;

@@ -205,6 +205,31 @@ at::Tensor backward(const Convolution& c, const at::Tensor& grad,
   return unflat(std::get<0>(gradients), c.dims);
 }
 
+// The input gradient of windows, by `backward` without padding: every output position p reaches the
+// inputs p - padding .. p - padding + dilation (kernel - 1).
+using PlainBackward = std::function<at::Tensor(const Convolution& c, const at::Tensor& grad,
+                                               const std::vector<int64_t>& sizes)>;
+WindowBackward windows_of(const Convolution& c, const std::vector<int64_t>& sizes,
+                          const PlainBackward& plain) {
+  if (c.dims != 1 || c.stride[0] != 1 || !c.pad_first.empty()) {
+    return {};
+  }
+  return [c, sizes, plain](const Windows& grad) -> Windows {
+    const int64_t outputs = grad.values.size(0);
+    const int64_t rows = grad.values.size(1);
+    const int64_t width = grad.values.size(3) + c.dilation[0] * (c.weight.size(2) - 1);
+    const int64_t start = grad.start - c.padding[0];
+    if (start < 0 || start + outputs - 1 + width > sizes[2]) {
+      return {};
+    }
+    Convolution inside = c;
+    inside.padding = {0};
+    const at::Tensor whole =
+        plain(inside, grad.values.flatten(0, 1), {outputs * rows, sizes[1], width});
+    return {whole.unflatten(0, {outputs, rows}), start};
+  };
+}
+
 // A batched input, constant weights, and the same padding on both sides.
 bool is_batched(const Call& call) {
   const int weight = call.find("weight");
@@ -212,6 +237,15 @@ bool is_batched(const Call& call) {
   return constant && !call.constants->reduced() &&
          call.inputs[0].x.toTensor().dim() == call.constant(weight).toTensor().dim() &&
          read(call).pad_first.empty();
+}
+
+at::Tensor any_backward(const Convolution& c, const at::Tensor& grad,
+                        const std::vector<int64_t>& sizes) {
+  const auto gradients = at::convolution_backward(
+      grad, at::empty(sizes, grad.options()), c.weight, at::OptionalIntArrayRef(), c.stride,
+      c.padding, c.dilation, false, std::vector<int64_t>(c.dims, 0), c.groups,
+      {true, false, false});
+  return std::get<0>(gradients);
 }
 
 // Any other convolution as ATen runs it. Its own gradient would keep the input, which the model may
@@ -247,7 +281,8 @@ std::vector<Value> any_convolution(Call& call) {
                      grad, shape, c.weight, at::OptionalIntArrayRef(), c.stride, c.padding,
                      c.dilation, transposed, output_padding, c.groups, {true, false, false});
                  return std::vector<at::Tensor>{std::get<0>(gradients)};
-               });
+               },
+               transposed ? WindowBackward() : windows_of(c, ref.sizes().vec(), any_backward));
     result.ref = output;
     result.depends = output.requires_grad();
   }
@@ -289,7 +324,12 @@ std::vector<Value> convolution(Call& call) {
                                         whole.size(d) - c.pad_first[i] - c.pad_first[i + 1]);
                  }
                  return std::vector<at::Tensor>{whole};
-               });
+               },
+               windows_of(c, padded,
+                          [&constants](const Convolution& inside, const at::Tensor& grad,
+                                       const std::vector<int64_t>& sizes) {
+                            return backward(inside, grad, sizes, constants);
+                          }));
     result.ref = output;
     result.depends = output.requires_grad();
   }

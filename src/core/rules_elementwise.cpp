@@ -70,9 +70,10 @@ std::vector<Value> relu(Call& call) {
   Halves output{once_tensor(call.batch.memo, "relu", [&]() { return at::relu(input.x); }), {}};
   at::Tensor slope;
   std::tie(output.ref, slope) = relu_rescale(input.x, ref, call.batch);
-  output.ref = attach(output.ref, {input.ref}, [slope](const at::Tensor& grad) {
-    return std::vector<at::Tensor>{grad * slope};
-  });
+  output.ref = attach(
+      output.ref, {input.ref},
+      [slope](const at::Tensor& grad) { return std::vector<at::Tensor>{grad * slope}; },
+      times_in_windows(slope));
   return {to_value(output)};
 }
 

@@ -2,6 +2,7 @@
 // ordinary gradient is the multiplier.
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <limits>
 #include <map>
 
@@ -55,6 +56,19 @@ bool holds_gradient(const c10::IValue& value) {
     }
   }
   return false;
+}
+
+// Windows pass a slice that takes everything as they are, and one of positions moved by its start.
+WindowBackward slice_windows(const at::Tensor& whole, const at::Tensor& part, int64_t dim,
+                             int64_t start, int64_t step) {
+  if (whole.sizes() == part.sizes()) {
+    return [](const Windows& grad) { return grad; };
+  }
+  if (whole.dim() != 3 || (dim < 0 ? dim + 3 : dim) != 2 || step != 1) {
+    return {};
+  }
+  const int64_t first = std::max<int64_t>(start < 0 ? start + whole.size(2) : start, 0);
+  return [first](const Windows& grad) { return Windows{grad.values, grad.start + first}; };
 }
 
 }  // namespace
@@ -157,7 +171,8 @@ std::vector<Value> slice(Call& call) {
                             at::empty_strided(sizes, strides, grad.options()).zero_();
                         whole.slice(dim, start, end, step).copy_(grad);
                         return std::vector<at::Tensor>{whole};
-                      });
+                      },
+                      slice_windows(ref, output.ref, dim, start, step));
   return {to_value(output)};
 }
 

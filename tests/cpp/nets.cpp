@@ -15,6 +15,7 @@
 #include "core/deep_lift_shap.h"
 #include "core/error.h"
 #include "core/pairs.h"
+#include "core/windows.h"
 
 namespace nets {
 
@@ -135,6 +136,7 @@ seqlift::DeepLiftShapOptions options_of(const Settings& settings) {
                                                        : Output::attributions;
   options.targets = settings.targets;
   options.batch_size = settings.batch_size;
+  options.profile = settings.profile;
   options.module_mode = settings.module_mode;
   options.integrate = settings.integrate;
   options.registrations = registrations(settings);
@@ -267,6 +269,32 @@ Explained deep_lifted(const ModelPointer& model, const Given& given, const std::
                                          sequences_of(given.X, given.args),
                                          references_of(given.references), options);
   return {result.values, result.deltas, result.predictions, result.reference_predictions};
+}
+
+int64_t outputs_in_windows(const ModelPointer& model, const Given& given, int64_t outputs) {
+  seqlift::Constants constants = constants_of(model, {});
+  const at::AutoGradMode enabled(true);
+  const at::Tensor leaf = given.references.flatten(0, 1).clone().requires_grad_();
+  seqlift::Value input;
+  input.x = given.X;
+  input.ref = seqlift::attach(
+      leaf.detach().clone(), {leaf},
+      [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; },
+      [](const seqlift::Windows& grad) { return grad; });
+  input.paired = true;
+  input.depends = true;
+  seqlift::EvaluateOptions options;
+  options.pairs = true;
+  options.batch = {given.X.size(0), given.references.size(1), nullptr};
+  const auto graph = graph_of(model, {});
+  const at::Tensor columns =
+      seqlift::evaluate(*graph, constants, {input}, options)[0].ref.toTensor();
+  int64_t found = 0;
+  for (int64_t k = 0; k < outputs; ++k) {
+    seqlift::WindowedGradients windows(columns, leaf, {k});
+    found += windows.at(0) ? 1 : 0;
+  }
+  return found;
 }
 
 std::vector<double> multipliers_by_hand(const ModelPointer& model, const std::vector<double>& x,

@@ -83,6 +83,7 @@ struct Settings {
   bool profile_score = false;
   std::function<bool(double)> poll;
   std::string output = "multipliers";
+  bool profile = false;  // the targets are positions of a profile, their dimension comes third last
 };
 
 struct Explained {
@@ -99,6 +100,8 @@ Explained explain(const ModelPointer& model, const Given& given, const Settings&
 // "contributions".
 Explained deep_lifted(const ModelPointer& model, const Given& given, const std::string& rule,
                       const Settings& settings = {});
+// How many of the outputs 0 .. outputs - 1 get their gradients as windows.
+int64_t outputs_in_windows(const ModelPointer& model, const Given& given, int64_t outputs);
 // The multipliers of the first values of the first pair, for nets worked out by hand.
 std::vector<double> multipliers_by_hand(const ModelPointer& model, const std::vector<double>& x,
                                         const std::vector<double>& reference,
