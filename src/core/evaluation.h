@@ -38,6 +38,7 @@ class Evaluation {
   void run_block(const Block* block);
   void run_node(const Node* node);
   void get_attribute(const Node* node);
+  void create_object(const Node* node);
 
   // A condition must be the same for both halves. One that depends on the batch size alone may
   // differ between them: with X repeated they have one size.
@@ -69,6 +70,7 @@ class Evaluation {
   const EvaluateOptions& options_;
   std::unordered_map<const torch::jit::Value*, Value> values_;
   std::map<std::pair<const void*, std::string>, Value> attributes_;
+  std::vector<c10::IValue> objects_;
 };
 
 }  // namespace seqlift
