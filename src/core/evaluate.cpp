@@ -138,6 +138,8 @@ void Evaluation::run_node(const Node* node) {
       attributes_[{value(node->input(0)).x.toObject().get(), node->s(attribute_name)}] =
           value(node->input(1));
       return;
+    case c10::prim::CreateObject:
+      return create_object(node);
     case c10::prim::If:
       return run_if(node);
     case c10::prim::Loop:
@@ -155,6 +157,17 @@ void Evaluation::run_node(const Node* node) {
     default:
       return run_operation(node);
   }
+}
+
+// An object of a class of the model's code. What is set on it is kept beside it, by its address: it
+// lives as long as the evaluation.
+void Evaluation::create_object(const Node* node) {
+  const auto type = node->output()->type()->expect<c10::ClassType>();
+  Value result;
+  result.x = c10::ivalue::Object::create(c10::StrongTypePtr(type->compilation_unit(), type),
+                                         type->numAttributes());
+  objects_.push_back(result.x);
+  values_[node->output()] = result;
 }
 
 void Evaluation::get_attribute(const Node* node) {

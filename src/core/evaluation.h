@@ -41,6 +41,7 @@ class Evaluation {
   void run_block(const Block* block);
   void run_node(const Node* node);
   void get_attribute(const Node* node);
+  void create_object(const Node* node);
 
   // A condition must be the same for both halves. One that depends on the batch size alone may
   // differ between them: with X repeated they have one size.
@@ -81,6 +82,7 @@ class Evaluation {
   std::unordered_map<const torch::jit::Value*, Value> values_;
   std::map<std::pair<const void*, std::string>, Value> attributes_;
   std::string emptied_;  // which operation left nothing of its input, the last one
+  std::vector<c10::IValue> objects_;
 };
 
 }  // namespace seqlift

@@ -131,15 +131,24 @@ WindowBackward times_in_windows(const at::Tensor& slope) {
 }
 
 at::Tensor derivative(const Unary& function, const at::Tensor& at) {
-  const at::AutoGradMode guard(true);
-  const at::Tensor point = at.detach().requires_grad_();
-  const at::Tensor value = function(point);
-  if (!value.requires_grad()) {
-    return at::zeros_like(at);
+  at::Tensor slope;
+  try {
+    const at::AutoGradMode guard(true);
+    const at::Tensor point = at.detach().requires_grad_();
+    const at::Tensor value = function(point);
+    if (!value.requires_grad()) {
+      return at::zeros_like(at);
+    }
+    // Autograd gives the conjugate of a complex function's derivative.
+    slope = torch::autograd::grad({value}, {point}, {at::ones_like(value)})[0].conj();
+  } catch (const std::exception&) {
+    // LibTorch has no derivative of it (a floored quotient, a loss in its target): the difference
+    // over a step at which rounding and the third derivative weigh about the same.
+    const at::NoGradGuard guard;
+    const at::Tensor step = 1e-5 * at.abs().clamp_min(1.0);
+    slope = (function(at + step) - function(at - step)) / (2 * step);
   }
-  const auto slope = torch::autograd::grad({value}, {point}, {at::ones_like(value)})[0];
-  // Autograd gives the conjugate of a complex function's derivative.
-  return at::where(at::isfinite(slope), slope, at::zeros_like(slope)).conj().resolve_conj();
+  return at::where(at::isfinite(slope), slope, at::zeros_like(slope)).resolve_conj();
 }
 
 at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Bend bend) {

@@ -62,7 +62,7 @@ std::vector<Halves> integrate(const OnHalves<Many>& function, const std::vector<
   Operands inputs;
   for (const Halves& operand : operands) {
     x.push_back(operand.x);
-    ref.push_back(operand.ref.detach());
+    ref.push_back(operand.ref.detach().clone());  // the model may write into it later
     change.push_back(repeat_x(operand.x, ref.back(), batch) - ref.back());
     inputs.push_back(operand.ref);
   }

@@ -49,7 +49,9 @@ std::vector<Operation> make_operations() {
        "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "flip", "fliplr",
        "flipud", "roll", "rot90", "diag", "diagonal", "diag_embed", "tril", "triu", "trace",
        "diff", "unfold", "im2col", "col2im", "avg_pool1d", "avg_pool2d", "avg_pool3d",
-       "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "upsample_nearest1d",
+       "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d",
+       "_adaptive_avg_pool2d", "_adaptive_avg_pool3d", "_upsample_bicubic2d_aa",
+       "_upsample_bilinear2d_aa", "upsample_nearest1d",
        "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d",
        "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "upsample_linear1d",
        "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d", "__interpolate",
@@ -60,11 +62,10 @@ std::vector<Operation> make_operations() {
        "__getitem__", "append", "extend", "insert", "pop", "TupleIndex", "list", "values", "get",
        "keys", "items", "_set_item", "__contains__", "unchecked_cast", "unchecked_unwrap_optional",
        "data", "resolve_conj", "resolve_neg", "conj", "_conj", "conj_physical", "_conj_physical",
-       "_neg_view", "identity", "complex", "_stack", "_unsafe_view", "unsafe_split_with_sizes",
-       "_index_put_impl", "put", "nanmean", "block_diag", "diagflat", "linalg_diagonal",
-       "_pad_circular", "_pad_enum", "pad_sequence", "native_channel_shuffle", "channel_shuffle",
-       "affine_grid_generator", "gradient", "_cast_Float", "_cast_Double", "unflatten_dense_tensors",
-       "flatten_dense_tensors"});
+       "_neg_view", "identity", "complex", "_unsafe_view", "unsafe_split_with_sizes",
+       "_index_put_impl", "nanmean", "linalg_diagonal",
+       "_pad_circular", "_pad_enum", "native_channel_shuffle", "channel_shuffle",
+       "affine_grid_generator", "gradient", "_cast_Float", "_cast_Double"});
   add(Kind::linear, rules::slice, "gradient (linear)", {"slice"});
   // Linear unless a condition or an index depends on X.
   add(Kind::linear, rules::cast, "gradient (linear)", {"to", "type_as", "_to_copy"});
@@ -75,8 +76,8 @@ std::vector<Operation> make_operations() {
       {"index", "gather", "take_along_dim", "embedding"});
   add(Kind::linear, rules::linear_in_one, "gradient (linear)",
       {"grid_sampler", "grid_sampler_2d", "grid_sampler_3d", "max_unpool2d", "max_unpool3d",
-       "embedding_bag", "linalg_solve", "linalg_solve_ex", "linalg_solve_triangular",
-       "triangular_solve", "cholesky_solve", "linalg_lu_solve", "lu_solve", "ormqr"});
+       "linalg_solve", "linalg_solve_triangular",
+       "triangular_solve", "cholesky_solve", "linalg_lu_solve", "lu_solve"});
   add(Kind::linear, rules::as_complex, "gradient (linear)", {"view_as_complex"});
   add(Kind::linear, rules::fourier, "gradient (linear)",
       {"fft_fft", "fft_ifft", "fft_rfft", "fft_irfft", "fft_hfft", "fft_ihfft", "fft_fft2",
@@ -199,7 +200,8 @@ std::vector<Operation> make_operations() {
   // Conditions of the code itself, and what has no rule: refused by name.
   add(Kind::condition, nullptr, "none",
       {"nonzero", "searchsorted", "Bool", "Int", "Float", "item", "Scalar"});
-  add(Kind::max, nullptr, "none", {"mode", "msort", "fractional_max_pool2d"});
+  add(Kind::max, nullptr, "none", {"mode", "msort", "fractional_max_pool2d",
+                                  "fractional_max_pool3d"});
   add(Kind::random, nullptr, "none",
       {"rand_like", "randn_like", "randint_like", "bernoulli", "multinomial", "normal",
        "poisson", "uniform", "exponential", "cauchy", "geometric", "log_normal"});

@@ -115,23 +115,19 @@ std::vector<Value> linear(Call& call) {
 }
 
 // Linear in one of its inputs as long as none of the others depends on X: the values that a grid
-// samples, the right-hand side of a system of equations, the table of an embedding.
+// samples, the right-hand side of a system of equations.
 std::vector<Value> linear_in_one(Call& call) {
   static const std::map<std::string, const char*> inputs{{"grid_sampler", "input"},
                                                          {"grid_sampler_2d", "input"},
                                                          {"grid_sampler_3d", "input"},
                                                          {"max_unpool2d", "self"},
                                                          {"max_unpool3d", "self"},
-                                                         {"embedding", "weight"},
-                                                         {"embedding_bag", "weight"},
                                                          {"linalg_solve", "B"},
-                                                         {"linalg_solve_ex", "B"},
                                                          {"linalg_solve_triangular", "B"},
                                                          {"triangular_solve", "self"},
                                                          {"cholesky_solve", "self"},
                                                          {"linalg_lu_solve", "B"},
-                                                         {"lu_solve", "self"},
-                                                         {"ormqr", "other"}};
+                                                         {"lu_solve", "self"}};
   const int allowed = call.find(inputs.at(call.name));
   for (const int input : call.dependent()) {
     if (input != allowed) {
@@ -139,11 +135,6 @@ std::vector<Value> linear_in_one(Call& call) {
                                                inputs.at(call.name) +
                                                "` alone depends on X, but another input does too.");
     }
-  }
-  constexpr int64_t largest = 2;
-  const int mode = call.name == "embedding_bag" ? call.find("mode") : -1;
-  if (mode >= 0 && call.constant(mode).toInt() == largest) {
-    throw Error("unsupported_operation", call.where() + " takes maxima over rows of its table.");
   }
   return linear(call);
 }

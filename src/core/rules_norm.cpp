@@ -20,12 +20,8 @@ Halves sum(const Halves& a, const std::vector<int64_t>& dims, bool keep) {
 Halves norm(const Halves& a, double order, const std::vector<int64_t>& dims, bool keep,
             const BatchShape& batch) {
   if (order == 2) {
-    Halves parts = a;
-    std::vector<int64_t> over = dims;
-    if (a.ref.is_complex()) {
-      parts = magnitude(a, batch);
-    }
-    return square_root(sum(square(parts, batch), over, keep), batch);
+    const Halves parts = a.ref.is_complex() ? magnitude(a, batch) : a;
+    return square_root(sum(square(parts, batch), dims, keep), batch);
   }
   if (order == 0) {
     const Unary counted = [](const at::Tensor& value) { return (value != 0).to(value.dtype()); };
@@ -138,7 +134,11 @@ std::vector<Value> similarity(Call& call) {
     const Halves size = norm(a, 2, dims, true, call.batch);
     return divide(a, rescale(at_least, size, Bend::kinked, call.batch), call.batch);
   };
-  const Halves product = multiply(unit(call.halves(0)), unit(call.halves(1)), call.batch);
+  const auto expanded = [&](size_t which) {
+    const Nary pick = [which](const Operands& ab) { return at::broadcast_tensors(ab)[which]; };
+    return seqlift::linear(pick, {call.halves(0), call.halves(1)});
+  };
+  const Halves product = multiply(unit(expanded(0)), unit(expanded(1)), call.batch);
   return {to_value(sum(product, dims, false))};
 }
 

@@ -51,18 +51,32 @@ Halves along_line(const OnHalves<Nary>& function, const std::vector<Halves>& ope
   }
   Halves result{once_tensor(batch.memo, "line", [&]() { return function.x(x); }),
                 function.ref(ref)};
-  const auto backward = [function = function.ref, ref, change,
-                         quadrature = gauss_legendre((degree + 1) / 2)](const at::Tensor& grad) {
+  // Formed now: the model may write into the operands later.
+  std::vector<Operands> points;
+  std::vector<double> weights;
+  const auto quadrature = gauss_legendre(static_cast<int64_t>(degree + 1) / 2);
+  for (size_t node = 0; node < quadrature.first.size(); ++node) {
+    points.emplace_back();
+    for (size_t i = 0; i < ref.size(); ++i) {
+      points.back().push_back(ref[i] + quadrature.first[node] * change[i]);
+    }
+    weights.push_back(quadrature.second[node]);
+  }
+  const auto backward = [function = function.ref, points, weights](const at::Tensor& grad) {
     const at::AutoGradMode enabled(true);
-    std::vector<at::Tensor> total(ref.size());
-    for (size_t node = 0; node < quadrature.first.size(); ++node) {
-      Operands points;
-      for (size_t i = 0; i < ref.size(); ++i) {
-        points.push_back((ref[i] + quadrature.first[node] * change[i]).detach().requires_grad_());
+    std::vector<at::Tensor> total;
+    for (size_t j = 0; j < points.size(); ++j) {
+      Operands here;
+      for (const at::Tensor& point : points[j]) {
+        here.push_back(point.detach().requires_grad_());
       }
-      const auto here = torch::autograd::grad({function(points)}, points, {grad * quadrature.second[node]});
-      for (size_t i = 0; i < ref.size(); ++i) {
-        total[i] = total[i].defined() ? total[i] + here[i] : here[i];
+      const auto share = torch::autograd::grad({function(here)}, here, {grad * weights[j]});
+      for (size_t i = 0; i < here.size(); ++i) {
+        if (j == 0) {
+          total.push_back(share[i]);
+        } else {
+          total[i] = total[i] + share[i];
+        }
       }
     }
     return total;
@@ -74,6 +88,16 @@ Halves along_line(const OnHalves<Nary>& function, const std::vector<Halves>& ope
 }  // namespace
 
 std::vector<Value> product(Call& call) {
+  if (call.name == "conv_tbc") {
+    // Its own gradient fails on what follows a transposition; that of the same conv1d does not.
+    call.evaluate = [](const std::vector<c10::IValue>& stack) {
+      const at::Tensor input = stack[0].toTensor().permute({1, 2, 0});
+      const at::Tensor weight = stack[1].toTensor().permute({2, 1, 0});
+      const at::Tensor output =
+          at::conv1d(input, weight, stack[2].toTensor(), {1}, {stack[3].toInt()});
+      return std::vector<c10::IValue>{output.permute({2, 0, 1})};
+    };
+  }
   const std::vector<Slot> slots = dependent_slots(call);
   // a * a and (x - y)^2 are quadratic in one input.
   if (slots.size() == 1 && call.name != "mse_loss") {

@@ -94,10 +94,14 @@ Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operan
     slope = at::where(near, slope_near, slope / (x64[i] - ref64[i]));
     slopes.push_back(slope.to(ref[i].scalar_type()));
   }
-  result.ref = attach(result.ref, inputs, [slopes, ref](const at::Tensor& grad) {
+  std::vector<std::vector<int64_t>> shapes;
+  for (const at::Tensor& operand : ref) {
+    shapes.push_back(operand.sizes().vec());
+  }
+  result.ref = attach(result.ref, inputs, [slopes, shapes](const at::Tensor& grad) {
     std::vector<at::Tensor> shares;
     for (size_t i = 0; i < slopes.size(); ++i) {
-      shares.push_back((grad * slopes[i]).sum_to_size(ref[i].sizes()));
+      shares.push_back((grad * slopes[i]).sum_to_size(shapes[i]));
     }
     return shares;
   });

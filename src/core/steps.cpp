@@ -72,7 +72,7 @@ Halves magnitude(const Halves& a, const BatchShape& batch) {
     return rescale(absolute, a, Bend::kinked, batch);
   }
   const Halves parts =
-      linear([](const at::Tensor& value) { return at::view_as_real(value); }, a);
+      linear([](const at::Tensor& value) { return at::view_as_real(value.resolve_conj()); }, a);
   const Halves sum =
       linear([](const at::Tensor& value) { return value.sum(-1); }, square(parts, batch));
   return square_root(sum, batch);

@@ -41,7 +41,14 @@ const std::set<std::string>& unreachable() {
       "softsign",
       "rms_norm",
       "float",
+      // what other operations call
+      "_conj_physical",
+      "_neg_view",
+      "_index_put_impl",
+      "_logcumsumexp",
+      "_cast_Float",
       // its derivative is missing in LibTorch
+      "native_channel_shuffle",
       "channel_shuffle",
   };
   return names;

@@ -141,3 +141,14 @@ TEST_CASE("statistics that pool all sequences of a batch are refused", "[rules]"
     CHECK(error.find("unsupported_operation") == 0);
   }
 }
+
+TEST_CASE("weights of a normalisation that depend on X make a product", "[rules]") {
+  // They have no batch dimension: one sequence and one reference at a time.
+  const Given one = given(1, 1, 9);
+  for (const char* lines : {"y = torch.layer_norm(h, [9], h[0].mean(0), h[0].amax(0), 0.1)",
+                            "y = torch.group_norm(h, 2, h[0].mean(1), h[0].amax(1), 0.1)",
+                            "y = torch.instance_norm(h, h[0].mean(1), h[0].amax(1), None, None, "
+                            "True, 0.1, 0.01, False)"}) {
+    CHECK(check_case({"normalisation", lines, {}}, one) > 1e-4);
+  }
+}

@@ -332,13 +332,98 @@ def training():
     return model
 
 
+# Here, because the lines above are named by tests.
+from typing import Dict, List, NamedTuple, Optional  # noqa: E402
+
+
+class TrunkOutput(NamedTuple):
+    profile: Tensor
+    counts: Tensor
+
+
+def swish(x: Tensor, beta: float = 1.2) -> Tensor:
+    return x * torch.sigmoid(beta * x)
+
+
+class Window:
+    """A class of the model's own, compiled with it."""
+
+    def __init__(self, x: Tensor, scale: float):
+        self.x = x
+        self.scale = scale
+
+    def widen(self, by: float) -> None:
+        self.x = self.x * by
+
+    def centre(self) -> Tensor:
+        quarter = self.x.size(2) // 4
+        return self.x[:, :, quarter:-quarter] * self.scale
+
+
+class Block(nn.Module):
+    def __init__(self, dilation: int):
+        super().__init__()
+        self.conv = nn.Conv1d(6, 6, 3, padding=dilation, dilation=dilation)
+        self.norm = nn.GroupNorm(2, 6)
+
+    def forward(self, x, skip: Optional[Tensor] = None):
+        y = swish(self.norm(self.conv(x)))
+        if skip is not None:
+            y = y + skip
+        return y
+
+
+class Constructs(nn.Module):
+    """What TorchScript's language offers: functions and classes, a named tuple, optional arguments,
+    lists and dictionaries of tensors, loops over modules and while loops."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv1d(4, 6, 5, padding=2)
+        self.blocks = nn.ModuleList([Block(1), Block(2), Block(4)])
+        self.squeeze = nn.Linear(6, 3)
+        self.excite = nn.Linear(3, 6)
+        self.heads = nn.ModuleDict({"a": nn.Linear(6, 1), "b": nn.Linear(6, 1)})
+
+    def trunk(self, x) -> TrunkOutput:
+        h = self.stem(x)
+        all_of_them: List[Tensor] = []
+        by_name: Dict[str, Tensor] = {}
+        last: Optional[Tensor] = None
+        for i, block in enumerate(self.blocks):
+            h = block(h, last)
+            last = h
+            all_of_them.append(h)
+            by_name[str(i)] = h
+        h = torch.stack(all_of_them).sum(0) + by_name["1"]
+        gate = torch.sigmoid(self.excite(F.relu(self.squeeze(h.mean(-1)))))
+        h = h * gate.unsqueeze(-1)
+        count = 0
+        while count < 2:
+            h = F.elu(h) * 0.9
+            count += 1
+        window = Window(h, 0.5)
+        window.widen(1.5)
+        centre = window.centre()
+        return TrunkOutput(profile=centre, counts=centre.mean(2))
+
+    def forward(self, x):
+        forward = self.trunk(x)
+        reverse = self.trunk(x.flip([1, 2]))
+        counts = (forward.counts + reverse.counts) / 2
+        total = forward.profile.abs().amax((1, 2)).unsqueeze(1)
+        for head in self.heads.values():
+            total = total + head(counts)
+        return total
+
+
 def use_relative_paths():
     """TorchScript keeps the path of the source: a relative one makes the files the same wherever
     this runs."""
     os.chdir(HERE)
     for thing in list(globals().values()):
-        if isinstance(thing, type) and thing.__module__ == __name__:
-            for function in vars(thing).values():
+        if getattr(thing, "__module__", "") == __name__:
+            for function in [thing, *vars(thing).values()]:
                 if hasattr(function, "__code__"):
                     function.__code__ = function.__code__.replace(co_filename="make_models.py")
 
@@ -356,7 +441,7 @@ def main():
         "whole_batch": WholeBatch, "centred": Centred, "squeezed": Squeezed,
         "dictionary": Dictionary, "not_finite": NotFinite, "extra_channels": ExtraChannels,
         "slow": Slow, "no_forward": NoForward,
-        "batch_maximum": BatchMaximum,
+        "batch_maximum": BatchMaximum, "constructs": Constructs,
     }
     models = {"tiny": torch.jit.script(seeded(Tiny).eval())}
     models |= {name: torch.jit.script(seeded(kind).eval()) for name, kind in scripted.items()}
