@@ -1,34 +1,78 @@
 #' Audit a model
 #'
-#' Evaluates the model on the first sequences and tells of every operation that they reach what it is,
-#' where it stands in the model, and which rule it gets.
+#' Tells of every operation that the sequences reach what it is, where it stands in the model, which
+#' rule it gets, and how much it adds to the convergence delta: what to look at, or to send to a
+#' colleague, when deltas are high.
+#'
+#' A convergence delta is a sum over the operations. Each adds its local delta: the contributions that
+#' it passes on to its inputs, `sum(m * (x - reference))`, minus those that it received for its output.
+#' An operation whose rule keeps summation-to-delta adds nothing but rounding.
 #'
 #' @inheritParams deep_lift_shap
-#' @param X Sequences, see [deep_lift_shap()]; the first two are used, with two shuffles each.
-#' @param rules `"operator"` (default) or `"module"`, see [deep_lift_shap()].
+#' @param X Sequences, see [deep_lift_shap()]; the first `n_sequences` are used.
+#' @param rules `"operator"` (default) or `"module"`, see [deep_lift_shap()]. An audit in operator mode
+#'   also measures what module mode, the way of tangermeme and Captum, would miss.
+#' @param target Which column of the output the deltas are of, from 1. Default 1.
+#' @param n_sequences,n_shuffles How many sequences, and dinucleotide shuffles of each, are evaluated
+#'   in one batch. Default 2 and 2.
+#' @param dtype `"float32"`, `"float64"`, or `NULL` (default) for the model's own.
 #' @return A data frame of class `seqlift_audit`, one row per operation in the order of evaluation:
 #'   `op`, `module` (path), `class`, `kind` (linear, elementwise, max, product, softmax, normalisation,
-#'   registered, condition, unsupported, ...), `rule`, `source` (file:line where the file knows it),
-#'   `supported` (`FALSE`: [deep_lift_shap()] refuses it) and `faithful` (`FALSE`: its rule does not
-#'   keep summation-to-delta). Printing it ends in a verdict.
+#'   recurrent, attention, condition, registered, integrated, unsupported, ...), `rule`, `source`
+#'   (file:line where the file knows it), `supported` (`FALSE`: [deep_lift_shap()] refuses it),
+#'   `faithful` (`FALSE`: its rule does not keep summation-to-delta), `delta` (mean over the pairs of
+#'   the absolute local delta, in units of the output; `NA` where the model does not return
+#'   `[n, targets]`), `share` (of the sum of `delta`) and, in operator mode, `module_delta`: the local
+#'   delta that it has in module mode. `attr(x, "deltas")` and `attr(x, "changes")` are
+#'   `[n_sequences, n_shuffles]`: the convergence deltas and the changes of the prediction. Printing
+#'   shows the worst offender first and ends in a verdict and what to do.
 #' @section Errors: as [predict.seqlift_model()]; `seqlift_error_registration` as [deep_lift_shap()].
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
 #' audit_model(model, demo_sequences())
-audit_model <- function(model, X, args = NULL, rules = "operator", nonlinear_ops = NULL) {
+audit_model <- function(model, X, args = NULL, rules = "operator", nonlinear_ops = NULL,
+                        target = 1L, n_sequences = 2L, n_shuffles = 2L,
+                        fallback = c("none", "integrate"), dtype = NULL) {
   check_model(model)
   rules <- check_choice(rules, c("operator", "module"), "rules")
+  fallback <- check_choice(fallback, c("none", "integrate"), "fallback")
   nonlinear_ops <- check_nonlinear_ops(nonlinear_ops, model)
+  target <- check_count(target, "target")
+  n_sequences <- check_count(n_sequences, "n_sequences")
+  n_shuffles <- check_count(n_shuffles, "n_shuffles")
+  dtype <- check_dtype(dtype)
   sequences <- as_sequences(X, extra_channels = TRUE, only_warn = TRUE)
   args <- complete_args(model, args, sequences)
-  steps <- run_audit(model, sequences, args, rules, nonlinear_ops)
+  call <- rlang::current_env()
+  audit <- function(rules) {
+    run_audit(model, sequences, args, rules, nonlinear_ops,
+      target = target, n_sequences = n_sequences, n_shuffles = n_shuffles,
+      fallback = fallback, dtype = dtype, call = call
+    )
+  }
+  found <- audit(rules)
+  steps <- found$steps
   steps$refusal <- NULL
-  structure(steps, class = c("seqlift_audit", "data.frame"), rules = rules)
+  steps$delta[is.nan(steps$delta)] <- NA
+  total <- sum(steps$delta)
+  steps$share <- if (isTRUE(total > 0)) steps$delta / total else steps$delta
+  peers <- NULL
+  if (rules == "operator") {
+    # Module mode may fail where operator mode does not: its hooks need one shape per module.
+    peers <- tryCatch(audit("module"), seqlift_error = function(error) NULL)
+    steps$module_delta <- match_deltas(steps, peers$steps)
+  }
+  structure(steps,
+    class = c("seqlift_audit", "data.frame"), rules = rules, deltas = found$deltas,
+    changes = found$changes, module_deltas = peers$deltas
+  )
 }
 
-run_audit <- function(model, sequences, args, rules, nonlinear_ops, call = caller_env()) {
-  some <- min(2L, sequences$n)
+run_audit <- function(model, sequences, args, rules, nonlinear_ops, target = 1L, n_sequences = 2L,
+                      n_shuffles = 2L, fallback = "none", dtype = "native",
+                      call = caller_env()) {
+  some <- min(n_sequences, sequences$n)
   sequences <- take_rows(sequences, some)
   args <- lapply(args, function(value) {
     shape <- dim(value)
@@ -37,21 +81,39 @@ run_audit <- function(model, sequences, args, rules, nonlinear_ops, call = calle
   # What the shuffles are does not matter here, so that none can be made is no news.
   references <- suppressWarnings(
     if (isTRUE(sequences$one_hot) || !is.null(sequences$codes)) {
-      reference_shuffles(sequences, 2L, 0)
+      reference_shuffles(sequences, n_shuffles, 0)
     } else {
-      array(0, c(some, 2L, n_bases, sequences$length))
+      array(0, c(some, n_shuffles, n_bases, sequences$length))
     },
     classes = "seqlift_warning_shuffle"
   )
   options <- list(
-    wrappers = model$wrappers, nonlinear_ops = nonlinear_ops, rules = rules, dtype = "native",
-    device = check_device(model$device, call), threads = seqlift_threads(), progress = NULL
+    wrappers = model$wrappers, nonlinear_ops = nonlinear_ops, rules = rules, targets = target,
+    fallback = fallback, dtype = dtype, device = check_device(model$device, call),
+    threads = seqlift_threads(), progress = NULL
   )
-  steps <- call_engine("audit", model_pointer(model, call), engine_input(sequences, args),
+  found <- call_engine("audit", model_pointer(model, call), engine_input(sequences, args),
     references, options,
     call = call
   )
-  as.data.frame(steps, stringsAsFactors = FALSE)
+  found$steps <- as.data.frame(found$steps, stringsAsFactors = FALSE)
+  found
+}
+
+# The operations of both modes are the same but for modules kept whole, which are one row there: an
+# operation inside one takes the module's delta with it, once.
+match_deltas <- function(steps, peers) {
+  if (is.null(peers)) {
+    return(rep(NA_real_, nrow(steps)))
+  }
+  key <- function(table) make.unique(paste(table$op, table$module, table$source, sep = "\r"))
+  deltas <- peers$delta[match(key(steps), key(peers))]
+  units <- peers$op == "module"
+  first <- match(peers$module[units], steps$module)
+  deltas[is.na(deltas)] <- 0
+  deltas[first[!is.na(first)]] <- peers$delta[units][!is.na(first)]
+  deltas[is.nan(deltas)] <- NA
+  deltas
 }
 
 take_rows <- function(sequences, n) {
@@ -69,6 +131,9 @@ escape_braces <- function(text) {
   gsub("}", "}}", gsub("{", "{{", text, fixed = TRUE), fixed = TRUE)
 }
 
+# A delta above this part of the prediction's change is worth a look; rounding in float32 is not.
+audit_threshold <- 1e-4
+
 #' @export
 print.seqlift_audit <- function(x, ...) {
   needed <- c("op", "module", "class", "kind", "rule", "source", "supported", "faithful")
@@ -82,25 +147,67 @@ print.seqlift_audit <- function(x, ...) {
     op = x$op, module = x$module, class = sub("^.*\\.", "", x$class), kind = x$kind,
     rule = x$rule, source = x$source
   )
+  if (isTRUE(audit_error(x) > audit_threshold)) {
+    shown$delta <- format(signif(x$delta, 2L))
+    shown$share <- paste0(round(100 * x$share), "%")
+    shown <- shown[order(-x$delta), ]
+  }
   print(shown, right = FALSE, row.names = FALSE)
   cli::cat_line()
   cli::cat_line(audit_verdict(x))
   invisible(x)
 }
 
+# The largest convergence delta as a part of the largest change of the prediction.
+audit_error <- function(x, deltas = attr(x, "deltas")) {
+  changes <- attr(x, "changes")
+  if (is.null(deltas) || is.null(changes)) NA_real_ else max(abs(deltas)) / max(abs(changes))
+}
+
 audit_verdict <- function(x) {
-  refused <- sum(!x$supported)
-  unfaithful <- sum(x$supported & !x$faithful)
-  if (refused > 0L) {
+  n <- nrow(x)
+  error <- audit_error(x)
+  amount <- if (is.na(error)) {
+    ""
+  } else {
     paste0(
-      refused, " of ", nrow(x), " operations have no rule: deep_lift_shap() will refuse this model."
+      " Largest convergence delta here: ", format(signif(max(abs(attr(x, "deltas"))), 2L)),
+      ", the prediction changing by up to ", format(signif(max(abs(attr(x, "changes"))), 2L)), "."
     )
-  } else if (unfaithful > 0L) {
+  }
+  refused <- which(!x$supported)
+  unfaithful <- which(x$supported & !x$faithful)
+  verdict <- if (length(refused) > 0L) {
     paste0(
-      unfaithful, " of ", nrow(x), " operations get their ordinary gradient although they are not ",
-      "linear: the attributions will not add up to the difference in prediction."
+      length(refused), " of ", n, " operations have no rule: deep_lift_shap() will refuse this ",
+      "model. To do: register the module around them in `nonlinear_ops`, or ask for ",
+      "`fallback = \"integrate\"`."
+    )
+  } else if (length(unfaithful) > 0L) {
+    modules <- setdiff(unique(x$class[unfaithful][order(-x$delta[unfaithful])]), "")
+    modules <- unique(sub("^.*\\.", "", modules))
+    paste0(
+      length(unfaithful), " of ", n, " operations get their ordinary gradient although they are not ",
+      "linear: the attributions will not add up to the difference in prediction.", amount,
+      " To do: `rules = \"operator\"` needs nothing more",
+      if (attr(x, "rules") == "module" && length(modules) > 0L) {
+        paste0(
+          "; in module mode register what keeps its shape and is not linear in `nonlinear_ops` ",
+          "(they stand in ", paste(modules, collapse = ", "), ")"
+        )
+      }, "."
     )
   } else {
-    paste0("All ", nrow(x), " operations have a rule that keeps summation-to-delta.")
+    paste0("All ", n, " operations have a rule that keeps summation-to-delta.", amount)
   }
+  missed <- audit_error(x, attr(x, "module_deltas"))
+  if (isTRUE(missed > audit_threshold)) {
+    worst <- which.max(x$module_delta)
+    verdict <- c(verdict, paste0(
+      "tangermeme and Captum (`rules = \"module\"`) would leave a delta of ",
+      format(signif(max(abs(attr(x, "module_deltas"))), 2L)), ", most of it from ", x$op[worst],
+      if (nzchar(x$module[worst])) paste0(" in ", x$module[worst]), "."
+    ))
+  }
+  verdict
 }

@@ -28,7 +28,8 @@
 #'   Default 1e-3.
 #' @param nonlinear_ops Rules for module classes that are to be treated as one unit: a named vector
 #'   or list, class name or module path -> `"rescale"`, `"softmax"`, `"maxpool"`, `"linear"`,
-#'   `"gradient"`, or a function `f(x, x_ref, y, y_ref, grad_output)` that returns the multiplier of
+#'   `"gradient"`, `"integrate"` (the path integral of its gradient), or a function
+#'   `f(x, x_ref, y, y_ref, grad_output)` that returns the multiplier of
 #'   the input. Default `NULL`. In operator mode `"softmax"` and `"maxpool"` leave the class to the
 #'   exact rules of the operations inside it.
 #' @param rules `"operator"` (default): every operation by its rule. `"module"`: as tangermeme 1.4.0
@@ -45,6 +46,10 @@
 #' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
 #' @param only_warn `TRUE` accepts sequences and references that are not one-hot (a flat background
 #'   of 0.25) with a warning. Default `FALSE`.
+#' @param fallback What becomes of an operation without a rule in operator mode: `"none"` (default)
+#'   refuses it, `"integrate"` gives it the mean of its gradient on the straight way from the
+#'   reference to the sequence (Gauss-Legendre, nodes doubled until its contributions add up);
+#'   `attr(x, "info")$integrated` and printing the result say where.
 #' @return A `seqlift_attributions` array, in units of the model's output, sequences named as in
 #'   `X`: `[n, 4, L]`, or with `raw_outputs = TRUE` the multipliers `[n, n_refs, 4, L]`; several
 #'   targets add a dimension last. [convergence_deltas()] reads the deltas, [references()] the
@@ -74,11 +79,13 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
                            warning_threshold = 1e-3, nonlinear_ops = NULL,
                            rules = c("operator", "module"), print_convergence_deltas = FALSE,
                            raw_outputs = FALSE, dtype = NULL, device = NULL, random_state = NULL,
-                           verbose = FALSE, only_warn = FALSE) {
+                           verbose = FALSE, only_warn = FALSE,
+                           fallback = c("none", "integrate")) {
   call <- rlang::current_env()
   started <- proc.time()[["elapsed"]]
   check_model(model)
   rules <- check_choice(rules, c("operator", "module"), "rules")
+  fallback <- check_choice(fallback, c("none", "integrate"), "fallback")
   for (flag in c(
     "return_references", "hypothetical", "print_convergence_deltas", "raw_outputs", "verbose",
     "only_warn"
@@ -104,7 +111,8 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   output <- if (raw_outputs) "multipliers" else if (hypothetical) "hypothetical" else "attributions"
   options <- list(
     wrappers = model$wrappers, nonlinear_ops = guard_rules(nonlinear_ops, failures),
-    rules = rules, targets = target, batch_size = batch_size, output = output,
+    rules = rules, fallback = fallback, targets = target, batch_size = batch_size,
+    output = output,
     dtype = dtype, device = device, threads = seqlift_threads(),
     progress = progress_bar(verbose, "Attributing")
   )
@@ -123,7 +131,8 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
     method = "DeepLIFT/SHAP", rules = rules, target = target, random_state = made$random_state,
     dtype = if (dtype == "native") dtype_name(model$info$dtype) else dtype, device = device,
     model = basename(model$path),
-    seconds = proc.time()[["elapsed"]] - started, warning_threshold = warning_threshold
+    seconds = proc.time()[["elapsed"]] - started, warning_threshold = warning_threshold,
+    integrated = result$integrated
   ), if (return_references) reference_array(made$references, sequences))
   report_deltas(attributions, warning_threshold, print_convergence_deltas, call)
   attributions
@@ -140,7 +149,7 @@ check_targets <- function(target, call = caller_env()) {
   as.integer(target)
 }
 
-nonlinear_rules <- c("rescale", "softmax", "maxpool", "linear", "gradient")
+nonlinear_rules <- c("rescale", "softmax", "maxpool", "linear", "gradient", "integrate")
 
 check_nonlinear_ops <- function(nonlinear_ops, model, call = caller_env()) {
   if (is.null(nonlinear_ops)) {
@@ -319,7 +328,7 @@ reference_array <- function(references, sequences) {
 # What is refused for another reason than an operation (a branch of the code) is told as it is.
 abort_unsupported <- function(error, model, sequences, args, rules, nonlinear_ops, call) {
   steps <- tryCatch(
-    run_audit(model, sequences, args, rules, nonlinear_ops, call),
+    run_audit(model, sequences, args, rules, nonlinear_ops, call = call)$steps,
     seqlift_error = function(other) NULL
   )
   if (is.null(steps) || !any(nzchar(steps$refusal))) {
@@ -332,7 +341,8 @@ abort_unsupported <- function(error, model, sequences, args, rules, nonlinear_op
        explained.",
       stats::setNames(escape_braces(lacking), rep("x", length(lacking))),
       i = "Nothing was computed. {.fn audit_model} shows every operation; {.arg nonlinear_ops} can
-           give a module a rule; {.code rules = \"module\"} takes ordinary gradients instead."
+           give a module a rule; {.code fallback = \"integrate\"} integrates the gradients of what
+           has one; {.code rules = \"module\"} takes ordinary gradients instead."
     ),
     call = call
   )

@@ -90,6 +90,7 @@ class Collector {
     const at::Tensor change = given.f_x - given.f_ref;
     const at::Tensor deltas = (at::stack(shares, 1) - change).unflatten(0, {n, r}).cpu();
     const std::lock_guard<std::mutex> lock(mutex_);
+    result_.integrated.insert(given.integrated.begin(), given.integrated.end());
     const auto place = [&](const at::Tensor& whole) {
       return whole.narrow(0, piece.i_begin, n).narrow(1, piece.j_begin, r);
     };
@@ -278,7 +279,10 @@ DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
                                   const Sequences& sequences, const References& references,
                                   const DeepLiftShapOptions& options) {
   Collector collector(sequences.count, references.count, options);
-  const PairOptions pair_options{options.targets, options.registrations, nullptr};
+  PairOptions pair_options;
+  pair_options.targets = options.targets;
+  pair_options.registrations = options.registrations;
+  pair_options.integrate = options.integrate;
   const Inputs inputs{graph, constants, sequences, references, options, pair_options, collector};
   if (options.module_mode) {
     run_module_mode(inputs);

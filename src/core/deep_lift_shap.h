@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "predict.h"
@@ -30,6 +32,8 @@ struct DeepLiftShapOptions {
   // the operation table's.
   bool module_mode = false;
   Registrations registrations;
+  // Operations without a rule get the path integral of their gradient (operator mode).
+  bool integrate = false;
   WorkOptions work;
 };
 
@@ -38,6 +42,7 @@ struct DeepLiftShapResult {
   at::Tensor deltas;       // [n, references, targets]: sum(m (x - ref)) - (f(x) - f(ref)), float64
   at::Tensor predictions;  // [n, targets], float64
   at::Tensor reference_predictions;  // [n, references, targets], float64
+  std::set<std::string> integrated;  // the operations that were integrated, by name and place
 };
 
 // Errors: as evaluate(); kind "output" where the model does not return [n, targets]; "target" where

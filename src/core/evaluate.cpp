@@ -240,20 +240,34 @@ void Evaluation::run_loop(const Node* node) {
 }
 
 void Evaluation::construct(const Node* node) {
+  std::vector<Value> given;
+  at::ScalarType shown = at::ScalarType::Undefined;
+  for (const torch::jit::Value* input : node->inputs()) {
+    given.push_back(value(input));
+    shown = given.back().typed() ? given.back().shown : shown;
+  }
+  // A list of truth values, or of whole numbers, keeps their gradients; a mixture does not.
+  for (const Value& part : given) {
+    const bool tensor = part.x.isTensor() && part.x.toTensor().defined();
+    const bool differs = tensor && !part.typed() && part.x.toTensor().scalar_type() != shown;
+    const bool list = node->kind() == c10::prim::ListConstruct;
+    shown = !list || differs || (part.typed() && part.shown != shown) ? at::ScalarType::Undefined
+                                                                       : shown;
+  }
+  bool paired = false;
+  bool tainted = false;
+  for (Value& part : given) {
+    part = shown == at::ScalarType::Undefined ? concrete(part) : part;
+    paired = paired || part.paired;
+    tainted = tainted || part.tainted;
+  }
   const auto build = [&](bool ref) {
     std::vector<c10::IValue> parts;
-    for (const torch::jit::Value* input : node->inputs()) {
-      const Value& part = value(input);
+    for (const Value& part : given) {
       parts.push_back(ref && part.paired ? part.ref : part.x);
     }
     return assemble(node, std::move(parts));
   };
-  bool paired = false;
-  bool tainted = false;
-  for (const torch::jit::Value* input : node->inputs()) {
-    paired = paired || value(input).paired;
-    tainted = tainted || value(input).tainted;
-  }
   const auto& type = node->output()->type();
   const bool numbers =
       type->cast<c10::ListType>() &&
@@ -261,6 +275,7 @@ void Evaluation::construct(const Node* node) {
   paired = options_.pairs && (paired || (node->kind() != c10::prim::TupleConstruct && !numbers));
   const c10::IValue x = build(false);
   values_[node->output()] = finish(x, paired ? build(true) : x, paired, tainted);
+  values_[node->output()].shown = shown;
 }
 
 c10::IValue Evaluation::assemble(const Node* node, std::vector<c10::IValue> parts) {
@@ -292,7 +307,11 @@ void Evaluation::unpack(const Node* node) {
   const std::vector<c10::IValue> x = parts(whole.x);
   const std::vector<c10::IValue> ref = whole.paired ? parts(whole.ref) : x;
   for (size_t i = 0; i < node->outputs().size(); ++i) {
-    values_[node->outputs()[i]] = finish(x.at(i), ref.at(i), whole.paired, whole.tainted);
+    Value part = finish(x.at(i), ref.at(i), whole.paired, whole.tainted);
+    part.shown = whole.typed() && x[i].isTensor() && x[i].toTensor().is_floating_point()
+                     ? whole.shown
+                     : at::ScalarType::Undefined;
+    values_[node->outputs()[i]] = part;
   }
 }
 

@@ -26,6 +26,17 @@ struct Step {
   bool supported = true;
   std::string refusal;   // why not
   bool faithful = true;  // false where the rule does not keep summation-to-delta
+  double delta = 0;      // its mean absolute local delta; NaN where none was measured
+};
+
+// What each operation adds to the convergence delta: sum(m (x - ref)) over its inputs minus
+// sum(g (y - y_ref)) over its outputs, g being the gradients of the outputs and m the multipliers
+// that the operation made of them. Along the graph the sums telescope: these local deltas add up to
+// the delta of the whole model. Filled in by the backward pass.
+struct Ledger {
+  int64_t pairs = 0;
+  // By operation, one number a pair, or a single one where the pairs cannot be told apart.
+  std::map<const torch::jit::Node*, at::Tensor> deltas;
 };
 
 // How a module kept as one unit is evaluated: given the call's inputs, its outputs.
@@ -45,6 +56,11 @@ struct EvaluateOptions {
   // Called for every operation reached from X. Operations without a rule are then evaluated with
   // their ordinary gradient instead of being refused: for the audit, never for numbers.
   std::function<void(const Step&)> observe;
+  // Operations without a rule get the path integral of their gradient; `integrated` is told of each.
+  bool integrate = false;
+  std::function<void(const Call&)> integrated;
+  // Local deltas are measured if there is a ledger to write them to.
+  Ledger* ledger = nullptr;
   // Set by another thread to stop at the next operation (error kind "interrupt").
   const std::atomic<bool>* cancelled = nullptr;
 };

@@ -67,7 +67,52 @@ void follow_dtype(Call& call, const Constants& constants) {
   }
 }
 
+// Whether an operation that is linear by itself chooses by a condition or an index of X.
+bool chooses(const Call& call, const Operation* operation) {
+  const bool can = operation->kind == Kind::linear &&
+                   (operation->rule == rules::where || operation->rule == rules::masked_fill ||
+                    operation->rule == rules::index_put || operation->rule == rules::lookup);
+  return can && std::any_of(call.inputs.begin(), call.inputs.end(), [](const Value& input) {
+           return input.typed() && input.depends;
+         });
+}
+
+bool typed(const Call& call) {
+  return std::any_of(call.inputs.begin(), call.inputs.end(),
+                     [](const Value& input) { return input.typed(); });
+}
+
+void make_concrete(Call& call) {
+  for (Value& input : call.inputs) {
+    input = concrete(input);
+  }
+}
+
 }  // namespace
+
+Value concrete(const Value& value) {
+  if (!value.typed()) {
+    return value;
+  }
+  const auto convert = [&](const c10::IValue& half) -> c10::IValue {
+    if (half.isTensor()) {
+      return half.toTensor().detach().to(value.shown);
+    }
+    c10::impl::GenericList list(half.toList().elementType());
+    for (const c10::IValue& element : half.toListRef()) {
+      list.push_back(element.isTensor() ? element.toTensor().detach().to(value.shown) : element);
+    }
+    return list;
+  };
+  Value result;
+  result.x = convert(value.x);
+  result.paired = value.paired;
+  if (value.paired) {
+    result.ref = convert(value.ref);
+  }
+  result.tainted = true;
+  return result;
+}
 
 void Evaluation::run_operation(const Node* node) {
   static const Provenance nowhere;
@@ -114,7 +159,7 @@ void Evaluation::run_operation(const Node* node) {
   }
   std::vector<Value> outputs;
   try {
-    outputs = apply(call, tainted);
+    outputs = options_.ledger ? measured(call, tainted) : apply(call, tainted);
     watch_length(call, outputs);
     if (writes && shared(node, call.inputs[0])) {
       write_back(call, outputs, tainted);
@@ -162,6 +207,10 @@ void Evaluation::write_back(const Call& call, std::vector<Value>& outputs, bool 
     return;
   }
   Value& self = value(name);
+  if (outputs[0].shown != self.shown) {
+    outputs[0] = concrete(outputs[0]);
+    tainted = true;
+  }
   if (!self.paired && outputs[0].paired) {
     refuse(call, "writes what depends on X into a tensor that is the same for all sequences");
   }
@@ -173,12 +222,16 @@ void Evaluation::write_back(const Call& call, std::vector<Value>& outputs, bool 
     const at::AutoGradMode enabled(true);
     self.ref.toTensor().copy_((outputs[0].paired ? outputs[0].ref : outputs[0].x).toTensor());
   }
+  const at::ScalarType shown = self.shown;
   outputs[0] = finish(self.x, self.paired ? self.ref : self.x, self.paired, tainted);
+  outputs[0].shown = shown;
   for (auto& entry : values_) {
     Value& other = entry.second;
     if (other.x.isTensor() && other.x.toTensor().defined() && other.x.toTensor().is_alias_of(x)) {
+      const at::ScalarType own = other.shown;
       other = finish(other.x, other.paired ? other.ref : other.x, other.paired,
                      other.tainted || tainted);
+      other.shown = own;
     }
   }
 }
@@ -277,16 +330,18 @@ void Evaluation::refuse(const Call& call, const std::string& why) const {
 }
 
 // The operation by its rule, or an error.
-std::vector<Value> Evaluation::ruled(Call& call, const Operation* operation, bool tainted) {
+std::vector<Value> Evaluation::by_rule(Call& call, const Operation* operation, bool tainted) {
   const Kind kind = operation ? operation->kind : Kind::other;
   if (mixes_sequences(call)) {
     refuse(call, "mixes the sequences of a batch: what it gives for one depends on the others");
   }
   if (operation && operation->rule && !tainted) {
-    return operation->rule(call);
+    return kind == Kind::condition || typed(call) ? checked(call, operation)
+                                                  : operation->rule(call);
   }
   if (kind == Kind::condition) {
-    // A comparison alone is harmless: its result may go unused, and what uses it is refused.
+    // By itself it is harmless: its result may go unused, and what uses it is refused.
+    make_concrete(call);
     return both_halves(call, true);
   }
   refuse(call, tainted ? "uses a condition or an index that depends on X, which has no rule"
@@ -294,26 +349,101 @@ std::vector<Value> Evaluation::ruled(Call& call, const Operation* operation, boo
                                       : "has no rule that keeps summation-to-delta");
 }
 
+// The same with the user's fallback.
+std::vector<Value> Evaluation::ruled(Call& call, const Operation* operation, bool tainted) {
+  const bool random = operation && operation->kind == Kind::random;
+  if (!options_.integrate || random || tainted || typed(call) || mixes_sequences(call)) {
+    return by_rule(call, operation, tainted);
+  }
+  try {
+    return by_rule(call, operation, tainted);
+  } catch (const Error& error) {
+    if (error.kind() != "unsupported_operation") {
+      throw;
+    }
+  }
+  std::vector<Value> outputs = rules::integral(call);
+  if (options_.integrated) {
+    options_.integrated(call);
+  }
+  return outputs;
+}
+
+// Where truth values and whole numbers come in or go out, the rule computes with numbers. The
+// operation itself, on what the model knows, says what type the result has, and that the numbers
+// are right.
+std::vector<Value> Evaluation::checked(Call& call, const Operation* operation) const {
+  std::vector<c10::IValue> inputs;
+  for (const Value& input : call.inputs) {
+    inputs.push_back(concrete(input).x);
+  }
+  std::vector<c10::IValue> truth;
+  {
+    const at::NoGradGuard guard;
+    truth = call.evaluate(std::move(inputs));
+  }
+  const char* const why = "does with a condition or an index that depends on X what no rule covers";
+  std::vector<Value> outputs;
+  try {
+    outputs = operation->rule(call);
+  } catch (const c10::Error&) {
+    refuse(call, why);
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    Value& output = outputs[i];
+    std::vector<at::Tensor> expected;
+    std::vector<at::Tensor> found;
+    visit_tensors(truth[i], [&](const at::Tensor& tensor) { expected.push_back(tensor); });
+    visit_tensors(output.x, [&](const at::Tensor& tensor) { found.push_back(tensor); });
+    if (expected.empty() || found.size() != expected.size()) {
+      refuse(call, why);
+    }
+    for (size_t j = 0; j < found.size(); ++j) {
+      const at::ScalarType type = expected[j].scalar_type();
+      const bool whole = at::isIntegralType(type, true);
+      const at::ScalarType wide = at::isComplexType(type) ? at::kComplexDouble : at::kDouble;
+      const bool same = expected[j].sizes() == found[j].sizes() &&
+                        at::allclose(expected[j].to(wide), found[j].to(wide), whole ? 0 : 1e-3,
+                                     whole ? 0 : 1e-5, true);
+      if (!same || type != expected[0].scalar_type()) {
+        refuse(call, why);
+      }
+      output.shown = whole ? type : at::ScalarType::Undefined;
+    }
+  }
+  return outputs;
+}
+
 // The same for the audit: what would be refused is told and evaluated with its ordinary gradient.
 std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, bool tainted) {
   const Kind kind = tainted ? Kind::condition : operation ? operation->kind : Kind::other;
   const char* name = kind_name(kind);
-  if (!tainted && kind == Kind::condition) {
-    report(call, name, "none", false, false);
-    return both_halves(call, true);
-  }
   try {
-    const std::vector<Value> outputs = ruled(call, operation, tainted);
+    std::vector<Value> outputs;
+    try {
+      outputs = by_rule(call, operation, tainted);
+    } catch (const Error&) {
+      outputs = ruled(call, operation, tainted);
+      report(call, "integrated", "path integral", true, true);
+      return outputs;
+    }
+    const bool rule = operation->rule && !tainted;
     const bool linear = call.dependent().size() == 1 && kind == Kind::product;
-    report(call, linear ? kind_name(Kind::linear) : name,
-           linear ? "gradient (linear)" : operation->described, true, true);
+    const bool choice = rule && chooses(call, operation);
+    report(call, linear ? kind_name(Kind::linear) : kind_name(choice ? Kind::condition : kind),
+           linear    ? "gradient (linear)"
+           : choice  ? "midpoint"
+                     : operation->described,
+           rule, rule);
     return outputs;
   } catch (const Error& error) {
     if (error.kind() != "unsupported_operation") {
       throw;
     }
     report(call, name, "none", false, false, error.what());
-    return both_halves(call, tainted);
+    const bool known = !typed(call);
+    make_concrete(call);
+    return both_halves(call, tainted || !known);
   }
 }
 
@@ -349,6 +479,9 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
   const bool reached = depends || tainted;
   const bool shape_only = operation && operation->kind == Kind::shape;
   std::vector<Value> outputs;
+  if (shape_only) {
+    make_concrete(call);
+  }
   if (!options_.pairs || !reached || shape_only) {
     // Convolutions keep their fast layout where nothing is differentiated, too.
     const bool fast = operation && operation->rule == rules::convolution && !options_.gradients;

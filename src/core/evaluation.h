@@ -14,6 +14,9 @@ namespace seqlift {
 
 // All tensors inside a value, those in lists, tuples and dictionaries included.
 void visit_tensors(const c10::IValue& value, const std::function<void(const at::Tensor&)>& visit);
+// A value as the model itself knows it: truth values and whole numbers of their type, without the
+// gradient that they carry for us.
+Value concrete(const Value& value);
 // Sums, flips and joins over the batch dimension mix rows, so the halves' rows no longer match by
 // position. Shapes cannot always tell; an argument that names dimension 0 can.
 bool touches_batch_dimension(const Call& call);
@@ -52,12 +55,15 @@ class Evaluation {
   std::string place(const Node* node) const;
   void run_operation(const Node* node);
   std::vector<Value> apply(Call& call, bool tainted);
+  std::vector<Value> measured(Call& call, bool tainted);
   std::vector<Value> both_halves(const Call& call, bool tainted);
   bool shared(const Node* node, const Value& self) const;
   void write_back(const Call& call, std::vector<Value>& outputs, bool tainted);
   void shield(Call& call) const;
   void refresh_containers(const Node* node);
   std::vector<Value> ruled(Call& call, const Operation* operation, bool tainted);
+  std::vector<Value> by_rule(Call& call, const Operation* operation, bool tainted);
+  std::vector<Value> checked(Call& call, const Operation* operation) const;
   std::vector<Value> observed(Call& call, const Operation* operation, bool tainted);
   void report_ordinary(const Call& call, const Operation* operation) const;
   [[noreturn]] void refuse(const Call& call, const std::string& why) const;

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
+#include <cmath>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -175,9 +176,13 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
     const at::Tensor slope_near = derivative(function.ref, middle.reshape(ref.sizes()));
     slope = at::where(near, group_ref(slope_near, batch), slope);
   }
+  // What a condition or a mask leaves out may be infinite, or no number at all: no change of the
+  // output comes from there, whatever the slope.
+  const bool finite = std::isfinite(slope.sum().item<double>());
   slope = slope.reshape(ref.sizes()).to(ref.scalar_type());
-  result.ref = attach(result.ref, {a.ref}, [slope](const at::Tensor& grad) {
-    return std::vector<at::Tensor>{grad * slope};
+  result.ref = attach(result.ref, {a.ref}, [slope, finite](const at::Tensor& grad) {
+    const at::Tensor share = grad * slope;
+    return std::vector<at::Tensor>{finite ? share : at::where(grad == 0, grad, share)};
   });
   return result;
 }

@@ -21,6 +21,11 @@ struct Value {
   bool paired = false;   // the halves differ (at least in the number of rows)
   bool depends = false;  // a gradient with respect to X flows through it
   bool tainted = false;  // it depends on X by a path that has no gradient (a comparison, an index)
+  // Truth values and whole numbers that depend on X are kept as floating-point numbers, so that a
+  // gradient flows through them; the model takes them for this type. Undefined: for what they are.
+  at::ScalarType shown = at::ScalarType::Undefined;
+
+  bool typed() const { return shown != at::ScalarType::Undefined; }
 };
 
 // A tensor on both halves, inside a rule.

@@ -54,6 +54,16 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
   return value.toTensor();
 }
 
+// Whether the outputs are what attributions need; an audit does without.
+bool explained(const std::vector<Value>& outputs, bool ref, int64_t rows) {
+  if (outputs.size() != 1 || !outputs[0].depends) {
+    return false;
+  }
+  const c10::IValue& value = ref ? outputs[0].ref : outputs[0].x;
+  return value.isTensor() && value.toTensor().dim() >= 1 && value.toTensor().dim() <= 2 &&
+         value.toTensor().size(0) == rows;
+}
+
 // Gradients of each target's column with respect to `leaf`.
 std::vector<at::Tensor> gradients(const at::Tensor& columns, const at::Tensor& leaf,
                                   const std::vector<int64_t>& targets) {
@@ -97,6 +107,8 @@ EvaluateOptions PairEvaluator::common() const {
   EvaluateOptions evaluation;
   evaluation.cancelled = &cancelled_;
   evaluation.observe = options_.observe;
+  evaluation.integrate = options_.integrate;
+  evaluation.ledger = options_.ledger;
   return evaluation;
 }
 
@@ -124,14 +136,15 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   Units units(options_.registrations, false, constants_);
   evaluation.unit = [&](Call& call) { return units.call(call); };
   evaluation.unit_rule = [&](const Call& call) { return units.rule_name(call); };
+  PairResult result;
+  evaluation.integrated = [&](const Call& call) { result.integrated.insert(call.where()); };
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
-  if (evaluation.observe) {
+  if (evaluation.observe && !explained(outputs, true, leaf.size(0))) {
     return {};
   }
   const at::Tensor f_ref = columns_of(single_output(outputs, true), leaf.size(0));
   const at::Tensor f_x = columns_of(single_output(outputs, false), X.size(0));
   check_targets(options_.targets, f_ref.size(1));
-  PairResult result;
   const at::AutoGradMode enabled(true);
   result.multipliers = gradients(f_ref, leaf, options_.targets);
   result.f_x = chosen(f_x, options_.targets).repeat_interleave(r, 0);
@@ -159,7 +172,7 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
   evaluation.override_operation = [&](Call& call) { return units.pool(call); };
   evaluation.unit_rule = [&](const Call& call) { return units.rule_name(call); };
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
-  if (evaluation.observe) {
+  if (evaluation.observe && !explained(outputs, false, 2 * X.size(0))) {
     return {};
   }
   const at::Tensor f = columns_of(single_output(outputs, false), 2 * X.size(0));

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <functional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "evaluate.h"
@@ -15,6 +17,8 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
+  bool integrate = false;    // what has no rule gets the path integral of its gradient
+  Ledger* ledger = nullptr;  // the audit's: where local deltas are written, of the first target
 };
 
 // Rows in the order of the pairs.
@@ -22,6 +26,7 @@ struct PairResult {
   std::vector<at::Tensor> multipliers;  // per target [pairs, C, L]
   at::Tensor f_x;                       // [pairs, targets], float64
   at::Tensor f_ref;
+  std::set<std::string> integrated;  // the operations that were, as Call::where() names them
 };
 
 class PairEvaluator {

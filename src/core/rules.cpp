@@ -41,10 +41,9 @@ std::vector<Operation> make_operations() {
        "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack",
        "broadcast_tensors", "meshgrid", "split", "split_with_sizes", "chunk", "tensor_split",
        "hsplit", "vsplit", "dsplit", "unsafe_chunk", "unsafe_split", "unbind", "select", "narrow",
-       "index", "index_select", "gather", "take", "take_along_dim", "masked_select",
-       "masked_fill", "masked_scatter", "scatter", "scatter_add", "index_add", "index_copy",
-       "index_put", "index_fill", "select_scatter", "slice_scatter", "diagonal_scatter", "where",
-       "copy", "clone", "contiguous", "to", "type_as", "float", "double", "_to_copy", "detach",
+       "index_select", "take", "masked_select", "masked_scatter", "scatter",
+       "scatter_add", "index_add", "index_copy", "index_fill", "select_scatter", "slice_scatter",
+       "diagonal_scatter", "copy", "clone", "contiguous", "float", "double", "detach",
        "alias", "lift", "lift_fresh", "requires_grad_", "view_as_real", "real", "imag",
        "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "flip", "fliplr",
        "flipud", "roll", "rot90", "diag", "diagonal", "diag_embed", "tril", "triu", "trace",
@@ -61,6 +60,13 @@ std::vector<Operation> make_operations() {
        "keys", "items", "_set_item", "__contains__", "unchecked_cast", "unchecked_unwrap_optional",
        "data", "resolve_conj", "resolve_neg", "conj", "_conj", "identity"});
   add(Kind::linear, rules::slice, "gradient (linear)", {"slice"});
+  // Linear unless a condition or an index depends on X.
+  add(Kind::linear, rules::cast, "gradient (linear)", {"to", "type_as", "_to_copy"});
+  add(Kind::linear, rules::where, "gradient (linear)", {"where"});
+  add(Kind::linear, rules::masked_fill, "gradient (linear)", {"masked_fill"});
+  add(Kind::linear, rules::index_put, "gradient (linear)", {"index_put"});
+  add(Kind::linear, rules::lookup, "gradient (linear)",
+      {"index", "gather", "take_along_dim", "embedding"});
   add(Kind::linear, rules::convolution, "gradient (linear)",
       {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
        "_convolution", "convolution", "_convolution_mode"});
@@ -118,16 +124,27 @@ std::vector<Operation> make_operations() {
   add(Kind::normalisation, rules::vector_norm, "square, root",
       {"norm", "linalg_norm", "linalg_vector_norm", "frobenius_norm"});
 
-  // Known, and waiting for their rules: refused by name until then.
-  add(Kind::condition, nullptr, "none",
+  // Steps: their difference over the difference of what they look at.
+  add(Kind::condition, rules::comparison, "rescale of the difference",
       {"gt", "ge", "lt", "le", "eq", "ne", "greater", "greater_equal", "less", "less_equal",
-       "not_equal", "logical_and", "logical_or", "logical_not", "logical_xor", "__and__", "__or__",
-       "__xor__", "bitwise_and", "bitwise_or", "bitwise_not", "isnan", "isinf", "isfinite",
-       "isclose", "any", "all", "argmax", "argmin", "argsort", "nonzero", "bool", "long", "int",
-       "signbit", "heaviside", "searchsorted", "bucketize", "one_hot", "Bool", "Int", "Float",
-       "item", "Scalar"});
-  add(Kind::max, nullptr, "none", {"sort", "topk", "kthvalue", "median", "mode", "cummax", "cummin",
-                                   "fractional_max_pool2d"});
+       "not_equal", "isclose", "heaviside"});
+  add(Kind::condition, rules::logic, "midpoint",
+      {"logical_and", "logical_or", "logical_not", "logical_xor", "__and__", "__or__", "__xor__",
+       "__iand__", "__ior__", "__ixor__", "bitwise_and", "bitwise_or", "bitwise_xor",
+       "bitwise_not"});
+  add(Kind::condition, rules::any_or_all, "maximum of x and reference", {"any", "all"});
+  add(Kind::condition, rules::step, "rescale",
+      {"isnan", "isinf", "isfinite", "isposinf", "isneginf", "signbit", "bucketize"});
+  add(Kind::condition, rules::cast, "rescale", {"long", "int"});
+  add(Kind::condition, rules::lookup, "rescale", {"one_hot"});
+  add(Kind::condition, rules::order, "change of the order", {"argmax", "argmin", "argsort"});
+  add(Kind::max, rules::order, "order statistic of x and reference",
+      {"sort", "topk", "kthvalue", "median", "cummax", "cummin"});
+
+  // Conditions of the code itself, and what has no rule: refused by name.
+  add(Kind::condition, nullptr, "none",
+      {"nonzero", "searchsorted", "Bool", "Int", "Float", "item", "Scalar"});
+  add(Kind::max, nullptr, "none", {"mode", "msort", "fractional_max_pool2d"});
   add(Kind::recurrent, nullptr, "none",
       {"lstm", "gru", "rnn_tanh", "rnn_relu", "lstm_cell", "gru_cell", "rnn_tanh_cell",
        "rnn_relu_cell"});
@@ -237,5 +254,11 @@ Value to_value(const c10::IValue& x, const c10::IValue& ref) {
 }
 
 Value to_value(const Halves& halves) { return to_value(halves.x, halves.ref); }
+
+Value to_value(const Halves& halves, at::ScalarType shown) {
+  Value value = to_value(halves);
+  value.shown = shown;
+  return value;
+}
 
 }  // namespace seqlift

@@ -50,7 +50,7 @@ enum class Kind {
   max,
   softmax,
   normalisation,
-  condition,  // comparisons and indices: no gradient
+  condition,  // comparisons, what is chosen by them, and indices
   recurrent,
   attention,  // fused attention
   random,
@@ -71,7 +71,18 @@ const char* kind_name(Kind kind);
 
 // A result of a rule as a value of the graph.
 Value to_value(const Halves& halves);
+// The same for truth values and whole numbers, which the model takes for the type `shown`.
+Value to_value(const Halves& halves, at::ScalarType shown);
 Value to_value(const c10::IValue& x, const c10::IValue& ref);
+
+// Parts that several rules share.
+//
+// The maximum (or minimum) over one or several dimensions.
+Halves maximum_over(const Halves& input, const c10::IValue& dims, bool keep, bool minimum,
+                    const BatchShape& batch);
+// Where an order put its element: indices (whole numbers) into the last dimension of `input`, as
+// numbers with a gradient.
+Halves index_of(const Halves& input, const Halves& indices, const BatchShape& batch);
 
 // The rules, by file.
 namespace rules {
@@ -96,6 +107,17 @@ std::vector<Value> instance_norm(Call& call);  // rules_normalisation.cpp
 std::vector<Value> rms_norm(Call& call);       // rules_normalisation.cpp
 std::vector<Value> variance(Call& call);       // rules_normalisation.cpp
 std::vector<Value> vector_norm(Call& call);    // rules_normalisation.cpp
+std::vector<Value> comparison(Call& call);     // rules_condition.cpp
+std::vector<Value> logic(Call& call);          // rules_condition.cpp
+std::vector<Value> any_or_all(Call& call);     // rules_condition.cpp
+std::vector<Value> step(Call& call);           // rules_condition.cpp
+std::vector<Value> cast(Call& call);           // rules_condition.cpp
+std::vector<Value> where(Call& call);          // rules_condition.cpp
+std::vector<Value> masked_fill(Call& call);    // rules_condition.cpp
+std::vector<Value> index_put(Call& call);      // rules_condition.cpp
+std::vector<Value> order(Call& call);          // rules_order.cpp
+std::vector<Value> lookup(Call& call);         // rules_order.cpp
+std::vector<Value> integral(Call& call);       // rules_integrate.cpp
 }  // namespace rules
 
 }  // namespace seqlift

@@ -116,15 +116,23 @@ std::vector<Value> max_pool(Call& call) {
   };
   std::vector<Value> outputs{to_value(maximum_of(locate, input, dims, call.batch))};
   if (indices_used) {
-    // The indices depend on X without a gradient; whatever uses them is refused.
-    Value indices = to_value(locate(input.x).positions, locate(input.ref.detach()).positions);
-    indices.tainted = true;
-    outputs.push_back(indices);
+    // They count through all dimensions that are pooled.
+    const Halves flat = seqlift::linear(
+        [&](const at::Tensor& value) { return value.flatten(value.dim() - dims); }, input);
+    const auto positions = [&](const at::Tensor& value) {
+      return locate(value).positions.flatten(value.dim() - dims);
+    };
+    const Halves found =
+        index_of(flat, {positions(input.x), positions(input.ref.detach())}, call.batch);
+    const std::vector<int64_t> pooled = outputs[0].x.toTensor().sizes().slice(input.x.dim() - dims).vec();
+    const Halves indices = seqlift::linear(
+        [&](const at::Tensor& value) { return value.unflatten(-1, pooled); }, found);
+    outputs.push_back(to_value(indices, at::kLong));
   }
   return outputs;
 }
 
-// max(dim), min(dim), amax(dims), amin(dims): the dimensions moved last and flattened.
+// max(dim), min(dim), amax(dims), amin(dims).
 std::vector<Value> max_over_dims(Call& call) {
   const bool minimum = call.name == "min" || call.name == "amin";
   const int dim = call.find("dim");
@@ -135,54 +143,12 @@ std::vector<Value> max_over_dims(Call& call) {
     throw Error("unsupported_operation",
                 call.where() + " takes one maximum over all sequences of a batch.");
   }
-  const Halves input = call.halves(0);
-  const int64_t rank = input.ref.dim();
   const bool keep = call.constant(call.find("keepdim")).toBool();
-  std::vector<int64_t> over = int_list(call.constant(dim));
-  std::vector<bool> reduced(rank, false);
-  for (const int64_t d : over) {
-    reduced[d < 0 ? d + rank : d] = true;
+  if (call.node->outputs().size() == 1) {
+    return {to_value(
+        maximum_over(call.halves(0), call.constant(dim), keep, minimum, call.batch))};
   }
-  std::vector<int64_t> order;
-  for (int64_t d = 0; d < rank; ++d) {
-    if (!reduced[d]) {
-      order.push_back(d);
-    }
-  }
-  const auto kept = static_cast<int64_t>(order.size());
-  for (int64_t d = 0; d < rank; ++d) {
-    if (reduced[d]) {
-      order.push_back(d);
-    }
-  }
-  const Halves last = seqlift::linear(
-      [&](const at::Tensor& value) {
-        const at::Tensor moved = value.permute(order).flatten(kept);
-        return minimum ? -moved : moved;
-      },
-      input);
-  const Locate locate = [](const at::Tensor& value) {
-    const auto found = value.max(-1, true);
-    return Maximum{std::get<0>(found), std::get<1>(found)};
-  };
-  const Halves found = maximum_of(locate, last, 1, call.batch);
-  const auto shape = [&](const at::Tensor& value) {
-    at::Tensor result = value.squeeze(-1);
-    for (int64_t d = 0; keep && d < rank; ++d) {
-      result = reduced[d] ? result.unsqueeze(d) : result;
-    }
-    return result;
-  };
-  const Halves output = seqlift::linear(
-      [&](const at::Tensor& value) { return minimum ? -shape(value) : shape(value); }, found);
-  std::vector<Value> outputs{to_value(output)};
-  if (call.node->outputs().size() > 1) {
-    Value indices =
-        to_value(shape(locate(last.x).positions), shape(locate(last.ref.detach()).positions));
-    indices.tainted = true;
-    outputs.push_back(indices);
-  }
-  return outputs;
+  return order(call);
 }
 
 // max(a, b) = b + relu(a - b): linear but for one rescaled function of the difference.
@@ -202,4 +168,46 @@ std::vector<Value> maximum(Call& call) {
 }
 
 }  // namespace rules
+
+// The dimensions are moved last and flattened.
+Halves maximum_over(const Halves& input, const c10::IValue& dims, bool keep, bool minimum,
+                    const BatchShape& batch) {
+  const int64_t rank = input.ref.dim();
+  std::vector<bool> reduced(rank, false);
+  for (const int64_t d : rules::int_list(dims)) {
+    reduced[d < 0 ? d + rank : d] = true;
+  }
+  std::vector<int64_t> order;
+  for (int64_t d = 0; d < rank; ++d) {
+    if (!reduced[d]) {
+      order.push_back(d);
+    }
+  }
+  const auto kept = static_cast<int64_t>(order.size());
+  for (int64_t d = 0; d < rank; ++d) {
+    if (reduced[d]) {
+      order.push_back(d);
+    }
+  }
+  const Halves last = linear(
+      [&](const at::Tensor& value) {
+        const at::Tensor moved = value.permute(order).flatten(kept);
+        return minimum ? -moved : moved;
+      },
+      input);
+  const rules::Locate locate = [](const at::Tensor& value) {
+    const auto found = value.max(-1, true);
+    return rules::Maximum{std::get<0>(found), std::get<1>(found)};
+  };
+  return linear(
+      [&](const at::Tensor& value) {
+        at::Tensor result = value.squeeze(-1);
+        for (int64_t d = 0; keep && d < rank; ++d) {
+          result = reduced[d] ? result.unsqueeze(d) : result;
+        }
+        return minimum ? -result : result;
+      },
+      rules::maximum_of(locate, last, 1, batch));
+}
+
 }  // namespace seqlift

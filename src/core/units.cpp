@@ -122,6 +122,8 @@ std::string Units::rule_name(const Call& call) const {
       return "gradient (linear)";
     case Registration::Rule::gradient:
       return "gradient";
+    case Registration::Rule::integrate:
+      return "path integral";
     case Registration::Rule::function:
       break;
   }
@@ -176,6 +178,14 @@ at::Tensor Units::run(const Call& call, const std::shared_ptr<const Graph>& body
   return outputs[0].x.toTensor();
 }
 
+// The unit as a function of its input, for as long as this object lives.
+Many Units::as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input,
+                        bool ref) {
+  return [this, call, body, input, ref](const Operands& at) {
+    return std::vector<at::Tensor>{run(call, body, input, at[0], ref, true)};
+  };
+}
+
 std::vector<Value> Units::in_module_mode(Call& call, const Registration& registration,
                                          const std::shared_ptr<const Graph>& body, int input) {
   const at::Tensor given = call.inputs[input].x.toTensor();
@@ -192,8 +202,14 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
   if (quotient) {
     require_same_shape(call, given, value);
   }
-  const auto backward = [point, value, last, rule, user = registration.function,
-                         quotient](const at::Tensor& grad) {
+  const auto along_path = [function = as_function(call, body, input, false)](
+                              const at::Tensor& x, const at::Tensor& x_ref, const at::Tensor& grad) {
+    const at::Tensor leaf = x_ref.detach().requires_grad_();
+    const Halves whole = integrate(function, {{x, leaf}}, {x.size(0), 1, nullptr})[0];
+    return torch::autograd::grad({whole.ref}, {leaf}, {grad})[0];
+  };
+  const auto backward = [point, value, last, rule, user = registration.function, quotient,
+                         along_path](const at::Tensor& grad) {
     const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
     const at::Tensor x = first_half(last->input);
     const at::Tensor x_ref = second_half(last->input);
@@ -201,6 +217,9 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
     const at::Tensor y_ref = second_half(last->output);
     if (rule == Registration::Rule::function) {
       return std::vector<at::Tensor>{twice(user(x, x_ref, y, y_ref, first_half(grad)))};
+    }
+    if (rule == Registration::Rule::integrate) {
+      return std::vector<at::Tensor>{twice(along_path(x, x_ref, first_half(grad)))};
     }
     if (!quotient) {
       return std::vector<at::Tensor>{ordinary};
@@ -230,6 +249,11 @@ std::vector<Value> Units::in_operator_mode(Call& call, const Registration& regis
   if (registration.rule == Registration::Rule::linear ||
       registration.rule == Registration::Rule::gradient) {
     return {to_value(y, run(call, body, input, given.ref, true, true))};
+  }
+  if (registration.rule == Registration::Rule::integrate) {
+    const OnHalves<Many> function(as_function(call, body, input, false),
+                                  as_function(call, body, input, true));
+    return {to_value(integrate(function, {given}, batch)[0])};
   }
   const at::Tensor point = given.ref.detach().requires_grad_();
   const at::Tensor y_ref = run(call, body, input, point, true, true);

@@ -9,6 +9,7 @@
 
 #include "evaluate.h"
 #include "graph.h"
+#include "integrate.h"
 
 namespace seqlift {
 
@@ -19,7 +20,7 @@ using UserRule =
                              const at::Tensor& y_ref, const at::Tensor& grad_output)>;
 
 struct Registration {
-  enum class Rule { rescale, softmax, max_pool, linear, gradient, function };
+  enum class Rule { rescale, softmax, max_pool, linear, gradient, integrate, function };
   Rule rule = Rule::rescale;
   UserRule function;
 };
@@ -58,6 +59,7 @@ class Units {
                                     const std::shared_ptr<const Graph>& body, int input);
   std::vector<Value> in_operator_mode(Call& call, const Registration& registration,
                                       const std::shared_ptr<const Graph>& body, int input);
+  Many as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input, bool ref);
   at::Tensor run(const Call& call, const std::shared_ptr<const Graph>& body, int position,
                  const at::Tensor& input, bool ref, bool gradients);
 

@@ -77,7 +77,8 @@ seqlift::Registrations registrations(const Settings& settings) {
   using Rule = seqlift::Registration::Rule;
   const std::map<std::string, Rule> rules{
       {"rescale", Rule::rescale}, {"softmax", Rule::softmax},   {"max_pool", Rule::max_pool},
-      {"linear", Rule::linear},   {"gradient", Rule::gradient}, {"function", Rule::function}};
+      {"linear", Rule::linear},   {"gradient", Rule::gradient}, {"function", Rule::function},
+      {"integrate", Rule::integrate}};
   seqlift::Registrations result;
   for (const auto& entry : settings.registered) {
     result[entry.first].rule = rules.at(entry.second);
@@ -133,6 +134,7 @@ seqlift::DeepLiftShapOptions options_of(const Settings& settings) {
   options.targets = settings.targets;
   options.batch_size = settings.batch_size;
   options.module_mode = settings.module_mode;
+  options.integrate = settings.integrate;
   options.registrations = registrations(settings);
   options.work.threads = settings.threads;
   options.work.poll = settings.poll;
@@ -236,7 +238,8 @@ Explained explain(const ModelPointer& model, const Given& given, const Settings&
   const auto result = seqlift::deep_lift_shap(
       *graph_of(model, settings), constants, sequences_of(given.X, given.args),
       references_of(given.references), options_of(settings));
-  return {result.values, result.deltas, result.predictions, result.reference_predictions};
+  return {result.values, result.deltas, result.predictions, result.reference_predictions,
+          result.integrated};
 }
 
 std::vector<double> multipliers_by_hand(const ModelPointer& model, const std::vector<double>& x,
@@ -293,11 +296,13 @@ std::vector<Step> audited(const ModelPointer& model, const Given& given, const S
   seqlift::Constants constants = constants_of(model, settings);
   const auto graph = graph_of(model, settings);
   std::vector<Step> steps;
-  for (const seqlift::Step& step :
-       seqlift::audit(*graph, constants, sequences_of(given.X, given.args),
-                      references_of(given.references), options_of(settings))) {
+  const seqlift::AuditResult audit =
+      seqlift::audit(*graph, constants, sequences_of(given.X, given.args),
+                     references_of(given.references), options_of(settings));
+  for (const seqlift::Step& step : audit.steps) {
     steps.push_back({step.operation, step.provenance.module, step.provenance.class_name,
-                     step.provenance.source, step.kind, step.rule, step.supported, step.faithful});
+                     step.provenance.source, step.kind, step.rule, step.supported, step.faithful,
+                     step.delta});
   }
   return steps;
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -63,6 +64,7 @@ struct Step {
   std::string operation, module, class_name, source, kind, rule;
   bool supported = true;
   bool faithful = true;
+  double delta = 0;
 };
 
 using UserRule = std::function<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&,
@@ -74,6 +76,7 @@ struct Settings {
   int threads = 1;
   std::vector<int64_t> targets{0};
   bool module_mode = false;
+  bool integrate = false;
   std::map<std::string, std::string> registered;  // class -> "rescale", "softmax", ..., "function"
   UserRule function;
   int64_t select_output = -1;  // from 0
@@ -87,6 +90,7 @@ struct Explained {
   at::Tensor deltas;  // [n, r, targets]
   at::Tensor predictions;
   at::Tensor reference_predictions;
+  std::set<std::string> integrated;
 };
 
 Explained explain(const ModelPointer& model, const Given& given, const Settings& settings = {});
@@ -127,6 +131,8 @@ std::vector<Case> product_cases();
 std::vector<Case> max_cases();
 std::vector<Case> softmax_cases();
 std::vector<Case> normalisation_cases();
+std::vector<Case> condition_cases();
+std::vector<Case> order_cases();
 
 // Completeness in float64, and the same prediction as LibTorch's own interpreter: fails with the
 // case's text. Returns the largest change, so that a caller can ask for more than no change at all.

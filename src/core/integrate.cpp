@@ -1,0 +1,126 @@
+#include "integrate.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+namespace seqlift {
+
+namespace {
+
+// f(x) - f(ref) = int_0^1 grad f(ref + t (x - ref)) . (x - ref) dt for every f that is smooth but
+// for corners. Corners make the quadrature converge slowly: after this many nodes what is missing
+// stays, and shows in the convergence delta.
+constexpr int64_t fewest_nodes = 8;
+constexpr int64_t most_nodes = 512;
+
+double tolerance(at::ScalarType type) { return type == at::kDouble ? 1e-12 : 1e-5; }
+
+// Sums over all but the first dimension where that has `rows` entries, else one sum of all.
+at::Tensor by_row(const at::Tensor& values, int64_t rows) {
+  const bool matches = values.dim() > 0 && values.size(0) == rows;
+  return matches ? values.reshape({rows, -1}).sum(1) : values.sum().reshape({1});
+}
+
+}  // namespace
+
+// Newton's method on the Legendre polynomial P_n, from Tricomi's guess of its roots.
+std::pair<std::vector<double>, std::vector<double>> gauss_legendre(int64_t n) {
+  std::vector<double> nodes(n);
+  std::vector<double> weights(n);
+  for (int64_t i = 0; i < n; ++i) {
+    double root = std::cos(3.14159265358979323846 * (i + 0.75) / (n + 0.5));
+    double slope = 0;
+    for (int step = 0; step < 100; ++step) {
+      double before = 0;
+      double value = 1;
+      for (int64_t k = 0; k < n; ++k) {
+        const double next = ((2 * k + 1) * root * value - k * before) / (k + 1);
+        before = value;
+        value = next;
+      }
+      slope = n * (root * value - before) / (root * root - 1);
+      const double move = value / slope;
+      root -= move;
+      if (std::abs(move) < 1e-16) {
+        break;
+      }
+    }
+    nodes[n - 1 - i] = (1 + root) / 2;
+    weights[n - 1 - i] = 1 / ((1 - root * root) * slope * slope);
+  }
+  return {nodes, weights};
+}
+
+std::vector<Halves> integrate(const OnHalves<Many>& function, const std::vector<Halves>& operands,
+                              const BatchShape& batch) {
+  const at::NoGradGuard guard;
+  Operands x;
+  Operands ref;
+  Operands change;
+  Operands inputs;
+  for (const Halves& operand : operands) {
+    x.push_back(operand.x);
+    ref.push_back(operand.ref.detach());
+    change.push_back(repeat_x(operand.x, ref.back(), batch) - ref.back());
+    inputs.push_back(operand.ref);
+  }
+  const std::vector<at::Tensor> y = function.x(x);
+  const std::vector<at::Tensor> y_ref = function.ref(ref);
+  std::vector<Halves> outputs;
+  for (size_t k = 0; k < y.size(); ++k) {
+    if (!y_ref[k].defined() || !y_ref[k].is_floating_point()) {
+      outputs.push_back({y[k], y_ref[k]});
+      continue;
+    }
+    const at::Tensor change_out = repeat_x(y[k], y_ref[k], batch) - y_ref[k];
+    const auto backward = [function = function.ref, ref, change, change_out,
+                           k](const at::Tensor& grad) {
+      int64_t rows = grad.dim() > 0 ? grad.size(0) : 1;
+      for (const at::Tensor& start : ref) {
+        rows = start.dim() > 0 && start.size(0) == rows ? rows : -1;
+      }
+      const at::Tensor wanted = by_row(grad * change_out, rows);
+      const double scale = 1 + wanted.abs().max().item<double>();
+      std::vector<at::Tensor> means;
+      for (int64_t n = fewest_nodes; n <= most_nodes; n *= 2) {
+        const auto quadrature = gauss_legendre(n);
+        means.clear();
+        for (const at::Tensor& start : ref) {
+          means.push_back(at::zeros_like(start));
+        }
+        for (int64_t i = 0; i < n; ++i) {
+          const at::AutoGradMode enabled(true);
+          Operands points;
+          for (size_t j = 0; j < ref.size(); ++j) {
+            points.push_back((ref[j] + quadrature.first[i] * change[j]).detach().requires_grad_());
+          }
+          const at::Tensor value = function(points)[k];
+          if (!value.requires_grad()) {
+            return means;  // a constant
+          }
+          const auto grads = torch::autograd::grad({value}, points, {grad}, {}, false, true);
+          const at::NoGradGuard plain;
+          for (size_t j = 0; j < grads.size(); ++j) {
+            if (grads[j].defined()) {
+              means[j].add_(grads[j], quadrature.second[i]);
+            }
+          }
+        }
+        at::Tensor found = at::zeros_like(wanted);
+        for (size_t j = 0; j < means.size(); ++j) {
+          found += by_row(means[j] * change[j], rows);
+        }
+        if ((found - wanted).abs().max().item<double>() <= tolerance(grad.scalar_type()) * scale) {
+          break;
+        }
+      }
+      return means;
+    };
+    outputs.push_back({y[k], attach(y_ref[k], inputs, backward)});
+  }
+  return outputs;
+}
+
+}  // namespace seqlift

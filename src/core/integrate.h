@@ -1,0 +1,23 @@
+// The multiplier of an operation that has no rule: the path integral of its gradient.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "halves.h"
+
+namespace seqlift {
+
+// Nodes and weights of Gauss-Legendre quadrature with n nodes on (0, 1).
+std::pair<std::vector<double>, std::vector<double>> gauss_legendre(int64_t n);
+
+// Several outputs of one function of several operands.
+using Many = std::function<std::vector<at::Tensor>(const Operands&)>;
+
+// The outputs on both halves; the multiplier of each operand is the mean of the gradient on the
+// straight way from the reference to the sequence (integrated gradients, Sundararajan 2017). Nodes
+// are doubled until every pair's contributions sum to the change of the output.
+std::vector<Halves> integrate(const OnHalves<Many>& function, const std::vector<Halves>& operands,
+                              const BatchShape& batch);
+
+}  // namespace seqlift
