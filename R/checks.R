@@ -31,7 +31,8 @@ check_count <- function(x, arg, min = 1, max = .Machine$integer.max, null = FALS
   }
   whole <- is.numeric(x) && length(x) == 1L && is.finite(x) && x == trunc(x)
   if (!whole || x < min || x > max) {
-    range <- if (max == .Machine$integer.max) paste("of at least", min) else paste("from", min, "to", max)
+    open <- max == .Machine$integer.max
+    range <- if (open) paste("of at least", min) else paste("from", min, "to", max)
     abort_argument(arg, paste("one whole number", range), describe(x), call = call)
   }
   as.integer(x)

@@ -6,59 +6,62 @@
 #' (summation-to-delta), however the model's author wrote it. An operation without a rule is an
 #' error that names it, its module and its source line, before any number is returned.
 #'
-#' @param model A model, see [load_model()]; its output must be `[n, targets]`. Choose one of several
-#'   outputs with [select_output()], explain a profile with [profile_score()].
+#' @param model A model, see [load_model()]; its output must be `[n, targets]`. Choose one of
+#'   several outputs with [select_output()], explain a profile with [profile_score()].
 #' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array
 #'   `[n, 4, L]`. Further channels of an array are held at the value of `X` in every reference.
 #' @param args List of the model's other inputs, first dimension n; the same for a sequence and its
 #'   references. See [with_args()]. Default `NULL`.
-#' @param target Which column of the output is explained, from 1; several give one more dimension, the
-#'   last. Default 1.
+#' @param target Which column of the output is explained, from 1; several give one more dimension,
+#'   the last. Default 1.
 #' @param batch_size How many sequence-reference pairs are evaluated at a time. Default 32. In
 #'   operator mode the result does not depend on it.
-#' @param references A function `f(X, n, random_state)` that makes references of a sequence, called with
-#'   `n = 1` and `random_state + j - 1` for reference j; or an array `[n, n_refs, 4, L]`. Default
-#'   [dinucleotide_shuffle()].
+#' @param references A function `f(X, n, random_state)` that makes references of a sequence, called
+#'   with `n = 1` and `random_state + j - 1` for reference j; or an array `[n, n_refs, 4, L]`.
+#'   Default [dinucleotide_shuffle()].
 #' @param n_shuffles How many references a function makes for each sequence. Default 20.
 #' @param return_references `TRUE` keeps the references in the result, see [references()]. Default
 #'   `FALSE`.
-#' @param hypothetical `TRUE` gives the scores of all four bases at every position, `FALSE` (default)
-#'   those of the letters that are there.
+#' @param hypothetical `TRUE` gives the scores of all four bases at every position, `FALSE`
+#'   (default) those of the letters that are there.
 #' @param warning_threshold A convergence delta above this, in units of the output, gives a warning.
 #'   Default 1e-3.
-#' @param nonlinear_ops Rules for module classes that are to be treated as one unit: a named vector or
-#'   list, class name or module path -> `"rescale"`, `"softmax"`, `"maxpool"`, `"linear"`,
-#'   `"gradient"`, `"integrate"` (the path integral of its gradient), or a function `f(x, x_ref, y, y_ref, grad_output)` that returns the multiplier of
+#' @param nonlinear_ops Rules for module classes that are to be treated as one unit: a named vector
+#'   or list, class name or module path -> `"rescale"`, `"softmax"`, `"maxpool"`, `"linear"`,
+#'   `"gradient"`, `"integrate"` (the path integral of its gradient), or a function
+#'   `f(x, x_ref, y, y_ref, grad_output)` that returns the multiplier of
 #'   the input. Default `NULL`. In operator mode `"softmax"` and `"maxpool"` leave the class to the
 #'   exact rules of the operations inside it.
-#' @param rules `"operator"` (default): every operation by its rule. `"module"`: as tangermeme 1.4.0 and
-#'   Captum do it, only their registered module classes are overridden and all else has its
+#' @param rules `"operator"` (default): every operation by its rule. `"module"`: as tangermeme 1.4.0
+#'   and Captum do it, only their registered module classes are overridden and all else has its
 #'   ordinary gradient; sequences and references must then be free of N, and the rule of a softmax
 #'   module depends on the batch, as it does there.
 #' @param print_convergence_deltas `TRUE` prints the deltas. Default `FALSE`.
 #' @param raw_outputs `TRUE` returns the multipliers of every pair. Default `FALSE`.
-#' @param dtype `"float32"`, `"float64"`, `"bfloat16"` (matrix products only), or `NULL` (default) for
-#'   the model's own.
+#' @param dtype `"float32"`, `"float64"`, `"bfloat16"` (matrix products only), or `NULL` (default)
+#'   for the model's own.
 #' @param device `"cpu"`, `"cuda"`, `"cuda:1"`, or `NULL` (default), see [load_model()].
 #' @param random_state A whole number gives the same references as tangermeme for that number;
 #'   `NULL` (default) draws one from R's generator, so that `set.seed()` governs it.
 #' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
-#' @param only_warn `TRUE` accepts sequences and references that are not one-hot (a flat background of
-#'   0.25) with a warning. Default `FALSE`.
+#' @param only_warn `TRUE` accepts sequences and references that are not one-hot (a flat background
+#'   of 0.25) with a warning. Default `FALSE`.
 #' @param fallback What becomes of an operation without a rule in operator mode: `"none"` (default)
 #'   refuses it, `"integrate"` gives it the mean of its gradient on the straight way from the
 #'   reference to the sequence (Gauss-Legendre, nodes doubled until its contributions add up);
 #'   `attr(x, "info")$integrated` and printing the result say where.
-#' @return A `seqlift_attributions` array, in units of the model's output, sequences named as in `X`:
-#'   `[n, 4, L]`, or with `raw_outputs = TRUE` the multipliers `[n, n_refs, 4, L]`; several targets
-#'   add a dimension last. [convergence_deltas()] reads the deltas, [references()] the references.
+#' @return A `seqlift_attributions` array, in units of the model's output, sequences named as in
+#'   `X`: `[n, 4, L]`, or with `raw_outputs = TRUE` the multipliers `[n, n_refs, 4, L]`; several
+#'   targets add a dimension last. [convergence_deltas()] reads the deltas, [references()] the
+#'   references.
 #' @section Errors: `seqlift_error_sequence` for sequences or references that cannot be read;
 #'   `seqlift_error_references` for references of the wrong shape or a function that fails to make
 #'   them; `seqlift_error_target`,
-#'   `seqlift_error_args`, `seqlift_error_output` for a target, an input or an output that does not fit;
-#'   `seqlift_error_unsupported_operation` for an operation without a rule;
-#'   `seqlift_error_registration` for a class that cannot be treated as one unit or a rule of your own
-#'   that fails;
+#'   `seqlift_error_args`, `seqlift_error_output` for a target, an input or an output that does not
+#'   fit; `seqlift_error_unsupported_operation` for an operation without a rule;
+#'   `seqlift_error_registration` for a class that cannot be treated as one unit or a rule of your
+#'   own that fails;
+#'   `seqlift_error_length` for sequences that are too short for the model;
 #'   `seqlift_error_not_finite` when the model returns NaN. Warnings: `seqlift_warning_convergence`.
 #' @references Shrikumar, Greenside and Kundaje (2017), Learning important features through
 #'   propagating activation differences. Lundberg and Lee (2017), A unified approach to interpreting
@@ -334,7 +337,8 @@ abort_unsupported <- function(error, model, sequences, args, rules, nonlinear_op
   # A comparison is told of by what uses it.
   lacking <- unique(steps$refusal[nzchar(steps$refusal)])
   abort_seqlift("unsupported_operation",
-    c("{cli::qty(length(lacking))}The model has {?an operation/operations} that cannot be explained.",
+    c("{cli::qty(length(lacking))}The model has {?an operation/operations} that cannot be
+       explained.",
       stats::setNames(escape_braces(lacking), rep("x", length(lacking))),
       i = "Nothing was computed. {.fn audit_model} shows every operation; {.arg nonlinear_ops} can
            give a module a rule; {.code fallback = \"integrate\"} integrates the gradients of what
@@ -421,8 +425,8 @@ report_deltas <- function(attributions, threshold, print_deltas, call) {
 #'
 #' @param multipliers Array `[n, n_refs, 4, L]` (as [deep_lift_shap()] returns with
 #'   `raw_outputs = TRUE`) or `[n, 4, L]`.
-#' @param X Sequences or array of the shape of `multipliers`. The projection does not depend on it; it
-#'   is checked for its length.
+#' @param X Sequences or array of the shape of `multipliers`. The projection does not depend on it;
+#'   it is checked for its length.
 #' @param references Array of the shape of `multipliers`.
 #' @return Double array of the shape of `multipliers`.
 #' @section Errors: `seqlift_error_argument` when the shapes differ.

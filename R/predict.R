@@ -11,9 +11,10 @@
 #' @param device `"cpu"`, `"cuda"`, `"cuda:1"`, or `NULL` (default), see [load_model()].
 #' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
 #' @param ... Must be empty.
-#' @return A double array `[n, ...]` with the names of the sequences, in the model's units; a list of
-#'   such arrays for a model with several outputs.
+#' @return A double array `[n, ...]` with the names of the sequences, in the model's units; a list
+#'   of such arrays for a model with several outputs.
 #' @section Errors: `seqlift_error_sequence` for sequences that cannot be read;
+#'   `seqlift_error_length` for sequences that are too short for the model;
 #'   `seqlift_error_args` for missing or unfitting inputs; `seqlift_error_evaluation` when the model
 #'   itself fails on this input; `seqlift_error_output` when it does not return a row per sequence.
 #' @importFrom stats predict

@@ -39,7 +39,8 @@ name_args <- function(args, model, call = caller_env()) {
   }
   if (is.null(names(args))) {
     open <- setdiff(inputs, names(model$args))
-    names(args) <- if (length(args) <= length(open)) open[seq_along(args)] else inputs[seq_along(args)]
+    enough <- length(args) <= length(open)
+    names(args) <- if (enough) open[seq_along(args)] else inputs[seq_along(args)]
   }
   unknown <- setdiff(names(args), inputs)
   if (length(unknown) > 0L) {
@@ -120,9 +121,15 @@ number_shape <- function(name, model, given, sequences, call) {
     lapply(seq_len(16L), function(k) c(k, sequences$length)),
     lapply(seq_len(16L), function(k) k)
   )
-  accepts <- vapply(candidates, function(shape) {
-    fits_model(model, name, shape, given, sequences, call)
-  }, logical(1L))
+  results <- lapply(candidates, function(shape) {
+    try_shape(model, name, shape, given, sequences, call)
+  })
+  accepts <- !vapply(results, is_engine_error, logical(1L))
+  too_short <- Find(function(result) identical(result$error, "length"), results)
+  if (!any(accepts) && !is.null(too_short)) {
+    # No shape helps sequences that the model does not take.
+    raise_engine_error(too_short, shape_of_input(input = engine_input(sequences, NULL)), call)
+  }
   if (sum(accepts) != 1L) {
     shapes <- vapply(candidates[accepts], function(shape) {
       paste0("[n, ", paste(shape, collapse = ", "), "]")
@@ -133,7 +140,9 @@ number_shape <- function(name, model, given, sequences, call) {
       "the model accepts none of those that were tried, [n, k, {sequences$length}] and [n, k]."
     }
     abort_seqlift("args",
-      c(paste("A single number does not tell the shape of the model's input {.val {name}}:", problem),
+      c(paste(
+          "A single number does not tell the shape of the model's input {.val {name}}:", problem
+        ),
         i = "Give an array whose first dimension is 1 or the number of sequences.",
         i = if (length(shapes) == 0L) "Or {.arg X} has a length that the model does not take."
       ),
@@ -144,10 +153,9 @@ number_shape <- function(name, model, given, sequences, call) {
   model$cache[[key]]
 }
 
-# Whether one sequence can be predicted with the number spread over `shape`. Another number that
-# waits for its shape too is assumed to have the same. Dozens of shapes are tried: an error of the
-# engine is looked at, never raised.
-fits_model <- function(model, name, shape, given, sequences, call) {
+# The prediction of one sequence with the number spread over `shape`, or the engine's error: dozens
+# of shapes are tried. Another number that waits for its shape too is assumed to have the same.
+try_shape <- function(model, name, shape, given, sequences, call) {
   inputs <- intersect(model$info$arguments[-1L], names(given))
   args <- lapply(inputs, function(input) {
     value <- given[[input]]
@@ -160,11 +168,10 @@ fits_model <- function(model, name, shape, given, sequences, call) {
     wrappers = list(), batch_size = 1L, dtype = "native", device = "cpu", threads = 1L,
     progress = NULL
   )
-  result <- ask_engine("predict", model_pointer(model, call),
+  ask_engine("predict", model_pointer(model, call),
     engine_input(take_rows(sequences, 1L), args), options,
     call = call
   )
-  !is_engine_error(result)
 }
 
 first_row <- function(value) {

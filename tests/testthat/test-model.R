@@ -118,6 +118,42 @@ test_that("profile_score() may follow select_output()", {
   )
 })
 
+test_that("the modules of profile_score() can be registered, by class and by path", {
+  X <- test_sequences()
+  model <- profile_score(with_args(test_model("two_heads"), list(control_track = 0)))
+  in_module_mode <- function(nonlinear_ops = NULL) {
+    deep_lift_shap(model, X,
+      rules = "module", n_shuffles = 4L, random_state = 0, dtype = "float64",
+      nonlinear_ops = nonlinear_ops
+    )
+  }
+  expect_warning(high <- in_module_mode(), class = "seqlift_warning_convergence")
+  expect_gt(max(abs(convergence_deltas(high))), 1e-2)
+  by_class <- in_module_mode(c(LogitScaling = "rescale"))
+  expect_lt(max(abs(convergence_deltas(by_class))), 1e-9)
+  for (path in setdiff(model$info$modules, test_model("two_heads")$info$modules)) {
+    # Every path that is offered is known to the engine: a rule of one's own is called.
+    called <- FALSE
+    rule <- function(x, x_ref, y, y_ref, grad_output) {
+      called <<- TRUE
+      0 * x
+    }
+    suppressWarnings(in_module_mode(stats::setNames(list(rule), path)))
+    expect_true(called, info = path)
+  }
+  expect_identical(
+    as.array(in_module_mode(list("profile_score().scaling" = "rescale"))), as.array(by_class)
+  )
+  expect_error(
+    in_module_mode(c(ProfileScore = "rescale")),
+    "turns 2 x 8 into 1 per", class = "seqlift_error_registration"
+  )
+  expect_error(
+    deep_lift_shap(test_model("tiny"), X, nonlinear_ops = c(ProfileScore = "rescale")),
+    class = "seqlift_error_registration"
+  )
+})
+
 test_that("an output that does not exist is an error", {
   model <- test_model("two_heads")
   for (index in list(0, 3, 1.5, "counts", NA, NULL, c(1, 2))) {

@@ -155,9 +155,27 @@ test_that("sequences of a length that the model does not take are an error with 
     predict(test_model("tiny"), "ACGTACGT"), "linear in dense (Linear)",
     class = "seqlift_error_evaluation", fixed = TRUE
   )
-  expect_error(predict(test_model("tiny"), "ACGTACGT"), "Check that the model takes the length")
+  expect_error(
+    predict(test_model("tiny"), "ACGTACGT"),
+    "the length and the channels of `X`, here 8 bp and 4"
+  )
   expect_error(
     predict(test_model("extra_channels"), test_sequences()),
     class = "seqlift_error_evaluation"
   )
+})
+
+test_that("sequences too short for the model are an error that says what was left of them", {
+  X <- "ACGTTGCATGAC"
+  filled <- list(control_track = array(0, c(1, 2, 12)))
+  model <- with_args(demo_model(), filled)
+  expect_error(predict(select_output(model, 2), X), class = "seqlift_error_length")
+  expect_error(predict(select_output(model, 1), X), "2 x 0", class = "seqlift_error_length")
+  expect_error(
+    deep_lift_shap(profile_score(model), X, n_shuffles = 2L),
+    class = "seqlift_error_length"
+  )
+  number <- with_args(demo_model(), list(control_track = 0))
+  expect_error(predict(select_output(number, 2), X), "bpnet.py", class = "seqlift_error_length")
+  expect_snapshot(predict(select_output(model, 2), X), error = TRUE)
 })
