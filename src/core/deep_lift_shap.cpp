@@ -71,6 +71,10 @@ class Collector {
   // Pairs of a piece: X and references as [pairs, C, L].
   void add(const Piece& piece, const at::Tensor& X, const at::Tensor& references,
            const PairResult& given) {
+    if (!given.layers.empty()) {
+      add_layers(piece, given);
+      return;
+    }
     const int64_t n = piece.sequences();
     const int64_t r = piece.references();
     const at::Tensor x = X.narrow(1, 0, bases);
@@ -87,44 +91,30 @@ class Collector {
       const at::Tensor hypothetical = hypothetical_attributions(m, ref).to(at::kDouble);
       values.push_back(hypothetical.unflatten(0, {n, r}).sum(1).cpu());
     }
-    const at::Tensor change = given.f_x - given.f_ref;
-    const at::Tensor deltas = (at::stack(shares, 1) - change).unflatten(0, {n, r}).cpu();
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto place = [&](const at::Tensor& whole) {
-      return whole.narrow(0, piece.i_begin, n).narrow(1, piece.j_begin, r);
-    };
-    place(result_.deltas).copy_(deltas);
-    place(result_.reference_predictions).copy_(given.f_ref.unflatten(0, {n, r}).cpu());
-    result_.predictions.narrow(0, piece.i_begin, n)
-        .copy_(given.f_x.unflatten(0, {n, r}).select(1, 0).cpu());
-    parts_[{piece.i_begin, piece.j_begin}] = {piece, at::stack(values, -1)};
+    add_predictions(piece, given, {at::stack(shares, 1)});
+    parts_[{piece.i_begin, piece.j_begin}] = {piece, {at::stack(values, -1)}};
   }
 
   // Sums over the references are formed in the order of the pieces, so that threads do not matter.
   DeepLiftShapResult finish(const Sequences& sequences) {
     const int64_t n = sequences.count;
     const bool raw = options_.output == DeepLiftShapOptions::Output::multipliers;
+    const size_t kept = result_.layer_deltas.empty() ? 1 : result_.layer_deltas.size();
+    std::vector<at::Tensor> wholes(kept);
     for (const auto& entry : parts_) {
-      const Piece& piece = entry.second.first;
-      const at::Tensor& values = entry.second.second;
-      if (!result_.values.defined()) {
-        std::vector<int64_t> sizes = values.sizes().vec();
-        sizes[0] = n;
-        if (raw) {
-          sizes[1] = references_;
-        }
-        result_.values = at::zeros(sizes, values.options());
-      }
-      at::Tensor rows = result_.values.narrow(0, piece.i_begin, piece.sequences());
-      if (raw) {
-        rows.narrow(1, piece.j_begin, piece.references()).copy_(values);
-      } else {
-        rows.add_(values);
+      for (size_t i = 0; i < kept; ++i) {
+        join(entry.second.first, entry.second.second[i], n, wholes[i]);
       }
     }
-    if (!raw) {
-      result_.values.div_(static_cast<double>(references_));
+    for (at::Tensor& whole : wholes) {
+      whole = raw ? whole : whole.div_(static_cast<double>(references_));
     }
+    if (!result_.layer_deltas.empty()) {
+      result_.layers = wholes;
+      return result_;
+    }
+    result_.values = wholes[0];
     if (options_.output == DeepLiftShapOptions::Output::attributions) {
       for (int64_t i = 0; i < n; ++i) {
         const at::Tensor x = sequences.X(i, i + 1).narrow(1, 0, bases).to(at::kDouble);
@@ -135,10 +125,74 @@ class Collector {
   }
 
  private:
+  void add_layers(const Piece& piece, const PairResult& given) {
+    const int64_t n = piece.sequences();
+    const int64_t r = piece.references();
+    const bool raw = options_.output == DeepLiftShapOptions::Output::multipliers;
+    std::vector<at::Tensor> sums;
+    std::vector<at::Tensor> parts;
+    for (const LayerPairs& layer : given.layers) {
+      const at::Tensor change = layer.x.to(at::kDouble) - layer.ref.to(at::kDouble);
+      std::vector<at::Tensor> shares;
+      std::vector<at::Tensor> values;
+      for (const at::Tensor& m : layer.multipliers) {
+        const at::Tensor contributions = m.to(at::kDouble) * change;
+        shares.push_back(contributions.flatten(1).sum(1));
+        values.push_back(raw ? m.unflatten(0, {n, r}).cpu()
+                             : contributions.unflatten(0, {n, r}).sum(1).cpu());
+      }
+      sums.push_back(at::stack(shares, 1));
+      parts.push_back(at::stack(values, -1));
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    add_predictions(piece, given, sums);
+    parts_[{piece.i_begin, piece.j_begin}] = {piece, parts};
+  }
+
+  // `sums`: of the contributions of the sequences or of each layer, [pairs, targets].
+  void add_predictions(const Piece& piece, const PairResult& given,
+                       const std::vector<at::Tensor>& sums) {
+    const int64_t n = piece.sequences();
+    const int64_t r = piece.references();
+    const auto place = [&](const at::Tensor& whole) {
+      return whole.narrow(0, piece.i_begin, n).narrow(1, piece.j_begin, r);
+    };
+    const at::Tensor change = given.f_x - given.f_ref;
+    for (size_t i = 0; i < sums.size(); ++i) {
+      const at::Tensor deltas = (sums[i] - change).unflatten(0, {n, r}).cpu();
+      if (!given.layers.empty() && result_.layer_deltas.size() <= i) {
+        result_.layer_deltas.push_back(at::zeros_like(result_.deltas));
+      }
+      place(given.layers.empty() ? result_.deltas : result_.layer_deltas[i]).copy_(deltas);
+    }
+    place(result_.reference_predictions).copy_(given.f_ref.unflatten(0, {n, r}).cpu());
+    result_.predictions.narrow(0, piece.i_begin, n)
+        .copy_(given.f_x.unflatten(0, {n, r}).select(1, 0).cpu());
+  }
+
+  // One piece's values into those of all sequences.
+  void join(const Piece& piece, const at::Tensor& values, int64_t n, at::Tensor& whole) const {
+    const bool raw = options_.output == DeepLiftShapOptions::Output::multipliers;
+    if (!whole.defined()) {
+      std::vector<int64_t> sizes = values.sizes().vec();
+      sizes[0] = n;
+      if (raw) {
+        sizes[1] = references_;
+      }
+      whole = at::zeros(sizes, values.options());
+    }
+    at::Tensor rows = whole.narrow(0, piece.i_begin, piece.sequences());
+    if (raw) {
+      rows.narrow(1, piece.j_begin, piece.references()).copy_(values);
+    } else {
+      rows.add_(values);
+    }
+  }
+
   int64_t references_;
   const DeepLiftShapOptions& options_;
   DeepLiftShapResult result_;
-  std::map<std::pair<int64_t, int64_t>, std::pair<Piece, at::Tensor>> parts_;
+  std::map<std::pair<int64_t, int64_t>, std::pair<Piece, std::vector<at::Tensor>>> parts_;
   std::mutex mutex_;
 };
 
@@ -188,6 +242,13 @@ PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, cons
   PairResult result = evaluate_block(pairs, X, at::cat({ref, ref}), args, 2, nullptr, repeated);
   for (at::Tensor& m : result.multipliers) {
     m = m.narrow(0, 0, 1);
+  }
+  for (LayerPairs& layer : result.layers) {
+    layer.x = layer.x.narrow(0, 0, 1);
+    layer.ref = layer.ref.narrow(0, 0, 1);
+    for (at::Tensor& m : layer.multipliers) {
+      m = m.narrow(0, 0, 1);
+    }
   }
   result.f_x = result.f_x.narrow(0, 0, 1);
   result.f_ref = result.f_ref.narrow(0, 0, 1);
@@ -278,7 +339,8 @@ DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
                                   const Sequences& sequences, const References& references,
                                   const DeepLiftShapOptions& options) {
   Collector collector(sequences.count, references.count, options);
-  const PairOptions pair_options{options.targets, options.registrations, nullptr};
+  const PairOptions pair_options{options.targets, options.registrations, nullptr,
+                                 options.mean_normalise};
   const Inputs inputs{graph, constants, sequences, references, options, pair_options, collector};
   if (options.module_mode) {
     run_module_mode(inputs);

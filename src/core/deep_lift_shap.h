@@ -25,6 +25,7 @@ struct DeepLiftShapOptions {
   };
   Output output = Output::attributions;
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
+  bool mean_normalise = false;      // explain a column less the mean of all columns
   int64_t batch_size = 32;          // sequence-reference pairs at a time
   // The peers' rules (one batch of sequences and references, module classes overridden) instead of
   // the operation table's.
@@ -34,7 +35,12 @@ struct DeepLiftShapOptions {
 };
 
 struct DeepLiftShapResult {
-  at::Tensor values;       // as Output says, with a last dimension for the targets
+  at::Tensor values;  // as Output says, with a last dimension for the targets
+  // In place of `values` where the graph has layers, one for each: mean over references of the
+  // contributions m (layer(x) - layer(ref)) [n, ..., targets], or multipliers [n, references, ...,
+  // targets]; there are no hypothetical scores. Their deltas are as below.
+  std::vector<at::Tensor> layers;
+  std::vector<at::Tensor> layer_deltas;
   at::Tensor deltas;       // [n, references, targets]: sum(m (x - ref)) - (f(x) - f(ref)), float64
   at::Tensor predictions;  // [n, targets], float64
   at::Tensor reference_predictions;  // [n, references, targets], float64

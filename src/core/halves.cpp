@@ -108,6 +108,12 @@ at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Back
   return fresh;
 }
 
+at::Tensor behind(const at::Tensor& point) {
+  const at::AutoGradMode enabled(true);
+  return attach(point.detach().clone(), {point},
+                [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; });
+}
+
 at::Tensor derivative(const Unary& function, const at::Tensor& at) {
   const at::AutoGradMode guard(true);
   const at::Tensor point = at.detach().requires_grad_();

@@ -57,6 +57,10 @@ using Backward = std::function<std::vector<at::Tensor>(const at::Tensor& grad_ou
 // rule enters autograd. `output` must be fresh: no view, no history.
 at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Backward backward);
 
+// A copy of `point` with its gradient: the model may write into the copy, and the gradient with
+// respect to `point` stays what it was.
+at::Tensor behind(const at::Tensor& point);
+
 using Unary = std::function<at::Tensor(const at::Tensor&)>;
 using Operands = std::vector<at::Tensor>;
 using Nary = std::function<at::Tensor(const Operands&)>;

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "error.h"
+#include "layers.h"
 #include "predict.h"
 
 namespace seqlift {
@@ -54,22 +55,32 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
   return value.toTensor();
 }
 
-// Gradients of each target's column with respect to `leaf`.
-std::vector<at::Tensor> gradients(const at::Tensor& columns, const at::Tensor& leaf,
-                                  const std::vector<int64_t>& targets) {
-  std::vector<at::Tensor> result;
+}  // namespace
+
+at::Tensor explained_columns(const std::vector<Value>& outputs, bool ref, int64_t rows,
+                             const std::vector<int64_t>& targets, bool mean_normalise) {
+  const at::Tensor columns = columns_of(single_output(outputs, ref), rows);
+  check_targets(targets, columns.size(1));
+  return mean_normalise ? columns - columns.mean(1, true) : columns;
+}
+
+std::vector<std::vector<at::Tensor>> column_gradients(const at::Tensor& columns,
+                                                      const std::vector<at::Tensor>& points,
+                                                      const std::vector<int64_t>& targets) {
+  std::vector<std::vector<at::Tensor>> result;
   for (size_t t = 0; t < targets.size(); ++t) {
     const bool keep = t + 1 < targets.size();
     try {
-      result.push_back(torch::autograd::grad({columns.select(1, targets[t]).sum()}, {leaf}, {},
-                                             keep, false, true)[0]);
+      result.push_back(torch::autograd::grad({columns.select(1, targets[t]).sum()}, points, {},
+                                             keep, false, true));
     } catch (const c10::Error& error) {
       const std::string why = error.what_without_backtrace();
       throw Error("evaluation",
                   "The gradient of the model failed: " + why.substr(0, why.find('\n')));
     }
-    if (!result.back().defined()) {
-      result.back() = at::zeros_like(leaf);
+    for (size_t i = 0; i < points.size(); ++i) {
+      at::Tensor& gradient = result.back()[i];
+      gradient = gradient.defined() ? gradient : at::zeros_like(points[i]);
     }
   }
   return result;
@@ -80,15 +91,20 @@ at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets
   return columns.detach().index_select(1, index).to(at::kDouble);
 }
 
-at::Tensor leaf_of(const at::Tensor& references) {
-  return references.detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
+at::Tensor leaf_of(const at::Tensor& values) {
+  return values.detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
 }
 
-// The leaf itself must not be written to by the model; its copy may.
-at::Tensor behind(const at::Tensor& leaf) {
-  const at::AutoGradMode enabled(true);
-  return attach(leaf.detach().clone(), {leaf},
-                [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; });
+namespace {
+
+// The gradients of X's leaf alone.
+std::vector<at::Tensor> gradients(const at::Tensor& columns, const at::Tensor& leaf,
+                                  const std::vector<int64_t>& targets) {
+  std::vector<at::Tensor> result;
+  for (const auto& of_target : column_gradients(columns, {leaf}, targets)) {
+    result.push_back(of_target[0]);
+  }
+  return result;
 }
 
 }  // namespace
@@ -124,19 +140,45 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   Units units(options_.registrations, false, constants_);
   evaluation.unit = [&](Call& call) { return units.call(call); };
   evaluation.unit_rule = [&](const Call& call) { return units.rule_name(call); };
+  Layers layers(graph_);
+  evaluation.layer = layers.take();
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
   if (evaluation.observe) {
     return {};
   }
-  const at::Tensor f_ref = columns_of(single_output(outputs, true), leaf.size(0));
-  const at::Tensor f_x = columns_of(single_output(outputs, false), X.size(0));
-  check_targets(options_.targets, f_ref.size(1));
-  PairResult result;
   const at::AutoGradMode enabled(true);
-  result.multipliers = gradients(f_ref, leaf, options_.targets);
+  const auto columns = [&](bool of_references, int64_t rows) {
+    return explained_columns(outputs, of_references, rows, options_.targets,
+                             options_.mean_normalise);
+  };
+  const at::Tensor f_ref = columns(true, leaf.size(0));
+  const at::Tensor f_x = columns(false, X.size(0));
+  PairResult result;
+  if (graph_.layer_paths.empty()) {
+    result.multipliers = gradients(f_ref, leaf, options_.targets);
+  } else {
+    explain_layers(layers.outputs(), f_ref, r, result);
+  }
   result.f_x = chosen(f_x, options_.targets).repeat_interleave(r, 0);
   result.f_ref = chosen(f_ref, options_.targets);
   return result;
+}
+
+void PairEvaluator::explain_layers(const std::vector<Halves>& layers, const at::Tensor& f_ref,
+                                   int64_t r, PairResult& result) const {
+  std::vector<at::Tensor> points;
+  for (const Halves& layer : layers) {
+    if (!layer.ref.defined() || layer.ref.size(0) != f_ref.size(0)) {
+      throw Error("layer", "The output of a layer does not have one row for each sequence.");
+    }
+    points.push_back(layer.ref);
+    result.layers.push_back({{}, layer.x.repeat_interleave(r, 0), layer.ref.detach()});
+  }
+  for (const auto& of_target : column_gradients(f_ref, points, options_.targets)) {
+    for (size_t i = 0; i < layers.size(); ++i) {
+      result.layers[i].multipliers.push_back(of_target[i]);
+    }
+  }
 }
 
 PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& references,
@@ -162,8 +204,8 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
   if (evaluation.observe) {
     return {};
   }
-  const at::Tensor f = columns_of(single_output(outputs, false), 2 * X.size(0));
-  check_targets(options_.targets, f.size(1));
+  const at::Tensor f =
+      explained_columns(outputs, false, 2 * X.size(0), options_.targets, options_.mean_normalise);
   PairResult result;
   result.multipliers = gradients(f, leaf, options_.targets);
   const at::Tensor both = chosen(f, options_.targets);

@@ -15,14 +15,37 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
+  bool mean_normalise = false;               // explain a column less the mean of all columns
+};
+
+// A layer in place of the sequences: rows in the order of the pairs.
+struct LayerPairs {
+  std::vector<at::Tensor> multipliers;  // per target [pairs, ...]
+  at::Tensor x;                         // [pairs, ...]
+  at::Tensor ref;
 };
 
 // Rows in the order of the pairs.
 struct PairResult {
-  std::vector<at::Tensor> multipliers;  // per target [pairs, C, L]
+  std::vector<at::Tensor> multipliers;  // per target [pairs, C, L]; none where there are layers
+  std::vector<LayerPairs> layers;       // of the graph
   at::Tensor f_x;                       // [pairs, targets], float64
   at::Tensor f_ref;
 };
+
+// What is explained, from the values of a graph's outputs: its one output as [rows, columns], less
+// the mean of the columns with `mean_normalise`. Errors: kind "output", "target",
+// "unsupported_operation".
+at::Tensor explained_columns(const std::vector<Value>& outputs, bool ref, int64_t rows,
+                             const std::vector<int64_t>& targets, bool mean_normalise);
+// Per target, the gradients of its column with respect to each of `points`.
+std::vector<std::vector<at::Tensor>> column_gradients(const at::Tensor& columns,
+                                                      const std::vector<at::Tensor>& points,
+                                                      const std::vector<int64_t>& targets);
+// The targets' columns, in double and without history.
+at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets);
+// A tensor of its own to take gradients with respect to.
+at::Tensor leaf_of(const at::Tensor& values);
 
 class PairEvaluator {
  public:
@@ -41,6 +64,8 @@ class PairEvaluator {
 
  private:
   EvaluateOptions common() const;
+  void explain_layers(const std::vector<Halves>& layers, const at::Tensor& f_ref, int64_t r,
+                      PairResult& result) const;
 
   const Graph& graph_;
   Constants& constants_;
