@@ -2,13 +2,17 @@
 # from. Class c("seqlift_attributions", "array"); first dimension = sequence.
 #
 #   kind            values               one more dimension, last, with several targets
-#   attributions    [n, 4, L]            non-zero at the observed bases only
+#   attributions    [n, 4, L]            of what is there: zero at other bases, unless a
+#                                        reference has them
 #   hypothetical    [n, 4, L]            every base at every position
 #   multipliers     [n, n_refs, 4, L]    before they are projected and averaged
+#   gradients       [n, 4, L]            of every base at every position
+#   effects         [n, 4, L]            of substitutions: zero at the observed bases
 #
 # Attributes: `X` (the sequences at one byte a base: a character vector, or a raw
 # matrix [L, n] of codes 0 to 3 = A, C, G, T and 4 = N), `convergence_deltas`
-# ([n, n_refs], with several targets [n, n_refs, n_targets]), `references`
+# ([n, n_refs], with several targets [n, n_refs, n_targets]; n_refs is 0 for methods that
+# compare with nothing), `references`
 # ([n, n_refs, 4, L] or NULL), `kind`, `info` (list; every field is optional:
 # method, rules, target, random_state, dtype, device, model, seconds,
 # warning_threshold, largest_output_change).
@@ -22,7 +26,9 @@ attribution_bases <- c("A", "C", "G", "T")
 attribution_kinds <- c(
   attributions = "attributions",
   hypothetical = "hypothetical attributions",
-  multipliers = "multipliers"
+  multipliers = "multipliers",
+  gradients = "gradients",
+  effects = "effects of substitutions"
 )
 
 new_attributions <- function(values, X, convergence_deltas, references = NULL,
@@ -67,9 +73,11 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #' summation-to-delta (about 1e-6 of the output in float32, 1e-14 in float64); a large
 #' one says that the attributions do not explain the prediction.
 #'
-#' @param attributions A result of [deep_lift_shap()] (class `seqlift_attributions`).
+#' @param attributions A result of [deep_lift_shap()] or [attribute()] (class
+#'   `seqlift_attributions`), or what these return for a layer.
 #' @return A numeric matrix `[n, n_refs]`, in units of the model's output, sequences in
-#'   the order of the result; with several targets an array `[n, n_refs, n_targets]`.
+#'   the order of the result; with several targets an array `[n, n_refs, n_targets]`. No columns
+#'   for methods that compare with no reference.
 #' @section Errors: `seqlift_error_argument` when `attributions` is not such a result.
 #' @references Shrikumar, Greenside and Kundaje (2017), Learning important features
 #'   through propagating activation differences, section 3.1 (summation-to-delta).
@@ -80,8 +88,11 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #' max(abs(convergence_deltas(attributions)))
 #' @export
 convergence_deltas <- function(attributions) {
-  check_attributions(attributions, "attributions")
-  attr(attributions, "convergence_deltas", exact = TRUE)
+  deltas <- attr(attributions, "convergence_deltas", exact = TRUE)
+  if (is.null(deltas)) {
+    check_attributions(attributions, "attributions")
+  }
+  deltas
 }
 
 #' Read the references a result was compared with
@@ -310,8 +321,13 @@ observed_bases <- function(x) {
 }
 
 # The number of each position, [n, L, n_targets]: of the observed base; zero at an N.
-# Attributions are zero at all other bases, so their sum over bases is the same.
+# Attributions to what is there are summed over the bases: most are zero at all others, but a
+# reference that has another base at a position may get a share too. An effect of
+# substitutions is zero there: what counts is minus the mean of the three others.
 observed_values <- function(x) {
+  if (attr(x, "kind", exact = TRUE) == "effects") {
+    x <- mean_effects(x)
+  }
   shape <- dim(x)
   n_targets <- if (has_targets(x)) shape[4L] else 1L
   values <- array(as.array(x), c(shape[1:3], n_targets))
@@ -368,7 +384,9 @@ method_line <- function(x) {
   parts <- c(
     info$method,
     if (!is.null(info$rules)) paste(info$rules, "rules"),
-    paste(n_refs, if (n_refs == 1L) "reference" else "references", "a sequence"),
+    if (n_refs > 0L) {
+      paste(n_refs, if (n_refs == 1L) "reference" else "references", "a sequence")
+    },
     if (!is.null(info$random_state)) {
       paste("random_state", format(info$random_state, scientific = FALSE))
     }
@@ -389,7 +407,13 @@ model_line <- function(x) {
   ), collapse = ", ")
 }
 
+# Whether the method compares with references at all.
+has_references <- function(x) dim(attr(x, "convergence_deltas", exact = TRUE))[2L] > 0L
+
 convergence_line <- function(x) {
+  if (!has_references(x)) {
+    return(NULL)
+  }
   largest <- max(abs(attr(x, "convergence_deltas", exact = TRUE)))
   change <- attr(x, "info", exact = TRUE)$largest_output_change
   what <- "largest change of the output"
@@ -434,7 +458,7 @@ summary.seqlift_attributions <- function(object, ...) {
     target = target,
     sum = as.vector(apply(values, c(1L, 3L), sum)),
     output_change = as.vector(output_changes(object)),
-    max_delta = as.vector(apply(abs(deltas), c(1L, 3L), max)),
+    max_delta = as.vector(apply(abs(deltas), c(1L, 3L), max, -Inf)),
     position = as.vector(strongest),
     base = observed_bases(object)[cbind(as.vector(strongest), row)],
     attribution = values[cbind(row, as.vector(strongest), target)]
@@ -442,8 +466,11 @@ summary.seqlift_attributions <- function(object, ...) {
   if (!has_targets(object)) {
     result$target <- NULL
   }
-  if (attr(object, "kind", exact = TRUE) != "attributions") {
+  if (attr(object, "kind", exact = TRUE) != "attributions" || !has_references(object)) {
     result$output_change <- NULL
+  }
+  if (!has_references(object)) {
+    result$max_delta <- NULL
   }
   structure(
     result,
@@ -466,6 +493,9 @@ print.seqlift_attributions_summary <- function(x, digits = 3L, ...) {
 as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = FALSE, ...,
                                                all_bases = FALSE) {
   check_flag(all_bases, "all_bases")
+  if (attr(x, "kind", exact = TRUE) == "effects" && !all_bases) {
+    x <- mean_effects(x)
+  }
   shape <- dim(x)
   multipliers <- attr(x, "kind", exact = TRUE) == "multipliers"
   n_refs <- if (multipliers) shape[2L] else 1L
@@ -474,7 +504,11 @@ as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = F
   values <- array(as.array(x), c(shape[1L], n_refs, 4L, nrow(bases), n_targets)) |>
     aperm(c(3L, 4L, 2L, 5L, 1L))
   if (!all_bases) {
-    values <- pick_observed(values, bases)
+    values <- if (attr(x, "kind", exact = TRUE) == "attributions") {
+      array(colSums(values), c(1L, dim(values)[-1L]))
+    } else {
+      pick_observed(values, bases)
+    }
   }
   place <- lapply(seq_along(dim(values)), function(i) as.vector(slice.index(values, i)))
   names <- sequence_names(x)
