@@ -73,11 +73,11 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #' summation-to-delta (about 1e-6 of the output in float32, 1e-14 in float64); a large
 #' one says that the attributions do not explain the prediction.
 #'
-#' @param attributions A result of [deep_lift_shap()] or [attribute()] (class
-#'   `seqlift_attributions`), or what these return for a layer.
+#' @param attributions A result of [deep_lift_shap()], [attribute()] (class
+#'   `seqlift_attributions`, or what it returns for a layer) or [pisa()].
 #' @return A numeric matrix `[n, n_refs]`, in units of the model's output, sequences in
-#'   the order of the result; with several targets an array `[n, n_refs, n_targets]`. No columns
-#'   for methods that compare with no reference.
+#'   the order of the result; with several targets an array `[n, n_refs, n_targets]`, of
+#'   [pisa()] `[n, n_refs, n_outputs]`. No columns for methods that compare with no reference.
 #' @section Errors: `seqlift_error_argument` when `attributions` is not such a result.
 #' @references Shrikumar, Greenside and Kundaje (2017), Learning important features
 #'   through propagating activation differences, section 3.1 (summation-to-delta).
@@ -88,11 +88,8 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #' max(abs(convergence_deltas(attributions)))
 #' @export
 convergence_deltas <- function(attributions) {
-  deltas <- attr(attributions, "convergence_deltas", exact = TRUE)
-  if (is.null(deltas)) {
-    check_attributions(attributions, "attributions")
-  }
-  deltas
+  check_has_deltas(attributions, "attributions")
+  attr(attributions, "convergence_deltas", exact = TRUE)
 }
 
 #' Read the references a result was compared with
@@ -112,7 +109,7 @@ convergence_deltas <- function(attributions) {
 #' dim(references(attributions))
 #' @export
 references <- function(attributions) {
-  check_attributions(attributions, "attributions")
+  check_has_deltas(attributions, "attributions")
   kept <- attr(attributions, "references", exact = TRUE)
   if (is.null(kept)) {
     abort_seqlift("no_references", c(
@@ -121,6 +118,12 @@ references <- function(attributions) {
     ))
   }
   kept
+}
+
+# The attributions of a layer are plain arrays that know their deltas.
+check_has_deltas <- function(x, arg, call = caller_env()) {
+  own <- !is.null(attr(x, "convergence_deltas", exact = TRUE))
+  if (own || inherits(x, "seqlift_pisa")) x else check_attributions(x, arg, call)
 }
 
 check_attributions <- function(x, arg, call = caller_env()) {

@@ -1,32 +1,35 @@
 #' Approximate saturation mutagenesis by the gradient
 #'
-#' The first-order Taylor expansion of the model at a sequence says what each substitution would do,
-#' from one gradient g in place of 3 L predictions: replacing the base that is there by base b changes
-#' the output by about `g_b - g_(base that is there)`. It is exact for a model that is linear in X.
+#' The first-order Taylor expansion of the model at a sequence says what each substitution would
+#' do, from one gradient g in place of 3 L predictions: replacing the base that is there by base b
+#' changes the output by about `g_b - g_(base that is there)`. It is exact for a model that is
+#' linear in X.
 #'
 #' @section Outputs:
-#' | output | value |
-#' |---|---|
-#' | `"tism"` | g - sum(X g): the approximate effect of every substitution, 0 at the base that is there |
-#' | `"local"` | g |
-#' | `"global"` | g (X - baseline), baseline 0 by default: gradient times input |
-#' | `"corrected"` | g less its mean over the four bases (Majdandzic 2023) |
-#' | `"hypothetical"` | g - sum(baseline g), baseline 0.25 by default: what each base would be worth against the baseline |
+#' * `"tism"`: g - sum(X g): the approximate effect of every substitution, 0 at the base that is
+#'   there.
+#' * `"local"`: g.
+#' * `"global"`: g (X - baseline), baseline 0 by default: gradient times input.
+#' * `"corrected"`: g less its mean over the four bases (Majdandzic 2023).
+#' * `"hypothetical"`: g - sum(baseline g), baseline 0.25 by default: what each base would be
+#'   worth against the baseline.
 #'
-#' sum() runs over the four bases of a position. `"tism"` less its mean over the bases, `"corrected"` and
-#' `"hypothetical"` for a uniform baseline are the same numbers. [mean_effects()] turns `"tism"`, and the
-#' effects of saturation mutagenesis likewise, into one number for each position.
+#' sum() runs over the four bases of a position. `"tism"` less its mean over the bases,
+#' `"corrected"` and `"hypothetical"` for a uniform baseline are the same numbers.
+#' [mean_effects()] turns `"tism"`, and the effects of saturation mutagenesis likewise, into one
+#' number for each position.
 #'
 #' @inheritParams attribute
 #' @param output Which of these, default `"tism"`.
-#' @param baseline For `"global"` and `"hypothetical"`: a number, four frequencies (A, C, G, T), an array
-#'   `[4, L]` or `[n, 4, L]`. Default `NULL`: 0 and 0.25.
-#' @return A `seqlift_attributions` array `[n, 4, L]`, in units of the model's output, sequences named as in
-#'   `X`; several targets add a dimension last.
+#' @param baseline For `"global"` and `"hypothetical"`: a number, four frequencies (A, C, G, T),
+#'   an array `[4, L]` or `[n, 4, L]`. Default `NULL`: 0 and 0.25.
+#' @return A `seqlift_attributions` array `[n, 4, L]`, in units of the model's output, sequences
+#'   named as in `X`; several targets add a dimension last.
 #' @section Errors: As [attribute()].
 #' @references Sasse, Chikina and Mostafavi (2024), Quick and effective approximation of in silico
-#'   saturation mutagenesis experiments with first-order Taylor expansion (TISM). Majdandzic, Rajesh
-#'   and Koo (2023), Correcting gradient-based interpretations of deep neural networks for genomics.
+#'   saturation mutagenesis experiments with first-order Taylor expansion (TISM). Majdandzic,
+#'   Rajesh and Koo (2023), Correcting gradient-based interpretations of deep neural networks for
+#'   genomics.
 #' @seealso [attribute()], [mean_effects()].
 #' @export
 #' @examples
@@ -84,11 +87,13 @@ over_bases <- function(values, weights) {
 #'
 #' A base is worth what the model loses on average when one of the three others takes its place.
 #'
-#' @param effects Effects of all substitutions, `[n, 4, L]` (with several targets one more dimension), 0
-#'   at the base that is there: of [taylor_ism()], or of saturation mutagenesis.
-#' @param X The sequences, where `effects` is a plain array; a result of [taylor_ism()] knows its own.
-#' @return A `seqlift_attributions` array of the shape of `effects`: minus the mean of the three effects of
-#'   a position, at the base that is there, 0 elsewhere. An N has no base and gets none.
+#' @param effects Effects of all substitutions, `[n, 4, L]` (with several targets one more
+#'   dimension), 0 at the base that is there: of [taylor_ism()], or of saturation mutagenesis.
+#' @param X The sequences, where `effects` is a plain array; a result of [taylor_ism()] knows its
+#'   own.
+#' @return A `seqlift_attributions` array of the shape of `effects`: minus the mean of the three
+#'   effects of a position, at the base that is there, 0 elsewhere. An N has no base and gets
+#'   none.
 #' @section Errors: `seqlift_error_argument` for effects of another shape or kind;
 #'   `seqlift_error_sequence` for sequences that cannot be read.
 #' @source The mean-effect maps of TISM (Sasse, Chikina and Mostafavi 2024).

@@ -25,8 +25,11 @@ struct DeepLiftShapOptions {
   };
   Output output = Output::attributions;
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
-  bool mean_normalise = false;      // explain a column less the mean of all columns
-  int64_t batch_size = 32;          // sequence-reference pairs at a time
+  // The targets are the positions of a profile (PISA): an output [n, 1, K] will do, and their
+  // dimension stands before those of the sequence.
+  bool profile = false;
+  bool mean_normalise = false;  // explain a column less the mean of all columns
+  int64_t batch_size = 32;      // sequence-reference pairs at a time
   // The peers' rules (one batch of sequences and references, module classes overridden) instead of
   // the operation table's.
   bool module_mode = false;
@@ -35,7 +38,8 @@ struct DeepLiftShapOptions {
 };
 
 struct DeepLiftShapResult {
-  at::Tensor values;  // as Output says, with a last dimension for the targets
+  at::Tensor values;  // as Output says, with a last dimension for the targets ([n, targets, 4,
+                      // L] and [n, references, targets, 4, L] for a profile)
   // In place of `values` where the graph has layers, one for each: mean over references of the
   // contributions m (layer(x) - layer(ref)) [n, ..., targets], or multipliers [n, references, ...,
   // targets]; there are no hypothetical scores. Their deltas are as below.

@@ -95,8 +95,10 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
   evaluation.layer = layers.take(given);
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
 
-  const at::Tensor f =
-      explained_columns(outputs, false, count, options_.targets, options_.mean_normalise);
+  PairOptions what;
+  what.targets = options_.targets;
+  what.mean_normalise = options_.mean_normalise;
+  const at::Tensor f = explained_columns(outputs, false, count, what);
   std::vector<int64_t> targets = options_.targets;
   if (targets.empty()) {
     targets.resize(f.size(1));
@@ -130,7 +132,10 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
   if (!backward) {
     return result;
   }
-  const auto by_target = column_gradients(f, explained, targets);
+  std::vector<std::vector<at::Tensor>> by_target;
+  for (size_t t = 0; t < targets.size(); ++t) {
+    by_target.push_back(column_gradients(f, explained, targets[t], t + 1 < targets.size()));
+  }
   size_t next = 0;
   for (const at::Tensor& point : points) {
     std::vector<at::Tensor> parts;

@@ -270,7 +270,9 @@ void make_output(Graph& result, const std::string& path, const std::vector<Value
   if (calls[0]->node()->owningBlock() != top) {
     throw Error("layer", place + "is called inside a branch or a loop of the model's code.");
   }
-  top->replaceOutput(0, calls[0]);
+  // The node that marked it is needed for a layer alone.
+  Node* mark = calls[0]->node();
+  top->replaceOutput(0, result.layers.count(mark) > 0 ? calls[0] : mark->input());
 }
 
 // A value may be freed by a node of the block that defines it, once nothing after needs it.

@@ -3,16 +3,21 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+
 #include "error.h"
 #include "layers.h"
 #include "predict.h"
 
 namespace seqlift {
 
-namespace {
-
-// [rows, targets] of an output, in double.
-at::Tensor columns_of(const at::Tensor& output, int64_t rows) {
+at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile) {
+  if (profile && output.dim() > 2 && output.size(0) == rows) {
+    const auto sizes = output.sizes().slice(1);
+    if (output[0].numel() == *std::max_element(sizes.begin(), sizes.end())) {
+      return output.flatten(1);
+    }
+  }
   const bool fits = output.dim() >= 1 && output.dim() <= 2 && output.size(0) == rows;
   if (!fits) {
     const bool by_row = output.dim() > 2 && output.size(0) == rows;
@@ -55,33 +60,27 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
   return value.toTensor();
 }
 
-}  // namespace
-
 at::Tensor explained_columns(const std::vector<Value>& outputs, bool ref, int64_t rows,
-                             const std::vector<int64_t>& targets, bool mean_normalise) {
-  const at::Tensor columns = columns_of(single_output(outputs, ref), rows);
-  check_targets(targets, columns.size(1));
-  return mean_normalise ? columns - columns.mean(1, true) : columns;
+                             const PairOptions& options) {
+  const at::Tensor columns = columns_of(single_output(outputs, ref), rows, options.profile);
+  check_targets(options.targets, columns.size(1));
+  return options.mean_normalise ? columns - columns.mean(1, true) : columns;
 }
 
-std::vector<std::vector<at::Tensor>> column_gradients(const at::Tensor& columns,
-                                                      const std::vector<at::Tensor>& points,
-                                                      const std::vector<int64_t>& targets) {
-  std::vector<std::vector<at::Tensor>> result;
-  for (size_t t = 0; t < targets.size(); ++t) {
-    const bool keep = t + 1 < targets.size();
-    try {
-      result.push_back(torch::autograd::grad({columns.select(1, targets[t]).sum()}, points, {},
-                                             keep, false, true));
-    } catch (const c10::Error& error) {
-      const std::string why = error.what_without_backtrace();
-      throw Error("evaluation",
-                  "The gradient of the model failed: " + why.substr(0, why.find('\n')));
-    }
-    for (size_t i = 0; i < points.size(); ++i) {
-      at::Tensor& gradient = result.back()[i];
-      gradient = gradient.defined() ? gradient : at::zeros_like(points[i]);
-    }
+std::vector<at::Tensor> column_gradients(const at::Tensor& columns,
+                                         const std::vector<at::Tensor>& points, int64_t target,
+                                         bool keep) {
+  const at::AutoGradMode enabled(true);
+  std::vector<at::Tensor> result;
+  try {
+    result =
+        torch::autograd::grad({columns.select(1, target).sum()}, points, {}, keep, false, true);
+  } catch (const c10::Error& error) {
+    const std::string why = error.what_without_backtrace();
+    throw Error("evaluation", "The gradient of the model failed: " + why.substr(0, why.find('\n')));
+  }
+  for (size_t i = 0; i < points.size(); ++i) {
+    result[i] = result[i].defined() ? result[i] : at::zeros_like(points[i]);
   }
   return result;
 }
@@ -94,20 +93,6 @@ at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets
 at::Tensor leaf_of(const at::Tensor& values) {
   return values.detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
 }
-
-namespace {
-
-// The gradients of X's leaf alone.
-std::vector<at::Tensor> gradients(const at::Tensor& columns, const at::Tensor& leaf,
-                                  const std::vector<int64_t>& targets) {
-  std::vector<at::Tensor> result;
-  for (const auto& of_target : column_gradients(columns, {leaf}, targets)) {
-    result.push_back(of_target[0]);
-  }
-  return result;
-}
-
-}  // namespace
 
 EvaluateOptions PairEvaluator::common() const {
   EvaluateOptions evaluation;
@@ -147,15 +132,13 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
     return {};
   }
   const at::AutoGradMode enabled(true);
-  const auto columns = [&](bool of_references, int64_t rows) {
-    return explained_columns(outputs, of_references, rows, options_.targets,
-                             options_.mean_normalise);
-  };
-  const at::Tensor f_ref = columns(true, leaf.size(0));
-  const at::Tensor f_x = columns(false, X.size(0));
+  const at::Tensor f_ref = explained_columns(outputs, true, leaf.size(0), options_);
+  const at::Tensor f_x = explained_columns(outputs, false, X.size(0), options_);
   PairResult result;
   if (graph_.layer_paths.empty()) {
-    result.multipliers = gradients(f_ref, leaf, options_.targets);
+    result.multipliers = [f_ref, leaf, targets = options_.targets](size_t t) {
+      return column_gradients(f_ref, {leaf}, targets[t], true)[0];
+    };
   } else {
     explain_layers(layers.outputs(), f_ref, r, result);
   }
@@ -174,9 +157,10 @@ void PairEvaluator::explain_layers(const std::vector<Halves>& layers, const at::
     points.push_back(layer.ref);
     result.layers.push_back({{}, layer.x.repeat_interleave(r, 0), layer.ref.detach()});
   }
-  for (const auto& of_target : column_gradients(f_ref, points, options_.targets)) {
+  for (const int64_t target : options_.targets) {
+    const std::vector<at::Tensor> multipliers = column_gradients(f_ref, points, target, true);
     for (size_t i = 0; i < layers.size(); ++i) {
-      result.layers[i].multipliers.push_back(of_target[i]);
+      result.layers[i].multipliers.push_back(multipliers[i]);
     }
   }
 }
@@ -204,10 +188,13 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
   if (evaluation.observe) {
     return {};
   }
-  const at::Tensor f =
-      explained_columns(outputs, false, 2 * X.size(0), options_.targets, options_.mean_normalise);
+  const at::Tensor f = explained_columns(outputs, false, 2 * X.size(0), options_);
   PairResult result;
-  result.multipliers = gradients(f, leaf, options_.targets);
+  std::vector<at::Tensor> gradients;
+  for (const int64_t target : options_.targets) {
+    gradients.push_back(column_gradients(f, {leaf}, target, true)[0]);
+  }
+  result.multipliers = [gradients](size_t t) { return gradients[t]; };
   const at::Tensor both = chosen(f, options_.targets);
   result.f_x = both.narrow(0, 0, X.size(0));
   result.f_ref = both.narrow(0, X.size(0), X.size(0));

@@ -15,6 +15,7 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
+  bool profile = false;                      // an output [n, 1, ..., K, 1, ...] counts as [n, K]
   bool mean_normalise = false;               // explain a column less the mean of all columns
 };
 
@@ -27,21 +28,29 @@ struct LayerPairs {
 
 // Rows in the order of the pairs.
 struct PairResult {
-  std::vector<at::Tensor> multipliers;  // per target [pairs, C, L]; none where there are layers
-  std::vector<LayerPairs> layers;       // of the graph
-  at::Tensor f_x;                       // [pairs, targets], float64
+  // Of target t of PairOptions, [pairs, C, L], made when it is asked for: of many targets only one
+  // is in memory.
+  std::function<at::Tensor(size_t t)> multipliers;
+  std::vector<LayerPairs> layers;  // of the graph; then there are no multipliers of X
+  at::Tensor f_x;                  // [pairs, targets], float64
   at::Tensor f_ref;
 };
 
-// What is explained, from the values of a graph's outputs: its one output as [rows, columns], less
-// the mean of the columns with `mean_normalise`. Errors: kind "output", "target",
-// "unsupported_operation".
+// [rows, targets] of the model's output. Errors: kind "output" where it is something else.
+at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile = false);
+// The one output of a graph, on one half. Errors: kinds "output", "unsupported_operation".
+at::Tensor single_output(const std::vector<Value>& outputs, bool ref);
+// Errors: kind "target" where there is no such column.
+void check_targets(const std::vector<int64_t>& targets, int64_t columns);
+// What is explained: the one output's columns, less the mean of them with `mean_normalise`.
+// Errors: as the three above.
 at::Tensor explained_columns(const std::vector<Value>& outputs, bool ref, int64_t rows,
-                             const std::vector<int64_t>& targets, bool mean_normalise);
-// Per target, the gradients of its column with respect to each of `points`.
-std::vector<std::vector<at::Tensor>> column_gradients(const at::Tensor& columns,
-                                                      const std::vector<at::Tensor>& points,
-                                                      const std::vector<int64_t>& targets);
+                             const PairOptions& options);
+// The gradients of a target's column with respect to each of `points`; `keep` where others will be
+// asked for.
+std::vector<at::Tensor> column_gradients(const at::Tensor& columns,
+                                         const std::vector<at::Tensor>& points, int64_t target,
+                                         bool keep);
 // The targets' columns, in double and without history.
 at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets);
 // A tensor of its own to take gradients with respect to.

@@ -87,6 +87,7 @@ SEXP seqlift_torch_deep_lift_shap(SEXP pointer, SEXP input, SEXP references, SEX
     Prepared prepared = prepare(handle, options);
     prepared.options.batch_size = whole(options, "batch_size");
     prepared.options.targets = to_targets(options);
+    prepared.options.profile = options.containsElementNamed("profile");
     const std::string output = text(options, "output");
     using Output = seqlift::DeepLiftShapOptions::Output;
     prepared.options.output = output == "multipliers"    ? Output::multipliers

@@ -10,6 +10,7 @@
 
 #include "catch.h"
 #include "core/audit.h"
+#include "core/deep_lift.h"
 #include "core/deep_lift_shap.h"
 #include "core/error.h"
 #include "core/pairs.h"
@@ -236,6 +237,31 @@ Explained explain(const ModelPointer& model, const Given& given, const Settings&
   const auto result = seqlift::deep_lift_shap(
       *graph_of(model, settings), constants, sequences_of(given.X, given.args),
       references_of(given.references), options_of(settings));
+  return {result.values, result.deltas, result.predictions, result.reference_predictions};
+}
+
+Explained deep_lifted(const ModelPointer& model, const Given& given, const std::string& rule,
+                      const Settings& settings) {
+  using Output = seqlift::DeepLiftOptions::Output;
+  using Rule = seqlift::NonlinearRule;
+  const std::map<std::string, Output> outputs{
+      {"multipliers", Output::multipliers},
+      {"positive_multipliers", Output::positive_multipliers},
+      {"negative_multipliers", Output::negative_multipliers},
+      {"contributions", Output::contributions}};
+  const std::map<std::string, Rule> rules{{"rescale", Rule::rescale},
+                                          {"reveal_cancel", Rule::reveal_cancel},
+                                          {"genomics_default", Rule::genomics_default}};
+  seqlift::DeepLiftOptions options;
+  options.output = outputs.at(settings.output);
+  options.rule = rules.at(rule);
+  options.targets = settings.targets;
+  options.batch_size = settings.batch_size;
+  options.work.threads = settings.threads;
+  seqlift::Constants constants = constants_of(model, settings);
+  const auto result = seqlift::deep_lift(*graph_of(model, settings), constants,
+                                         sequences_of(given.X, given.args),
+                                         references_of(given.references), options);
   return {result.values, result.deltas, result.predictions, result.reference_predictions};
 }
 

@@ -90,6 +90,11 @@ struct Explained {
 };
 
 Explained explain(const ModelPointer& model, const Given& given, const Settings& settings = {});
+// By the DeepLIFT package's rules: `rule` is "rescale", "reveal_cancel" or "genomics_default",
+// Settings::output one of "multipliers", "positive_multipliers", "negative_multipliers",
+// "contributions".
+Explained deep_lifted(const ModelPointer& model, const Given& given, const std::string& rule,
+                      const Settings& settings = {});
 // The multipliers of the first values of the first pair, for nets worked out by hand.
 std::vector<double> multipliers_by_hand(const ModelPointer& model, const std::vector<double>& x,
                                         const std::vector<double>& reference,

@@ -202,6 +202,54 @@ run_captum <- function(arguments, context) {
   )
 }
 
+# Every output of a profile; the peer's rules are those of the module classes.
+run_pisa <- function(arguments, context) {
+  same <- c(
+    "X", "references", "args", "batch_size", "n_shuffles", "hypothetical", "raw_outputs",
+    "warning_threshold", "random_state"
+  )
+  unknown <- setdiff(names(arguments), same)
+  if (length(unknown) > 0L) {
+    could_not_run("no translation of pisa's argument `", unknown[1L], "`")
+  }
+  call_api(context$api, "pisa", c(
+    list(model = context$model, dtype = context$dtype, rules = "module"), arguments
+  ))
+}
+
+deeplift_methods <- c(
+  Rescale = "deep_lift_rescale", RevealCancel = "deep_lift_reveal_cancel",
+  DeepLIFT_GenomicsDefault = "deep_lift_genomics", Gradient = "saliency",
+  GuidedBackprop = "guided_backprop", DeconvNet = "deconvnet"
+)
+
+# The package returns multipliers or contributions of every pair. Those of the gradient methods are
+# the same for all references.
+run_deeplift <- function(arguments, context) {
+  if (!arguments$rule %in% names(deeplift_methods)) {
+    could_not_run("no translation of the rule ", arguments$rule)
+  }
+  method <- deeplift_methods[[arguments$rule]]
+  contributions <- identical(arguments$what, "contributions")
+  common <- list(
+    model = context$model, X = arguments$X, method = method,
+    target = one_based(arguments$target), dtype = context$dtype
+  )
+  if (startsWith(method, "deep_lift_")) {
+    return(call_api(context$api, "attribute", c(common, list(
+      references = arguments$references, only_warn = TRUE,
+      what = if (contributions) "contributions" else "multipliers"
+    ))))
+  }
+  gradient <- as_numbers(call_api(context$api, "attribute", common))
+  multipliers <- repeat_for_references(gradient, dim(arguments$references)[2L])
+  if (!contributions) {
+    return(multipliers)
+  }
+  X <- repeat_for_references(arguments$X, dim(arguments$references)[2L])
+  multipliers * (X - arguments$references)
+}
+
 repeat_for_references <- function(X, n_references) {
   aperm(array(X, c(dim(X), n_references)), c(1L, 4L, 2L, 3L))
 }
@@ -335,14 +383,14 @@ oracle_translations <- list(
   substitution_effect = translation("substitution_effect"),
   deletion_effect = translation("deletion_effect"),
   insertion_effect = translation("insertion_effect"),
-  pisa = translation("pisa"),
+  pisa = translation("pisa", run_pisa),
   recursive_seqlets = translation("recursive_seqlets"),
   tfmodisco_seqlets = translation("tfmodisco_seqlets"),
   apply_pairwise = translation("apply_pairwise"),
   apply_product = translation("apply_product"),
   gradients = translation("attribute", run_gradients_case),
   gradient_transformations = translation("taylor_ism", run_gradient_transformations),
-  deeplift = translation("attribute")
+  deeplift = translation("attribute", run_deeplift)
 )
 
 function_of <- function(call, case) {

@@ -1,4 +1,5 @@
-# attribute() from R's side. The gradients themselves are tested in tests/cpp and against the oracle.
+# attribute() from R's side. The gradients themselves are tested in tests/cpp and against the
+# oracle.
 
 in_double <- function(model, X, ...) attribute(model, X, ..., dtype = "float64")
 
@@ -253,7 +254,7 @@ test_that("several inputs are explained at once", {
 test_that("channels beyond the bases are held fixed", {
   X <- one_hot_encode(test_sequences())
   model <- test_model("extra_channels")
-  wide <- array(0.5, c(3L, 5L, 12L))
+  wide <- array(0.5, c(3L, 6L, 12L))
   wide[, 1:4, ] <- X
   result <- in_double(model, wide, "integrated_gradients", baseline = 0.25)
   expect_identical(dim(result), c(3L, 4L, 12L))
@@ -264,6 +265,34 @@ test_that("channels beyond the bases are held fixed", {
     apply(numbers_of(result), 1L, sum) - as.vector(convergence_deltas(result)),
     as.vector(f(wide) - f(flat))
   )
+})
+
+test_that("DeepLIFT's methods explain layers, and a layer as target", {
+  model <- test_model("tiny")
+  X <- test_sequences()
+  f <- function(X) predict(model, X, dtype = "float64")[, 2L]
+  made <- dinucleotide_shuffle(X, n = 3L, random_state = 2)
+  change <- f(X) - rowMeans(vapply(1:3, \(j) f(made[, j, , ]), numeric(3L)))
+  run <- function(method, ...) in_double(model, X, method, target = 2L, references = made, ...)
+  layer <- run("deep_lift_rescale", layer = "relu")
+  expect_identical(dim(layer), c(3L, 2L, 10L))
+  expect_equal(apply(layer, 1L, sum), change)
+  expect_identical(dim(convergence_deltas(layer)), c(3L, 3L))
+  expect_lt(max(abs(convergence_deltas(layer))), 1e-12)
+  expect_named(run("deep_lift_rescale", layer = c("conv", "relu")), c("conv", "relu"))
+  for (method in c("deep_lift_rescale", "deep_lift_reveal_cancel", "deep_lift_genomics")) {
+    whole <- run(method)
+    expect_equal(apply(numbers_of(whole), 1L, sum), unname(change))
+    # The last layer is the model's output.
+    expect_equal(numbers_of(run(method, target_layer = "dense")), numbers_of(whole))
+    all <- in_double(model, X, method, target = 1:3, references = made)
+    less <- run(method, mean_normalise = TRUE)
+    expect_lt(max(abs(convergence_deltas(less))), 1e-12)
+    expect_equal(numbers_of(less), numbers_of(whole) - apply(numbers_of(all), 1:3, mean))
+    if (method != "deep_lift_rescale") {
+      expect_error(run(method, layer = "relu"), class = "seqlift_error_argument")
+    }
+  }
 })
 
 # ---- what must not matter ----------------------------------------------------------------

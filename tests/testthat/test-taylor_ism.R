@@ -12,8 +12,13 @@ test_that("each output is what its name says", {
   run <- function(...) numbers_of(map_of(model, X, targets, ...))
   by_definition <- function(value) {
     result <- g
-    for (i in 1:3) for (k in 1:2) for (position in 1:12) {
-      result[i, , position, k] <- value(g[i, , position, k], X[i, , position], baseline[i, , position])
+    for (i in 1:3) {
+      for (position in 1:12) {
+        for (k in 1:2) {
+          at <- g[i, , position, k]
+          result[i, , position, k] <- value(at, X[i, , position], baseline[i, , position])
+        }
+      }
     }
     result
   }

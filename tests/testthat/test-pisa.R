@@ -1,0 +1,91 @@
+# Every output of a profile at once, against deep_lift_shap() of each.
+
+local_tiny <- function() test_model("tiny_float64")
+
+test_that("pisa() is deep_lift_shap() of every output", {
+  model <- local_tiny()
+  X <- test_sequences(3L)
+  n_outputs <- dim(predict(model, X))[2L]
+  expect_gt(n_outputs, 1L)
+  for (output in c("attributions", "hypothetical", "raw")) {
+    for (rules in c("operator", "module")) {
+      arguments <- list(
+        model = model, X = X, n_shuffles = 4L, random_state = 3L, rules = rules,
+        hypothetical = output == "hypothetical", raw_outputs = output == "raw"
+      )
+      influence <- do.call(pisa, arguments)
+      leading <- if (output == "raw") c(3L, 4L) else 3L
+      expect_identical(dim(influence), c(leading, n_outputs, 4L, 12L))
+      deltas <- convergence_deltas(influence)
+      expect_identical(dim(deltas), c(3L, 4L, n_outputs))
+      for (k in seq_len(n_outputs)) {
+        one <- do.call(deep_lift_shap, c(arguments, target = k))
+        of_k <- if (output == "raw") influence[, , k, , ] else influence[, k, , ]
+        expect_lt(largest_difference(of_k, one), 1e-12)
+        expect_lt(largest_difference(deltas[, , k], convergence_deltas(one)), 1e-12)
+      }
+    }
+  }
+})
+
+test_that("a range of outputs, batch sizes and threads do not change the numbers", {
+  model <- local_tiny()
+  X <- test_sequences(2L)
+  all <- pisa(model, X, n_shuffles = 5L, random_state = 0L)
+  some <- pisa(model, X, n_shuffles = 5L, random_state = 0L, outputs = c(2L, 1L))
+  expect_identical(dim(some), c(2L, 2L, 4L, 12L))
+  expect_lt(largest_difference(some, all[, c(2L, 1L), , ]), 1e-13)
+  for (batch_size in c(1L, 3L, 100L)) {
+    part <- with_threads(1L, pisa(model, X,
+      n_shuffles = 5L, random_state = 0L, batch_size = batch_size
+    ))
+    expect_lt(largest_difference(part, all), 1e-12)
+  }
+})
+
+test_that("the attributions of each output sum to its mean change", {
+  model <- local_tiny()
+  X <- test_sequences(2L)
+  references <- dinucleotide_shuffle(X, n = 3L, random_state = 1L)
+  influence <- pisa(model, X, references = references, return_references = TRUE)
+  expect_lt(max(abs(convergence_deltas(influence))), 1e-10)
+  expect_equal(as.vector(references(influence)), as.vector(references))
+  f_references <- vapply(
+    seq_len(3L), \(j) predict(model, array(references[, j, , ], c(2L, 4L, 12L))),
+    predict(model, X)
+  )
+  change <- predict(model, X) - apply(f_references, c(1L, 2L), mean)
+  expect_lt(largest_difference(apply(influence, c(1L, 2L), sum), change), 1e-10)
+})
+
+test_that("a pisa result prints, has names, and gives plain numbers when computed with", {
+  X <- test_sequences(2L)
+  influence <- pisa(local_tiny(), X, outputs = 1:2, n_shuffles = 2L, random_state = 0L)
+  expect_identical(dimnames(influence)[[1L]], names(X))
+  expect_identical(dimnames(influence)[[3L]], c("A", "C", "G", "T"))
+  expect_output(print(influence), "attributions of 2 outputs (1 to 2): [2, 2, 4, 12]", fixed = TRUE)
+  expect_null(attr(influence[1, 1, , ], "convergence_deltas"))
+  expect_false(inherits(influence * 2, "seqlift_pisa"))
+})
+
+test_that("pisa() refuses outputs that are not there", {
+  model <- local_tiny()
+  X <- test_sequences(1L)
+  expect_error(pisa(model, X, outputs = 0L), class = "seqlift_error_argument")
+  expect_error(pisa(model, X, outputs = 1000L), class = "seqlift_error_target")
+  expect_error(pisa(test_model("two_heads"), X), class = "seqlift_error_output")
+  expect_error(pisa(model, X, n = 3L), class = "rlib_error_dots_nonempty")
+})
+
+test_that("further inputs stay with their sequence, and a profile [n, 1, K] counts as [n, K]", {
+  model <- select_output(demo_model(), 1L)
+  X <- demo_sequences()[1:2]
+  length <- nchar(X[[1L]])
+  shape <- dim(predict(with_args(model, list(control_track = 0)), X))
+  n_outputs <- prod(shape[-1L])
+  influence <- pisa(with_args(model, list(control_track = 0)), X,
+    n_shuffles = 2L, random_state = 0L, outputs = c(1L, 50L, n_outputs), dtype = "float64"
+  )
+  expect_identical(dim(influence), c(2L, 3L, 4L, length))
+  expect_lt(max(abs(convergence_deltas(influence))), 1e-10)
+})
