@@ -30,7 +30,8 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
                                     "positive_multipliers", "negative_multipliers"
                                   ),
                                   batch_size = 32L, return_references = FALSE,
-                                  warning_threshold = 1e-3, dtype = NULL, device = NULL,
+                                  warning_threshold = 1e-3, layer = NULL, target_layer = NULL,
+                                  mean_normalise = FALSE, dtype = NULL, device = NULL,
                                   random_state = NULL, verbose = FALSE, only_warn = FALSE,
                                   call = caller_env()) {
   check_model(model, call = call)
@@ -40,8 +41,17 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
   batch_size <- check_count(batch_size, "batch_size", call = call)
   n_shuffles <- check_count(n_shuffles, "n_shuffles", call = call)
   warning_threshold <- check_number(warning_threshold, "warning_threshold", min = 0, call = call)
-  for (flag in c("return_references", "verbose", "only_warn")) {
+  for (flag in c("return_references", "mean_normalise", "verbose", "only_warn")) {
     check_flag(get(flag), flag, call = call)
+  }
+  layer <- check_layers(layer, "layer", model, call)
+  target_layer <- check_target_layer(target_layer, model, call)
+  by_layer <- length(layer) > 0L
+  if (by_layer && (rules != "rescale" || what != "attributions")) {
+    abort_argument("layer", "NULL, except for the attributions of the rescale rule",
+      describe(layer),
+      call = call
+    )
   }
   dtype <- check_dtype(dtype, call = call)
   sequences <- as_sequences(X, "X", call, extra_channels = TRUE, only_warn = only_warn)
@@ -52,8 +62,9 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
   needs_sign <- grepl("^(positive|negative)_", what)
   options <- list(
     wrappers = model$wrappers, nonlinear_ops = list(), rules = "operator", rule = rules,
-    targets = target, batch_size = batch_size,
-    output = if (needs_sign && rules != "rescale") what else "multipliers",
+    targets = target, batch_size = batch_size, layers = layer, target_layer = target_layer,
+    mean_normalise = mean_normalise,
+    output = if (by_layer || (needs_sign && rules != "rescale")) what else "multipliers",
     dtype = dtype, device = device, threads = seqlift_threads(),
     progress = progress_bar(verbose, "Attributing")
   )
@@ -64,6 +75,9 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
     call = call
   )
   check_finite_result(result, call)
+  if (by_layer) {
+    return(layer_results(result$layers, result$deltas, layer, length(target), sequences$names))
+  }
   kept <- reference_array(made$references, sequences)
   if (what %in% c("attributions", "contributions")) {
     result$values <- result$values * differences_of(sequences, kept, length(target))

@@ -2,13 +2,17 @@
 # from. Class c("seqlift_attributions", "array"); first dimension = sequence.
 #
 #   kind            values               one more dimension, last, with several targets
-#   attributions    [n, 4, L]            non-zero at the observed bases only
+#   attributions    [n, 4, L]            of what is there: zero at other bases, unless a
+#                                        reference has them
 #   hypothetical    [n, 4, L]            every base at every position
 #   multipliers     [n, n_refs, 4, L]    before they are projected and averaged
+#   gradients       [n, 4, L]            of every base at every position
+#   effects         [n, 4, L]            of substitutions: zero at the observed bases
 #
 # Attributes: `X` (the sequences at one byte a base: a character vector, or a raw
 # matrix [L, n] of codes 0 to 3 = A, C, G, T and 4 = N), `convergence_deltas`
-# ([n, n_refs], with several targets [n, n_refs, n_targets]), `references`
+# ([n, n_refs], with several targets [n, n_refs, n_targets]; n_refs is 0 for methods that
+# compare with nothing), `references`
 # ([n, n_refs, 4, L] or NULL), `kind`, `info` (list; every field is optional:
 # method, rules, target, random_state, dtype, device, model, seconds,
 # warning_threshold, largest_output_change).
@@ -22,7 +26,9 @@ attribution_bases <- c("A", "C", "G", "T")
 attribution_kinds <- c(
   attributions = "attributions",
   hypothetical = "hypothetical attributions",
-  multipliers = "multipliers"
+  multipliers = "multipliers",
+  gradients = "gradients",
+  effects = "effects of substitutions"
 )
 
 new_attributions <- function(values, X, convergence_deltas, references = NULL,
@@ -67,11 +73,11 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #' summation-to-delta (about 1e-6 of the output in float32, 1e-14 in float64); a large
 #' one says that the attributions do not explain the prediction.
 #'
-#' @param attributions A result of [deep_lift_shap()] (class `seqlift_attributions`) or of
-#'   [pisa()].
+#' @param attributions A result of [deep_lift_shap()], [attribute()] (class
+#'   `seqlift_attributions`, or what it returns for a layer) or [pisa()].
 #' @return A numeric matrix `[n, n_refs]`, in units of the model's output, sequences in
 #'   the order of the result; with several targets an array `[n, n_refs, n_targets]`, of
-#'   [pisa()] `[n, n_refs, n_outputs]`.
+#'   [pisa()] `[n, n_refs, n_outputs]`. No columns for methods that compare with no reference.
 #' @section Errors: `seqlift_error_argument` when `attributions` is not such a result.
 #' @references Shrikumar, Greenside and Kundaje (2017), Learning important features
 #'   through propagating activation differences, section 3.1 (summation-to-delta).
@@ -114,8 +120,10 @@ references <- function(attributions) {
   kept
 }
 
+# The attributions of a layer are plain arrays that know their deltas.
 check_has_deltas <- function(x, arg, call = caller_env()) {
-  if (inherits(x, "seqlift_pisa")) x else check_attributions(x, arg, call)
+  own <- !is.null(attr(x, "convergence_deltas", exact = TRUE))
+  if (own || inherits(x, "seqlift_pisa")) x else check_attributions(x, arg, call)
 }
 
 check_attributions <- function(x, arg, call = caller_env()) {
@@ -316,8 +324,13 @@ observed_bases <- function(x) {
 }
 
 # The number of each position, [n, L, n_targets]: of the observed base; zero at an N.
-# Attributions are zero at all other bases, so their sum over bases is the same.
+# Attributions to what is there are summed over the bases: most are zero at all others, but a
+# reference that has another base at a position may get a share too. An effect of
+# substitutions is zero there: what counts is minus the mean of the three others.
 observed_values <- function(x) {
+  if (attr(x, "kind", exact = TRUE) == "effects") {
+    x <- mean_effects(x)
+  }
   shape <- dim(x)
   n_targets <- if (has_targets(x)) shape[4L] else 1L
   values <- array(as.array(x), c(shape[1:3], n_targets))

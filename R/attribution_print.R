@@ -33,7 +33,9 @@ method_line <- function(x) {
   parts <- c(
     info$method,
     if (!is.null(info$rules)) paste(info$rules, "rules"),
-    paste(n_refs, if (n_refs == 1L) "reference" else "references", "a sequence"),
+    if (n_refs > 0L) {
+      paste(n_refs, if (n_refs == 1L) "reference" else "references", "a sequence")
+    },
     if (!is.null(info$random_state)) {
       paste("random_state", format(info$random_state, scientific = FALSE))
     }
@@ -54,7 +56,13 @@ model_line <- function(x) {
   ), collapse = ", ")
 }
 
+# Whether the method compares with references at all.
+has_references <- function(x) dim(attr(x, "convergence_deltas", exact = TRUE))[2L] > 0L
+
 convergence_line <- function(x) {
+  if (!has_references(x)) {
+    return(NULL)
+  }
   largest <- max(abs(attr(x, "convergence_deltas", exact = TRUE)))
   change <- attr(x, "info", exact = TRUE)$largest_output_change
   what <- "largest change of the output"
@@ -99,7 +107,7 @@ summary.seqlift_attributions <- function(object, ...) {
     target = target,
     sum = as.vector(apply(values, c(1L, 3L), sum)),
     output_change = as.vector(output_changes(object)),
-    max_delta = as.vector(apply(abs(deltas), c(1L, 3L), max)),
+    max_delta = as.vector(apply(abs(deltas), c(1L, 3L), max, -Inf)),
     position = as.vector(strongest),
     base = observed_bases(object)[cbind(as.vector(strongest), row)],
     attribution = values[cbind(row, as.vector(strongest), target)]
@@ -107,8 +115,11 @@ summary.seqlift_attributions <- function(object, ...) {
   if (!has_targets(object)) {
     result$target <- NULL
   }
-  if (attr(object, "kind", exact = TRUE) != "attributions") {
+  if (attr(object, "kind", exact = TRUE) != "attributions" || !has_references(object)) {
     result$output_change <- NULL
+  }
+  if (!has_references(object)) {
+    result$max_delta <- NULL
   }
   structure(
     result,
@@ -131,6 +142,9 @@ print.seqlift_attributions_summary <- function(x, digits = 3L, ...) {
 as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = FALSE, ...,
                                                all_bases = FALSE) {
   check_flag(all_bases, "all_bases")
+  if (attr(x, "kind", exact = TRUE) == "effects" && !all_bases) {
+    x <- mean_effects(x)
+  }
   shape <- dim(x)
   multipliers <- attr(x, "kind", exact = TRUE) == "multipliers"
   n_refs <- if (multipliers) shape[2L] else 1L
@@ -139,7 +153,11 @@ as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = F
   values <- array(as.array(x), c(shape[1L], n_refs, 4L, nrow(bases), n_targets)) |>
     aperm(c(3L, 4L, 2L, 5L, 1L))
   if (!all_bases) {
-    values <- pick_observed(values, bases)
+    values <- if (attr(x, "kind", exact = TRUE) == "attributions") {
+      array(colSums(values), c(1L, dim(values)[-1L]))
+    } else {
+      pick_observed(values, bases)
+    }
   }
   place <- lapply(seq_along(dim(values)), function(i) as.vector(slice.index(values, i)))
   names <- sequence_names(x)

@@ -17,6 +17,11 @@
 #' @export
 plot_deltas <- function(attributions, threshold = NULL) {
   check_attributions(attributions, "attributions")
+  if (!has_references(attributions)) {
+    abort_argument("attributions", "the result of a method that compares with references",
+      "one without convergence deltas"
+    )
+  }
   info <- attr(attributions, "info", exact = TRUE)
   threshold <- threshold %||% info$warning_threshold %||% 1e-3
   check_number(threshold, "threshold", min = .Machine$double.xmin)

@@ -45,11 +45,10 @@ Pairs gather(const Sequences& sequences, const References& references, Constants
 
 // f of x above f of the references, [2 pairs, targets] in double, by the model itself.
 at::Tensor predictions(const Graph& graph, Constants& constants, const Pairs& pairs,
-                       const std::vector<int64_t>& targets,
-                       const std::atomic<bool>& cancelled) {
+                       const DeepLiftOptions& options, const std::atomic<bool>& cancelled) {
   const at::NoGradGuard guard;
-  EvaluateOptions options;
-  options.cancelled = &cancelled;
+  EvaluateOptions evaluation;
+  evaluation.cancelled = &cancelled;
   Value input;
   input.x = at::cat({pairs.x, pairs.reference});
   std::vector<Value> inputs{input};
@@ -58,14 +57,14 @@ at::Tensor predictions(const Graph& graph, Constants& constants, const Pairs& pa
     both.x = at::cat({arg.x.toTensor(), arg.x.toTensor()});
     inputs.push_back(both);
   }
-  const std::vector<Value> outputs = evaluate(graph, constants, inputs, options);
+  const std::vector<Value> outputs = evaluate(graph, constants, inputs, evaluation);
   if (outputs.size() != 1 || !outputs[0].x.isTensor()) {
     return {};  // told of by the evaluation with rules
   }
-  const at::Tensor columns = columns_of(outputs[0].x.toTensor(), 2 * pairs.x.size(0));
-  check_targets(targets, columns.size(1));
-  return columns.index_select(1, at::tensor(targets, at::kLong).to(columns.device()))
-      .to(at::kDouble);
+  at::Tensor columns = columns_of(outputs[0].x.toTensor(), 2 * pairs.x.size(0));
+  check_targets(options.targets, columns.size(1));
+  columns = options.mean_normalise ? columns - columns.mean(1, true) : columns;
+  return chosen(columns, options.targets);
 }
 
 // The multipliers of both parts, per target [pairs, C, L].
@@ -94,8 +93,10 @@ Parts multipliers(const Graph& graph, Constants& constants, const Pairs& pairs,
   }
   const at::AutoGradMode enabled(true);
   const std::vector<Value> outputs = evaluate(graph, constants, inputs, evaluation);
-  const at::Tensor columns = columns_of(single_output(outputs, false), rules.rows());
-  check_targets(options.targets, columns.size(1));
+  PairOptions what;
+  what.targets = options.targets;
+  what.mean_normalise = options.mean_normalise;
+  const at::Tensor columns = explained_columns(outputs, false, rules.rows(), what);
   const at::Tensor change = RevealCancel::change(columns);
   Parts parts;
   for (const int64_t target : options.targets) {
@@ -128,12 +129,9 @@ DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Seq
     const int64_t end = std::min(begin + size, count);
     const Pairs pairs = gather(sequences, references, constants, begin, end);
     const Parts parts = multipliers(graph, constants, pairs, options, cancelled);
-    const at::Tensor f = predictions(graph, constants, pairs, options.targets, cancelled);
-    const at::Tensor change =
-        (pairs.x - pairs.reference).narrow(1, 0, bases).to(at::kDouble);
-    const auto place = [&](const at::Tensor& whole) {
-      return whole.narrow(0, begin, end - begin);
-    };
+    const at::Tensor f = predictions(graph, constants, pairs, options, cancelled);
+    const at::Tensor change = (pairs.x - pairs.reference).narrow(1, 0, bases).to(at::kDouble);
+    const auto place = [&](const at::Tensor& whole) { return whole.narrow(0, begin, end - begin); };
     place(f_x).copy_(f.narrow(0, 0, end - begin));
     place(f_reference).copy_(f.narrow(0, end - begin, end - begin));
     for (int64_t t = 0; t < targets; ++t) {
@@ -142,11 +140,11 @@ DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Seq
       const at::Tensor m =
           at::where(change > 0, plus, at::where(change < 0, minus, (plus + minus) / 2));
       const at::Tensor contributions = m * change;
-      const at::Tensor chosen = options.output == Output::multipliers            ? m
-                                : options.output == Output::positive_multipliers ? plus
-                                : options.output == Output::negative_multipliers ? minus
-                                                                                 : contributions;
-      place(values).select(-1, t).copy_(chosen);
+      const at::Tensor kept = options.output == Output::multipliers            ? m
+                              : options.output == Output::positive_multipliers ? plus
+                              : options.output == Output::negative_multipliers ? minus
+                                                                               : contributions;
+      place(values).select(-1, t).copy_(kept);
       const at::Tensor moved = f.narrow(0, 0, end - begin).select(1, t) -
                                f.narrow(0, end - begin, end - begin).select(1, t);
       place(deltas).select(1, t).copy_(contributions.sum({1, 2}) - moved);

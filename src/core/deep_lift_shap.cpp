@@ -59,11 +59,11 @@ std::vector<Piece> make_pieces(int64_t sequences, int64_t references, int64_t to
 // Collects what the pieces give; every pair has its own place, so the order does not matter.
 class Collector {
  public:
-  Collector(int64_t sequences, int64_t references, const DeepLiftShapOptions& options)
-      : references_(references), options_(options) {
+  Collector(int64_t sequences, int64_t references, const DeepLiftShapOptions& options,
+            bool by_layer)
+      : references_(references), options_(options), by_layer_(by_layer) {
     const auto targets = static_cast<int64_t>(options.targets.size());
     const auto in_double = at::TensorOptions().dtype(at::kDouble);
-    result_.deltas = at::zeros({sequences, references, targets}, in_double);
     result_.predictions = at::zeros({sequences, targets}, in_double);
     result_.reference_predictions = at::zeros({sequences, references, targets}, in_double);
   }
@@ -72,68 +72,58 @@ class Collector {
   // one after the other.
   void add(const Piece& whole, const Piece& piece, const at::Tensor& X,
            const at::Tensor& references, const PairResult& given) {
+    std::vector<Part> parts;
+    if (given.layers.empty()) {
+      parts.push_back(of_sequences(piece, X, references, given));
+    }
+    for (const LayerPairs& layer : given.layers) {
+      parts.push_back(of_layer(piece, layer));
+    }
     const int64_t n = piece.sequences();
     const int64_t r = piece.references();
-    const at::Tensor x = X.narrow(1, 0, bases);
-    const at::Tensor ref = references.narrow(1, 0, bases);
-    std::vector<at::Tensor> shares;
-    std::vector<at::Tensor> values;
-    for (size_t t = 0; t < options_.targets.size(); ++t) {
-      const at::Tensor m = given.multipliers(t).narrow(1, 0, bases);
-      shares.push_back((m.to(at::kDouble) * (x - ref).to(at::kDouble)).sum({1, 2}));
-      if (raw()) {
-        values.push_back(m.unflatten(0, {n, r}).cpu());
-        continue;
-      }
-      const at::Tensor hypothetical = hypothetical_attributions(m, ref).to(at::kDouble);
-      values.push_back(hypothetical.unflatten(0, {n, r}).sum(1).cpu());
-    }
     const at::Tensor change = given.f_x - given.f_ref;
-    const at::Tensor deltas = (at::stack(shares, 1) - change).unflatten(0, {n, r}).cpu();
     const std::lock_guard<std::mutex> lock(mutex_);
     result_.integrated.insert(given.integrated.begin(), given.integrated.end());
     const auto place = [&](const at::Tensor& whole) {
       return whole.narrow(0, piece.i_begin, n).narrow(1, piece.j_begin, r);
     };
-    place(result_.deltas).copy_(deltas);
+    kept_.resize(parts.size());
+    for (size_t i = 0; i < parts.size(); ++i) {
+      Kept& kept = kept_[i];
+      if (!kept.deltas.defined()) {
+        kept.deltas = at::zeros_like(result_.reference_predictions);
+      }
+      place(kept.deltas).copy_((parts[i].sums - change).unflatten(0, {n, r}).cpu());
+      // Sums over references grow in place; multipliers each have theirs.
+      const Piece& place_of = raw() ? piece : whole;
+      auto& part = kept.parts[{place_of.i_begin, place_of.j_begin}];
+      if (part.second.defined()) {
+        part.second.add_(parts[i].values);
+      } else {
+        part = {place_of, parts[i].values};
+      }
+    }
     place(result_.reference_predictions).copy_(given.f_ref.unflatten(0, {n, r}).cpu());
     result_.predictions.narrow(0, piece.i_begin, n)
         .copy_(given.f_x.unflatten(0, {n, r}).select(1, 0).cpu());
-    at::Tensor stacked = at::stack(values, target_dim());
-    // Sums over references grow in place; multipliers each have theirs.
-    const Piece& place_of = raw() ? piece : whole;
-    auto& part = parts_[{place_of.i_begin, place_of.j_begin}];
-    if (part.second.defined()) {
-      part.second.add_(stacked);
-    } else {
-      part = {place_of, stacked};
-    }
   }
 
   // Sums over the references are formed in the order of the pieces, so that threads do not matter.
   DeepLiftShapResult finish(const Sequences& sequences) {
     const int64_t n = sequences.count;
-    for (const auto& entry : parts_) {
-      const Piece& piece = entry.second.first;
-      const at::Tensor& values = entry.second.second;
-      if (!result_.values.defined()) {
-        std::vector<int64_t> sizes = values.sizes().vec();
-        sizes[0] = n;
-        if (raw()) {
-          sizes[1] = references_;
-        }
-        result_.values = at::zeros(sizes, values.options());
-      }
-      at::Tensor rows = result_.values.narrow(0, piece.i_begin, piece.sequences());
-      if (raw()) {
-        rows.narrow(1, piece.j_begin, piece.references()).copy_(values);
-      } else {
-        rows.add_(values);
-      }
+    std::vector<at::Tensor> wholes;
+    for (const Kept& kept : kept_) {
+      wholes.push_back(join(kept, n));
     }
-    if (!raw()) {
-      result_.values.div_(static_cast<double>(references_));
+    if (by_layer_) {
+      result_.layers = wholes;
+      for (const Kept& kept : kept_) {
+        result_.layer_deltas.push_back(kept.deltas);
+      }
+      return result_;
     }
+    result_.values = wholes[0];
+    result_.deltas = kept_[0].deltas;
     if (options_.output == DeepLiftShapOptions::Output::attributions) {
       for (int64_t i = 0; i < n; ++i) {
         const at::Tensor x = sequences.X(i, i + 1).narrow(1, 0, bases).to(at::kDouble);
@@ -144,13 +134,83 @@ class Collector {
   }
 
  private:
+  // What is kept of the sequences, or of each layer.
+  struct Kept {
+    at::Tensor deltas;
+    std::map<std::pair<int64_t, int64_t>, std::pair<Piece, at::Tensor>> parts;
+  };
+  // What a block adds to it: values, and the sums of the contributions [pairs, targets].
+  struct Part {
+    at::Tensor values;
+    at::Tensor sums;
+  };
+
+  Part of_sequences(const Piece& piece, const at::Tensor& X, const at::Tensor& references,
+                    const PairResult& given) const {
+    const std::vector<int64_t> pairs{piece.sequences(), piece.references()};
+    const at::Tensor x = X.narrow(1, 0, bases);
+    const at::Tensor ref = references.narrow(1, 0, bases);
+    std::vector<at::Tensor> sums;
+    std::vector<at::Tensor> values;
+    for (size_t t = 0; t < options_.targets.size(); ++t) {
+      const at::Tensor m = given.multipliers(t).narrow(1, 0, bases);
+      sums.push_back((m.to(at::kDouble) * (x - ref).to(at::kDouble)).sum({1, 2}));
+      if (raw()) {
+        values.push_back(m.unflatten(0, pairs).cpu());
+        continue;
+      }
+      const at::Tensor hypothetical = hypothetical_attributions(m, ref).to(at::kDouble);
+      values.push_back(hypothetical.unflatten(0, pairs).sum(1).cpu());
+    }
+    return {at::stack(values, target_dim()), at::stack(sums, 1)};
+  }
+
+  Part of_layer(const Piece& piece, const LayerPairs& layer) const {
+    const std::vector<int64_t> pairs{piece.sequences(), piece.references()};
+    const at::Tensor change = layer.x.to(at::kDouble) - layer.ref.to(at::kDouble);
+    std::vector<at::Tensor> sums;
+    std::vector<at::Tensor> values;
+    for (const at::Tensor& m : layer.multipliers) {
+      const at::Tensor contributions = m.to(at::kDouble) * change;
+      sums.push_back(contributions.flatten(1).sum(1));
+      values.push_back(raw() ? m.unflatten(0, pairs).cpu()
+                             : contributions.unflatten(0, pairs).sum(1).cpu());
+    }
+    return {at::stack(values, -1), at::stack(sums, 1)};
+  }
+
+  // The parts of all pieces, for `n` sequences.
+  at::Tensor join(const Kept& kept, int64_t n) const {
+    at::Tensor whole;
+    for (const auto& entry : kept.parts) {
+      const Piece& piece = entry.second.first;
+      const at::Tensor& values = entry.second.second;
+      if (!whole.defined()) {
+        std::vector<int64_t> sizes = values.sizes().vec();
+        sizes[0] = n;
+        if (raw()) {
+          sizes[1] = references_;
+        }
+        whole = at::zeros(sizes, values.options());
+      }
+      at::Tensor rows = whole.narrow(0, piece.i_begin, piece.sequences());
+      if (raw()) {
+        rows.narrow(1, piece.j_begin, piece.references()).copy_(values);
+      } else {
+        rows.add_(values);
+      }
+    }
+    return raw() ? whole : whole.div_(static_cast<double>(references_));
+  }
+
   bool raw() const { return options_.output == DeepLiftShapOptions::Output::multipliers; }
   int64_t target_dim() const { return options_.profile ? -3 : -1; }
 
   int64_t references_;
   const DeepLiftShapOptions& options_;
   DeepLiftShapResult result_;
-  std::map<std::pair<int64_t, int64_t>, std::pair<Piece, at::Tensor>> parts_;
+  std::vector<Kept> kept_;
+  bool by_layer_;
   std::mutex mutex_;
 };
 
@@ -199,6 +259,13 @@ PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, cons
                            const std::vector<Value>& args, std::atomic<bool>& repeated) {
   PairResult result = evaluate_block(pairs, X, at::cat({ref, ref}), args, 2, nullptr, repeated);
   result.multipliers = [both = result.multipliers](size_t t) { return both(t).narrow(0, 0, 1); };
+  for (LayerPairs& layer : result.layers) {
+    layer.x = layer.x.narrow(0, 0, 1);
+    layer.ref = layer.ref.narrow(0, 0, 1);
+    for (at::Tensor& m : layer.multipliers) {
+      m = m.narrow(0, 0, 1);
+    }
+  }
   result.f_x = result.f_x.narrow(0, 0, 1);
   result.f_ref = result.f_ref.narrow(0, 0, 1);
   return result;
@@ -285,11 +352,13 @@ at::Tensor hypothetical_attributions(const at::Tensor& multipliers, const at::Te
 DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
                                   const Sequences& sequences, const References& references,
                                   const DeepLiftShapOptions& options) {
-  Collector collector(sequences.count, references.count, options);
+  const bool by_layer = !graph.layer_paths.empty() && !options.module_mode;
+  Collector collector(sequences.count, references.count, options, by_layer);
   PairOptions pair_options;
   pair_options.targets = options.targets;
   pair_options.registrations = options.registrations;
   pair_options.profile = options.profile;
+  pair_options.mean_normalise = options.mean_normalise;
   pair_options.integrate = options.integrate;
   const Inputs inputs{graph, constants, sequences, references, options, pair_options, collector};
   if (options.module_mode) {

@@ -30,7 +30,8 @@ struct DeepLiftShapOptions {
   // The targets are the positions of a profile (PISA): an output [n, 1, K] will do, and their
   // dimension stands before those of the sequence.
   bool profile = false;
-  int64_t batch_size = 32;  // sequence-reference pairs at a time
+  bool mean_normalise = false;  // explain a column less the mean of all columns
+  int64_t batch_size = 32;      // sequence-reference pairs at a time
   // The peers' rules (one batch of sequences and references, module classes overridden) instead of
   // the operation table's.
   bool module_mode = false;
@@ -41,8 +42,13 @@ struct DeepLiftShapOptions {
 };
 
 struct DeepLiftShapResult {
-  at::Tensor values;       // as Output says, with a last dimension for the targets ([n, targets, 4,
-                           // L] and [n, references, targets, 4, L] for a profile)
+  at::Tensor values;  // as Output says, with a last dimension for the targets ([n, targets, 4,
+                      // L] and [n, references, targets, 4, L] for a profile)
+  // In place of `values` where the graph has layers, one for each: mean over references of the
+  // contributions m (layer(x) - layer(ref)) [n, ..., targets], or multipliers [n, references, ...,
+  // targets]; there are no hypothetical scores. Their deltas are as below.
+  std::vector<at::Tensor> layers;
+  std::vector<at::Tensor> layer_deltas;
   at::Tensor deltas;       // [n, references, targets]: sum(m (x - ref)) - (f(x) - f(ref)), float64
   at::Tensor predictions;  // [n, targets], float64
   at::Tensor reference_predictions;  // [n, references, targets], float64

@@ -122,6 +122,11 @@ void Evaluation::run_block(const Block* block) {
 }
 
 void Evaluation::run_node(const Node* node) {
+  const auto layer = graph_.layers.find(node);
+  if (layer != graph_.layers.end() && options_.layer) {
+    values_[node->output()] = options_.layer(layer->second, value(node->input()));
+    return;
+  }
   switch (node->kind()) {
     case c10::prim::Constant: {
       Value result;

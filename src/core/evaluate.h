@@ -51,6 +51,8 @@ struct EvaluateOptions {
   UnitRule unit;
   // Module mode: the peers' rule for an operation inside a registered class, or nothing.
   UnitRule override_operation;
+  // Graphs built with layers: what takes the place of a layer's output.
+  std::function<Value(int64_t layer, const Value& output)> layer;
   // The name of a unit's rule, for the audit.
   std::function<std::string(const Call& call)> unit_rule;
   // Called for every operation reached from X. Operations without a rule are then evaluated with

@@ -61,6 +61,9 @@ class Inliner {
     open_all();
   }
 
+  // Calls of `target_layer`, in the order of the code.
+  const std::vector<Value*>& targets() const { return targets_; }
+
  private:
   void open_all() {
     while (true) {
@@ -126,6 +129,12 @@ class Inliner {
         own.source = result_.provenance[call].source;
         result_.provenance[call] = own;
         units_.insert(call);
+        torch::jit::WithInsertPoint guard(call->next());
+        Value* output = call->output();
+        Value* passed = returned(output, inside, method);
+        if (passed != output) {
+          output->replaceAllUsesAfterNodeWith(passed->node(), passed);
+        }
         return false;
       }
       function = &type->getMethod(method);
@@ -152,6 +161,9 @@ class Inliner {
       torch::jit::WithInsertPoint guard(call);
       std::unordered_map<Value*, Value*> values;
       outputs = torch::jit::insertGraph(*result_.graph, body, inputs, values);
+      if (call->kind() == c10::prim::CallMethod) {
+        outputs[0] = returned(outputs[0], inside, call->s(attribute_name));
+      }
     }
     for (Node* node = before->next(); node != call; node = node->next()) {
       note(node, inside);
@@ -163,8 +175,34 @@ class Inliner {
     call->destroy();
   }
 
+  // What a module returns, which passes through a node of its own where the module is a layer that
+  // was asked for: the value itself may be another module's output too, or the module's input.
+  Value* returned(Value* output, const Provenance& inside, const std::string& method) {
+    // Tracing calls the second use of a module "forward1".
+    const bool forward = method.rfind("forward", 0) == 0 &&
+                         method.find_first_not_of("0123456789", 7) == std::string::npos;
+    const auto layer = std::find(options_.layers.begin(), options_.layers.end(), inside.module);
+    const bool target = !options_.target_layer.empty() && inside.module == options_.target_layer;
+    if (!forward || (layer == options_.layers.end() && !target)) {
+      return output;
+    }
+    if (!output->type()->isSubtypeOf(*c10::TensorType::get())) {
+      throw Error("layer", "The module `" + inside.module + "` does not return one tensor.");
+    }
+    Node* node = result_.graph->insert(c10::aten::alias, {output})->node();
+    if (layer != options_.layers.end()) {
+      result_.layers[node] = layer - options_.layers.begin();
+    }
+    if (target) {
+      targets_.push_back(node->output());
+    }
+    result_.provenance[node] = inside;
+    return node->output();
+  }
+
   Graph& result_;
   const GraphOptions& options_;
+  std::vector<Value*> targets_;
   std::unordered_map<Value*, std::string> paths_;
   std::unordered_set<const Node*> units_;
 };
@@ -219,6 +257,23 @@ void wrap(Graph& result, const std::vector<Wrapper>& wrappers, Inliner& inliner)
     graph.block()->replaceOutput(0, selected);
     inliner.run_after(before, holder, {holder ? profile_score_path : "select_output()", "", ""});
   }
+}
+
+// The output of a module in place of the model's.
+void make_output(Graph& result, const std::string& path, const std::vector<Value*>& calls) {
+  Block* top = result.graph->block();
+  const std::string place = "The module `" + path + "` ";
+  if (calls.size() != 1) {
+    throw Error("layer", calls.empty() ? place + "is not called by the model."
+                                       : place + "is called " + std::to_string(calls.size()) +
+                                             " times: which output is meant is not clear.");
+  }
+  if (calls[0]->node()->owningBlock() != top) {
+    throw Error("layer", place + "is called inside a branch or a loop of the model's code.");
+  }
+  // The node that marked it is needed for a layer alone.
+  Node* mark = calls[0]->node();
+  top->replaceOutput(0, result.layers.count(mark) > 0 ? calls[0] : mark->input());
 }
 
 // A value may be freed by a node of the block that defines it, once nothing after needs it.
@@ -370,9 +425,14 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
                                      const std::string& path) {
   const auto& function = result->self.type()->expectRef<c10::ClassType>().getMethod(method);
   result->graph = torch::jit::toGraphFunction(function).graph()->copy();
+  result->layer_paths = options.layers;
   Inliner inliner(*result, options);
   inliner.run(path);
-  wrap(*result, options.wrappers, inliner);
+  if (options.target_layer.empty()) {
+    wrap(*result, options.wrappers, inliner);
+  } else {
+    make_output(*result, options.target_layer, inliner.targets());
+  }
   // `a, b = trunk(x)` builds a tuple and takes it apart at once, which would keep both alive.
   torch::jit::LowerSimpleTuples(result->graph);
   torch::jit::EliminateDeadCode(result->graph);

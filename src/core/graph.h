@@ -35,6 +35,10 @@ struct GraphOptions {
   // Whether a module is kept as one operation instead of being opened: asked with its path and its
   // plain class name. Empty: every module is opened.
   std::function<bool(const std::string& path, const std::string& class_name)> is_unit;
+  // Paths of modules whose outputs the evaluation hands out (EvaluateOptions::layer).
+  std::vector<std::string> layers;
+  // Path of a module whose output takes the place of the model's; the wrappers are then left out.
+  std::string target_layer;
 };
 
 struct Graph {
@@ -52,11 +56,15 @@ struct Graph {
   std::unordered_set<const torch::jit::Node*> plain_slices;
   // Values that no later node of their block needs: freed once the node has run.
   std::unordered_map<const torch::jit::Node*, std::vector<const torch::jit::Value*>> last_uses;
+  // Where a layer's output passes, and which of `layer_paths` it is. A node for each of its calls.
+  std::unordered_map<const torch::jit::Node*, int64_t> layers;
+  std::vector<std::string> layer_paths;
   int64_t outputs = 1;  // tensors that the graph returns
   c10::IValue self;     // the module whose method this is
 };
 
-// Errors: kind "model" (an output that does not exist, a method that cannot be opened).
+// Errors: kind "model" (an output that does not exist, a method that cannot be opened), "layer" (a
+// module that is not called, returns no tensor, or as target is called more than once).
 std::shared_ptr<const Graph> build_graph(const std::shared_ptr<const Model>& model,
                                          const GraphOptions& options);
 

@@ -130,6 +130,14 @@ WindowBackward times_in_windows(const at::Tensor& slope) {
   };
 }
 
+at::Tensor behind(const at::Tensor& point) {
+  const at::AutoGradMode enabled(true);
+  return attach(
+      point.detach().clone(), {point},
+      [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; },
+      [](const Windows& grad) { return grad; });
+}
+
 at::Tensor derivative(const Unary& function, const at::Tensor& at) {
   at::Tensor slope;
   try {

@@ -83,6 +83,10 @@ const WindowBackward* window_rule(const torch::autograd::Node& node);
 // The window gradient of an elementwise operation with this multiplier.
 WindowBackward times_in_windows(const at::Tensor& slope);
 
+// A copy of `point` with its gradient: the model may write into the copy, and the gradient with
+// respect to `point` stays what it was.
+at::Tensor behind(const at::Tensor& point);
+
 using Unary = std::function<at::Tensor(const at::Tensor&)>;
 using Operands = std::vector<at::Tensor>;
 using Nary = std::function<at::Tensor(const Operands&)>;

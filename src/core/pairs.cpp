@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "error.h"
+#include "layers.h"
 #include "predict.h"
 #include "windows.h"
 
@@ -60,6 +61,13 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
   return value.toTensor();
 }
 
+at::Tensor explained_columns(const std::vector<Value>& outputs, bool ref, int64_t rows,
+                             const PairOptions& options) {
+  const at::Tensor columns = columns_of(single_output(outputs, ref), rows, options.profile);
+  check_targets(options.targets, columns.size(1));
+  return options.mean_normalise ? columns - columns.mean(1, true) : columns;
+}
+
 namespace {
 
 // Whether the outputs are what attributions need; an audit does without.
@@ -72,18 +80,24 @@ bool explained(const std::vector<Value>& outputs, bool ref, int64_t rows) {
          value.toTensor().size(0) == rows;
 }
 
-// The gradient of a target's column with respect to `leaf`; `keep` where others will be asked for.
-at::Tensor gradient(const at::Tensor& columns, const at::Tensor& leaf, int64_t target, bool keep) {
+}  // namespace
+
+std::vector<at::Tensor> column_gradients(const at::Tensor& columns,
+                                         const std::vector<at::Tensor>& points, int64_t target,
+                                         bool keep) {
   const at::AutoGradMode enabled(true);
-  at::Tensor result;
+  std::vector<at::Tensor> result;
   try {
-    result = torch::autograd::grad({columns.select(1, target).sum()}, {leaf}, {}, keep, false,
-                                   true)[0];
+    result =
+        torch::autograd::grad({columns.select(1, target).sum()}, points, {}, keep, false, true);
   } catch (const c10::Error& error) {
     const std::string why = error.what_without_backtrace();
     throw Error("evaluation", "The gradient of the model failed: " + why.substr(0, why.find('\n')));
   }
-  return result.defined() ? result : at::zeros_like(leaf);
+  for (size_t i = 0; i < points.size(); ++i) {
+    result[i] = result[i].defined() ? result[i] : at::zeros_like(points[i]);
+  }
+  return result;
 }
 
 at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets) {
@@ -91,20 +105,9 @@ at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets
   return columns.detach().index_select(1, index).to(at::kDouble);
 }
 
-at::Tensor leaf_of(const at::Tensor& references) {
-  return references.detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
+at::Tensor leaf_of(const at::Tensor& values) {
+  return values.detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
 }
-
-// The leaf itself must not be written to by the model; its copy may.
-at::Tensor behind(const at::Tensor& leaf) {
-  const at::AutoGradMode enabled(true);
-  return attach(
-      leaf.detach().clone(), {leaf},
-      [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; },
-      [](const Windows& grad) { return grad; });
-}
-
-}  // namespace
 
 EvaluateOptions PairEvaluator::common() const {
   EvaluateOptions evaluation;
@@ -139,6 +142,8 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   const auto units = std::make_shared<Units>(options_.registrations, false, constants_);
   evaluation.unit = [&](Call& call) { return units->call(call); };
   evaluation.unit_rule = [&](const Call& call) { return units->rule_name(call); };
+  Layers layers(graph_);
+  evaluation.layer = layers.take();
   PairResult result;
   evaluation.integrated = [&](const Call& call) { result.integrated.insert(call.where()); };
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
@@ -146,24 +151,44 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
     return {};
   }
   const at::AutoGradMode enabled(true);
-  const bool profile = options_.profile;
-  const at::Tensor f_ref = columns_of(single_output(outputs, true), leaf.size(0), profile);
-  const at::Tensor f_x = columns_of(single_output(outputs, false), X.size(0), profile);
-  check_targets(options_.targets, f_ref.size(1));
-  // The rules of units ask them again in the backward pass.
-  result.multipliers = [f_ref, leaf, targets = options_.targets, units](size_t t) {
-    return gradient(f_ref, leaf, targets[t], true);
-  };
-  if (profile) {
-    const auto windows = std::make_shared<WindowedGradients>(f_ref, leaf, options_.targets);
-    result.multipliers = [windows, whole = result.multipliers](size_t t) {
-      const auto local = windows->at(t);
-      return local ? *local : whole(t);
+  const at::Tensor f_ref = explained_columns(outputs, true, leaf.size(0), options_);
+  const at::Tensor f_x = explained_columns(outputs, false, X.size(0), options_);
+  if (!graph_.layer_paths.empty()) {
+    explain_layers(layers.outputs(), f_ref, r, result);
+  } else {
+    // The rules of units ask them again in the backward pass.
+    result.multipliers = [f_ref, leaf, targets = options_.targets, units](size_t t) {
+      return column_gradients(f_ref, {leaf}, targets[t], true)[0];
     };
+    if (options_.profile) {
+      const auto windows = std::make_shared<WindowedGradients>(f_ref, leaf, options_.targets);
+      result.multipliers = [windows, whole = result.multipliers](size_t t) {
+        const auto local = windows->at(t);
+        return local ? *local : whole(t);
+      };
+    }
   }
   result.f_x = chosen(f_x, options_.targets).repeat_interleave(r, 0);
   result.f_ref = chosen(f_ref, options_.targets);
   return result;
+}
+
+void PairEvaluator::explain_layers(const std::vector<Halves>& layers, const at::Tensor& f_ref,
+                                   int64_t r, PairResult& result) const {
+  std::vector<at::Tensor> points;
+  for (const Halves& layer : layers) {
+    if (!layer.ref.defined() || layer.ref.size(0) != f_ref.size(0)) {
+      throw Error("layer", "The output of a layer does not have one row for each sequence.");
+    }
+    points.push_back(layer.ref);
+    result.layers.push_back({{}, layer.x.repeat_interleave(r, 0), layer.ref.detach()});
+  }
+  for (const int64_t target : options_.targets) {
+    const std::vector<at::Tensor> multipliers = column_gradients(f_ref, points, target, true);
+    for (size_t i = 0; i < layers.size(); ++i) {
+      result.layers[i].multipliers.push_back(multipliers[i]);
+    }
+  }
 }
 
 PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& references,
@@ -189,13 +214,11 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
   if (evaluation.observe && !explained(outputs, false, 2 * X.size(0))) {
     return {};
   }
-  const at::Tensor f =
-      columns_of(single_output(outputs, false), 2 * X.size(0), options_.profile);
-  check_targets(options_.targets, f.size(1));
+  const at::Tensor f = explained_columns(outputs, false, 2 * X.size(0), options_);
   PairResult result;
   std::vector<at::Tensor> gradients;
   for (const int64_t target : options_.targets) {
-    gradients.push_back(gradient(f, leaf, target, true));
+    gradients.push_back(column_gradients(f, {leaf}, target, true)[0]);
   }
   result.multipliers = [gradients](size_t t) { return gradients[t]; };
   const at::Tensor both = chosen(f, options_.targets);

@@ -17,9 +17,17 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
-  bool profile = false;      // an output [n, 1, ..., K, 1, ...] counts as [n, K]
-  bool integrate = false;    // what has no rule gets the path integral of its gradient
-  Ledger* ledger = nullptr;  // the audit's: where the backward pass writes local deltas
+  bool profile = false;         // an output [n, 1, ..., K, 1, ...] counts as [n, K]
+  bool mean_normalise = false;  // explain a column less the mean of all columns
+  bool integrate = false;       // what has no rule gets the path integral of its gradient
+  Ledger* ledger = nullptr;     // the audit's: where the backward pass writes local deltas
+};
+
+// A layer in place of the sequences: rows in the order of the pairs.
+struct LayerPairs {
+  std::vector<at::Tensor> multipliers;  // per target [pairs, ...]
+  at::Tensor x;                         // [pairs, ...]
+  at::Tensor ref;
 };
 
 // Rows in the order of the pairs.
@@ -27,7 +35,8 @@ struct PairResult {
   // Of target t of PairOptions, [pairs, C, L], made when it is asked for: of many targets only one
   // is in memory.
   std::function<at::Tensor(size_t t)> multipliers;
-  at::Tensor f_x;  // [pairs, targets], float64
+  std::vector<LayerPairs> layers;  // of the graph; then there are no multipliers of X
+  at::Tensor f_x;                  // [pairs, targets], float64
   at::Tensor f_ref;
   std::set<std::string> integrated;  // the operations that were, as Call::where() names them
 };
@@ -38,6 +47,19 @@ at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile = fal
 at::Tensor single_output(const std::vector<Value>& outputs, bool ref);
 // Errors: kind "target" where there is no such column.
 void check_targets(const std::vector<int64_t>& targets, int64_t columns);
+// What is explained: the one output's columns, less the mean of them with `mean_normalise`.
+// Errors: as the three above.
+at::Tensor explained_columns(const std::vector<Value>& outputs, bool ref, int64_t rows,
+                             const PairOptions& options);
+// The gradients of a target's column with respect to each of `points`; `keep` where others will be
+// asked for.
+std::vector<at::Tensor> column_gradients(const at::Tensor& columns,
+                                         const std::vector<at::Tensor>& points, int64_t target,
+                                         bool keep);
+// The targets' columns, in double and without history.
+at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets);
+// A tensor of its own to take gradients with respect to.
+at::Tensor leaf_of(const at::Tensor& values);
 
 class PairEvaluator {
  public:
@@ -56,6 +78,8 @@ class PairEvaluator {
 
  private:
   EvaluateOptions common() const;
+  void explain_layers(const std::vector<Halves>& layers, const at::Tensor& f_ref, int64_t r,
+                      PairResult& result) const;
 
   const Graph& graph_;
   Constants& constants_;

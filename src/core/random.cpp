@@ -1,6 +1,7 @@
 #include "random.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "error.h"
 
@@ -80,6 +81,24 @@ std::uint32_t RandomState::integer_up_to(std::uint32_t max) {
     value = next_word() & mask;
   }
   return value;
+}
+
+void standard_normals(RandomState& random, std::size_t count, double* values) {
+  for (std::size_t i = 0; i < count; i += 2) {
+    double first = 0.0;
+    double second = 0.0;
+    double square = 0.0;
+    do {
+      first = 2.0 * random.uniform() - 1.0;
+      second = 2.0 * random.uniform() - 1.0;
+      square = first * first + second * second;
+    } while (square >= 1.0 || square == 0.0);
+    const double scale = std::sqrt(-2.0 * std::log(square) / square);
+    values[i] = scale * second;
+    if (i + 1 < count) {
+      values[i + 1] = scale * first;
+    }
+  }
 }
 
 std::vector<double> cumulative_shares(const double* probabilities, std::size_t count) {

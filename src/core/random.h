@@ -47,6 +47,10 @@ class RandomState {
   RandomSnapshot state_;
 };
 
+// `count` normal numbers of mean 0 and standard deviation 1, as the stream's standard_normal():
+// Marsaglia's polar method.
+void standard_normals(RandomState& random, std::size_t count, double* values);
+
 // Cumulative sums of `count` probabilities divided by the last of them, summed in double and
 // from the left: the order is part of the stream's definition.
 std::vector<double> cumulative_shares(const double* probabilities, std::size_t count);

@@ -97,6 +97,13 @@ SEXP seqlift_torch_deep_lift_shap(SEXP pointer, SEXP input, SEXP references, SEX
     const auto result =
         seqlift::deep_lift_shap(*prepared.graph, constants_of(handle, options), sequences,
                                 to_references(references, sequences), prepared.options);
+    if (!result.layers.empty()) {
+      return Rcpp::List::create(
+          Rcpp::Named("layers") = to_arrays(result.layers),
+          Rcpp::Named("deltas") = to_arrays(result.layer_deltas),
+          Rcpp::Named("predictions") = to_array(result.predictions),
+          Rcpp::Named("reference_predictions") = to_array(result.reference_predictions));
+    }
     return Rcpp::List::create(
         Rcpp::Named("values") = to_array(result.values),
         Rcpp::Named("deltas") = to_array(result.deltas),

@@ -14,5 +14,7 @@ SEXP seqlift_torch_predict(SEXP pointer, SEXP input, SEXP options);
 SEXP seqlift_torch_deep_lift_shap(SEXP pointer, SEXP input, SEXP references, SEXP options);
 SEXP seqlift_torch_deep_lift(SEXP pointer, SEXP input, SEXP references, SEXP options);
 SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options);
+SEXP seqlift_torch_gradients(SEXP pointer, SEXP input, SEXP options);
+SEXP seqlift_torch_path_gradients(SEXP pointer, SEXP input, SEXP references, SEXP options);
 
 }  // extern "C"

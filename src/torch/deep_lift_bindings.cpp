@@ -11,8 +11,10 @@ extern "C" SEXP seqlift_torch_deep_lift(SEXP pointer, SEXP input, SEXP reference
     std::string key;
     seqlift::GraphOptions graph_options;
     graph_options.wrappers = seqlift_r::to_wrappers(options, key);
+    seqlift_r::add_layers(options, graph_options, key);
     seqlift::DeepLiftOptions deep_lift_options;
     deep_lift_options.targets = seqlift_r::to_targets(options);
+    deep_lift_options.mean_normalise = Rcpp::as<bool>(options["mean_normalise"]);
     deep_lift_options.batch_size = seqlift_r::whole(options, "batch_size");
     deep_lift_options.work = seqlift_r::to_work(options, false);
     deep_lift_options.rule = seqlift_r::text(options, "rule") == "reveal_cancel"

@@ -113,6 +113,27 @@ std::vector<seqlift::Wrapper> to_wrappers(const Rcpp::List& options, std::string
   return wrappers;
 }
 
+void add_layers(const Rcpp::List& options, seqlift::GraphOptions& graph_options, std::string& key) {
+  if (options.containsElementNamed("layers")) {
+    graph_options.layers = Rcpp::as<std::vector<std::string>>(options["layers"]);
+  }
+  if (options.containsElementNamed("target_layer")) {
+    graph_options.target_layer = text(options, "target_layer");
+  }
+  for (const std::string& layer : graph_options.layers) {
+    key += "layer=" + layer + ";";
+  }
+  key += "target_layer=" + graph_options.target_layer + ";";
+}
+
+Rcpp::List to_arrays(const std::vector<at::Tensor>& tensors) {
+  Rcpp::List arrays;
+  for (const at::Tensor& tensor : tensors) {
+    arrays.push_back(tensor.defined() ? static_cast<SEXP>(to_array(tensor)) : R_NilValue);
+  }
+  return arrays;
+}
+
 seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back) {
   seqlift::WorkOptions work;
   work.threads = whole(options, "threads");
@@ -153,6 +174,9 @@ Prepared prepare(Handle& handle, const Rcpp::List& options) {
   graph_options.wrappers = to_wrappers(options, key);
   graph_options.is_unit =
       seqlift::Units::whole(prepared.options.registrations, prepared.options.module_mode);
+  add_layers(options, graph_options, key);
+  prepared.options.mean_normalise =
+      options.containsElementNamed("mean_normalise") && Rcpp::as<bool>(options["mean_normalise"]);
   key += prepared.options.module_mode ? "module" : "operator";
   prepared.graph = graph_of(handle, key, graph_options);
   return prepared;

@@ -36,6 +36,12 @@ std::vector<int64_t> to_targets(const Rcpp::List& options);
 // The wrappers around the model; `key` becomes one that no other wrappers have.
 std::vector<seqlift::Wrapper> to_wrappers(const Rcpp::List& options, std::string& key);
 
+// The layers and the layer as target among the options, where there are any.
+void add_layers(const Rcpp::List& options, seqlift::GraphOptions& graph_options, std::string& key);
+
+// Arrays of the tensors; NULL for one that is not defined.
+Rcpp::List to_arrays(const std::vector<at::Tensor>& tensors);
+
 // Threads, progress and interrupts; `calls_back`: a rule is an R function, so one thread only.
 seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back);
 

@@ -17,6 +17,8 @@ const R_CallMethodDef methods[] = {
     {"seqlift_torch_deep_lift_shap", entry(&seqlift_torch_deep_lift_shap), 4},
     {"seqlift_torch_deep_lift", entry(&seqlift_torch_deep_lift), 4},
     {"seqlift_torch_audit", entry(&seqlift_torch_audit), 4},
+    {"seqlift_torch_gradients", entry(&seqlift_torch_gradients), 3},
+    {"seqlift_torch_path_gradients", entry(&seqlift_torch_path_gradients), 4},
     {nullptr, nullptr, 0}};
 
 }  // namespace

@@ -27,6 +27,17 @@ TEST_CASE("uniform numbers are those numpy's RandomState(0) gives") {
   CHECK(random.uniform() == 0.7151893663724195);
 }
 
+TEST_CASE("normal numbers are those numpy's RandomState(0) gives") {
+  for (const std::size_t count : {3U, 4U}) {
+    RandomState random(0);
+    std::vector<double> drawn(count);
+    seqlift::standard_normals(random, count, drawn.data());
+    CHECK(std::abs(drawn[0] - 1.764052345967664) < 1e-14);
+    CHECK(std::abs(drawn[1] - 0.4001572083672233) < 1e-14);
+    CHECK(std::abs(drawn[2] - 0.9787379841057392) < 1e-14);
+  }
+}
+
 TEST_CASE("bounded integers are those numpy's RandomState(0) gives") {
   RandomState random(0);
   std::vector<std::uint32_t> drawn(10);

@@ -322,6 +322,34 @@ region_call <- function(to) {
   }
 }
 
+# Captum's names of methods -> ours.
+gradient_methods <- c(
+  saliency = "saliency", input_x_gradient = "gradient_x_input",
+  integrated_gradients = "integrated_gradients", guided_backprop = "guided_backprop",
+  deconvolution = "deconvnet"
+)
+
+run_gradients_case <- function(arguments, context) {
+  if (!arguments$method %in% names(gradient_methods)) {
+    could_not_run("no translation of method = \"", arguments$method, "\"")
+  }
+  translated <- c(
+    list(model = context$model, method = gradient_methods[[arguments$method]]),
+    without(arguments, c("method", "target")),
+    list(target = one_based(arguments$target), dtype = context$dtype)
+  )
+  result <- call_api(context$api, "attribute", translated)
+  list(attributions = result, delta = as.vector(context$api$convergence_deltas(result)))
+}
+
+# Every output there, as the second dimension; here the last.
+run_gradient_transformations <- function(arguments, context) {
+  translated <- c(
+    list(model = context$model), arguments, list(target = NULL, dtype = context$dtype)
+  )
+  aperm(as_numbers(call_api(context$api, "taylor_ism", translated)), c(1L, 4L, 2L, 3L))
+}
+
 # Function of a case -> function of this package, and how to call it. Without a `run`
 # the call is counted as one that could not run, with the reason.
 translation <- function(to, run = NULL) list(to = to, run = run)
@@ -360,8 +388,8 @@ oracle_translations <- list(
   tfmodisco_seqlets = translation("tfmodisco_seqlets"),
   apply_pairwise = translation("apply_pairwise"),
   apply_product = translation("apply_product"),
-  gradients = translation("attribute"),
-  gradient_transformations = translation("taylor_ism"),
+  gradients = translation("attribute", run_gradients_case),
+  gradient_transformations = translation("taylor_ism", run_gradient_transformations),
   deeplift = translation("attribute", run_deeplift)
 )
 
