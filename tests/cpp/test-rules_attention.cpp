@@ -1,4 +1,6 @@
 // Fused attention, and nets with attention as genomic models write them.
+#include <ATen/core/dispatch/Dispatcher.h>
+
 #include "catch.h"
 #include "nets.h"
 
@@ -82,6 +84,13 @@ std::vector<Case> native_cases() {
   return all;
 }
 
+// Whether scaled_dot_product_attention has an argument: LibTorch 2 added them one by one.
+bool takes(const std::string& argument) {
+  const auto found =
+      c10::Dispatcher::singleton().findSchema({"aten::scaled_dot_product_attention", ""});
+  return found && found->schema().argumentIndexWithName(argument).has_value();
+}
+
 // Scaled dot products under the name and with the arguments of the LibTorch in use.
 std::vector<Case> product_cases_of(const std::string& name, const std::string& weights,
                                    const std::string& result) {
@@ -133,6 +142,20 @@ std::vector<Case> attention_cases() {
   }
   if (has_operation("scaled_dot_product_attention")) {
     add(product_cases_of("scaled_dot_product_attention", "", "y"));
+    const std::string projected = std::string(embedded) + "q = torch.linear(t, self.qkv_w)\n";
+    const std::string call = "y = torch.scaled_dot_product_attention(";
+    if (takes("scale")) {
+      add({{"scaled_dot_product_attention", projected + call + "q, q.exp(), t, scale=0.3)",
+            layer_weights()}});
+    }
+    if (takes("enable_gqa")) {
+      add({{"scaled_dot_product_attention",
+            projected +
+                "q = q.view(h.size(0), 9, 6, 3).transpose(1, 2)\n"
+                "k = torch.tanh(t).view(h.size(0), 9, 2, 3).transpose(1, 2)\n" +
+                call + "q, k, k.exp(), enable_gqa=True)",
+            layer_weights()}});
+    }
   }
   return all;
 }
