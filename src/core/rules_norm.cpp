@@ -32,8 +32,8 @@ Halves largest(const Halves& a, const std::vector<int64_t>& dims, bool keep,
     }
   }
   const int64_t kept = rank - static_cast<int64_t>(dims.size());
-  const Halves last = linear(
-      [&](const at::Tensor& value) { return value.permute(order).flatten(kept); }, a);
+  const Halves last =
+      linear([&](const at::Tensor& value) { return value.permute(order).flatten(kept); }, a);
   return linear(
       [&](const at::Tensor& value) {
         at::Tensor result = value.squeeze(-1);
@@ -154,10 +154,10 @@ std::vector<Value> distance(Call& call) {
     b = seqlift::linear([](const at::Tensor& value) { return value.unsqueeze(-3); }, b);
   }
   const double eps = all_pairs ? 0 : number(call, "eps", 1e-6);
-  const Halves difference = seqlift::linear(
-      [eps](const at::Tensor& value) { return value + eps; }, subtract(a, b));
-  return {to_value(norm(difference, number(call, "p", 2), {-1}, flag(call, "keepdim"),
-                        call.batch))};
+  const Halves difference =
+      seqlift::linear([eps](const at::Tensor& value) { return value + eps; }, subtract(a, b));
+  return {
+      to_value(norm(difference, number(call, "p", 2), {-1}, flag(call, "keepdim"), call.batch))};
 }
 
 // cosine_similarity(a, b) = sum (a / max(|a|, eps)) (b / max(|b|, eps)).

@@ -30,14 +30,14 @@ Halves magnitude(const Halves& a, const BatchShape& batch);
 
 // (sum |a|^order)^(1 / order) over `dims`, the largest |a| for an infinite order.
 Halves norm(const Halves& a, double order, const std::vector<int64_t>& dims, bool keep,
-            const BatchShape& batch);                               // rules_norm.cpp
-Halves maximum_of_last(const Halves& a, const BatchShape& batch);   // rules_max.cpp
+            const BatchShape& batch);                              // rules_norm.cpp
+Halves maximum_of_last(const Halves& a, const BatchShape& batch);  // rules_max.cpp
 Halves logsumexp(const Halves& a, const std::vector<int64_t>& dims, bool keep,
-                 const BatchShape& batch);                          // rules_softmax.cpp
+                 const BatchShape& batch);                                  // rules_softmax.cpp
 Halves log_softmax(const Halves& a, int64_t dim, const BatchShape& batch);  // rules_softmax.cpp
 // An elementwise function of several values that depend on X.
 Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operands, Bend bend,
-               const BatchShape& batch);                            // rules_several.cpp
+               const BatchShape& batch);  // rules_several.cpp
 // y_i = a_1 o a_2 o ... o a_i along `dim`, for an associative o.
 using Combine = std::function<Halves(const Halves& a, const Halves& b)>;
 Halves scan(const Halves& a, int64_t dim, const Combine& combine);  // rules_reduce.cpp
