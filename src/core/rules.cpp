@@ -113,7 +113,7 @@ std::vector<Operation> make_operations() {
   // Elementwise functions of several inputs: rescale, shared by Shapley's value.
   add(Kind::elementwise, rules::several, "rescale",
       {"atan2", "arctan2", "xlogy", "special_xlogy", "special_xlog1py"});
-  add(Kind::elementwise, rules::several_kinked, "rescale",
+  add(Kind::elementwise, rules::several_bent, "rescale",
       {"fmod", "remainder", "floor_divide", "copysign", "ldexp", "prelu", "_prelu_kernel"});
   add(Kind::elementwise, rules::hypot, "square, root", {"hypot"});
   add(Kind::elementwise, rules::loss, "rescale",

@@ -127,7 +127,7 @@ std::vector<Value> renorm(Call& call);         // rules_norm.cpp
 std::vector<Value> prod(Call& call);           // rules_reduce.cpp
 std::vector<Value> cumprod(Call& call);        // rules_reduce.cpp
 std::vector<Value> several(Call& call);        // rules_several.cpp
-std::vector<Value> several_kinked(Call& call);  // rules_several.cpp
+std::vector<Value> several_bent(Call& call);   // rules_several.cpp
 std::vector<Value> hypot(Call& call);          // rules_several.cpp
 std::vector<Value> loss(Call& call);           // rules_loss.cpp
 std::vector<Value> class_loss(Call& call);     // rules_loss.cpp

@@ -58,8 +58,8 @@ std::vector<Value> angle(Call& call) {
   if (!input.ref.is_complex()) {
     return kinked(call);
   }
-  return {to_value(shapley(angle_of, {imaginary_part(input), real_part(input)}, Bend::smooth,
-                           call.batch))};
+  return {to_value(
+      shapley(angle_of, {imaginary_part(input), real_part(input)}, Bend::smooth, call.batch))};
 }
 
 // r cos(angle) + i r sin(angle).

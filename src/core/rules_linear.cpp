@@ -117,17 +117,11 @@ std::vector<Value> linear(Call& call) {
 // Linear in one of its inputs as long as none of the others depends on X: the values that a grid
 // samples, the right-hand side of a system of equations.
 std::vector<Value> linear_in_one(Call& call) {
-  static const std::map<std::string, const char*> inputs{{"grid_sampler", "input"},
-                                                         {"grid_sampler_2d", "input"},
-                                                         {"grid_sampler_3d", "input"},
-                                                         {"max_unpool2d", "self"},
-                                                         {"max_unpool3d", "self"},
-                                                         {"linalg_solve", "B"},
-                                                         {"linalg_solve_triangular", "B"},
-                                                         {"triangular_solve", "self"},
-                                                         {"cholesky_solve", "self"},
-                                                         {"linalg_lu_solve", "B"},
-                                                         {"lu_solve", "self"}};
+  static const std::map<std::string, const char*> inputs{
+      {"grid_sampler", "input"},        {"grid_sampler_2d", "input"}, {"grid_sampler_3d", "input"},
+      {"max_unpool2d", "self"},         {"max_unpool3d", "self"},     {"linalg_solve", "B"},
+      {"linalg_solve_triangular", "B"}, {"triangular_solve", "self"}, {"cholesky_solve", "self"},
+      {"linalg_lu_solve", "B"},         {"lu_solve", "self"}};
   const int allowed = call.find(inputs.at(call.name));
   for (const int input : call.dependent()) {
     if (input != allowed) {

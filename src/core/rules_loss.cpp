@@ -31,7 +31,7 @@ std::vector<Value> loss(Call& call) {
     return product(call);
   }
   if (of_difference.count(call.name) == 0 || call.dependent().size() == 1) {
-    return several_kinked(call);
+    return several_bent(call);
   }
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {

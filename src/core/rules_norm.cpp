@@ -119,10 +119,10 @@ std::vector<Value> distance(Call& call) {
     b = seqlift::linear([](const at::Tensor& value) { return value.unsqueeze(-3); }, b);
   }
   const double eps = all_pairs ? 0 : number(call, "eps", 1e-6);
-  const Halves difference = seqlift::linear(
-      [eps](const at::Tensor& value) { return value + eps; }, subtract(a, b));
-  return {to_value(norm(difference, number(call, "p", 2), {-1}, flag(call, "keepdim"),
-                        call.batch))};
+  const Halves difference =
+      seqlift::linear([eps](const at::Tensor& value) { return value + eps; }, subtract(a, b));
+  return {
+      to_value(norm(difference, number(call, "p", 2), {-1}, flag(call, "keepdim"), call.batch))};
 }
 
 // cosine_similarity(a, b) = sum (a / max(|a|, eps)) (b / max(|b|, eps)).

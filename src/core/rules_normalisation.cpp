@@ -28,10 +28,6 @@ Halves standardise(const Halves& input, const std::vector<int64_t>& dims, double
   return multiply(centred, inverse_root(variance, eps, batch), batch);
 }
 
-bool is_given(const Call& call, int position) {
-  return position >= 0 && call.constant(position).isTensor();
-}
-
 at::Tensor optional_tensor(const Call& call, const char* name) {
   const int position = call.find(name);
   if (position < 0 || !call.constant(position).isTensor()) {
@@ -39,7 +35,8 @@ at::Tensor optional_tensor(const Call& call, const char* name) {
   }
   if (call.depends(position)) {
     throw Error("unsupported_operation",
-                call.where() + " takes a " + name + " that depends on X, which has no rule.");
+                call.where() + " takes a " + name +
+                    " that depends on X and has no dimension for the sequences of a batch.");
   }
   return call.constant(position).toTensor();
 }
@@ -54,18 +51,13 @@ Halves scale_and_shift(const Halves& input, const at::Tensor& scale, const at::T
   return output;
 }
 
-// The same for weights of any shape; one that depends on X makes it a product.
-Halves affine(const Call& call, const Halves& input, const Unary& shape) {
-  Halves result = input;
-  const int weight = call.find("weight");
-  if (is_given(call, weight)) {
-    const Halves scale = seqlift::linear(shape, call.halves(weight));
-    const Nary scaled = [](const Operands& factors) { return factors[0] * factors[1]; };
-    result = call.depends(weight) ? multiply(result, scale, call.batch)
-                                  : seqlift::linear(scaled, {result, scale});
-  }
-  const int bias = call.find("bias");
-  return is_given(call, bias) ? add(result, seqlift::linear(shape, call.halves(bias))) : result;
+Halves affine(const Halves& input, const at::Tensor& weight, const at::Tensor& bias) {
+  return seqlift::linear(
+      [&](const at::Tensor& value) {
+        at::Tensor result = weight.defined() ? value * weight : value;
+        return bias.defined() ? result + bias : result;
+      },
+      input);
 }
 
 // Dimensions from `first` to the last.
@@ -81,14 +73,8 @@ std::vector<int64_t> dims_from(int64_t first, int64_t rank) {
 at::Tensor per_channel(const at::Tensor& values, int64_t rank) {
   std::vector<int64_t> sizes(rank, 1);
   sizes[1] = -1;
-  return values.reshape(sizes);
+  return values.defined() ? values.reshape(sizes) : values;
 }
-
-Unary by_channel(int64_t rank) {
-  return [rank](const at::Tensor& values) { return per_channel(values, rank); };
-}
-
-at::Tensor as_it_is(const at::Tensor& values) { return values; }
 
 // The statistics that some normalisations return beside their result; whoever uses them is refused.
 std::vector<Value> with_statistics(const Call& call, const Halves& output) {
@@ -108,14 +94,8 @@ std::vector<Value> with_statistics(const Call& call, const Halves& output) {
 Halves layer_norm(const Halves& input, int64_t dims, const at::Tensor& weight,
                   const at::Tensor& bias, double eps, const BatchShape& batch) {
   const int64_t rank = input.ref.dim();
-  const Halves output =
-      rules::standardise(input, rules::dims_from(rank - dims, rank), eps, true, batch);
-  return linear(
-      [&](const at::Tensor& value) {
-        const at::Tensor scaled = weight.defined() ? value * weight : value;
-        return bias.defined() ? scaled + bias : scaled;
-      },
-      output);
+  const std::vector<int64_t> over = rules::dims_from(rank - dims, rank);
+  return rules::affine(rules::standardise(input, over, eps, true, batch), weight, bias);
 }
 
 namespace rules {
@@ -145,11 +125,10 @@ std::vector<Value> batch_norm(Call& call) {
 std::vector<Value> layer_norm(Call& call) {
   const auto dims =
       static_cast<int64_t>(call.constant(call.find("normalized_shape")).toIntVector().size());
-  const Halves input = call.halves(0);
-  const int64_t rank = input.ref.dim();
-  const Halves output = standardise(input, dims_from(rank - dims, rank),
-                                    number(call, "eps", 1e-5), true, call.batch);
-  return with_statistics(call, affine(call, output, as_it_is));
+  const Halves output = seqlift::layer_norm(call.halves(0), dims, optional_tensor(call, "weight"),
+                                            optional_tensor(call, "bias"),
+                                            number(call, "eps", 1e-5), call.batch);
+  return with_statistics(call, output);
 }
 
 std::vector<Value> rms_norm(Call& call) {
@@ -162,7 +141,7 @@ std::vector<Value> rms_norm(Call& call) {
       input.ref.scalar_type() == at::kDouble ? 2.220446049250313e-16 : 1.1920928955078125e-07;
   const Halves output = standardise(input, dims_from(rank - shape, rank), number(call, "eps", step),
                                     false, call.batch);
-  return {to_value(affine(call, output, as_it_is))};
+  return {to_value(affine(output, optional_tensor(call, "weight"), {}))};
 }
 
 // Groups of channels with all their positions: [n, C, ...] seen as [n, groups, everything else].
@@ -185,7 +164,8 @@ std::vector<Value> group_norm(Call& call) {
       },
       normalised);
   const auto rank = static_cast<int64_t>(sizes.size());
-  return with_statistics(call, affine(call, output, by_channel(rank)));
+  return with_statistics(call, affine(output, per_channel(optional_tensor(call, "weight"), rank),
+                                      per_channel(optional_tensor(call, "bias"), rank)));
 }
 
 std::vector<Value> instance_norm(Call& call) {
@@ -197,7 +177,8 @@ std::vector<Value> instance_norm(Call& call) {
   const int64_t rank = input.ref.dim();
   const Halves output =
       standardise(input, dims_from(2, rank), number(call, "eps", 1e-5), true, call.batch);
-  return {to_value(affine(call, output, by_channel(rank)))};
+  return {to_value(affine(output, per_channel(optional_tensor(call, "weight"), rank),
+                          per_channel(optional_tensor(call, "bias"), rank)))};
 }
 
 // var, std, var_mean, std_mean over dimensions: the mean of the centred square, times n / (n - 1).

@@ -154,7 +154,7 @@ std::vector<Value> quotient(Call& call) {
     return call.depends(2) ? add_quotient(call) : linear(call);
   }
   if (rounds) {
-    return several_kinked(call);
+    return several_bent(call);
   }
   if (!call.depends(1)) {
     return linear(call);

@@ -15,8 +15,11 @@ Halves part(const Halves& whole, int64_t dim, int64_t start, int64_t length) {
 }
 
 Halves joined(const Halves& first, const Halves& second, int64_t dim) {
-  return linear([&](const Operands& parts) { return at::cat({parts[0], parts[1]}, dim); },
-                {first, second});
+  return linear(
+      [&](const Operands& parts) {
+        return at::cat({parts[0], parts[1]}, dim);
+      },
+      {first, second});
 }
 
 }  // namespace

@@ -151,7 +151,7 @@ std::vector<Value> several(Call& call) {
   return call.dependent().size() == 1 ? elementwise(call) : by_shapley(call, Bend::smooth);
 }
 
-std::vector<Value> several_kinked(Call& call) {
+std::vector<Value> several_bent(Call& call) {
   return call.dependent().size() == 1 ? kinked(call) : by_shapley(call, Bend::kinked);
 }
 

@@ -123,9 +123,8 @@ std::vector<Value> logaddexp(Call& call) {
     return at::stack(at::broadcast_tensors({ab[0] * unit, ab[1] * unit}), -1);
   };
   const Halves both = seqlift::linear(together, {call.halves(0), call.halves(1)});
-  return {to_value(
-      seqlift::linear([unit](const at::Tensor& value) { return value / unit; },
-                      logsumexp(both, {-1}, false, call.batch)))};
+  return {to_value(seqlift::linear([unit](const at::Tensor& value) { return value / unit; },
+                                   logsumexp(both, {-1}, false, call.batch)))};
 }
 
 std::vector<Value> logcumsumexp(Call& call) {

@@ -38,7 +38,7 @@ Halves maximum_over(const Halves& a, const std::vector<int64_t>& dims, bool keep
 // numbers with a gradient.
 Halves index_of(const Halves& a, const Halves& indices, const BatchShape& batch);  // rules_order.cpp
 Halves logsumexp(const Halves& a, const std::vector<int64_t>& dims, bool keep,
-                 const BatchShape& batch);                          // rules_softmax.cpp
+                 const BatchShape& batch);                                  // rules_softmax.cpp
 Halves log_softmax(const Halves& a, int64_t dim, const BatchShape& batch);  // rules_softmax.cpp
 // What is masked with -Inf on both halves gets zero.
 Halves softmax(const Halves& a, int64_t dim, const BatchShape& batch);      // rules_softmax.cpp
@@ -47,7 +47,7 @@ Halves layer_norm(const Halves& a, int64_t dims, const at::Tensor& weight, const
                   double eps, const BatchShape& batch);             // rules_normalisation.cpp
 // An elementwise function of several values that depend on X.
 Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operands, Bend bend,
-               const BatchShape& batch);                            // rules_several.cpp
+               const BatchShape& batch);  // rules_several.cpp
 // y_i = a_1 o a_2 o ... o a_i along `dim`, for an associative o.
 using Combine = std::function<Halves(const Halves& a, const Halves& b)>;
 Halves scan(const Halves& a, int64_t dim, const Combine& combine);  // rules_reduce.cpp

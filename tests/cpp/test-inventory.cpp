@@ -1,8 +1,8 @@
 // The inventory: every operator of the LibTorch in use through which a gradient can flow, against
 // the operation table. Differentiable is what has a derivative (a `*Backward` node in autograd's
 // generated header) and what is composed of such operators (a CompositeImplicitAutograd kernel that
-// takes and returns tensors). tools/operator-inventory writes it out; why an operator has no rule is
-// said in tools/operator-reasons.tsv.
+// takes and returns tensors). tools/operator-inventory writes it out; why an operator has no rule
+// is said in tools/operator-reasons.tsv.
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/runtime/operator.h>
 #include <torch/version.h>
@@ -23,9 +23,7 @@ namespace {
 
 struct Entry {
   std::string op, type, kind, rule, reason;
-  std::string row() const {
-    return op + "\t" + type + "\t" + kind + "\t" + rule + "\t" + reason;
-  }
+  std::string row() const { return op + "\t" + type + "\t" + kind + "\t" + rule + "\t" + reason; }
 };
 
 struct Reason {
@@ -82,7 +80,8 @@ std::string title(const std::string& name) {
 // The names of autograd's nodes without "Backward0".
 std::set<std::string> derivatives() {
   std::set<std::string> names;
-  const std::regex node("^struct (?:TORCH_API )?(\\w+?)Backward(?:Autograd\\w+?)?\\d+(?:_copy)? .*");
+  const std::regex node(
+      "^struct (?:TORCH_API )?(\\w+?)Backward(?:Autograd\\w+?)?\\d+(?:_copy)? .*");
   for (const std::string& line : lines_of(SEQLIFT_AUTOGRAD_HEADER)) {
     std::smatch found;
     if (line.rfind("struct", 0) == 0 && std::regex_match(line, found, node)) {
@@ -104,8 +103,7 @@ bool holds_tensors(const std::vector<c10::Argument>& arguments) {
 bool is_composed(const c10::FunctionSchema& schema) {
   const auto handle =
       c10::Dispatcher::singleton().findSchema({schema.name(), schema.overload_name()});
-  return handle &&
-         handle->hasKernelForDispatchKey(c10::DispatchKey::CompositeImplicitAutograd) &&
+  return handle && handle->hasKernelForDispatchKey(c10::DispatchKey::CompositeImplicitAutograd) &&
          holds_tensors(schema.arguments()) && holds_tensors(schema.returns());
 }
 

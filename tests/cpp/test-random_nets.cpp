@@ -228,9 +228,8 @@ class Generator {
       case 11: {
         // Attention, written out.
         const std::string w = parameter({c, c});
-        add("q = torch.matmul(" + t + ".transpose(1, 2), " + w + ")\n" +
-                "torch.matmul(" + u + ", torch.softmax(torch.matmul(q, " + u + "), -1)" +
-                ".transpose(1, 2))",
+        add("q = torch.matmul(" + t + ".transpose(1, 2), " + w + ")\n" + "torch.matmul(" + u +
+                ", torch.softmax(torch.matmul(q, " + u + "), -1)" + ".transpose(1, 2))",
             "q = torch.einsum('ncl,cd->nld', [" + t + ", " + w + "])\n" +
                 "torch.einsum('ncm,nlm->ncl', [" + u + ", torch.softmax(torch.bmm(q, " + u +
                 "), -1)])",
@@ -336,8 +335,8 @@ class Generator {
     switch (kind) {
       case 29:
         if (c <= 8) {
-          add("torch.cat([" + t + ", " + u + "], 1)", "o = [" + t + "]\no.append(" + u +
-              ")\ntorch.cat(o, 1)", 2 * c, l);
+          add("torch.cat([" + t + ", " + u + "], 1)",
+              "o = [" + t + "]\no.append(" + u + ")\ntorch.cat(o, 1)", 2 * c, l);
         }
         return;
       case 30:
@@ -388,8 +387,8 @@ class Generator {
         return;
       case 39:
         if (l <= 12) {
-          add("torch.upsample_nearest1d(" + t + ", [" + text_of(2 * l) + "])[:, :, 1:" +
-                  text_of(l + 1) + "]",
+          add("torch.upsample_nearest1d(" + t + ", [" + text_of(2 * l) +
+                  "])[:, :, 1:" + text_of(l + 1) + "]",
               "torch.repeat_interleave(" + t + ", 2, 2)[:, :, 1:" + text_of(l + 1) + "]", c, l);
         }
         return;
@@ -397,8 +396,9 @@ class Generator {
         add(t + ".transpose(1, 2).reshape(" + t + ".size(0), " + text_of(c * l) +
                 ").roll(1, 1).reshape(" + t + ".size(0), " + text_of(l) + ", " + text_of(c) +
                 ").transpose(1, 2)",
-            "f = " + t + ".permute([0, 2, 1]).flatten(1)\n" + "torch.cat([f[:, -1:], f[:, :-1]], 1)" +
-                ".view([-1, " + text_of(l) + ", " + text_of(c) + "]).permute([0, 2, 1])",
+            "f = " + t + ".permute([0, 2, 1]).flatten(1)\n" +
+                "torch.cat([f[:, -1:], f[:, :-1]], 1)" + ".view([-1, " + text_of(l) + ", " +
+                text_of(c) + "]).permute([0, 2, 1])",
             c, l);
     }
   }
@@ -412,8 +412,8 @@ class Generator {
     switch (kind) {
       case 41: {
         // In place, on a value that others may still use or view.
-        const std::array<const char*, 5> writes{".relu_()", ".tanh_()", ".add_(0.25)",
-                                                ".mul_(0.5)", ".sigmoid_()"};
+        const std::array<const char*, 5> writes{".relu_()", ".tanh_()", ".add_(0.25)", ".mul_(0.5)",
+                                                ".sigmoid_()"};
         both(t + writes[static_cast<size_t>(below(5))]);
         return;
       }
@@ -440,16 +440,15 @@ class Generator {
       case 46:
         add("o = [" + t + ", " + u + "]\no.append(" + t + " * " + u + ")\n" +
                 "torch.stack(o, 1).amax([1])",
-            "torch.max(torch.stack([" + t + ", " + u + ", " + t + " * " + u + "], 1), 1)[0]", c,
-            l);
+            "torch.max(torch.stack([" + t + ", " + u + ", " + t + " * " + u + "], 1), 1)[0]", c, l);
         return;
       case 47: {
         // One module twice.
         const at::Tensor w = weights({c, c, 1});
         const std::string p = "p" + std::to_string(whole_.parameters.size());
         whole_.parameters.emplace_back(p, w);
-        const std::string twice = module("torch.relu(torch.conv1d(x, self.w)) + 0.1 * x",
-                                         {{"w", w}});
+        const std::string twice =
+            module("torch.relu(torch.conv1d(x, self.w)) + 0.1 * x", {{"w", w}});
         const std::string conv = "torch.relu(torch.conv1d(";
         add(twice + "(" + twice + "(" + t + "))",
             "w = " + conv + t + ", self." + p + ")) + 0.1 * " + t + "\n" + conv + "w, self." + p +

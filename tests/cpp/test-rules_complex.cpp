@@ -24,7 +24,8 @@ std::vector<Case> complex_cases() {
   std::vector<Case> cases{
       {"view_as_complex", "y = torch.view_as_complex(torch.stack([h, h.exp()], -1)).abs()"},
       {"view_as_complex",
-       "y = torch.view_as_complex(torch.reshape(h[:, :, 0:8], [h.size(0), 4, 4, 2]).contiguous()).abs()"},
+       "y = torch.view_as_complex(torch.reshape(h[:, :, 0:8], [h.size(0), 4, 4, "
+       "2]).contiguous()).abs()"},
       {"fft_fft", "y = torch.view_as_real(torch.fft_fft(h))"},
       {"fft_fft", "y = torch.fft_fft(h, None, 1).abs()"},
       {"fft_rfft", "y = torch.fft_rfft(h, 18).abs()"},
@@ -47,8 +48,7 @@ std::vector<Case> complex_cases() {
       {"fft_fftshift", "y = torch.fft_fftshift(h, [2])"},
       {"fft_ifftshift", "y = torch.fft_ifftshift(h, [2])"},
       {"_fft_r2c", "y = torch._fft_r2c(h, [2], 0, True).abs()"},
-      {"stft",
-       "y = torch.stft(h.flatten(1), 8, 4, 8, None, False, True, True).abs()"},
+      {"stft", "y = torch.stft(h.flatten(1), 8, 4, 8, None, False, True, True).abs()"},
       {"polar", "y = torch.view_as_real(torch.polar(h.exp(), h.flip([2])))"},
       {"polar", "y = torch.real(torch.polar(self.k, h))", filter},
       {"angle", "y = torch.angle(h - 0.1)"},
@@ -108,8 +108,8 @@ TEST_CASE("complex numbers and Fourier transforms keep summation to delta", "[ru
 TEST_CASE("a complex product has the multipliers of its real parts", "[rules]") {
   // (a + ib)(c + id) written with real numbers.
   const std::string parts = "a = h\nb = h.flip([2])\nc = h.exp()\nd = h.tanh()\n";
-  const auto complex = around(parts +
-                              "y = torch.view_as_real(torch.complex(a, b) * torch.complex(c, d))");
+  const auto complex =
+      around(parts + "y = torch.view_as_real(torch.complex(a, b) * torch.complex(c, d))");
   const auto real = around(parts + "y = torch.stack([a * c - b * d, a * d + b * c], -1)");
   const Given pairs = given(3, 4, 9);
   CHECK(distance(explain(complex, pairs).values, explain(real, pairs).values) < 1e-12);

@@ -23,8 +23,7 @@ std::vector<Case> loss_cases() {
        "y = torch.binary_cross_entropy_with_logits(h, torch.sigmoid(h.flip([2])), None, None, 0)"},
       {"soft_margin_loss", "y = torch.soft_margin_loss(h, h.flip([2]), 0)"},
       {"poisson_nll_loss", "y = torch.poisson_nll_loss(h, h.exp(), True, False, 1e-8, 0)"},
-      {"hinge_embedding_loss",
-       "y = torch.hinge_embedding_loss(h, torch.ones_like(h), 1.0, 0)"},
+      {"hinge_embedding_loss", "y = torch.hinge_embedding_loss(h, torch.ones_like(h), 1.0, 0)"},
       {"margin_ranking_loss",
        "y = torch.margin_ranking_loss(h, h.flip([2]), torch.ones_like(h), 0.1, 0)"},
       {"nll_loss_nd", classes + "y = torch.nll_loss_nd(torch.log_softmax(h, 1), c, None, 0)"},
@@ -33,7 +32,8 @@ std::vector<Case> loss_cases() {
       {"nll_loss", classes + "y = torch.nll_loss(h[:, :, 0], c[:, 1], None, 0, -100)\n"
                              "y = y.unsqueeze(1)"},
       {"cross_entropy_loss", classes + "y = torch.cross_entropy_loss(h, c, None, 0)"},
-      {"cross_entropy_loss", classes + "y = torch.cross_entropy_loss(h, c, self.w, 0, 2)",
+      {"cross_entropy_loss",
+       classes + "y = torch.cross_entropy_loss(h, c, self.w, 0, 2)",
        {{"w", numbers({4}, 96, 0.5, 1)}}},
   };
 }

@@ -6,10 +6,11 @@ namespace nets {
 
 std::vector<Case> norm_cases() {
   std::vector<Case> cases;
-  for (const char* order : {"0.5", "1.0", "2.0", "3.0", "2.5", "float('inf')",
-                            "-float('inf')", "-1.0"}) {
+  for (const char* order :
+       {"0.5", "1.0", "2.0", "3.0", "2.5", "float('inf')", "-float('inf')", "-1.0"}) {
     const std::string text = order;
-    cases.push_back({"linalg_vector_norm", "y = torch.linalg_vector_norm(h + 0.1, " + text + ", [1])"});
+    cases.push_back(
+        {"linalg_vector_norm", "y = torch.linalg_vector_norm(h + 0.1, " + text + ", [1])"});
     cases.push_back({"norm", "y = torch.norm(h + 0.1, " + text + ", [1, 2], True)"});
   }
   const std::vector<Case> more{
@@ -25,13 +26,15 @@ std::vector<Case> norm_cases() {
       {"linalg_matrix_norm", "y = torch.linalg_matrix_norm(h, -float('inf'), [1, 2], True)"},
       {"frobenius_norm", "y = torch.frobenius_norm(h, [1, 2], True)"},
       {"pairwise_distance", "y = torch.pairwise_distance(h, h.flip([2]).exp())"},
-      {"pairwise_distance", "y = torch.pairwise_distance(h, self.a, 1.0, 0.0, True)",
+      {"pairwise_distance",
+       "y = torch.pairwise_distance(h, self.a, 1.0, 0.0, True)",
        {{"a", numbers({4, 9}, 71)}}},
       {"cdist", "y = torch.cdist(h, h.flip([2]).exp())"},
       {"cdist", "y = torch.cdist(h, self.a, 1.0)", {{"a", numbers({3, 9}, 72)}}},
       {"cdist", "y = torch.cdist(h.transpose(1, 2), h.exp().transpose(1, 2), 3.0)"},
       {"cosine_similarity", "y = torch.cosine_similarity(h, h.exp(), 1)"},
-      {"cosine_similarity", "y = torch.cosine_similarity(h, self.a, 2, 0.5)",
+      {"cosine_similarity",
+       "y = torch.cosine_similarity(h, self.a, 2, 0.5)",
        {{"a", numbers({4, 9}, 73)}}},
       {"renorm", "y = torch.renorm(h, 2, 0, 1.5)"},
       {"renorm", "y = torch.renorm(h, 1, 0, 100.0)"},
@@ -59,9 +62,9 @@ TEST_CASE("norms and distances of every order keep summation to delta", "[rules]
 
 TEST_CASE("the largest absolute value has the multipliers of the maximum", "[rules]") {
   const Given pairs = given(3, 4, 9);
-  CHECK(distance(
-            explain(around("y = torch.linalg_vector_norm(h, float('inf'), [1])"), pairs).values,
-            explain(around("y = h.abs().amax([1])"), pairs).values) < 1e-12);
+  CHECK(
+      distance(explain(around("y = torch.linalg_vector_norm(h, float('inf'), [1])"), pairs).values,
+               explain(around("y = h.abs().amax([1])"), pairs).values) < 1e-12);
   CHECK(distance(explain(around("y = torch.cosine_similarity(h, h.exp(), 1)"), pairs).values,
                  explain(around("a = h / torch.linalg_vector_norm(h, 2, [1], True)\n"
                                 "b = h.exp() / torch.linalg_vector_norm(h.exp(), 2, [1], True)\n"

@@ -75,10 +75,9 @@ TEST_CASE("a function of two values shares its change as Shapley's value does", 
 
 TEST_CASE("bounds that depend on X are a minimum of a maximum", "[rules]") {
   const Given pairs = given(3, 4, 9);
-  CHECK(distance(
-            explain(around("y = torch.clamp(h, h.flip([2]), h.exp())"), pairs).values,
-            explain(around("y = torch.minimum(torch.maximum(h, h.flip([2])), h.exp())"), pairs)
-                .values) < 1e-12);
+  CHECK(distance(explain(around("y = torch.clamp(h, h.flip([2]), h.exp())"), pairs).values,
+                 explain(around("y = torch.minimum(torch.maximum(h, h.flip([2])), h.exp())"), pairs)
+                     .values) < 1e-12);
   CHECK(distance(explain(around("y = torch.hypot(h, h.flip([2]))"), pairs).values,
                  explain(around("y = torch.sqrt(h * h + h.flip([2]) ** 2)"), pairs).values) <
         1e-10);
