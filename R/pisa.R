@@ -8,8 +8,9 @@
 #' the target, but sequences and references are evaluated only once for all outputs.
 #'
 #' @inheritParams deep_lift_shap
-#' @param model A model, see [load_model()]; its output must be `[n, n_outputs]` (or have further
-#'   dimensions of extent one). Choose one of several outputs with [select_output()].
+#' @param model A model, see [load_model()]; its output must be `[n, n_outputs]`, or
+#'   `[n, n_strands, length]`, whose outputs are counted strand by strand: the first strand has
+#'   outputs 1 to `length`. Choose one of several outputs with [select_output()].
 #' @param ... Must be empty.
 #' @param outputs Which outputs are explained, whole numbers from 1, for example `401:600`. Default
 #'   `NULL`, all of them.

@@ -27,8 +27,8 @@ struct DeepLiftShapOptions {
   };
   Output output = Output::attributions;
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
-  // The targets are the positions of a profile (PISA): an output [n, 1, K] will do, and their
-  // dimension stands before those of the sequence.
+  // The targets are the positions of a profile (PISA): of an output [n, strands, K] those of the
+  // first strand come first, and their dimension stands before those of the sequence.
   bool profile = false;
   bool mean_normalise = false;  // explain a column less the mean of all columns
   int64_t batch_size = 32;      // sequence-reference pairs at a time

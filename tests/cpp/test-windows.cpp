@@ -121,16 +121,18 @@ TEST_CASE("what is not local is not taken for it", "[windows]") {
   }
 }
 
-TEST_CASE("a profile with a dimension of one counts as [n, K], one of two strands is refused",
-          "[windows]") {
+TEST_CASE("the outputs of several strands are counted strand by strand", "[windows]") {
   const Given pairs = given(2, 3, 60);
+  const std::string strands = "y = torch.cat([torch.conv1d(h, self.e), torch.conv1d(-h, self.e)], 1)\n";
+  const auto two = profile(strands + "return y[:, :, 10:46]");
+  const auto flat = profile(strands + "return y[:, :, 10:46].flatten(1)");
   Settings settings;
+  settings.targets = {12, 34, 35, 36, 37, 71};
+  const Explained one_by_one = explain(flat, pairs, settings);
   settings.profile = true;
-  settings.targets = {12, 13};
-  const auto three = profile("return torch.conv1d(h, self.e, None, padding=2)");
-  const auto two = profile("return torch.conv1d(h, self.e, None, padding=2).squeeze(1)");
-  CHECK(distance(explain(three, pairs, settings).values, explain(two, pairs, settings).values) <
-        1e-13);
-  const auto strands = profile("return torch.conv1d(h, self.e, None, padding=2).view(-1, 2, 30)");
-  CHECK(error_of([&] { explain(strands, pairs, settings); }).find("output: ") == 0);
+  const Explained together = explain(two, pairs, settings);
+  CHECK(distance(together.values, one_by_one.values.movedim(-1, -3)) < 1e-12);
+  CHECK(distance(together.predictions, one_by_one.predictions) < 1e-12);
+  settings.profile = false;
+  CHECK(error_of([&] { explain(two, pairs, settings); }).find("output: ") == 0);
 }

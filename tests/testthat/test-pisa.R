@@ -73,19 +73,28 @@ test_that("pisa() refuses outputs that are not there", {
   X <- test_sequences(1L)
   expect_error(pisa(model, X, outputs = 0L), class = "seqlift_error_argument")
   expect_error(pisa(model, X, outputs = 1000L), class = "seqlift_error_target")
-  expect_error(pisa(test_model("two_heads"), X), class = "seqlift_error_output")
+  two_heads <- with_args(test_model("two_heads"), list(control_track = 0))
+  expect_error(pisa(two_heads, X), class = "seqlift_error_output")
   expect_error(pisa(model, X, n = 3L), class = "rlib_error_dots_nonempty")
 })
 
-test_that("further inputs stay with their sequence, and a profile [n, 1, K] counts as [n, K]", {
+test_that("further inputs are those of the sequence, and strands are counted one after the other", {
   model <- select_output(demo_model(), 1L)
   X <- demo_sequences()[1:2]
-  length <- nchar(X[[1L]])
-  shape <- dim(predict(with_args(model, list(control_track = 0)), X))
-  n_outputs <- prod(shape[-1L])
-  influence <- pisa(with_args(model, list(control_track = 0)), X,
-    n_shuffles = 2L, random_state = 0L, outputs = c(1L, 50L, n_outputs), dtype = "float64"
+  control <- array(stats::runif(2L * 2L * nchar(X[[1L]])), c(2L, 2L, nchar(X[[1L]])))
+  profile <- predict(model, X, args = list(control), dtype = "float64")
+  shape <- dim(profile)
+  expect_identical(shape[2L], 2L)
+  # The second strand's fifth position.
+  influence <- pisa(model, X,
+    args = list(control), outputs = c(7L, shape[3L] + 5L), n_shuffles = 2L, random_state = 0L,
+    dtype = "float64", return_references = TRUE
   )
-  expect_identical(dim(influence), c(2L, 3L, 4L, length))
   expect_lt(max(abs(convergence_deltas(influence))), 1e-10)
+  f_references <- vapply(1:2, \(j) {
+    reference <- array(references(influence)[, j, , ], c(2L, 4L, nchar(X[[1L]])))
+    predict(model, reference, args = list(control), dtype = "float64")[, 2L, 5L]
+  }, numeric(2L))
+  change <- profile[, 2L, 5L] - rowMeans(f_references)
+  expect_lt(largest_difference(apply(influence[, 2L, , ], 1L, sum), change), 1e-10)
 })
