@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <cmath>
+#include "quadrature.h"
 
 namespace seqlift {
 
@@ -24,34 +24,6 @@ at::Tensor by_row(const at::Tensor& values, int64_t rows) {
 }
 
 }  // namespace
-
-// Newton's method on the Legendre polynomial P_n, from Tricomi's guess of its roots.
-std::pair<std::vector<double>, std::vector<double>> gauss_legendre(int64_t n) {
-  std::vector<double> nodes(n);
-  std::vector<double> weights(n);
-  for (int64_t i = 0; i < n; ++i) {
-    double root = std::cos(3.14159265358979323846 * (i + 0.75) / (n + 0.5));
-    double slope = 0;
-    for (int step = 0; step < 100; ++step) {
-      double before = 0;
-      double value = 1;
-      for (int64_t k = 0; k < n; ++k) {
-        const double next = ((2 * k + 1) * root * value - k * before) / (k + 1);
-        before = value;
-        value = next;
-      }
-      slope = n * (root * value - before) / (root * root - 1);
-      const double move = value / slope;
-      root -= move;
-      if (std::abs(move) < 1e-16) {
-        break;
-      }
-    }
-    nodes[n - 1 - i] = (1 + root) / 2;
-    weights[n - 1 - i] = 1 / ((1 - root * root) * slope * slope);
-  }
-  return {nodes, weights};
-}
 
 std::vector<Halves> integrate(const OnHalves<Many>& function, const std::vector<Halves>& operands,
                               const BatchShape& batch) {
@@ -85,7 +57,7 @@ std::vector<Halves> integrate(const OnHalves<Many>& function, const std::vector<
       const double scale = 1 + wanted.abs().max().item<double>();
       std::vector<at::Tensor> means;
       for (int64_t n = fewest_nodes; n <= most_nodes; n *= 2) {
-        const auto quadrature = gauss_legendre(n);
+        const Quadrature line = quadrature(QuadratureRule::gauss_legendre, n);
         means.clear();
         for (const at::Tensor& start : ref) {
           means.push_back(at::zeros_like(start));
@@ -94,7 +66,7 @@ std::vector<Halves> integrate(const OnHalves<Many>& function, const std::vector<
           const at::AutoGradMode enabled(true);
           Operands points;
           for (size_t j = 0; j < ref.size(); ++j) {
-            points.push_back((ref[j] + quadrature.first[i] * change[j]).detach().requires_grad_());
+            points.push_back((ref[j] + line.nodes[i] * change[j]).detach().requires_grad_());
           }
           const at::Tensor value = function(points)[k];
           if (!value.requires_grad()) {
@@ -104,7 +76,7 @@ std::vector<Halves> integrate(const OnHalves<Many>& function, const std::vector<
           const at::NoGradGuard plain;
           for (size_t j = 0; j < grads.size(); ++j) {
             if (grads[j].defined()) {
-              means[j].add_(grads[j], quadrature.second[i]);
+              means[j].add_(grads[j], line.weights[i]);
             }
           }
         }

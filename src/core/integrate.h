@@ -1,15 +1,11 @@
 // The multiplier of an operation that has no rule: the path integral of its gradient.
 #pragma once
 
-#include <utility>
 #include <vector>
 
 #include "halves.h"
 
 namespace seqlift {
-
-// Nodes and weights of Gauss-Legendre quadrature with n nodes on (0, 1).
-std::pair<std::vector<double>, std::vector<double>> gauss_legendre(int64_t n);
 
 // Several outputs of one function of several operands.
 using Many = std::function<std::vector<at::Tensor>(const Operands&)>;

@@ -6,9 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "steps.h"
 #include "error.h"
-#include "rules.h"
+#include "steps.h"
 
 namespace seqlift {
 namespace rules {
@@ -28,10 +27,6 @@ Halves dense(const Halves& input, const at::Tensor& weight, const at::Tensor& bi
                          input);
 }
 
-Halves sum(const Halves& a, const Halves& b) {
-  return seqlift::linear([](const Operands& terms) { return terms[0] + terms[1]; }, {a, b});
-}
-
 Halves filled(const Halves& value, const Halves& where, double with) {
   return seqlift::linear(
       [with](const Operands& parts) { return parts[0].masked_fill(parts[1], with); },
@@ -46,10 +41,6 @@ bool is_given(const Call& call, const char* name) {
   const int position = call.find(name);
   return position >= 0 && !call.constant(position).isNone() &&
          !(call.constant(position).isTensor() && !call.constant(position).toTensor().defined());
-}
-
-bool flag(const Call& call, const char* name) {
-  return is_given(call, name) && call.constant(call.find(name)).toBool();
 }
 
 at::Tensor weight(const Call& call, const char* name) {
@@ -98,7 +89,7 @@ Attended attend(const Halves& query, const Halves& key, const Halves& value, dou
   };
   const Nary weighted = [](const Operands& parts) { return at::matmul(parts[0], parts[1]); };
   Halves scores = multiplied(similarity, query, key, batch);
-  scores = bias.ref.defined() ? sum(scores, bias) : scores;
+  scores = bias.ref.defined() ? add(scores, bias) : scores;
   const Halves weights = masked_softmax(scores, mask, empty_is_zero, batch);
   return {multiplied(weighted, weights, value, batch), weights};
 }
@@ -247,7 +238,7 @@ std::vector<Value> transformer_encoder_layer(Call& call) {
   };
   const int64_t heads = call.constant(call.find("num_heads")).toInt();
   const Halves attended_from = norm_first ? norm(source, false) : source;
-  Halves attended = sum(
+  Halves attended = add(
       native_attention(call, attended_from, attended_from, attended_from, heads).output, source);
   attended = norm_first ? attended : norm(attended, false);
 
@@ -259,7 +250,7 @@ std::vector<Value> transformer_encoder_layer(Call& call) {
                             weight(call, "ffn_weight_1"), weight(call, "ffn_bias_1"));
   const Halves active = rescale(activation, wide, gelu ? Bend::smooth : Bend::kinked, call.batch);
   const Halves result =
-      sum(dense(active, weight(call, "ffn_weight_2"), weight(call, "ffn_bias_2")), attended);
+      add(dense(active, weight(call, "ffn_weight_2"), weight(call, "ffn_bias_2")), attended);
   return {to_value(norm_first ? result : norm(result, true))};
 }
 

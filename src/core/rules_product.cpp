@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "operands.h"
+#include "quadrature.h"
 #include "steps.h"
 
 namespace seqlift {
@@ -54,13 +55,14 @@ Halves along_line(const OnHalves<Nary>& function, const std::vector<Halves>& ope
   // Formed now: the model may write into the operands later.
   std::vector<Operands> points;
   std::vector<double> weights;
-  const auto quadrature = gauss_legendre(static_cast<int64_t>(degree + 1) / 2);
-  for (size_t node = 0; node < quadrature.first.size(); ++node) {
+  const Quadrature line =
+      quadrature(QuadratureRule::gauss_legendre, static_cast<int64_t>(degree + 1) / 2);
+  for (size_t node = 0; node < line.nodes.size(); ++node) {
     points.emplace_back();
     for (size_t i = 0; i < ref.size(); ++i) {
-      points.back().push_back(ref[i] + quadrature.first[node] * change[i]);
+      points.back().push_back(ref[i] + line.nodes[node] * change[i]);
     }
-    weights.push_back(quadrature.second[node]);
+    weights.push_back(line.weights[node]);
   }
   const auto backward = [function = function.ref, points, weights](const at::Tensor& grad) {
     const at::AutoGradMode enabled(true);

@@ -96,7 +96,7 @@ Halves exp_of(const Halves& input, const BatchShape& batch) {
 }  // namespace rules
 
 Halves softmax(const Halves& input, int64_t dim, const BatchShape& batch) {
-  return rules::exp_of(rules::log_softmax(input, dim, batch), batch);
+  return rules::exp_of(log_softmax(input, dim, batch), batch);
 }
 
 namespace rules {

@@ -1,27 +1,10 @@
 // The path integral of a gradient, for what has no rule.
 #include <ATen/ATen.h>
 
-#include <cmath>
-
 #include "catch.h"
-#include "core/integrate.h"
 #include "nets.h"
 
 using namespace nets;
-
-TEST_CASE("Gauss-Legendre with n nodes is exact for polynomials of degree 2 n - 1", "[integrate]") {
-  for (const int64_t n : {1, 2, 5, 16, 64, 512}) {
-    const auto quadrature = seqlift::gauss_legendre(n);
-    for (const int64_t degree : {int64_t{0}, int64_t{1}, n, 2 * n - 1}) {
-      double integral = 0;
-      for (int64_t i = 0; i < n; ++i) {
-        integral += quadrature.second[i] * std::pow(quadrature.first[i], degree);
-      }
-      INFO(n << " nodes, degree " << degree);
-      CHECK(integral == Approx(1.0 / static_cast<double>(degree + 1)).epsilon(1e-12));
-    }
-  }
-}
 
 TEST_CASE("a smooth operation is integrated to summation-to-delta", "[integrate]") {
   Settings fallback;
