@@ -87,6 +87,14 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
     return found;
   };
 
+  // What writes into a list must be given that list.
+  const auto* schema = call.node->maybeSchema();
+  const auto* alias =
+      schema && !schema->arguments().empty() ? schema->arguments()[0].alias_info() : nullptr;
+  if (alias && alias->isWrite() && !call.inputs[0].x.isTensor()) {
+    return apply(call, tainted);
+  }
+
   std::vector<at::Tensor> originals;
   std::vector<at::Tensor> leaves;
   std::vector<at::Tensor> changes;

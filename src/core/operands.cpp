@@ -13,7 +13,8 @@ bool in_list(const Slot& slot) { return slot.element >= 0; }
 std::vector<Slot> dependent_slots(const Call& call) {
   std::vector<Slot> slots;
   for (const int input : call.dependent()) {
-    const c10::IValue& ref = call.inputs[input].ref;
+    const Value& value = call.inputs[input];
+    const c10::IValue& ref = value.paired ? value.ref : value.x;
     if (ref.isTensor()) {
       slots.push_back({input, -1});
       continue;

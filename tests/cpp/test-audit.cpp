@@ -1,4 +1,7 @@
 // The audit tells every operation's rule, and refuses nothing.
+#include <ATen/ATen.h>
+
+#include <cmath>
 #include <set>
 
 #include "catch.h"
@@ -23,7 +26,7 @@ ModelPointer net() {
       "b = torch.max_pool1d(a, [3], [1])\n"
       "c = b * b.mean(2, keepdim=True)\n"
       "d = c * 0.5\n"
-      "e, i = torch.sort(d, 2)\n"
+      "e, i = torch.mode(d, 2)\n"
       "y = torch.softmax(e, 2)");
 }
 
@@ -63,11 +66,11 @@ TEST_CASE("the audit tells a product from a scaling", "[audit]") {
 
 TEST_CASE("what would be refused is told, and what comes after it too", "[audit]") {
   const auto steps = audited(net(), given(2, 3, 9));
-  const Step* sort = find(steps, "sort");
-  REQUIRE(sort);
-  CHECK(!sort->supported);
-  CHECK(!sort->faithful);
-  CHECK(sort->rule == "none");
+  const Step* mode = find(steps, "mode");
+  REQUIRE(mode);
+  CHECK(!mode->supported);
+  CHECK(!mode->faithful);
+  CHECK(mode->rule == "none");
   CHECK(find(steps, "softmax"));
 }
 
@@ -110,4 +113,55 @@ TEST_CASE("a model that moves its batch dimension is audited too", "[audit]") {
   const auto steps =
       audited(around("y = torch.relu(h.transpose(0, 1)).transpose(0, 1)"), given(2, 3, 9));
   CHECK(find(steps, "relu"));
+}
+
+TEST_CASE("local deltas add up to the convergence delta, and name what is to blame", "[audit]") {
+  // Module mode: exp keeps its ordinary gradient, everything else is linear.
+  Part whole;
+  whole.parameters = {{"w", numbers({4, 4, 3}, 1)}};
+  whole.source =
+      "def forward(self, x: Tensor):\n"
+      "    h = torch.conv1d(x, self.w)\n"
+      "    parts = [h]\n"
+      "    parts.append(torch.exp(h))\n"
+      "    return torch.cat(parts, 1).sum([1, 2]).unsqueeze(1)\n";
+  const Given pairs = given(2, 3, 9);
+  Settings module;
+  module.module_mode = true;
+  const auto net = model(whole);
+  const auto steps = audited(net, pairs, module);
+  const Explained explained = explain(net, pairs, module);
+  const double mean = explained.deltas.abs().mean().item<double>();
+  REQUIRE(mean > 1e-2);
+  for (const Step& step : steps) {
+    INFO(step.operation);
+    CHECK(step.delta == Approx(step.operation == "exp" ? mean : 0).margin(1e-10));
+  }
+  for (const Step& step : audited(net, pairs)) {
+    INFO(step.operation);
+    CHECK(std::abs(step.delta) < 1e-10);
+  }
+}
+
+TEST_CASE("local deltas are measured behind every rule", "[audit]") {
+  const Given pairs = given(2, 3, 9);
+  for (const char* lines :
+       {"y = torch.softmax(h, 2) * h", "y = torch.max_pool1d(h, [3], [1])",
+        "y = torch.where(h > 0, h, torch.tanh(h))", "y = torch.sort(h, 2)[0]",
+        "y = h.clone()\ny.mul_(h)\ny = torch.relu_(y)",
+        "a, b = h.chunk(2, 1)\ny = torch.matmul(a.transpose(1, 2), b)",
+        "y = torch.layer_norm(h, [9])"}) {
+    INFO(lines);
+    for (const Step& step : audited(around(lines), pairs)) {
+      INFO(step.operation);
+      CHECK(std::abs(step.delta) < 1e-10);
+    }
+  }
+}
+
+TEST_CASE("an output that is no row of targets has no local deltas", "[audit]") {
+  const auto net = forward("return torch.relu(torch.conv1d(x, self.w))", {{"w", numbers({4, 4, 3}, 1)}});
+  for (const Step& step : audited(net, given(2, 3, 9))) {
+    CHECK(std::isnan(step.delta));
+  }
 }
