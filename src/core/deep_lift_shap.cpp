@@ -233,6 +233,34 @@ std::vector<Value> repeat_rows(const std::vector<Value>& args, int64_t times) {
   return repeated;
 }
 
+// What the model gives for a pair must not depend on the rows beside it. An operation over a batch
+// dimension that was moved cannot be told by its shape, so the first and the last pair are
+// evaluated once more, in other company. X and args are repeated to the rows of the references.
+void check_independent(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
+                       const std::vector<Value>& args, const PairResult& result) {
+  const at::Tensor rows =
+      at::tensor({int64_t{0}, X.size(0) - 1, int64_t{0}}, at::kLong).to(X.device());
+  std::vector<Value> chosen_args = args;
+  for (Value& arg : chosen_args) {
+    arg.x = arg.x.toTensor().index_select(0, rows);
+  }
+  at::Tensor company = ref.index_select(0, rows);
+  company[2].copy_(X[0]);
+  const PairResult again = pairs.on_halves(X.index_select(0, rows), company, chosen_args, 1);
+  const auto moved = [&](const at::Tensor& before, const at::Tensor& after) {
+    const at::Tensor ends = before.index_select(0, rows.narrow(0, 0, 2).to(before.device()));
+    const at::Tensor distance = (after.narrow(0, 0, 2) - ends).abs() / ends.abs().clamp_min(1);
+    return distance.max().item<double>();
+  };
+  // Batches of other sizes round differently.
+  const double rounding = ref.scalar_type() == at::kDouble ? 1e-6 : 1e-2;
+  if (moved(result.f_ref, again.f_ref) > rounding || moved(result.f_x, again.f_x) > rounding) {
+    throw Error("unsupported_operation",
+                "The model mixes the sequences of a batch: what it gives for one depends on the "
+                "others.");
+  }
+}
+
 // One block of pairs in operator mode. `repeated` remembers that a model cannot be evaluated on
 // halves because it moves the batch dimension: X is then repeated to the rows of the references.
 PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
@@ -245,9 +273,12 @@ PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const
       repeated = true;
     }
   }
+  const at::Tensor repeated_X = X.repeat_interleave(per_sequence, 0);
+  const std::vector<Value> repeated_args = repeat_rows(args, per_sequence);
   try {
-    return pairs.on_halves(X.repeat_interleave(per_sequence, 0), ref,
-                           repeat_rows(args, per_sequence), 1);
+    const PairResult result = pairs.on_halves(repeated_X, ref, repeated_args, 1);
+    check_independent(pairs, repeated_X, ref, repeated_args, result);
+    return result;
   } catch (const BatchMoved&) {
     throw Error("evaluation",
                 "The model treats sequences differently depending on how many there are.");

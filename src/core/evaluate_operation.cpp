@@ -170,8 +170,8 @@ void Evaluation::run_operation(const Node* node) {
       write_back(call, outputs, tainted);
     }
   } catch (const c10::Error& error) {
-    std::string why = error.what_without_backtrace();
-    why = why.substr(0, why.find("\nException"));
+    const std::string text = error.what_without_backtrace();
+    const std::string why = text.substr(0, text.find("\nException"));
     explain_failure(call, why);
     throw Error("evaluation", call.where() + " failed: " + why);
   }

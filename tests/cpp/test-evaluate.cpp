@@ -315,3 +315,30 @@ TEST_CASE("a model that mixes the sequences of a batch is not passed over", "[ev
     CHECK((!error.empty() || delta > 1e-3));
   }
 }
+
+TEST_CASE("sequences are mixed even where shapes do not tell", "[evaluate]") {
+  struct Mixing {
+    const char* lines;
+    int64_t n, r;
+  };
+  // Twelve rows that are not in front; four rows, as many as channels; nine, as many as positions.
+  for (const Mixing& one : std::vector<Mixing>{
+           {"t = h.transpose(0, 1)\nt = t - t.mean(1, keepdim=True)\ny = t.transpose(0, 1)", 3, 4},
+           {"y = h - h.mean(0, keepdim=True)", 1, 4},
+           {"y = h * torch.softmax(h, 0)", 3, 3}}) {
+    INFO(one.lines);
+    const auto net = around(one.lines);
+    const std::string error = error_of([&]() { explain(net, given(one.n, one.r, 9)); });
+    INFO(error);
+    CHECK(error.find("unsupported_operation") == 0);
+    CHECK(error.find("mixes the sequences of a batch") != std::string::npos);
+  }
+  // A batch dimension that is moved and left alone.
+  const auto moved = around("t = h.transpose(0, 1)\ny = torch.relu(t - 0.1).transpose(0, 1)");
+  for (const auto& size :
+       std::vector<std::pair<int64_t, int64_t>>{{3, 4}, {1, 4}, {1, 1}, {1, 2}}) {
+    const Given pairs = given(size.first, size.second, 9);
+    CHECK(!keeps_halves(moved, given(3, 4, 9)));
+    CHECK(worst_delta(explain(moved, pairs)) < 1e-10);
+  }
+}
