@@ -1,10 +1,12 @@
-// Times deep_lift_shap() of the core against the floor: what plain LibTorch needs for the bare model's
-// own passes over the same pairs, n (1 + 1/r) forwards and n input gradients for n pairs with r
-// references a sequence. Both in one process, in turn, on the same model file and sequences.
+// Times deep_lift_shap() of the core against the floor: what plain LibTorch needs for the bare
+// model's own passes over the same pairs, n (1 + 1/r) forwards and n input gradients for n pairs
+// with r references a sequence. Both in one process, in turn, on the same model file and sequences.
 //
 //   deep_lift_shap MODEL.pt SEQUENCES.fa COUNT REFERENCES THREADS RUNS [BATCH]
 //
 // Prints one line of JSON with the medians.
+#include "core/deep_lift_shap.h"
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
@@ -12,12 +14,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 #include <string>
 
-#include "core/deep_lift_shap.h"
 #include "core/shuffle.h"
 
 namespace {
@@ -48,7 +49,6 @@ at::Tensor one_hot(const std::string& letters) {
   }
   return result;
 }
-
 
 double peak_megabytes() {
   struct rusage usage;
@@ -97,7 +97,8 @@ void floor_pass(torch::jit::Module& module, const at::Tensor& X, const at::Tenso
 
 int main(int argc, char** argv) {
   if (argc < 7) {
-    std::fprintf(stderr, "deep_lift_shap MODEL.pt SEQUENCES.fa COUNT REFERENCES THREADS RUNS [BATCH]\n");
+    std::fprintf(stderr,
+                 "deep_lift_shap MODEL.pt SEQUENCES.fa COUNT REFERENCES THREADS RUNS [BATCH]\n");
     return 2;
   }
   const std::string path = argv[1];

@@ -39,8 +39,7 @@ double median(std::vector<double> values) {
 
 int main(int argc, char** argv) {
   if (argc < 9) {
-    std::fprintf(stderr,
-                 "pisa MODEL.pt LENGTH OUTPUTS COUNT REFERENCES THREADS RUNS SAMPLED\n");
+    std::fprintf(stderr, "pisa MODEL.pt LENGTH OUTPUTS COUNT REFERENCES THREADS RUNS SAMPLED\n");
     return 2;
   }
   const auto number = [&](int i) { return std::stoll(argv[i]); };
@@ -77,27 +76,25 @@ int main(int argc, char** argv) {
       options.targets.push_back(k);
     }
     seqlift::DeepLiftShapResult all;
-    together.push_back(seconds([&] {
-      all = seqlift::deep_lift_shap(*graph, constants, sequences, references, options);
-    }));
+    together.push_back(seconds(
+        [&] { all = seqlift::deep_lift_shap(*graph, constants, sequences, references, options); }));
     options.profile = false;
     double some = 0;
     for (int64_t s = 0; s < sampled; ++s) {
       const int64_t k = (2 * s + 1) * outputs / (2 * sampled);
       options.targets = {k};
       some += seconds([&] {
-        const auto one =
-            seqlift::deep_lift_shap(*graph, constants, sequences, references, options);
+        const auto one = seqlift::deep_lift_shap(*graph, constants, sequences, references, options);
         const at::Tensor gap = all.values.select(1, k) - one.values.squeeze(-1);
         worst = std::max(worst, gap.abs().max().item<double>());
       });
     }
     one_by_one.push_back(some / static_cast<double>(sampled) * static_cast<double>(outputs));
   }
-  std::printf("{\"model\": \"%s\", \"outputs\": %lld, \"pairs\": %lld, \"threads\": %lld, "
-              "\"pisa\": %.3f, \"deep_lift_shap\": %.3f, \"ratio\": %.2f, \"largest_gap\": %.2g}\n",
-              argv[1], static_cast<long long>(outputs), static_cast<long long>(count * r),
-              number(6), median(together), median(one_by_one),
-              median(one_by_one) / median(together), worst);
+  std::printf(
+      "{\"model\": \"%s\", \"outputs\": %lld, \"pairs\": %lld, \"threads\": %lld, "
+      "\"pisa\": %.3f, \"deep_lift_shap\": %.3f, \"ratio\": %.2f, \"largest_gap\": %.2g}\n",
+      argv[1], static_cast<long long>(outputs), static_cast<long long>(count * r), number(6),
+      median(together), median(one_by_one), median(one_by_one) / median(together), worst);
   return 0;
 }

@@ -61,8 +61,8 @@ class Auditor {
     const bool explained = multipliers_.defined();
     for (Step& step : steps_) {
       const auto entry = ledger_.deltas.find(step.node);
-      step.delta = !explained                         ? std::numeric_limits<double>::quiet_NaN()
-                   : entry == ledger_.deltas.end()    ? 0
+      step.delta = !explained                      ? std::numeric_limits<double>::quiet_NaN()
+                   : entry == ledger_.deltas.end() ? 0
                    : entry->second.numel() == 1
                        ? entry->second.abs().item<double>() / static_cast<double>(ledger_.pairs)
                        : entry->second.abs().mean().item<double>();

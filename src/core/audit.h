@@ -10,8 +10,8 @@ namespace seqlift {
 
 struct AuditResult {
   std::vector<Step> steps;  // in the order of evaluation
-  // [n, references]: convergence deltas of the target; undefined where the model does not return one
-  // row of targets a sequence.
+  // [n, references]: convergence deltas of the target; undefined where the model does not return
+  // one row of targets a sequence.
   at::Tensor deltas;
   at::Tensor changes;  // [n, references]: f(x) - f(ref)
 };

@@ -277,7 +277,7 @@ void Evaluation::construct(const Node* node) {
     const bool differs = tensor && !part.typed() && part.x.toTensor().scalar_type() != shown;
     const bool list = node->kind() == c10::prim::ListConstruct;
     shown = !list || differs || (part.typed() && part.shown != shown) ? at::ScalarType::Undefined
-                                                                       : shown;
+                                                                      : shown;
   }
   bool paired = false;
   bool tainted = false;

@@ -58,7 +58,8 @@ struct EvaluateOptions {
   // Called for every operation reached from X. Operations without a rule are then evaluated with
   // their ordinary gradient instead of being refused: for the audit, never for numbers.
   std::function<void(const Step&)> observe;
-  // Operations without a rule get the path integral of their gradient; `integrated` is told of each.
+  // Operations without a rule get the path integral of their gradient; `integrated` is told of
+  // each.
   bool integrate = false;
   std::function<void(const Call&)> integrated;
   // Local deltas are measured if there is a ledger to write them to.

@@ -27,16 +27,16 @@ c10::IValue replaced(const c10::IValue& value, const std::vector<at::Tensor>& re
   c10::impl::GenericList list(value.toList().elementType());
   size_t next = 0;
   for (const c10::IValue& element : value.toListRef()) {
-    const bool gradient = element.isTensor() && element.toTensor().defined() &&
-                          element.toTensor().requires_grad();
+    const bool gradient =
+        element.isTensor() && element.toTensor().defined() && element.toTensor().requires_grad();
     list.push_back(gradient ? c10::IValue(replacements[next++]) : element);
   }
   return list;
 }
 
 bool can_be_replaced(const c10::IValue& value) {
-  return value.isTensor() || (value.isList() && value.toList().elementType()->kind() !=
-                                                    c10::TypeKind::ListType);
+  return value.isTensor() ||
+         (value.isList() && value.toList().elementType()->kind() != c10::TypeKind::ListType);
 }
 
 at::Tensor by_pair(const at::Tensor& values, int64_t pairs) {

@@ -72,9 +72,8 @@ bool chooses(const Call& call, const Operation* operation) {
   const bool can = operation->kind == Kind::linear &&
                    (operation->rule == rules::where || operation->rule == rules::masked_fill ||
                     operation->rule == rules::index_put || operation->rule == rules::lookup);
-  return can && std::any_of(call.inputs.begin(), call.inputs.end(), [](const Value& input) {
-           return input.typed() && input.depends;
-         });
+  return can && std::any_of(call.inputs.begin(), call.inputs.end(),
+                            [](const Value& input) { return input.typed() && input.depends; });
 }
 
 bool typed(const Call& call) {
@@ -436,9 +435,9 @@ std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, 
     const bool linear = kind == Kind::product && rules::is_one_factor(call);
     const bool choice = rule && chooses(call, operation);
     report(call, linear ? kind_name(Kind::linear) : kind_name(choice ? Kind::condition : kind),
-           linear    ? "gradient (linear)"
-           : choice  ? "midpoint"
-                     : operation->described,
+           linear   ? "gradient (linear)"
+           : choice ? "midpoint"
+                    : operation->described,
            rule, rule);
     return outputs;
   } catch (const Error& error) {

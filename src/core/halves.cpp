@@ -123,9 +123,9 @@ WindowBackward times_in_windows(const at::Tensor& slope) {
       return {};
     }
     const int64_t step = slope.stride(2);
-    const at::Tensor there = slope.as_strided(
-        grad.values.sizes(), {step, slope.stride(0), slope.stride(1), step},
-        slope.storage_offset() + grad.start * step);
+    const at::Tensor there =
+        slope.as_strided(grad.values.sizes(), {step, slope.stride(0), slope.stride(1), step},
+                         slope.storage_offset() + grad.start * step);
     return {grad.values * there, grad.start};
   };
 }
@@ -225,8 +225,8 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
     const at::Tensor share = grad * slope;
     return std::vector<at::Tensor>{finite ? share : at::where(grad == 0, grad, share)};
   };
-  result.ref = attach(result.ref, {a.ref}, backward,
-                      finite ? times_in_windows(slope) : WindowBackward());
+  result.ref =
+      attach(result.ref, {a.ref}, backward, finite ? times_in_windows(slope) : WindowBackward());
   return result;
 }
 

@@ -63,8 +63,8 @@ at::Tensor repeat_x(const at::Tensor& x, const at::Tensor& ref, const BatchShape
 // Throws BatchMoved unless the rows of the halves match.
 void check_rows(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch);
 
-// Gradients of neighbouring outputs with respect to one value [rows, C, L], where they are not zero:
-// those of output k at the positions start + k .. start + k + width - 1. See windows.h.
+// Gradients of neighbouring outputs with respect to one value [rows, C, L], where they are not
+// zero: those of output k at the positions start + k .. start + k + width - 1. See windows.h.
 struct Windows {
   at::Tensor values;  // [outputs, rows, C, width]
   int64_t start = 0;

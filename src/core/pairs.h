@@ -17,10 +17,10 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
-  bool profile = false;         // an output [n, strands, K] counts as [n, strands K]
-  bool mean_normalise = false;  // explain a column less the mean of all columns
-  bool integrate = false;       // what has no rule gets the path integral of its gradient
-  Ledger* ledger = nullptr;     // the audit's: where the backward pass writes local deltas
+  bool profile = false;                      // an output [n, strands, K] counts as [n, strands K]
+  bool mean_normalise = false;               // explain a column less the mean of all columns
+  bool integrate = false;    // what has no rule gets the path integral of its gradient
+  Ledger* ledger = nullptr;  // the audit's: where the backward pass writes local deltas
 };
 
 // A layer in place of the sequences: rows in the order of the pairs.
@@ -41,8 +41,8 @@ struct PairResult {
   std::set<std::string> integrated;  // the operations that were, as Call::where() names them
 };
 
-// [rows, targets] of the model's output, further dimensions laid side by side for a `profile`. Errors:
-// kind "output" where it is something else.
+// [rows, targets] of the model's output, further dimensions laid side by side for a `profile`.
+// Errors: kind "output" where it is something else.
 at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile = false);
 // The one output of a graph, on one half. Errors: kinds "output", "unsupported_operation".
 at::Tensor single_output(const std::vector<Value>& outputs, bool ref);

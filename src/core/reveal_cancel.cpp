@@ -146,16 +146,16 @@ std::vector<at::Tensor> RevealCancel::split(const Call& call, const at::Tensor& 
     const at::NoGradGuard guard;
     const at::Tensor& x = blocks[x_block];
     const at::Tensor& reference = blocks[reference_block];
-    const at::Tensor gap =
-        x - reference - part(blocks, plus_block) - part(blocks, minus_block);
+    const at::Tensor gap = x - reference - part(blocks, plus_block) - part(blocks, minus_block);
     const double size = std::max(1.0, stack.abs().max().item<double>());
     const double rounding = x.scalar_type() == at::kDouble ? 1e-8 : 1e-3;
     // NaN and infinity are told of where the output is looked at.
     adds_up = !(gap.abs().max().item<double>() > rounding * size);
   }
   if (!adds_up) {
-    refuse(call, "gets sequences that are not along the first dimension, which the rules of "
-                 "RevealCancel need");
+    refuse(call,
+           "gets sequences that are not along the first dimension, which the rules of "
+           "RevealCancel need");
   }
   return blocks;
 }
@@ -223,8 +223,9 @@ std::vector<Value> RevealCancel::apply(Call& call) {
     refuse(call, "has no rule that keeps summation-to-delta");
   }
   if (touches_batch_dimension(call) || mixes_sequences(call)) {
-    refuse(call, "mixes or moves the sequences of a batch, which the rules of RevealCancel need "
-                 "in their place");
+    refuse(call,
+           "mixes or moves the sequences of a batch, which the rules of RevealCancel need "
+           "in their place");
   }
   // What returns nothing writes into a list, which the engine does.
   if (call.node->outputs().empty()) {
@@ -286,10 +287,9 @@ std::optional<std::vector<Value>> RevealCancel::scaled(Call& call) {
   const std::vector<int> dependent = call.dependent();
   const bool norm = find_operation(call.name)->rule == rules::batch_norm;
   const bool quotient = is_any(call, {"div", "divide", "true_divide"}) && !call.depends(1);
-  const bool rounds = call.find("rounding_mode") >= 0 &&
-                      !call.constant(call.find("rounding_mode")).isNone();
-  if (dependent.size() != 1 || rounds ||
-      !(norm || quotient || is_any(call, {"mul", "multiply"}))) {
+  const bool rounds =
+      call.find("rounding_mode") >= 0 && !call.constant(call.find("rounding_mode")).isNone();
+  if (dependent.size() != 1 || rounds || !(norm || quotient || is_any(call, {"mul", "multiply"}))) {
     return std::nullopt;
   }
   if (norm && (call.name != "batch_norm" || call.constant(call.find("training")).toBool() ||
@@ -392,8 +392,9 @@ bool RevealCancel::reveals(const Call& call, const at::Tensor& stack) const {
   }
   const Layer layer = layer_behind(stack);
   if (layer == Layer::none) {
-    refuse(call, "is behind neither a convolution nor a dense layer: the genomics default has no "
-                 "rule for it");
+    refuse(call,
+           "is behind neither a convolution nor a dense layer: the genomics default has no "
+           "rule for it");
   }
   return layer == Layer::dense;
 }
@@ -442,19 +443,20 @@ std::vector<Value> RevealCancel::elementwise(Call& call) {
     slope_minus = multiplier(minus, plus);
     if (!(slope_plus + slope_minus).isfinite().all().item<bool>() &&
         stack.isfinite().all().item<bool>()) {
-      refuse(call, "is not defined at the reference moved by one part of the difference alone, "
-                   "where RevealCancel asks for it");
+      refuse(call,
+             "is not defined at the reference moved by one part of the difference alone, "
+             "where RevealCancel asks for it");
     }
   } else {
     const at::Tensor ref = given.ref.toTensor();
-    const at::Tensor slope =
-        ref.requires_grad() ? torch::autograd::grad({ref}, {leaf}, {at::ones_like(ref)})[0]
-                            : at::zeros_like(leaf);
+    const at::Tensor slope = ref.requires_grad()
+                                 ? torch::autograd::grad({ref}, {leaf}, {at::ones_like(ref)})[0]
+                                 : at::zeros_like(leaf);
     slope_plus = slope.chunk(block_count, 0)[reference_block];
     slope_minus = slope_plus;
   }
-  return {to_one_batch(call, join({y, y_reference, slope_plus * plus, slope_minus * minus,
-                                   at::zeros_like(y)}))};
+  return {to_one_batch(
+      call, join({y, y_reference, slope_plus * plus, slope_minus * minus, at::zeros_like(y)}))};
 }
 
 // The multiplier of the operation table's rule for both parts.
@@ -501,8 +503,8 @@ std::vector<Value> RevealCancel::shared(Call& call) {
     const at::Tensor y = given.x.toTensor().chunk(block_count, 0)[x_block].detach();
     const at::Tensor y_reference = ref.detach().chunk(block_count, 0)[reference_block];
     const at::Tensor change = y - y_reference;
-    const at::Tensor result = join({y, y_reference, change.clamp_min(0), change.clamp_max(0),
-                                    at::zeros_like(y)});
+    const at::Tensor result =
+        join({y, y_reference, change.clamp_min(0), change.clamp_max(0), at::zeros_like(y)});
     outputs.push_back(to_one_batch(
         call, attach(result, stacks, [ref, leaves, change](const at::Tensor& grad) {
           const std::vector<at::Tensor> blocks = grad.chunk(block_count, 0);

@@ -120,22 +120,22 @@ std::vector<Value> recurrent_cell(Call& call);                // rules_recurrent
 std::vector<Value> scaled_dot_product_attention(Call& call);  // rules_attention.cpp
 std::vector<Value> multi_head_attention(Call& call);          // rules_attention.cpp
 std::vector<Value> transformer_encoder_layer(Call& call);     // rules_attention.cpp
-std::vector<Value> vector_norm(Call& call);    // rules_norm.cpp
-std::vector<Value> distance(Call& call);       // rules_norm.cpp
-std::vector<Value> similarity(Call& call);     // rules_norm.cpp
-std::vector<Value> renorm(Call& call);         // rules_norm.cpp
-std::vector<Value> prod(Call& call);           // rules_reduce.cpp
-std::vector<Value> cumprod(Call& call);        // rules_reduce.cpp
-std::vector<Value> several(Call& call);        // rules_several.cpp
-std::vector<Value> several_bent(Call& call);   // rules_several.cpp
-std::vector<Value> hypot(Call& call);          // rules_several.cpp
-std::vector<Value> loss(Call& call);           // rules_loss.cpp
-std::vector<Value> class_loss(Call& call);     // rules_loss.cpp
-std::vector<Value> fourier(Call& call);        // rules_complex.cpp
-std::vector<Value> as_complex(Call& call);     // rules_complex.cpp
-std::vector<Value> absolute(Call& call);       // rules_complex.cpp
-std::vector<Value> angle(Call& call);          // rules_complex.cpp
-std::vector<Value> polar(Call& call);          // rules_complex.cpp
+std::vector<Value> vector_norm(Call& call);                   // rules_norm.cpp
+std::vector<Value> distance(Call& call);                      // rules_norm.cpp
+std::vector<Value> similarity(Call& call);                    // rules_norm.cpp
+std::vector<Value> renorm(Call& call);                        // rules_norm.cpp
+std::vector<Value> prod(Call& call);                          // rules_reduce.cpp
+std::vector<Value> cumprod(Call& call);                       // rules_reduce.cpp
+std::vector<Value> several(Call& call);                       // rules_several.cpp
+std::vector<Value> several_bent(Call& call);                  // rules_several.cpp
+std::vector<Value> hypot(Call& call);                         // rules_several.cpp
+std::vector<Value> loss(Call& call);                          // rules_loss.cpp
+std::vector<Value> class_loss(Call& call);                    // rules_loss.cpp
+std::vector<Value> fourier(Call& call);                       // rules_complex.cpp
+std::vector<Value> as_complex(Call& call);                    // rules_complex.cpp
+std::vector<Value> absolute(Call& call);                      // rules_complex.cpp
+std::vector<Value> angle(Call& call);                         // rules_complex.cpp
+std::vector<Value> polar(Call& call);                         // rules_complex.cpp
 }  // namespace rules
 
 }  // namespace seqlift

@@ -79,18 +79,19 @@ Halves choose(const Call& call, const Halves& condition, const Halves& a, const 
   const at::Tensor gain = at::where(c_x != c, moved, at::zeros_like(moved));
   if (!gain.isfinite().all().item<bool>()) {
     throw Error("unsupported_operation",
-                call.where() + " chooses an infinite value for a sequence and a finite one for its "
-                        "reference: no multiplier of the condition says that.");
+                call.where() +
+                    " chooses an infinite value for a sequence and a finite one for its "
+                    "reference: no multiplier of the condition says that.");
   }
   Halves output{select(condition.x, a.x, b.x), select(c, a_ref, b_ref)};
   const auto sizes = [](const at::Tensor& tensor) { return tensor.sizes().vec(); };
-  output.ref = attach(
-      output.ref, {condition.ref, a.ref, b.ref},
-      [chosen, gain, of_c = sizes(c), of_a = sizes(a_ref),
-       of_b = sizes(b_ref)](const at::Tensor& grad) {
-        return std::vector<at::Tensor>{at::sum_to(grad * gain, of_c), at::sum_to(grad * chosen, of_a),
-                                       at::sum_to(grad * (1 - chosen), of_b)};
-      });
+  output.ref = attach(output.ref, {condition.ref, a.ref, b.ref},
+                      [chosen, gain, of_c = sizes(c), of_a = sizes(a_ref),
+                       of_b = sizes(b_ref)](const at::Tensor& grad) {
+                        return std::vector<at::Tensor>{at::sum_to(grad * gain, of_c),
+                                                       at::sum_to(grad * chosen, of_a),
+                                                       at::sum_to(grad * (1 - chosen), of_b)};
+                      });
   return output;
 }
 
@@ -164,8 +165,8 @@ std::vector<Value> logic(Call& call) {
   }
   const Halves a = truth(call, 0, dtype);
   if (call.name.find("not") != std::string::npos) {
-    return {to_value(
-        seqlift::linear([](const at::Tensor& value) { return 1 - value; }, a), at::kBool)};
+    return {
+        to_value(seqlift::linear([](const at::Tensor& value) { return 1 - value; }, a), at::kBool)};
   }
   const Halves b = truth(call, 1, dtype);
   const bool exclusive = call.name.find("xor") != std::string::npos;
@@ -186,9 +187,8 @@ std::vector<Value> any_or_all(Call& call) {
   }
   const Halves given = truth(call, 0, number_type(call));
   const bool any = call.name == "any";
-  const Halves found =
-      maximum_over(given, int_list(call.constant(dim)), call.constant(call.find("keepdim")).toBool(), !any,
-                   call.batch);
+  const Halves found = maximum_over(given, int_list(call.constant(dim)),
+                                    call.constant(call.find("keepdim")).toBool(), !any, call.batch);
   return {to_value(found, at::kBool)};
 }
 
@@ -218,8 +218,9 @@ std::vector<Value> step(Call& call) {
   const at::Tensor ref = output.ref.detach();
   if (!counts && call.name != "signbit" && !repeat_x(output.x, ref, call.batch).equal(ref)) {
     throw Error("unsupported_operation",
-                call.where() + " finds a sequence finite and its reference not, or the other way "
-                               "round, which has no rule.");
+                call.where() +
+                    " finds a sequence finite and its reference not, or the other way "
+                    "round, which has no rule.");
   }
   return {to_value(output, counts ? at::kLong : at::kBool)};
 }
@@ -261,8 +262,8 @@ std::vector<Value> where(Call& call) {
     return linear(call);
   }
   const at::ScalarType dtype = number_type(call);
-  return {to_value(choose(call, truth(call, 0, dtype), operand(call, 1, dtype),
-                          operand(call, 2, dtype)))};
+  return {to_value(
+      choose(call, truth(call, 0, dtype), operand(call, 1, dtype), operand(call, 2, dtype)))};
 }
 
 std::vector<Value> masked_fill(Call& call) {
@@ -270,8 +271,8 @@ std::vector<Value> masked_fill(Call& call) {
     return linear(call);
   }
   const at::ScalarType dtype = number_type(call);
-  return {to_value(choose(call, truth(call, 1, dtype), operand(call, 2, dtype),
-                          operand(call, 0, dtype)))};
+  return {to_value(
+      choose(call, truth(call, 1, dtype), operand(call, 2, dtype), operand(call, 0, dtype)))};
 }
 
 // x[mask] = value with one number is masked_fill; anything else needs to know where the mask is

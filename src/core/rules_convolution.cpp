@@ -241,10 +241,10 @@ bool is_batched(const Call& call) {
 
 at::Tensor any_backward(const Convolution& c, const at::Tensor& grad,
                         const std::vector<int64_t>& sizes) {
-  const auto gradients = at::convolution_backward(
-      grad, at::empty(sizes, grad.options()), c.weight, at::OptionalIntArrayRef(), c.stride,
-      c.padding, c.dilation, false, std::vector<int64_t>(c.dims, 0), c.groups,
-      {true, false, false});
+  const auto gradients =
+      at::convolution_backward(grad, at::empty(sizes, grad.options()), c.weight,
+                               at::OptionalIntArrayRef(), c.stride, c.padding, c.dilation, false,
+                               std::vector<int64_t>(c.dims, 0), c.groups, {true, false, false});
   return std::get<0>(gradients);
 }
 
@@ -273,16 +273,16 @@ std::vector<Value> any_convolution(Call& call) {
   result.paired = call.inputs[0].paired;
   if (result.paired) {
     const at::Tensor ref = input.ref.detach();
-    const at::Tensor output =
-        attach(run(ref, true), {input.ref},
-               [c, transposed, output_padding, sizes = ref.sizes().vec()](const at::Tensor& grad) {
-                 const at::Tensor shape = at::empty(sizes, grad.options());
-                 const auto gradients = at::convolution_backward(
-                     grad, shape, c.weight, at::OptionalIntArrayRef(), c.stride, c.padding,
-                     c.dilation, transposed, output_padding, c.groups, {true, false, false});
-                 return std::vector<at::Tensor>{std::get<0>(gradients)};
-               },
-               transposed ? WindowBackward() : windows_of(c, ref.sizes().vec(), any_backward));
+    const at::Tensor output = attach(
+        run(ref, true), {input.ref},
+        [c, transposed, output_padding, sizes = ref.sizes().vec()](const at::Tensor& grad) {
+          const at::Tensor shape = at::empty(sizes, grad.options());
+          const auto gradients = at::convolution_backward(
+              grad, shape, c.weight, at::OptionalIntArrayRef(), c.stride, c.padding, c.dilation,
+              transposed, output_padding, c.groups, {true, false, false});
+          return std::vector<at::Tensor>{std::get<0>(gradients)};
+        },
+        transposed ? WindowBackward() : windows_of(c, ref.sizes().vec(), any_backward));
     result.ref = output;
     result.depends = output.requires_grad();
   }
@@ -314,22 +314,22 @@ std::vector<Value> convolution(Call& call) {
     for (size_t i = 0; i < c.pad_first.size(); i += 2) {
       padded[padded.size() - 1 - i / 2] += c.pad_first[i] + c.pad_first[i + 1];
     }
-    const at::Tensor output =
-        attach(forward(c, input.ref.detach(), constants), {input.ref},
-               [c, padded, &constants](const at::Tensor& grad) {
-                 at::Tensor whole = backward(c, grad, padded, constants);
-                 for (size_t i = 0; i < c.pad_first.size(); i += 2) {
-                   const int64_t d = whole.dim() - 1 - static_cast<int64_t>(i / 2);
-                   whole = whole.narrow(d, c.pad_first[i],
-                                        whole.size(d) - c.pad_first[i] - c.pad_first[i + 1]);
-                 }
-                 return std::vector<at::Tensor>{whole};
-               },
-               windows_of(c, padded,
-                          [&constants](const Convolution& inside, const at::Tensor& grad,
-                                       const std::vector<int64_t>& sizes) {
-                            return backward(inside, grad, sizes, constants);
-                          }));
+    const at::Tensor output = attach(
+        forward(c, input.ref.detach(), constants), {input.ref},
+        [c, padded, &constants](const at::Tensor& grad) {
+          at::Tensor whole = backward(c, grad, padded, constants);
+          for (size_t i = 0; i < c.pad_first.size(); i += 2) {
+            const int64_t d = whole.dim() - 1 - static_cast<int64_t>(i / 2);
+            whole = whole.narrow(d, c.pad_first[i],
+                                 whole.size(d) - c.pad_first[i] - c.pad_first[i + 1]);
+          }
+          return std::vector<at::Tensor>{whole};
+        },
+        windows_of(c, padded,
+                   [&constants](const Convolution& inside, const at::Tensor& grad,
+                                const std::vector<int64_t>& sizes) {
+                     return backward(inside, grad, sizes, constants);
+                   }));
     result.ref = output;
     result.depends = output.requires_grad();
   }

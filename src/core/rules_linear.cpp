@@ -149,15 +149,15 @@ std::vector<Value> slice(Call& call) {
   const at::NoGradGuard guard;
   const at::Tensor ref = input.ref.detach();
   Halves output{input.x.slice(dim, start, end, step), ref.slice(dim, start, end, step)};
-  output.ref = attach(output.ref, {input.ref},
-                      [sizes = ref.sizes().vec(), strides = ref.strides().vec(), dim, start, end,
-                       step](const at::Tensor& grad) {
-                        const at::Tensor whole =
-                            at::empty_strided(sizes, strides, grad.options()).zero_();
-                        whole.slice(dim, start, end, step).copy_(grad);
-                        return std::vector<at::Tensor>{whole};
-                      },
-                      slice_windows(ref, output.ref, dim, start, step));
+  output.ref = attach(
+      output.ref, {input.ref},
+      [sizes = ref.sizes().vec(), strides = ref.strides().vec(), dim, start, end,
+       step](const at::Tensor& grad) {
+        const at::Tensor whole = at::empty_strided(sizes, strides, grad.options()).zero_();
+        whole.slice(dim, start, end, step).copy_(grad);
+        return std::vector<at::Tensor>{whole};
+      },
+      slice_windows(ref, output.ref, dim, start, step));
   return {to_value(output)};
 }
 

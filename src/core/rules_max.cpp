@@ -173,7 +173,8 @@ std::vector<Value> max_pool(Call& call) {
     };
     const Halves found =
         index_of(flat, {positions(input.x), positions(input.ref.detach())}, call.batch);
-    const std::vector<int64_t> pooled = outputs[0].x.toTensor().sizes().slice(input.x.dim() - dims).vec();
+    const std::vector<int64_t> pooled =
+        outputs[0].x.toTensor().sizes().slice(input.x.dim() - dims).vec();
     const Halves indices = seqlift::linear(
         [&](const at::Tensor& value) { return value.unflatten(-1, pooled); }, found);
     outputs.push_back(to_value(indices, at::kLong));

@@ -125,9 +125,9 @@ std::vector<Value> batch_norm(Call& call) {
 std::vector<Value> layer_norm(Call& call) {
   const auto dims =
       static_cast<int64_t>(call.constant(call.find("normalized_shape")).toIntVector().size());
-  const Halves output = seqlift::layer_norm(call.halves(0), dims, optional_tensor(call, "weight"),
-                                            optional_tensor(call, "bias"),
-                                            number(call, "eps", 1e-5), call.batch);
+  const Halves output =
+      seqlift::layer_norm(call.halves(0), dims, optional_tensor(call, "weight"),
+                          optional_tensor(call, "bias"), number(call, "eps", 1e-5), call.batch);
   return with_statistics(call, output);
 }
 

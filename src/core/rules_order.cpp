@@ -27,12 +27,12 @@ Halves index_of(const Halves& input, const Halves& indices, const BatchShape& ba
   const at::Tensor at_x = repeat_x(indices.x, at_ref, batch);
   const at::Tensor moved = (at_x - at_ref).to(ref.scalar_type());
   const at::Tensor difference = at_places(change_in, at_x) - at_places(change_in, at_ref);
-  const at::Tensor by_difference = at::where(difference == 0, at::zeros_like(moved), moved / difference);
+  const at::Tensor by_difference =
+      at::where(difference == 0, at::zeros_like(moved), moved / difference);
   const at::Tensor largest = change_in.abs().argmax(-1, true).expand_as(at_x);
   const at::Tensor largest_change = at_places(change_in, largest);
-  const at::Tensor by_largest =
-      at::where((difference == 0).logical_and(largest_change != 0), moved / largest_change,
-                at::zeros_like(moved));
+  const at::Tensor by_largest = at::where((difference == 0).logical_and(largest_change != 0),
+                                          moved / largest_change, at::zeros_like(moved));
   Halves output{indices.x.to(ref.scalar_type()), at_ref.to(ref.scalar_type())};
   output.ref = attach(output.ref, {input.ref}, [=](const at::Tensor& grad) {
     at::Tensor result = at::zeros_like(change_in);
@@ -59,9 +59,9 @@ using Sorter = std::function<Ordered(const at::Tensor& input)>;
 // o, at least k values of x are as large as o and fewer than k of the reference are larger than o',
 // so some position q has x_q >= o and ref_q <= o': it rose by at least o - o', and takes the credit
 // with a multiplier (o - o') / (x_q - ref_q) in (0, 1]. A fall likewise. Of several such positions
-// the one that changed most is taken. Maxima (cumulative ones are maxima of prefixes, where not every
-// position counts) credit their own position in x for a rise and in the reference for a fall, minima
-// the other way round; see rules_max.cpp.
+// the one that changed most is taken. Maxima (cumulative ones are maxima of prefixes, where not
+// every position counts) credit their own position in x for a rise and in the reference for a fall,
+// minima the other way round; see rules_max.cpp.
 enum class Statistic { any, maximum, minimum };
 
 Halves statistics_of(const Ordered& of_x, const Ordered& of_ref, const Halves& input,
@@ -84,7 +84,8 @@ Halves statistics_of(const Ordered& of_x, const Ordered& of_ref, const Halves& i
     const at::Tensor o_ref = of_ref.values.narrow(-1, k, 1);
     const at::Tensor rose = (x >= o).logical_and(ref <= o_ref).logical_and(o > o_ref);
     const at::Tensor fell = (x <= o).logical_and(ref >= o_ref).logical_and(o < o_ref);
-    const at::Tensor size = at::where(rose.logical_or(fell), change_in.abs(), at::full({}, -1.0, x.options()));
+    const at::Tensor size =
+        at::where(rose.logical_or(fell), change_in.abs(), at::full({}, -1.0, x.options()));
     const at::Tensor found = size.argmax(-1, true);
     position.narrow(-1, k, 1).copy_(at::where(o == o_ref, at_x.narrow(-1, k, 1), found));
   }
@@ -153,13 +154,12 @@ std::vector<Value> order(Call& call) {
   const int64_t rank = input.ref.dim();
   const int64_t asked = given ? call.constant(dim_position).toInt() : -1;
   const int64_t dim = asked < 0 ? asked + rank : asked;
-  const bool ordered_all = name == "sort" || name == "argsort" ||
-                           name == "topk" || name == "cummax" || name == "cummin";
+  const bool ordered_all =
+      name == "sort" || name == "argsort" || name == "topk" || name == "cummax" || name == "cummin";
   const int keep_position = call.find("keepdim");
-  const bool keep =
-      ordered_all || (keep_position >= 0 && call.constant(keep_position).toBool());
-  const Halves last = seqlift::linear(
-      [&](const at::Tensor& value) { return value.transpose(dim, -1); }, input);
+  const bool keep = ordered_all || (keep_position >= 0 && call.constant(keep_position).toBool());
+  const Halves last =
+      seqlift::linear([&](const at::Tensor& value) { return value.transpose(dim, -1); }, input);
   const auto back = [&](const Halves& result) {
     return seqlift::linear(
         [&](const at::Tensor& value) {
@@ -192,8 +192,8 @@ std::vector<Value> order(Call& call) {
 }
 
 // What is found under an index: o = v[i]. From (v', i') to (v, i) it changes by the mean over both
-// orders of the steps: the values' part ((v - v')[i] + (v - v')[i']) / 2 is linear in v, the index's
-// part ((v[i] - v[i']) + (v'[i] - v'[i'])) / 2 is shared out over the change of the index.
+// orders of the steps: the values' part ((v - v')[i] + (v - v')[i']) / 2 is linear in v, the
+// index's part ((v[i] - v[i']) + (v'[i] - v'[i'])) / 2 is shared out over the change of the index.
 std::vector<Value> lookup(Call& call) {
   const bool in_list = call.name == "index";
   const int index_position = call.name == "one_hot" ? 0 : call.name == "gather" ? 2 : 1;
@@ -269,8 +269,7 @@ std::vector<Value> lookup(Call& call) {
   const auto backward = [=](const at::Tensor& grad) {
     at::Tensor share = grad * part;
     share = share.dim() > rank ? share.flatten(rank).sum(-1) : share;
-    std::vector<at::Tensor> grads{
-        at::where(moved == 0, at::zeros_like(share), share / moved)};
+    std::vector<at::Tensor> grads{at::where(moved == 0, at::zeros_like(share), share / moved)};
     if (values_depend) {
       const at::AutoGradMode enabled(true);
       const at::Tensor point = v_ref.detach().requires_grad_();

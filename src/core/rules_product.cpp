@@ -110,9 +110,8 @@ std::vector<Value> product(Call& call) {
     operands.push_back(slot_halves(call, slot));
   }
   const auto first = [&](bool ref) -> Nary {
-    return [whole = function_of(call, slots, ref)](const Operands& given) {
-      return whole(given)[0];
-    };
+    return
+        [whole = function_of(call, slots, ref)](const Operands& given) { return whole(given)[0]; };
   };
   const OnHalves<Nary> function(first(false), first(true));
   const size_t factors = degree(call, slots);

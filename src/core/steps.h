@@ -30,21 +30,22 @@ Halves magnitude(const Halves& a, const BatchShape& batch);
 
 // (sum |a|^order)^(1 / order) over `dims`, the largest |a| for an infinite order.
 Halves norm(const Halves& a, double order, const std::vector<int64_t>& dims, bool keep,
-            const BatchShape& batch);                               // rules_norm.cpp
+            const BatchShape& batch);  // rules_norm.cpp
 // The largest (or smallest) of each row over `dims`.
 Halves maximum_over(const Halves& a, const std::vector<int64_t>& dims, bool keep, bool minimum,
-                    const BatchShape& batch);                       // rules_max.cpp
+                    const BatchShape& batch);  // rules_max.cpp
 // Where an order put its element: indices (whole numbers) into the last dimension of `a`, as
 // numbers with a gradient.
-Halves index_of(const Halves& a, const Halves& indices, const BatchShape& batch);  // rules_order.cpp
+Halves index_of(const Halves& a, const Halves& indices,
+                const BatchShape& batch);  // rules_order.cpp
 Halves logsumexp(const Halves& a, const std::vector<int64_t>& dims, bool keep,
                  const BatchShape& batch);                                  // rules_softmax.cpp
 Halves log_softmax(const Halves& a, int64_t dim, const BatchShape& batch);  // rules_softmax.cpp
 // What is masked with -Inf on both halves gets zero.
-Halves softmax(const Halves& a, int64_t dim, const BatchShape& batch);      // rules_softmax.cpp
+Halves softmax(const Halves& a, int64_t dim, const BatchShape& batch);  // rules_softmax.cpp
 // Over the last `dims` dimensions. Weight and bias may be undefined.
 Halves layer_norm(const Halves& a, int64_t dims, const at::Tensor& weight, const at::Tensor& bias,
-                  double eps, const BatchShape& batch);             // rules_normalisation.cpp
+                  double eps, const BatchShape& batch);  // rules_normalisation.cpp
 // An elementwise function of several values that depend on X.
 Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operands, Bend bend,
                const BatchShape& batch);  // rules_several.cpp

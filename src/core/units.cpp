@@ -203,7 +203,8 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
     require_same_shape(call, given, value);
   }
   const auto along_path = [function = as_function(call, body, input, false)](
-                              const at::Tensor& x, const at::Tensor& x_ref, const at::Tensor& grad) {
+                              const at::Tensor& x, const at::Tensor& x_ref,
+                              const at::Tensor& grad) {
     const at::Tensor leaf = x_ref.detach().requires_grad_();
     const Halves whole = integrate(function, {{x, leaf}}, {x.size(0), 1, nullptr})[0];
     return torch::autograd::grad({whole.ref}, {leaf}, {grad})[0];

@@ -18,8 +18,8 @@ using NodeShapes = std::map<std::pair<const void*, uint32_t>, std::vector<int64_
 // cache.
 constexpr int64_t rows_together = 64;
 
-// The shape of an operation's result. Autograd tells it by a tensor of that shape only, so it is asked
-// once.
+// The shape of an operation's result. Autograd tells it by a tensor of that shape only, so it is
+// asked once.
 const std::vector<int64_t>& shape_of(const Node* node, uint32_t output, NodeShapes& shapes) {
   std::vector<int64_t>& shape = shapes[{node, output}];
   if (shape.empty()) {
@@ -84,8 +84,8 @@ Windows add(const Windows& a, const Windows& b) {
   if (large.start == start && large.values.size(3) == end - start) {
     sum = large.values.clone();
   } else {
-    sum = at::constant_pad_nd(large.values, {large.start - start, end - large.start -
-                                                                      large.values.size(3)});
+    sum = at::constant_pad_nd(large.values,
+                              {large.start - start, end - large.start - large.values.size(3)});
   }
   sum.narrow(3, small.start - start, small.values.size(3)).add_(small.values);
   return {sum, start};

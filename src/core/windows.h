@@ -1,10 +1,11 @@
-// Gradients of neighbouring outputs, each where it is not zero. One position of a profile depends on
-// a window of each layer's activations that grows from layer to layer (21, 25, 33, ... 1041 of 2114
-// positions for BPNet), and the next position on the window beside it. The windows of several
+// Gradients of neighbouring outputs, each where it is not zero. One position of a profile depends
+// on a window of each layer's activations that grows from layer to layer (21, 25, 33, ... 1041 of
+// 2114 positions for BPNet), and the next position on the window beside it. The windows of several
 // outputs have one width, so they go back through the layers as one batch.
 //
 // Exact: what a window leaves out is zero. Where a graph has an operation whose gradient is not
-// local, or a window would reach over an end of the sequence, the caller takes the ordinary gradient.
+// local, or a window would reach over an end of the sequence, the caller takes the ordinary
+// gradient.
 #pragma once
 
 #include <ATen/core/Tensor.h>

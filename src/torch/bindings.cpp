@@ -144,12 +144,12 @@ SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options
     const auto array_or_null = [](const at::Tensor& values) {
       return values.defined() ? static_cast<SEXP>(to_array(values)) : R_NilValue;
     };
-    const Rcpp::List steps = Rcpp::List::create(
-        Rcpp::Named("op") = columns[0], Rcpp::Named("module") = columns[1],
-        Rcpp::Named("class") = columns[2], Rcpp::Named("kind") = columns[3],
-        Rcpp::Named("rule") = columns[4], Rcpp::Named("source") = columns[5],
-        Rcpp::Named("supported") = supported, Rcpp::Named("faithful") = faithful,
-        Rcpp::Named("delta") = delta, Rcpp::Named("refusal") = refusal);
+    const Rcpp::List steps =
+        Rcpp::List::create(Rcpp::Named("op") = columns[0], Rcpp::Named("module") = columns[1],
+                           Rcpp::Named("class") = columns[2], Rcpp::Named("kind") = columns[3],
+                           Rcpp::Named("rule") = columns[4], Rcpp::Named("source") = columns[5],
+                           Rcpp::Named("supported") = supported, Rcpp::Named("faithful") = faithful,
+                           Rcpp::Named("delta") = delta, Rcpp::Named("refusal") = refusal);
     return Rcpp::List::create(Rcpp::Named("steps") = steps,
                               Rcpp::Named("deltas") = array_or_null(audit.deltas),
                               Rcpp::Named("changes") = array_or_null(audit.changes));

@@ -1,6 +1,5 @@
-#include "core/deep_lift.h"
-
 #include "bindings.h"
+#include "core/deep_lift.h"
 #include "handle.h"
 
 extern "C" SEXP seqlift_torch_deep_lift(SEXP pointer, SEXP input, SEXP references,
@@ -26,10 +25,9 @@ extern "C" SEXP seqlift_torch_deep_lift(SEXP pointer, SEXP input, SEXP reference
                                : output == "negative_multipliers" ? Output::negative_multipliers
                                                                   : Output::multipliers;
     const seqlift::Sequences sequences = seqlift_r::to_sequences(Rcpp::List(input));
-    const auto result =
-        seqlift::deep_lift(*seqlift_r::graph_of(handle, key, graph_options),
-                           seqlift_r::constants_of(handle, options), sequences,
-                           seqlift_r::to_references(references, sequences), deep_lift_options);
+    const auto result = seqlift::deep_lift(
+        *seqlift_r::graph_of(handle, key, graph_options), seqlift_r::constants_of(handle, options),
+        sequences, seqlift_r::to_references(references, sequences), deep_lift_options);
     return Rcpp::List::create(
         Rcpp::Named("values") = seqlift_r::to_array(result.values),
         Rcpp::Named("deltas") = seqlift_r::to_array(result.deltas),

@@ -42,10 +42,10 @@ seqlift::Registrations to_registrations(const Rcpp::List& options, std::string& 
     } else {
       word = Rcpp::as<std::string>(rule);
       using Rule = seqlift::Registration::Rule;
-      registration.rule = word == "softmax"   ? Rule::softmax
-                          : word == "maxpool" ? Rule::max_pool
-                          : word == "linear"  ? Rule::linear
-                          : word == "rescale" ? Rule::rescale
+      registration.rule = word == "softmax"     ? Rule::softmax
+                          : word == "maxpool"   ? Rule::max_pool
+                          : word == "linear"    ? Rule::linear
+                          : word == "rescale"   ? Rule::rescale
                           : word == "integrate" ? Rule::integrate
                                                 : Rule::gradient;
     }
@@ -166,8 +166,8 @@ Prepared prepare(Handle& handle, const Rcpp::List& options) {
   std::string key;
   bool calls_back = false;
   prepared.options.module_mode = text(options, "rules") == "module";
-  prepared.options.integrate = options.containsElementNamed("fallback") &&
-                               text(options, "fallback") == "integrate";
+  prepared.options.integrate =
+      options.containsElementNamed("fallback") && text(options, "fallback") == "integrate";
   prepared.options.registrations = to_registrations(options, key, calls_back);
   prepared.options.work = to_work(options, calls_back);
   seqlift::GraphOptions graph_options;

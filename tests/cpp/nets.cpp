@@ -79,8 +79,8 @@ const char* const reduce =
 seqlift::Registrations registrations(const Settings& settings) {
   using Rule = seqlift::Registration::Rule;
   const std::map<std::string, Rule> rules{
-      {"rescale", Rule::rescale}, {"softmax", Rule::softmax},   {"max_pool", Rule::max_pool},
-      {"linear", Rule::linear},   {"gradient", Rule::gradient}, {"function", Rule::function},
+      {"rescale", Rule::rescale},    {"softmax", Rule::softmax},   {"max_pool", Rule::max_pool},
+      {"linear", Rule::linear},      {"gradient", Rule::gradient}, {"function", Rule::function},
       {"integrate", Rule::integrate}};
   seqlift::Registrations result;
   for (const auto& entry : settings.registered) {
@@ -265,9 +265,9 @@ Explained deep_lifted(const ModelPointer& model, const Given& given, const std::
   options.batch_size = settings.batch_size;
   options.work.threads = settings.threads;
   seqlift::Constants constants = constants_of(model, settings);
-  const auto result = seqlift::deep_lift(*graph_of(model, settings), constants,
-                                         sequences_of(given.X, given.args),
-                                         references_of(given.references), options);
+  const auto result =
+      seqlift::deep_lift(*graph_of(model, settings), constants, sequences_of(given.X, given.args),
+                         references_of(given.references), options);
   return {result.values, result.deltas, result.predictions, result.reference_predictions};
 }
 

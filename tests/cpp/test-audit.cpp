@@ -26,7 +26,7 @@ ModelPointer net() {
       "b = torch.max_pool1d(a, [3], [1])\n"
       "c = b * b.mean(2, keepdim=True)\n"
       "d = c * 0.5\n"
-      "e, i = torch.mode(d, 2)\n"
+      "e, i = torch.mode(d, 2, True)\n"
       "y = torch.softmax(e, 2)");
 }
 
@@ -145,12 +145,11 @@ TEST_CASE("local deltas add up to the convergence delta, and name what is to bla
 
 TEST_CASE("local deltas are measured behind every rule", "[audit]") {
   const Given pairs = given(2, 3, 9);
-  for (const char* lines :
-       {"y = torch.softmax(h, 2) * h", "y = torch.max_pool1d(h, [3], [1])",
-        "y = torch.where(h > 0, h, torch.tanh(h))", "y = torch.sort(h, 2)[0]",
-        "y = h.clone()\ny.mul_(h)\ny = torch.relu_(y)",
-        "a, b = h.chunk(2, 1)\ny = torch.matmul(a.transpose(1, 2), b)",
-        "y = torch.layer_norm(h, [9])"}) {
+  for (const char* lines : {"y = torch.softmax(h, 2) * h", "y = torch.max_pool1d(h, [3], [1])",
+                            "y = torch.where(h > 0, h, torch.tanh(h))", "y = torch.sort(h, 2)[0]",
+                            "y = h.clone()\ny.mul_(h)\ny = torch.relu_(y)",
+                            "a, b = h.chunk(2, 1)\ny = torch.matmul(a.transpose(1, 2), b)",
+                            "y = torch.layer_norm(h, [9])"}) {
     INFO(lines);
     for (const Step& step : audited(around(lines), pairs)) {
       INFO(step.operation);
@@ -160,7 +159,8 @@ TEST_CASE("local deltas are measured behind every rule", "[audit]") {
 }
 
 TEST_CASE("an output that is no row of targets has no local deltas", "[audit]") {
-  const auto net = forward("return torch.relu(torch.conv1d(x, self.w))", {{"w", numbers({4, 4, 3}, 1)}});
+  const auto net =
+      forward("return torch.relu(torch.conv1d(x, self.w))", {{"w", numbers({4, 4, 3}, 1)}});
   for (const Step& step : audited(net, given(2, 3, 9))) {
     CHECK(std::isnan(step.delta));
   }

@@ -62,10 +62,9 @@ TEST_CASE("RevealCancel shares a minimum evenly where Rescale does not", "[revea
 }
 
 // relu(x1 - x2) from (1, 1) to (4, 3): d+ = 3, d- = -2, f(r + d+) = 3, f(r + d-) = 0, f(x) = 1, so
-// y+ = (3 + 1) / 2 = 2 and y- = (0 - 2) / 2 = -1. A third input that does not differ gets its weight
-// times the mean of 2/3 and 1/2.
-TEST_CASE("both parts of a difference have the multiplier of their own effect",
-          "[reveal_cancel]") {
+// y+ = (3 + 1) / 2 = 2 and y- = (0 - 2) / 2 = -1. A third input that does not differ gets its
+// weight times the mean of 2/3 and 1/2.
+TEST_CASE("both parts of a difference have the multiplier of their own effect", "[reveal_cancel]") {
   const auto net = forward("return torch.relu(torch.matmul(x[:, 0], self.w))",
                            {{"w", vector_of({1, -1, 2, 1}).unsqueeze(1)}});
   const Given pair = by_hand({4, 3, 0, 0}, {1, 1, 0, 0});
@@ -148,15 +147,17 @@ TEST_CASE("multipliers are the numbers in the DeepLIFT package's own tests", "[r
   };
   for (const std::string rule : {"rescale", "genomics_default", "reveal_cancel"}) {
     INFO(rule);
-    const Tensors kernel{{"w", at::tensor({-2, -1, 0, 1, 2, 1, 0, -1}, at::kDouble).view({2, 2, 2})},
-                         {"b", vector_of({-1, 1})}};
+    const Tensors kernel{
+        {"w", at::tensor({-2, -1, 0, 1, 2, 1, 0, -1}, at::kDouble).view({2, 2, 2})},
+        {"b", vector_of({-1, 1})}};
     const at::Tensor first = rows({{-8, -7, -6, -5}, {-4, -3, -2, -1}});
     const at::Tensor second = rows({{0, 1, 2, 3}, {4, 5, 6, 7}});
     for (const at::Tensor& x : {first, second}) {
       const std::string end = ")\nreturn 1.0 + (h[:, 0] - h[:, 1]).sum(1, keepdim=True)";
       const auto conv = "h = torch.conv1d(x[:, 0:2], self.w, self.b";
       check(forward(conv + end, kernel), x, rule, rows({{-4, -6, -6, -2}, {0, 2, 2, 2}}));
-      check(forward(conv + (", [2]" + end), kernel), x, rule, rows({{-4, -2, -4, -2}, {0, 2, 0, 2}}));
+      check(forward(conv + (", [2]" + end), kernel), x, rule,
+            rows({{-4, -2, -4, -2}, {0, 2, 0, 2}}));
     }
     const std::string end = "\nreturn 1.0 + (2.0 * h[:, 0] + 3.0 * h[:, 1]).sum(1, keepdim=True)";
     const at::Tensor x = rows({{0, 1, 4, 3}, {3, 2, 1, 0}});
@@ -164,8 +165,9 @@ TEST_CASE("multipliers are the numbers in the DeepLIFT package's own tests", "[r
           rows({{0, 2, 4, 0}, {3, 3, 3, 0}}));
     check(forward("h = torch.avg_pool1d(x, [2], [1])" + end), x, rule,
           rows({{1, 2, 2, 1}, {1.5, 3, 3, 1.5}}));
-    check(forward("h = torch.cat([x[:, 0], 2.0 * x[:, 1]], 1)\nreturn 1.0 + h.sum(1, keepdim=True)"),
-          x, rule, rows({{1, 1, 1, 1}, {2, 2, 2, 2}}));
+    check(
+        forward("h = torch.cat([x[:, 0], 2.0 * x[:, 1]], 1)\nreturn 1.0 + h.sum(1, keepdim=True)"),
+        x, rule, rows({{1, 1, 1, 1}, {2, 2, 2, 2}}));
   }
   const Tensors dense{{"w", at::tensor({1, 2, 3, 4, -1, -2, -3, -4}, at::kDouble).view({2, 4})},
                       {"b", vector_of({-1, 1})}};
@@ -205,28 +207,33 @@ TEST_CASE("Rescale on parts is DeepLIFT/SHAP", "[reveal_cancel]") {
   CHECK(distance(deep_lifted(net, pairs, "reveal_cancel").values, expected) > 1e-2);
 }
 
-TEST_CASE("the genomics default takes Rescale behind convolutions, RevealCancel behind dense layers",
-          "[reveal_cancel]") {
+TEST_CASE(
+    "the genomics default takes Rescale behind convolutions, RevealCancel behind dense layers",
+    "[reveal_cancel]") {
   const Tensors weights{{"a", numbers({5, 4, 3}, 3)},     {"b", numbers({6, 36}, 4)},
                         {"v", numbers({5}, 5, 0.5, 1.5)}, {"m", numbers({5}, 6)},
                         {"u", numbers({6}, 7, 0.5, 1.5)}, {"k", numbers({6}, 8)},
                         {"c", numbers({36}, 9)}};
   const std::string end = "\nreturn (h * torch.arange(1, 7)).sum(1, keepdim=True)";
-  const std::string end_conv =
-      "\nreturn (h.flatten(1) * torch.arange(1, 46)).sum(1, keepdim=True)";
+  const std::string end_conv = "\nreturn (h.flatten(1) * torch.arange(1, 46)).sum(1, keepdim=True)";
   const std::string dense = "h = torch.linear(x.flatten(1), self.b)\n";
   const std::string conv = "h = torch.conv1d(x, self.a, padding=1)\n";
   const std::vector<std::string> like_reveal_cancel{
       dense + "h = torch.relu(h)" + end,
-      dense + "h = torch.batch_norm(h, self.k, None, self.u, self.u, False, 0.1, 1e-3, False)\n"
-              "h = torch.relu(torch.dropout(h.clone(), 0.5, False))" + end,
+      dense +
+          "h = torch.batch_norm(h, self.k, None, self.u, self.u, False, 0.1, 1e-3, False)\n"
+          "h = torch.relu(torch.dropout(h.clone(), 0.5, False))" +
+          end,
       "h = torch.relu(torch.linear(x.flatten(1), self.b).unsqueeze(1).squeeze(1) + self.k)" + end,
-      "p = torch.linear(x.flatten(1), self.b).chunk(2, 1)\nh = torch.cat([p[1], p[0]], 1).sigmoid()" +
+      "p = torch.linear(x.flatten(1), self.b).chunk(2, 1)\nh = torch.cat([p[1], p[0]], "
+      "1).sigmoid()" +
           end};
   const std::vector<std::string> like_rescale{
       conv + "h = torch.relu(h)" + end_conv,
-      conv + "h = torch.tanh(torch.batch_norm(h, self.m, None, self.v, self.v, False, 0.1, 1e-3, "
-             "False) + 0.5)" + end_conv,
+      conv +
+          "h = torch.tanh(torch.batch_norm(h, self.m, None, self.v, self.v, False, 0.1, 1e-3, "
+          "False) + 0.5)" +
+          end_conv,
       conv + "h = torch.relu(h.flatten(1) * 2.0)" + end_conv};
   const Given pairs = given(2, 3, 9);
   const auto compare = [&](const std::string& lines, const std::string& same,
@@ -244,8 +251,9 @@ TEST_CASE("the genomics default takes Rescale behind convolutions, RevealCancel 
     compare(lines, "rescale", "reveal_cancel");
   }
   const auto bare = forward("return torch.tanh(x).sum(2)");
-  CHECK(error_of([&] { deep_lifted(bare, pairs, "genomics_default"); })
-            .find("unsupported_operation: The operation aten::tanh") == 0);
+  CHECK(error_of([&] {
+          deep_lifted(bare, pairs, "genomics_default");
+        }).find("unsupported_operation: The operation aten::tanh") == 0);
 }
 
 TEST_CASE("every operation keeps the sum with RevealCancel or is refused by name",

@@ -69,15 +69,18 @@ std::vector<Case> condition_cases() {
       {"where", "y = torch.where(h > 0, h.abs().sqrt(), torch.zeros_like(h))"},
       {"where", "y = torch.where(h > -9, h, torch.log(h - 20))"},
       // Seen through views, joined, counted and passed in lists.
-      {"expand", "m = (h > 0).unsqueeze(1).expand(-1, 2, -1, -1)\ny = torch.stack([h, h * h], 1) * m"},
+      {"expand",
+       "m = (h > 0).unsqueeze(1).expand(-1, 2, -1, -1)\ny = torch.stack([h, h * h], 1) * m"},
       {"cat", "m = torch.cat([h > 0, h < 0.3], 1)\ny = torch.cat([h, h], 1) * m"},
       {"sum", "n = (h > 0).sum(2, keepdim=True)\ny = h / (1 + n)"},
       {"sum", "n = (h > 0).to(torch.long).sum(2).unsqueeze(2)\ny = h * n + torch.exp(-n.double())"},
       {"__getitem__", "m = [h > 0, h < -0.2]\ny = torch.where(m[0] | m[1], h, torch.tanh(h))"},
       {"where",
-       "m = h > h.flip([1])\nif m.dim() == 3:\n    y = torch.where(m, h, h.flip([1]))\nelse:\n    y = h"},
+       "m = h > h.flip([1])\nif m.dim() == 3:\n    y = torch.where(m, h, h.flip([1]))\nelse:\n    "
+       "y = h"},
       {"where",
-       "y = torch.relu(h)\nk = 0\nwhile k < 2:\n    y = torch.where(y > 0.5, y, y * h)\n    k += 1"},
+       "y = torch.relu(h)\nk = 0\nwhile k < 2:\n    y = torch.where(y > 0.5, y, y * h)\n    k += "
+       "1"},
   };
 }
 
@@ -100,9 +103,9 @@ TEST_CASE("a condition is a step of what it compares", "[condition]") {
   CHECK(multipliers_by_hand(step, {3}, {0})[0] == Approx(1.0 / 3));
   // y = x1 where x0 > 0, else 5: (x0, x1) from (-1, 2) to (1, 4). The condition is true on half the
   // way, so x1 earns 1 / 2; the condition earns the middle of x1 - 5, -2, over the change of x0, 2.
-  const auto choice =
-      forward("return torch.where(x[:, 0, 0:1] > 0, x[:, 0, 1:2], torch.full([1], 5.0, "
-              "dtype=torch.float64))");
+  const auto choice = forward(
+      "return torch.where(x[:, 0, 0:1] > 0, x[:, 0, 1:2], torch.full([1], 5.0, "
+      "dtype=torch.float64))");
   const auto m = multipliers_by_hand(choice, {1, 4}, {-1, 2});
   CHECK(m[0] == Approx(-1.0));
   CHECK(m[1] == Approx(0.5));

@@ -25,8 +25,9 @@ std::vector<Case> order_cases() {
       {"argmin", "y = torch.gather(h.flip([1]), 1, torch.argmin(h, 1, True))"},
       {"max", "v, i = torch.max(h, 2)\ny = v + i"},
       {"min", "v, i = torch.min(h, 1)\ny = v * i"},
-      {"gather", "y = torch.gather(torch.arange(36.0).reshape(1, 4, 9).to(torch.float64).expand("
-                 "h.size(0), 4, 9), 2, torch.argmax(h, 2, True))"},
+      {"gather",
+       "y = torch.gather(torch.arange(36.0).reshape(1, 4, 9).to(torch.float64).expand("
+       "h.size(0), 4, 9), 2, torch.argmax(h, 2, True))"},
       {"take_along_dim", "y = torch.take_along_dim(h, torch.argsort(h.flip([2]), 2), 2)"},
       {"index",
        "i = torch.argmax(h[:, 0], 1)\n"

@@ -1,5 +1,5 @@
-// Every output of a profile at once (PISA): equal to one target after the other, whether its gradient
-// is formed in windows or whole.
+// Every output of a profile at once (PISA): equal to one target after the other, whether its
+// gradient is formed in windows or whole.
 #include <ATen/ATen.h>
 
 #include <numeric>
@@ -33,7 +33,8 @@ ModelPointer profile(const std::string& head, at::ScalarType dtype = at::kDouble
        {"f", weights({1, 11, 5}, 6)}});
 }
 
-const char* const cropped = "y = torch.conv1d(h, self.e, None, padding=2).squeeze(1)\nreturn y[:, 12:48]";
+const char* const cropped =
+    "y = torch.conv1d(h, self.e, None, padding=2).squeeze(1)\nreturn y[:, 12:48]";
 
 void check_equal(const ModelPointer& net, const Given& pairs, const std::vector<int64_t>& targets,
                  double tolerance = 1e-12, at::ScalarType dtype = at::kDouble) {
@@ -123,7 +124,8 @@ TEST_CASE("what is not local is not taken for it", "[windows]") {
 
 TEST_CASE("the outputs of several strands are counted strand by strand", "[windows]") {
   const Given pairs = given(2, 3, 60);
-  const std::string strands = "y = torch.cat([torch.conv1d(h, self.e), torch.conv1d(-h, self.e)], 1)\n";
+  const std::string strands =
+      "y = torch.cat([torch.conv1d(h, self.e), torch.conv1d(-h, self.e)], 1)\n";
   const auto two = profile(strands + "return y[:, :, 10:46]");
   const auto flat = profile(strands + "return y[:, :, 10:46].flatten(1)");
   Settings settings;
