@@ -1,5 +1,5 @@
 // The inside of evaluate(): one evaluation of one graph. Control flow, attributes and containers
-// are in evaluate.cpp, operations in evaluate_operation.cpp.
+// are in evaluate.cpp, operations in evaluate_operation.cpp, their rules in evaluate_rules.cpp.
 #pragma once
 
 #include <map>
