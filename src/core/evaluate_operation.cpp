@@ -67,6 +67,28 @@ void follow_dtype(Call& call, const Constants& constants) {
   }
 }
 
+// A trace in training mode has its flags written in; what is explained and predicted is the network
+// in evaluation mode. Batch normalisation without running statistics has no such mode.
+void leave_training(Call& call) {
+  const auto set = [&](int position, const c10::IValue& value) {
+    call.inputs[position] = Value();
+    call.inputs[position].x = value;
+  };
+  const int statistics = call.find("running_mean");
+  const bool of_batch = statistics >= 0 && !(call.inputs[statistics].x.isTensor() &&
+                                             call.inputs[statistics].x.toTensor().defined());
+  for (const char* name : {"train", "training"}) {
+    const int position = call.find(name);
+    if (position >= 0 && call.inputs[position].x.isBool() && !of_batch) {
+      set(position, false);
+    }
+  }
+  const int dropped = call.find("dropout_p");
+  if (dropped >= 0 && call.inputs[dropped].x.isDouble()) {
+    set(dropped, 0.0);
+  }
+}
+
 }  // namespace
 
 void Evaluation::run_operation(const Node* node) {
@@ -88,6 +110,7 @@ void Evaluation::run_operation(const Node* node) {
   }
   shield(call);
   follow_dtype(call, constants_);
+  leave_training(call);
   if (call.batch.memo) {
     call.batch.memo->enter(node);
   }

@@ -212,7 +212,7 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
   }
   if (call.node->kind() == c10::prim::CallMethod) {
     const std::string rule = options_.unit_rule ? options_.unit_rule(call) : "";
-    report(call, "registered", rule, true, rule != "gradient");
+    report(call, "registered", rule, true, rule != "gradient" && rule != "softmax of the batch");
     return options_.unit(call);
   }
   if (options_.override_operation) {

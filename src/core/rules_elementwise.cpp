@@ -47,15 +47,7 @@ std::vector<Value> rescale_operation(Call& call, Bend bend) {
 
 std::vector<Value> elementwise(Call& call) { return rescale_operation(call, Bend::smooth); }
 
-std::vector<Value> kinked(Call& call) {
-  // In evaluation mode a randomized leaky ReLU has the middle slope; a trace may say otherwise.
-  const int training = call.name == "rrelu" ? call.find("training") : -1;
-  if (training >= 0) {
-    call.inputs[training] = Value();
-    call.inputs[training].x = false;
-  }
-  return rescale_operation(call, Bend::kinked);
-}
+std::vector<Value> kinked(Call& call) { return rescale_operation(call, Bend::kinked); }
 
 // relu(x): the quotient is exact in floating point wherever x and ref differ, since both sides are
 // either equal to them or zero. One pass over the data computes the output and the multiplier.

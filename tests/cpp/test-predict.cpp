@@ -117,3 +117,19 @@ TEST_CASE("no sequences give no predictions", "[predict]") {
   const auto net = forward("return x.sum(2)");
   CHECK_NOTHROW(predicted(net, one_hot(1, 9, 1).narrow(0, 0, 0)));
 }
+
+TEST_CASE("a trace in training mode is predicted in evaluation mode", "[predict]") {
+  const Tensors running{{"m", numbers({4}, 1)}, {"v", numbers({4}, 2, 0.5, 1.5)}};
+  const at::Tensor X = one_hot(4, 9, 3);
+  const std::vector<std::pair<std::string, std::string>> twins{
+      {"y = torch.dropout(h, 0.5, True)", "y = h"},
+      {"y = torch.feature_dropout(h, 0.5, True)", "y = h"},
+      {"y = torch.rrelu(h, 0.1, 0.3, True)", "y = torch.leaky_relu(h, 0.2)"},
+      {"y = torch.batch_norm(h, None, None, self.m, self.v, True, 0.1, 1e-5, False)",
+       "y = torch.batch_norm(h, None, None, self.m, self.v, False, 0.1, 1e-5, False)"}};
+  for (const auto& twin : twins) {
+    INFO(twin.first);
+    CHECK(distance(predicted(around(twin.first, running), X)[0],
+                   predicted(around(twin.second, running), X)[0]) < 1e-12);
+  }
+}
