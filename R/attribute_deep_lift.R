@@ -7,8 +7,8 @@
 deep_lift_rules <- c("rescale", "reveal_cancel", "genomics_default")
 
 # What is returned, and of which shape:
-#   attributions           [n, 4, L]: contributions of all bases at a position, at the letter that is
-#                          there, mean over references (class seqlift_attributions)
+#   attributions           [n, 4, L]: contributions of all bases at a position, at the letter that
+#                          is there, mean over references (class seqlift_attributions)
 #   contributions          [n, n_refs, 4, L]: multipliers times (X - reference)
 #   multipliers            [n, n_refs, 4, L]: of the sign of each difference, the mean of both where
 #                          there is none

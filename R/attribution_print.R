@@ -15,6 +15,7 @@ print.seqlift_attributions <- function(x, ...) {
   cat_field("method", method_line(x))
   cat_field("model", model_line(x))
   cat_field("convergence", convergence_line(x))
+  cat_field("integrated", paste(attr(x, "info", exact = TRUE)$integrated, collapse = "; "))
   if (kind != "multipliers") {
     cat_field("strongest", strongest_line(x))
   }

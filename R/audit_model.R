@@ -4,29 +4,31 @@
 #' rule it gets, and how much it adds to the convergence delta: what to look at, or to send to a
 #' colleague, when deltas are high.
 #'
-#' A convergence delta is a sum over the operations. Each adds its local delta: the contributions that
-#' it passes on to its inputs, `sum(m * (x - reference))`, minus those that it received for its output.
-#' An operation whose rule keeps summation-to-delta adds nothing but rounding.
+#' A convergence delta is a sum over the operations. Each adds its local delta: the contributions
+#' that it passes on to its inputs, `sum(m * (x - reference))`, minus those that it received for
+#' its output. An operation whose rule keeps summation-to-delta adds nothing but rounding.
 #'
 #' @inheritParams deep_lift_shap
 #' @param X Sequences, see [deep_lift_shap()]; the first `n_sequences` are used.
-#' @param rules `"operator"` (default) or `"module"`, see [deep_lift_shap()]. An audit in operator mode
-#'   also measures what module mode, the way of tangermeme and Captum, would miss.
+#' @param rules `"operator"` (default) or `"module"`, see [deep_lift_shap()]. An audit in operator
+#'   mode also measures what module mode, the way of tangermeme and Captum, would miss.
 #' @param target Which column of the output the deltas are of, from 1. Default 1.
-#' @param n_sequences,n_shuffles How many sequences, and dinucleotide shuffles of each, are evaluated
-#'   in one batch. Default 2 and 2.
+#' @param n_sequences,n_shuffles How many sequences, and dinucleotide shuffles of each, are
+#'   evaluated in one batch. Default 2 and 2.
 #' @param dtype `"float32"`, `"float64"`, or `NULL` (default) for the model's own.
 #' @return A data frame of class `seqlift_audit`, one row per operation in the order of evaluation:
-#'   `op`, `module` (path), `class`, `kind` (linear, elementwise, max, product, softmax, normalisation,
-#'   recurrent, attention, condition, registered, integrated, unsupported, ...), `rule`, `source`
-#'   (file:line where the file knows it), `supported` (`FALSE`: [deep_lift_shap()] refuses it),
-#'   `faithful` (`FALSE`: its rule does not keep summation-to-delta), `delta` (mean over the pairs of
-#'   the absolute local delta, in units of the output; `NA` where the model does not return
-#'   `[n, targets]`), `share` (of the sum of `delta`) and, in operator mode, `module_delta`: the local
-#'   delta that it has in module mode. `attr(x, "deltas")` and `attr(x, "changes")` are
-#'   `[n_sequences, n_shuffles]`: the convergence deltas and the changes of the prediction. Printing
-#'   shows the worst offender first and ends in a verdict and what to do.
-#' @section Errors: as [predict.seqlift_model()]; `seqlift_error_registration` as [deep_lift_shap()].
+#'   `op`, `module` (path), `class`, `kind` (linear, elementwise, max, product, softmax,
+#'   normalisation, recurrent, attention, condition, registered, integrated, unsupported, ...),
+#'   `rule`, `source` (file:line where the file knows it), `supported` (`FALSE`:
+#'   [deep_lift_shap()] refuses it), `faithful` (`FALSE`: its rule does not keep
+#'   summation-to-delta), `delta` (mean over the pairs of the absolute local delta, in units of
+#'   the output; `NA` where the model does not return `[n, targets]`), `share` (of the sum of
+#'   `delta`) and, in operator mode, `module_delta`: the local delta that it has in module mode.
+#'   `attr(x, "deltas")` and `attr(x, "changes")` are `[n_sequences, n_shuffles]`: the convergence
+#'   deltas and the changes of the prediction. Printing shows the worst offender first and ends in
+#'   a verdict and what to do.
+#' @section Errors: as [predict.seqlift_model()]; `seqlift_error_registration` as
+#'   [deep_lift_shap()].
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -187,8 +189,8 @@ audit_verdict <- function(x) {
     modules <- setdiff(unique(x$class[unfaithful][order(-x$delta[unfaithful])]), "")
     modules <- unique(sub("^.*\\.", "", modules))
     paste0(
-      length(unfaithful), " of ", n, " operations get their ordinary gradient although they are not ",
-      "linear: the attributions will not add up to the difference in prediction.", amount,
+      length(unfaithful), " of ", n, " operations get their ordinary gradient although they are ",
+      "not linear: the attributions will not add up to the difference in prediction.", amount,
       " To do: `rules = \"operator\"` needs nothing more",
       if (attr(x, "rules") == "module" && length(modules) > 0L) {
         paste0(

@@ -19,8 +19,8 @@
 #' @return An array of class `seqlift_pisa`, in units of the model's output, sequences named as in
 #'   `X`: `[n, n_outputs, 4, L]`, or with `raw_outputs = TRUE` the multipliers
 #'   `[n, n_refs, n_outputs, 4, L]`. Subsetting and arithmetic give plain arrays.
-#'   [convergence_deltas()] reads the deltas `[n, n_refs, n_outputs]`, [references()] the references.
-#'   A double takes 8 bytes: 1000 outputs of one sequence of 2114 bp are 68 MB.
+#'   [convergence_deltas()] reads the deltas `[n, n_refs, n_outputs]`, [references()] the
+#'   references. A double takes 8 bytes: 1000 outputs of one sequence of 2114 bp are 68 MB.
 #' @section Errors: Those of [deep_lift_shap()]; `seqlift_error_argument` for `outputs` that are not
 #'   whole numbers, `seqlift_error_target` for outputs that the model does not have,
 #'   `seqlift_error_output` for a model without one row of outputs per sequence.
@@ -31,8 +31,8 @@
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(1)
-#' influence <- pisa(model, demo_sequences()[1], outputs = 100:104, n_shuffles = 2, random_state = 0)
-#' influence
+#' influence <- pisa(model, demo_sequences()[1], outputs = 100:104, n_shuffles = 2, random_state =
+#' 0) influence
 #' dim(convergence_deltas(influence))
 pisa <- function(model, X, ..., args = NULL, outputs = NULL, batch_size = 32L,
                  references = dinucleotide_shuffle, n_shuffles = 20L, return_references = FALSE,

@@ -134,9 +134,9 @@ class Functional(nn.Module):
         return self.dense(F.max_pool1d(h, 4, 2).sum(2))
 
 
-class Ranking(nn.Module):
+class Voting(nn.Module):
     def forward(self, x):
-        return torch.sort(x, dim=2)[0]
+        return x + torch.mode(x, dim=2, keepdim=True)[0]
 
 
 class Unsupported(nn.Module):
@@ -145,11 +145,23 @@ class Unsupported(nn.Module):
     def __init__(self):
         super().__init__()
         self.trunk = Trunk()
-        self.ranking = Ranking()
+        self.voting = Voting()
 
     def forward(self, x):
-        h = self.ranking(self.trunk(x))
-        return torch.cumprod(h, dim=2).sum(2)
+        h = self.voting(self.trunk(x))
+        return torch.linalg.inv(h @ h.transpose(1, 2) + torch.eye(h.size(1), dtype=h.dtype)).sum(2)
+
+
+class Inverse(nn.Module):
+    """An operation that has no rule but a gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = Trunk()
+
+    def forward(self, x):
+        h = self.trunk(x)
+        return torch.linalg.inv(h @ h.transpose(1, 2) + torch.eye(h.size(1), dtype=h.dtype)).sum(2)
 
 
 class Branching(nn.Module):
@@ -437,7 +449,7 @@ def main():
     OUT.mkdir(exist_ok=True)
     scripted = {
         "two_heads": TwoHeads, "two_inputs": TwoInputs, "any_shape": AnyShape, "scaled": Scaled,
-        "functional": Functional, "unsupported": Unsupported, "branching": Branching,
+        "functional": Functional, "unsupported": Unsupported, "inverse": Inverse, "branching": Branching,
         "whole_batch": WholeBatch, "centred": Centred, "squeezed": Squeezed,
         "dictionary": Dictionary, "not_finite": NotFinite, "extra_channels": ExtraChannels,
         "slow": Slow, "no_forward": NoForward,

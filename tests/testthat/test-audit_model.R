@@ -1,6 +1,11 @@
 # audit_model(): what it tells of the models of tests/models/make_models.py.
 
-columns <- c("op", "module", "class", "kind", "rule", "source", "supported", "faithful")
+columns <- c(
+  "op", "module", "class", "kind", "rule", "source", "supported", "faithful", "delta", "share",
+  "module_delta"
+)
+# What an audit says of the model alone, whatever the sequences.
+of_model <- function(audit) as.data.frame(audit)[columns[1:8]]
 
 test_that("an audit has one row an operation, in the order of evaluation", {
   audit <- audit_model(test_model("tiny"), test_sequences())
@@ -75,8 +80,8 @@ test_that("a registered class is one row", {
 
 test_that("what deep_lift_shap() refuses is marked", {
   audit <- audit_model(test_model("unsupported"), test_sequences())
-  expect_identical(audit$op[!audit$supported], c("sort", "cumprod"))
-  expect_identical(audit$module[!audit$supported], c("ranking", ""))
+  expect_identical(audit$op[!audit$supported], c("mode", "linalg_inv"))
+  expect_identical(audit$module[!audit$supported], c("voting", ""))
 })
 
 test_that("only what the chosen output needs is audited", {
@@ -106,9 +111,51 @@ test_that("letters, an array, an N and one sequence are audited alike", {
   X <- test_sequences()
   model <- test_model("functional")
   expected <- audit_model(model, X)
-  expect_identical(audit_model(model, one_hot_encode(X)), expected)
-  expect_identical(audit_model(model, X[1L]), expected)
-  expect_identical(audit_model(model, "ACGTTGCANGTC"), expected)
+  expect_equal(audit_model(model, one_hot_encode(X)), expected)
+  expect_identical(of_model(audit_model(model, X[1L])), of_model(expected))
+  expect_identical(of_model(audit_model(model, "ACGTTGCANGTC")), of_model(expected))
+})
+
+test_that("local deltas name the operations to blame, and add up", {
+  X <- test_sequences()
+  model <- test_model("scaled")
+  module <- audit_model(model, X, rules = "module", dtype = "float64")
+  expect_gt(max(abs(attr(module, "deltas"))), 1e-3)
+  expect_true(all(module$delta[module$faithful] < 1e-12))
+  expect_gt(sum(module$share[module$module == "scaling"]), 0.999)
+  expect_gte(sum(module$delta), mean(abs(attr(module, "deltas"))))
+  expect_output(print(module), "LogitScaling")
+  operator <- audit_model(model, X, dtype = "float64")
+  expect_true(all(operator$delta < 1e-12))
+  # What module mode would miss stands beside the operations that it would miss.
+  expect_equal(
+    operator$module_delta[operator$module == "scaling"],
+    module$delta[module$module == "scaling"]
+  )
+  expect_identical(dim(attr(operator, "deltas")), c(2L, 2L))
+  more <- audit_model(model, X, n_sequences = 1L, n_shuffles = 3L)
+  expect_identical(dim(attr(more, "changes")), c(1L, 3L))
+})
+
+test_that("deltas of several outputs are of the chosen one, and of none where there is no number", {
+  X <- test_sequences()
+  model <- with_args(test_model("two_heads"), list(control_track = 0))
+  profile <- audit_model(select_output(model, 1), X)
+  expect_true(all(is.na(profile$delta)))
+  expect_null(attr(profile, "deltas"))
+  expect_output(print(profile), "have a rule")
+  expect_error(
+    audit_model(select_output(model, 2), X, target = 9L),
+    class = "seqlift_error_target"
+  )
+})
+
+test_that("what is integrated is told", {
+  audit <- audit_model(test_model("inverse"), test_sequences(), fallback = "integrate")
+  expect_identical(audit$kind[audit$op == "linalg_inv"], "integrated")
+  expect_true(all(audit$supported))
+  refused <- audit_model(test_model("inverse"), test_sequences())
+  expect_false(refused$supported[refused$op == "linalg_inv"])
 })
 
 test_that("wrong arguments are errors", {

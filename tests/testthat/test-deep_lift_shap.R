@@ -606,13 +606,37 @@ test_that("operations without a rule are all named before anything is computed",
     class = "seqlift_error_unsupported_operation"
   )
   message <- conditionMessage(error)
-  expect_match(message, "aten::sort in ranking (Ranking), make_models.py:", fixed = TRUE)
-  expect_match(message, "aten::cumprod of the model itself, make_models.py:", fixed = TRUE)
+  expect_match(message, "aten::mode in voting (Voting), make_models.py:", fixed = TRUE)
+  expect_match(message, "aten::linalg_inv of the model itself, make_models.py:", fixed = TRUE)
   expect_snapshot(error = TRUE, deep_lift_shap(model, X))
   # What the message advises works.
   expect_warning(
     deep_lift_shap(model, X, rules = "module", n_shuffles = 4L, random_state = 0),
     class = "seqlift_warning_convergence"
+  )
+})
+
+test_that("what has no rule but a gradient is integrated on request, and the result says where", {
+  X <- test_sequences()
+  model <- test_model("inverse")
+  expect_error(
+    deep_lift_shap(model, X, n_shuffles = 2L),
+    class = "seqlift_error_unsupported_operation"
+  )
+  result <- deep_lift_shap(model, X,
+    fallback = "integrate", n_shuffles = 4L, random_state = 0, dtype = "float64"
+  )
+  expect_lt(max(abs(convergence_deltas(result))), 1e-10)
+  expect_match(attr(result, "info")$integrated, "aten::linalg_inv of the model itself",
+    fixed = TRUE
+  )
+  expect_output(print(result), "integrated")
+  expect_length(attr(deep_lift_shap(test_model("tiny"), X,
+    fallback = "integrate", n_shuffles = 2L
+  ), "info")$integrated, 0L)
+  expect_error(
+    deep_lift_shap(model, X, fallback = "guess"),
+    class = "seqlift_error_argument"
   )
 })
 
