@@ -150,9 +150,12 @@ print.seqlift_audit <- function(x, ...) {
     rule = x$rule, source = x$source
   )
   if (isTRUE(audit_error(x) > audit_threshold)) {
-    shown$delta <- format(signif(x$delta, 2L))
-    shown$share <- paste0(round(100 * x$share), "%")
-    shown <- shown[order(-x$delta), ]
+    # Rounding is not told apart, nor put in an order.
+    counts <- x$delta > audit_threshold * max(abs(attr(x, "changes")))
+    delta <- ifelse(counts, x$delta, 0)
+    shown$delta <- ifelse(counts, format(signif(delta, 2L)), "0")
+    shown$share <- paste0(round(100 * delta / sum(delta)), "%")
+    shown <- shown[order(-delta), ]
   }
   print(shown, right = FALSE, row.names = FALSE)
   cli::cat_line()
@@ -171,6 +174,8 @@ audit_verdict <- function(x) {
   error <- audit_error(x)
   amount <- if (is.na(error)) {
     ""
+  } else if (error <= audit_threshold) {
+    " On these sequences the convergence deltas are rounding."
   } else {
     paste0(
       " Largest convergence delta here: ", format(signif(max(abs(attr(x, "deltas"))), 2L)),
