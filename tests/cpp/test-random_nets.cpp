@@ -33,7 +33,7 @@ class Generator {
 
   void grow(int steps) {
     for (int i = 0; i < steps; ++i) {
-      step(below(50));
+      step(below(55));
     }
     // Several values reach the output, each with weights of its own.
     both("y = x.sum([1, 2]).unsqueeze(1) * 0.0");
@@ -134,8 +134,38 @@ class Generator {
       arithmetic(kind, t, u, same, length);
     } else if (kind < 41) {
       structure(kind, a, b);
-    } else {
+    } else if (kind < 50) {
       code(kind, a, b);
+    } else {
+      condition(kind, t, u, same, length);
+    }
+  }
+
+  // What depends on which of two values is larger.
+  template <typename Same>
+  void condition(int64_t kind, const std::string& t, const std::string& u, const Same& same,
+                 int64_t length) {
+    switch (kind) {
+      case 50:
+        same("torch.where(" + t + " > 0, " + t + ", torch.zeros_like(" + t + "))",
+             "torch.relu(" + t + ")");
+        return;
+      case 51:
+        same(t + " * (" + u + " > 0.1)",
+             "torch.where(" + u + " > 0.1, " + t + ", torch.zeros_like(" + t + "))");
+        return;
+      case 52:
+        same(t + ".masked_fill(" + u + " < -0.2, 0.3)",
+             "torch.where(" + u + " < -0.2, torch.full_like(" + t + ", 0.3), " + t + ")");
+        return;
+      case 53:
+        same("torch.sort(" + t + ", 2)[0]",
+             "torch.topk(" + t + ", " + text_of(length) + ", 2, False)[0]");
+        return;
+      default:
+        same("torch.where((" + t + " > 0) & (" + u + " < 0.5), " + t + ", " + u + ")",
+             "torch.where(torch.logical_not((" + t + " <= 0) | (" + u + " >= 0.5)), " + t + ", " +
+                 u + ")");
     }
   }
 
