@@ -31,8 +31,8 @@
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(1)
-#' influence <- pisa(model, demo_sequences()[1], outputs = 100:104, n_shuffles = 2, random_state =
-#' 0) influence
+#' influence <- pisa(model, demo_sequences()[1], outputs = 100:104, n_shuffles = 2)
+#' influence
 #' dim(convergence_deltas(influence))
 pisa <- function(model, X, ..., args = NULL, outputs = NULL, batch_size = 32L,
                  references = dinucleotide_shuffle, n_shuffles = 20L, return_references = FALSE,
