@@ -54,8 +54,8 @@ void Evaluation::explain_failure(const Call& call, const std::string& why) const
     refuse_length(call, "fails");
   }
   // LibTorch's words for a kernel, and for a pooling window, that does not fit.
-  for (const char* words :
-       {"Kernel size can't be greater than actual input", "size is too small"}) {
+  for (const char* words : {"Kernel size can't be greater than actual input", "size is too small",
+                            "Invalid computed output size"}) {
     if (why.find(words) != std::string::npos) {
       throw Error("length", "`X` is too short for the model. " + call.where() + " failed: " + why);
     }
