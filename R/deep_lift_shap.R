@@ -107,26 +107,14 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   device <- check_device(if (is.null(device)) model$device else device)
   made <- make_references(references, sequences, n_shuffles, random_state, allow_n, only_warn)
 
-  failures <- new.env(parent = emptyenv())
   output <- if (raw_outputs) "multipliers" else if (hypothetical) "hypothetical" else "attributions"
   options <- list(
-    wrappers = model$wrappers, nonlinear_ops = guard_rules(nonlinear_ops, failures),
+    wrappers = model$wrappers, nonlinear_ops = nonlinear_ops,
     rules = rules, fallback = fallback, targets = target, batch_size = batch_size,
-    output = output,
-    dtype = dtype, device = device, threads = seqlift_threads(),
+    output = output, dtype = dtype, device = device, threads = seqlift_threads(),
     progress = progress_bar(verbose, "Attributing")
   )
-  result <- rlang::try_fetch(
-    call_engine("deep_lift_shap", model_pointer(model), engine_input(sequences, args),
-      made$references, options,
-      call = call
-    ),
-    seqlift_error_unsupported_operation = function(error) {
-      abort_unsupported(error, model, sequences, args, rules, nonlinear_ops, call)
-    },
-    seqlift_error_registration = function(error) abort_rule(error, failures, call)
-  )
-  check_finite_result(result, call)
+  result <- explain_pairs(model, sequences, args, made$references, options, call)
   attributions <- finish_attributions(result, sequences, target, output, list(
     method = "DeepLIFT/SHAP", rules = rules, target = target, random_state = made$random_state,
     dtype = if (dtype == "native") dtype_name(model$info$dtype) else dtype, device = device,
@@ -138,6 +126,25 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   attributions
 }
 
+# One call of the engine: multipliers, deltas and predictions of every pair.
+explain_pairs <- function(model, sequences, args, references, options, call) {
+  nonlinear_ops <- options$nonlinear_ops
+  failures <- new.env(parent = emptyenv())
+  options$nonlinear_ops <- guard_rules(nonlinear_ops, failures)
+  result <- rlang::try_fetch(
+    call_engine("deep_lift_shap", model_pointer(model), engine_input(sequences, args),
+      references, options,
+      call = call
+    ),
+    seqlift_error_unsupported_operation = function(error) {
+      abort_unsupported(error, model, sequences, args, options$rules, nonlinear_ops, call)
+    },
+    seqlift_error_registration = function(error) abort_rule(error, failures, call)
+  )
+  check_finite_result(result, call)
+  result
+}
+
 check_targets <- function(target, call = caller_env()) {
   whole <- is.numeric(target) && length(target) >= 1L && all(is.finite(target)) &&
     all(target == trunc(target)) && all(target >= 1)
@@ -147,86 +154,6 @@ check_targets <- function(target, call = caller_env()) {
     )
   }
   as.integer(target)
-}
-
-nonlinear_rules <- c("rescale", "softmax", "maxpool", "linear", "gradient", "integrate")
-
-check_nonlinear_ops <- function(nonlinear_ops, model, call = caller_env()) {
-  if (is.null(nonlinear_ops)) {
-    return(list())
-  }
-  given <- as.list(nonlinear_ops)
-  if (is.null(names(given)) || any(names(given) == "")) {
-    abort_argument("nonlinear_ops", "named with module classes or paths",
-      describe(nonlinear_ops),
-      call = call
-    )
-  }
-  for (name in names(given)) {
-    rule <- given[[name]]
-    if (!is.function(rule) && !(is.character(rule) && length(rule) == 1L &&
-      rule %in% nonlinear_rules)) {
-      abort_argument(paste0("nonlinear_ops$", name),
-        paste("a function or one of", paste0("\"", nonlinear_rules, "\"", collapse = ", ")),
-        describe(rule),
-        call = call
-      )
-    }
-  }
-  classes <- model$info$module_classes
-  known <- c(classes, sub("^.*\\.", "", classes), model$info$modules)
-  unknown <- setdiff(names(given), known)
-  if (length(unknown) > 0L) {
-    abort_seqlift("registration",
-      c("The model has no module of class or at path {.val {unknown}}.",
-        i = "Its classes are {.val {unique(sub('^.*[.]', '', classes))}}."
-      ),
-      call = call
-    )
-  }
-  given
-}
-
-# The engine calls a user's rule from C++, through which no R condition may jump: an error is kept
-# in `failures`, the engine gets an array that it refuses, and an interrupt waits.
-guard_rules <- function(nonlinear_ops, failures) {
-  guard <- function(name) {
-    rule <- nonlinear_ops[[name]]
-    if (!is.function(rule)) {
-      return(rule)
-    }
-    function(x, x_ref, y, y_ref, grad_output) {
-      suspendInterrupts(tryCatch(
-        as_multiplier(rule(x, x_ref, y, y_ref, grad_output)),
-        error = function(error) {
-          failures$name <- name
-          failures$error <- error
-          double()
-        }
-      ))
-    }
-  }
-  stats::setNames(lapply(names(nonlinear_ops), guard), names(nonlinear_ops))
-}
-
-as_multiplier <- function(value) {
-  if (!is.numeric(value)) {
-    stop("It returned ", describe(value), ", not numbers.", call. = FALSE)
-  }
-  value
-}
-
-abort_rule <- function(error, failures, call) {
-  if (is.null(failures$error)) {
-    rlang::cnd_signal(error)
-  }
-  abort_seqlift("registration",
-    c("The function in {.arg nonlinear_ops} for {.val {failures$name}} failed.",
-      i = "It is called as {.code f(x, x_ref, y, y_ref, grad_output)} and returns the multiplier,
-           of the shape of {.arg x}."
-    ),
-    parent = failures$error, call = call
-  )
 }
 
 # References as the engine takes them, raw codes [L, n_refs, n] or an array [n, n_refs, C, L],

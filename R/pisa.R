@@ -62,25 +62,14 @@ pisa <- function(model, X, ..., args = NULL, outputs = NULL, batch_size = 32L,
   outputs <- check_outputs(outputs, model, sequences, args, dtype, device)
   made <- make_references(references, sequences, n_shuffles, random_state, allow_n, only_warn)
 
-  failures <- new.env(parent = emptyenv())
   kind <- if (raw_outputs) "multipliers" else if (hypothetical) "hypothetical" else "attributions"
   options <- list(
-    wrappers = model$wrappers, nonlinear_ops = guard_rules(nonlinear_ops, failures),
+    wrappers = model$wrappers, nonlinear_ops = nonlinear_ops,
     rules = rules, targets = outputs, batch_size = batch_size, output = kind, profile = TRUE,
     dtype = dtype, device = device, threads = seqlift_threads(),
     progress = progress_bar(verbose, "Attributing")
   )
-  result <- rlang::try_fetch(
-    call_engine("deep_lift_shap", model_pointer(model), engine_input(sequences, args),
-      made$references, options,
-      call = call
-    ),
-    seqlift_error_unsupported_operation = function(error) {
-      abort_unsupported(error, model, sequences, args, rules, nonlinear_ops, call)
-    },
-    seqlift_error_registration = function(error) abort_rule(error, failures, call)
-  )
-  check_finite_result(result, call)
+  result <- explain_pairs(model, sequences, args, made$references, options, call)
   influence <- new_pisa(
     result, sequences, kind, outputs, basename(model$path),
     if (return_references) reference_array(made$references, sequences)
