@@ -77,6 +77,9 @@ std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
   run_block(block);
   std::vector<Value> outputs;
   const Value whole = values_.at(block->outputs()[0]);
+  if (whole.parts) {
+    return *whole.parts;
+  }
   if (whole.x.isTuple() || whole.x.isList()) {
     const auto part = [](const c10::IValue& value, size_t i) {
       return value.isTuple() ? value.toTupleRef().elements()[i] : value.toListRef()[i];
@@ -209,7 +212,8 @@ void Evaluation::get_attribute(const Node* node) {
   values_[node->output()] = result;
 }
 
-bool Evaluation::condition(const Value& value, const Node* node) {
+bool Evaluation::condition(const Value& given, const Node* node) {
+  const Value value = settle(given);
   const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();
   if (!value.paired) {
     return x;
@@ -279,9 +283,11 @@ void Evaluation::construct(const Node* node) {
     shown = !list || differs || (part.typed() && part.shown != shown) ? at::ScalarType::Undefined
                                                                       : shown;
   }
+  const bool in_parts = kept_in_parts(node, given);
   bool paired = false;
   bool tainted = false;
   for (Value& part : given) {
+    part = in_parts ? part : settle(part);
     part = shown == at::ScalarType::Undefined ? concrete(part) : part;
     paired = paired || part.paired;
     tainted = tainted || part.tainted;
@@ -299,6 +305,14 @@ void Evaluation::construct(const Node* node) {
       !type->expectRef<c10::ListType>().getElementType()->isSubtypeOf(*c10::TensorType::get());
   paired = options_.pairs && (paired || (node->kind() != c10::prim::TupleConstruct && !numbers));
   const c10::IValue x = build(false);
+  if (in_parts) {
+    Value result;
+    result.x = x;
+    result.paired = true;
+    result.parts = std::make_shared<std::vector<Value>>(std::move(given));
+    values_[node->output()] = result;
+    return;
+  }
   values_[node->output()] = finish(x, paired ? build(true) : x, paired, tainted);
   values_[node->output()].shown = shown;
 }
@@ -326,6 +340,12 @@ c10::IValue Evaluation::assemble(const Node* node, std::vector<c10::IValue> part
 
 void Evaluation::unpack(const Node* node) {
   const Value whole = value(node->input());
+  if (whole.parts) {
+    for (size_t i = 0; i < node->outputs().size(); ++i) {
+      values_[node->outputs()[i]] = whole.parts->at(i);
+    }
+    return;
+  }
   const auto parts = [](const c10::IValue& value) {
     return value.isTuple() ? value.toTupleRef().elements().vec() : value.toListRef().vec();
   };

@@ -16,6 +16,8 @@
 
 namespace seqlift {
 
+class ChangeLog;
+
 // What one operation reached from X turned out to be.
 struct Step {
   const torch::jit::Node* node = nullptr;
@@ -62,6 +64,9 @@ struct EvaluateOptions {
   // each.
   bool integrate = false;
   std::function<void(const Call&)> integrated;
+  // The x half is one sequence and the other half edited copies of it, which are evaluated where
+  // they differ from it (change.h).
+  ChangeLog* changes = nullptr;
   // Local deltas are measured if there is a ledger to write them to.
   Ledger* ledger = nullptr;
   // Set by another thread to stop at the next operation (error kind "interrupt").

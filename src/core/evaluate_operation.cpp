@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "change.h"
 #include "error.h"
 #include "evaluation.h"
 
@@ -145,6 +146,9 @@ void Evaluation::run_operation(const Node* node) {
     outputs = options_.ledger ? measured(call, tainted) : apply(call, tainted);
     watch_length(call, outputs);
     if (writes && shared(node, call.inputs[0])) {
+      if (options_.changes) {
+        throw NotLocal();
+      }
       write_back(call, outputs, tainted);
     }
   } catch (const c10::Error& error) {
@@ -162,7 +166,8 @@ void Evaluation::run_operation(const Node* node) {
 // Copies of the inputs that something else writes to (the operation's own target is no such input).
 void Evaluation::shield(Call& call) const {
   const auto written = graph_.written_inputs.find(call.node);
-  if (written == graph_.written_inputs.end() || (!options_.pairs && !options_.gradients)) {
+  const bool differentiated = (options_.pairs && !options_.changes) || options_.gradients;
+  if (written == graph_.written_inputs.end() || !differentiated) {
     return;
   }
   const at::AutoGradMode enabled(true);

@@ -206,6 +206,9 @@ void Evaluation::report_ordinary(const Call& call, const Operation* operation) c
 }
 
 std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
+  if (options_.changes) {
+    return changed(call);
+  }
   bool depends = false;
   for (const Value& input : call.inputs) {
     depends = depends || input.depends;

@@ -73,6 +73,12 @@ class Evaluation {
   void watch_length(const Call& call, const std::vector<Value>& outputs);
   void explain_failure(const Call& call, const std::string& why) const;
   [[noreturn]] void refuse_length(const Call& call, const std::string& what) const;
+  // Edited copies of a sequence (evaluate_changes.cpp).
+  std::vector<Value> changed(Call& call);
+  std::vector<c10::IValue> original_outputs(Call& call, const Operation* operation) const;
+  // The reference half of a value in full, instead of its windows or parts.
+  Value settle(const Value& value) const;
+  bool kept_in_parts(const Node* node, const std::vector<Value>& given) const;
   void report(const Call& call, const std::string& kind, const std::string& rule, bool supported,
               bool faithful, const std::string& refusal = "") const;
 

@@ -9,6 +9,7 @@
 #include <ATen/core/ivalue.h>
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "memo.h"
@@ -21,6 +22,8 @@ struct Node;
 
 namespace seqlift {
 
+struct Change;
+
 // One value of the graph on both halves.
 struct Value {
   c10::IValue x;         // the sequences' half; the only one of a value that is not paired
@@ -31,6 +34,12 @@ struct Value {
   // Truth values and whole numbers that depend on X are kept as floating-point numbers, so that a
   // gradient flows through them; the model takes them for this type. Undefined: for what they are.
   at::ScalarType shown = at::ScalarType::Undefined;
+  // Edited copies of a sequence (change.h): where the reference half differs from the x half,
+  // instead of `ref`.
+  std::shared_ptr<const Change> change;
+  // Of a list or tuple of such values that is only taken apart again: its elements, instead of
+  // `ref`.
+  std::shared_ptr<const std::vector<Value>> parts;
 
   bool typed() const { return shown != at::ScalarType::Undefined; }
 };

@@ -12,11 +12,17 @@ namespace loops {
 void relu_rescale(const float* x, const float* r, float* y, float* m, int64_t count);
 void relu_rescale(const double* x, const double* r, double* y, double* m, int64_t count);
 
+// change = max(x + d, 0) - max(x, 0); a NaN stays one.
+void relu_change(const float* x, const float* d, float* change, int64_t count);
+void relu_change(const double* x, const double* d, double* change, int64_t count);
+
 // The shift-and-add half of a convolution's input gradient. `taps` is [length_in, kernel,
 // channels], `out` [length, channels], zeroed by the caller; output position p of tap k lands on
 // input position p * stride + k * dilation - padding.
 void shift_add(const float* taps, float* out, int64_t length_in, int64_t kernel, int64_t channels,
                int64_t length, int64_t stride, int64_t dilation, int64_t padding);
+void shift_add(const double* taps, double* out, int64_t length_in, int64_t kernel,
+               int64_t channels, int64_t length, int64_t stride, int64_t dilation, int64_t padding);
 
 // A window that slides over positions; channels lie next to each other in memory.
 struct Window {
@@ -41,6 +47,13 @@ void credit_maximum(const Window& window, const float* x, const float* y_x, cons
 // grad_in[credit[l, c], c] += grad[l, c] * share[l, c]; grad_in zeroed by the caller.
 void spread_maximum(const Window& window, const float* grad, const int32_t* credit,
                     const float* share, float* grad_in);
+
+// The change of the largest x in each of `count` windows from output position `first` on, where x
+// changes by `d` at the positions start .. start + width - 1: `y` are the maxima without it.
+void maximum_change(const Window& window, const float* x, const float* y, const float* d,
+                    int64_t start, int64_t width, int64_t first, int64_t count, float* change);
+void maximum_change(const Window& window, const double* x, const double* y, const double* d,
+                    int64_t start, int64_t width, int64_t first, int64_t count, double* change);
 
 }  // namespace loops
 }  // namespace seqlift

@@ -55,6 +55,8 @@ std::vector<at::Tensor> run_batch(const Graph& graph, Constants& constants, cons
   return outputs;
 }
 
+}  // namespace
+
 // Every output must have a row for each sequence. A model that squeezes loses the row of a single
 // one: it is then asked about two.
 std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, const at::Tensor& X,
@@ -89,8 +91,6 @@ std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, c
   }
   return outputs;
 }
-
-}  // namespace
 
 std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
                                 const Sequences& sequences, const PredictOptions& options) {

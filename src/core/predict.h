@@ -1,6 +1,7 @@
 // Predictions, and how the methods get their input.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -31,6 +32,11 @@ struct PredictOptions {
 // output is not one row per sequence.
 std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
                                 const Sequences& sequences, const PredictOptions& options);
+
+// One batch: X [n, C, L] in the dtype and on the device of the call.
+std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, const at::Tensor& X,
+                                     const std::vector<Value>& args,
+                                     const std::atomic<bool>& cancelled);
 
 // Rows begin .. end - 1 of the model's further inputs, in the dtype and on the device of the call.
 std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,

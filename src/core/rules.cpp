@@ -3,8 +3,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
+#include <cstring>
 #include <unordered_map>
 
+#include "change.h"
 #include "error.h"
 
 namespace seqlift {
@@ -205,6 +207,52 @@ std::vector<Operation> make_operations() {
   add(Kind::random, nullptr, "none",
       {"rand_like", "randn_like", "randint_like", "bernoulli", "multinomial", "normal",
        "poisson", "uniform", "exponential", "cauchy", "geometric", "log_normal"});
+
+  // How a change in a window of the input spreads; the other rows spread it everywhere.
+  const auto spread = [&](ChangeRule rule, const std::vector<const char*>& names) {
+    for (const char* name : names) {
+      const auto row = std::find_if(table.begin(), table.end(), [&](const Operation& operation) {
+        return std::strcmp(operation.name, name) == 0;
+      });
+      row->change = rule;
+    }
+  };
+  for (Operation& row : table) {
+    const bool one_input = row.rule == rules::elementwise || row.rule == rules::kinked;
+    row.change = one_input ? changes::elementwise : nullptr;
+  }
+  spread(changes::relu, {"relu"});
+  spread(changes::elementwise,
+         {"mul", "multiply", "div", "divide", "true_divide", "pow", "float_power", "clamp", "clip",
+          "clamp_min", "clamp_max", "abs", "absolute", "maximum", "minimum", "fmax", "fmin",
+          "atan2", "xlogy", "addcmul", "addcdiv", "lerp", "where", "masked_fill", "neg",
+          "negative", "prelu", "_prelu_kernel", "logaddexp", "hypot", "copysign", "fmod",
+          "remainder"});
+  spread(changes::sum, {"add", "sub", "subtract", "rsub"});
+  spread(changes::pass,
+         {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "contiguous",
+          "clone", "detach", "alias", "to", "type_as", "float", "double", "positive",
+          "requires_grad_", "identity"});
+  spread(changes::batch_norm, {"batch_norm"});
+  spread(changes::over_channels,
+         {"softmax", "log_softmax", "_softmax", "_log_softmax", "layer_norm", "glu", "rms_norm"});
+  spread(changes::convolution,
+         {"conv1d", "conv2d", "conv3d", "_convolution", "convolution", "_convolution_mode"});
+  spread(changes::max_pool, {"max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices",
+                             "max_pool2d_with_indices", "max_pool3d_with_indices"});
+  spread(changes::avg_pool, {"avg_pool1d", "avg_pool2d", "avg_pool3d"});
+  spread(changes::dense, {"linear", "addmm"});
+  spread(changes::matmul, {"matmul"});
+  spread(changes::reduce, {"sum", "mean", "adaptive_avg_pool1d", "adaptive_avg_pool2d"});
+  spread(changes::maximum, {"max", "min", "amax", "amin", "adaptive_max_pool1d"});
+  spread(changes::view, {"view", "reshape", "_reshape_alias", "flatten", "unflatten"});
+  spread(changes::permute, {"permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis",
+                            "squeeze", "unsqueeze", "mT"});
+  spread(changes::slice, {"slice", "narrow", "select"});
+  spread(changes::split, {"split", "split_with_sizes", "chunk", "unbind"});
+  spread(changes::join, {"cat", "concat", "concatenate", "stack"});
+  spread(changes::flip, {"flip"});
+  spread(changes::pad, {"constant_pad_nd", "pad"});
   return table;
 }
 // clang-format on

@@ -42,6 +42,11 @@ struct Call {
 
 using Rule = std::vector<Value> (*)(Call& call);
 
+struct ChangeCall;
+// What an operation makes of changes in windows (change.h): its results, or none where it changes
+// more than windows.
+using ChangeRule = std::vector<Value> (*)(ChangeCall& call);
+
 enum class Kind {
   shape,  // the value does not depend on X, only on its shape and type
   linear,
@@ -62,6 +67,8 @@ struct Operation {
   Kind kind;
   Rule rule;              // nullptr: refused when it depends on X
   const char* described;  // the rule in a word, for the audit
+  // Where a change in a window of its input leaves a window of its output; nullptr: anywhere.
+  ChangeRule change = nullptr;
 };
 
 // The table's row for an operation, or nullptr. `name` as in Call::name.

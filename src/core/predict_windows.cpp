@@ -1,0 +1,310 @@
+#include "predict_windows.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <numeric>
+
+#include "change.h"
+#include "error.h"
+#include "evaluate.h"
+
+namespace seqlift {
+
+namespace {
+
+// Edits that tell how much there is to do, before batches are sized: few, at neighbouring places.
+constexpr int64_t scouts = 4;
+// Numbers in the largest activation of a batch of windows: what stays in a core's own cache.
+constexpr int64_t batch_numbers = 1 << 19;
+constexpr int64_t largest_batch = 256;
+// Where windows are no smaller than this share of the work, their bookkeeping costs more than it
+// saves.
+constexpr double worthwhile = 0.8;
+
+// The edits of one sequence, in the order of their positions.
+struct Task {
+  int64_t row = 0;
+  std::vector<int64_t> edits;
+};
+
+std::vector<Task> make_tasks(const WindowEdits& edits, int64_t sequences, int threads) {
+  std::vector<int64_t> order(edits.row.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return std::make_pair(edits.row[a], edits.start[a]) <
+           std::make_pair(edits.row[b], edits.start[b]);
+  });
+  // Every thread has something to do, also where there are fewer sequences than threads.
+  const int64_t pieces = std::max<int64_t>(1, (2 * threads + sequences - 1) / sequences);
+  const int64_t shared = static_cast<int64_t>(order.size()) / std::max<int64_t>(sequences, 1);
+  const int64_t size = std::max<int64_t>(threads > 1 ? shared / pieces + 1 : shared + 1, 64);
+  std::vector<Task> tasks;
+  for (const int64_t edit : order) {
+    const bool next = tasks.empty() || tasks.back().row != edits.row[edit] ||
+                      (threads > 1 && static_cast<int64_t>(tasks.back().edits.size()) >= size);
+    if (next) {
+      tasks.push_back({edits.row[edit], {}});
+    }
+    tasks.back().edits.push_back(edit);
+  }
+  return tasks;
+}
+
+class EditedCopies {
+ public:
+  EditedCopies(const Graph& graph, Constants& constants, const Sequences& sequences,
+               const WindowEdits& edits, const PredictWindowsOptions& options,
+               const std::atomic<bool>& cancelled)
+      : graph_(graph),
+        constants_(constants),
+        sequences_(sequences),
+        edits_(edits),
+        options_(options),
+        cancelled_(cancelled) {}
+
+  // The outputs of a task's edits, in its order.
+  std::vector<at::Tensor> run(const Task& task);
+
+  ChangeLog log;
+  int64_t evaluated_whole = 0;
+
+ private:
+  using Outputs = std::vector<at::Tensor>;
+
+  Outputs whole(const int64_t* edits, int64_t count);
+  // Nothing where the copies must be evaluated whole.
+  Outputs in_windows(const int64_t* edits, int64_t count, bool ranges);
+  Outputs in_windows_or_whole(const int64_t* edits, int64_t count, bool ranges);
+  std::vector<Value> unchanged_args(int64_t rows) const;
+  Value changed_X(const int64_t* edits, int64_t rows) const;
+
+  const Graph& graph_;
+  Constants& constants_;
+  const Sequences& sequences_;
+  const WindowEdits& edits_;
+  const PredictWindowsOptions& options_;
+  const std::atomic<bool>& cancelled_;
+  at::Tensor X_;  // [1, C, L]
+  std::vector<Value> args_;
+  at::Tensor content_;
+  Memo memo_;
+  bool local_ = true;
+};
+
+std::vector<Value> repeated(const std::vector<Value>& args, int64_t rows) {
+  std::vector<Value> result = args;
+  for (Value& arg : result) {
+    std::vector<int64_t> sizes = arg.x.toTensor().sizes().vec();
+    sizes[0] = rows;
+    arg.x = arg.x.toTensor().expand(sizes).contiguous();
+  }
+  return result;
+}
+
+EditedCopies::Outputs EditedCopies::whole(const int64_t* edits, int64_t count) {
+  std::vector<Outputs> parts;
+  for (int64_t begin = 0; begin < count; begin += options_.batch_size) {
+    const int64_t rows = std::min(options_.batch_size, count - begin);
+    const at::Tensor X = X_.repeat({rows, 1, 1});
+    const int64_t width = content_.size(2);
+    for (int64_t j = 0; j < rows; ++j) {
+      const int64_t edit = edits[begin + j];
+      X[j].narrow(0, 0, content_.size(1))
+          .narrow(1, edits_.start[edit], width)
+          .copy_(content_[edit]);
+    }
+    parts.push_back(predict_rows(graph_, constants_, X, repeated(args_, rows), cancelled_));
+  }
+  evaluated_whole += count;
+  Outputs outputs;
+  for (size_t i = 0; i < parts[0].size(); ++i) {
+    std::vector<at::Tensor> rows;
+    for (const Outputs& part : parts) {
+      rows.push_back(part.at(i));
+    }
+    outputs.push_back(at::cat(rows));
+  }
+  return outputs;
+}
+
+// Further inputs are the same for all copies of a sequence.
+std::vector<Value> EditedCopies::unchanged_args(int64_t rows) const {
+  std::vector<Value> values = args_;
+  int index = 1;
+  for (Value& value : values) {
+    const at::Tensor arg = value.x.toTensor();
+    value.paired = true;
+    if (arg.dim() < 2) {
+      value.ref = repeated({value}, rows)[0].x;
+      continue;
+    }
+    auto change = std::make_shared<Change>();
+    change->axis = arg.dim() - 1;
+    change->sizes = arg.sizes().vec();
+    std::vector<int64_t> sizes{rows, 0};
+    for (int64_t d = 1; d < change->axis; ++d) {
+      sizes.push_back(arg.size(d));
+    }
+    change->delta = at::zeros(sizes, arg.options());
+    change->start.assign(rows, 0);
+    change->known = {0, change->length()};
+    change->key = {nullptr, 0, index++};
+    change->never = true;
+    value.change = std::move(change);
+  }
+  return values;
+}
+
+Value EditedCopies::changed_X(const int64_t* edits, int64_t rows) const {
+  auto change = std::make_shared<Change>();
+  const int64_t width = content_.size(2);
+  const int64_t bases = content_.size(1);
+  change->axis = 2;
+  change->sizes = X_.sizes().vec();
+  change->delta = at::zeros({rows, width, X_.size(1)}, X_.options());
+  for (int64_t j = 0; j < rows; ++j) {
+    const int64_t start = edits_.start[edits[j]];
+    const at::Tensor before = X_[0].narrow(0, 0, bases).narrow(1, start, width);
+    change->delta[j].narrow(1, 0, bases).copy_((content_[edits[j]] - before).t());
+    change->start.push_back(start);
+  }
+  change->known = {0, X_.size(2)};
+  Value value;
+  value.x = X_;
+  value.paired = true;
+  value.change = std::move(change);
+  return value;
+}
+
+EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t count, bool ranges) {
+  // A model that squeezes would lose the row of a single copy.
+  std::vector<int64_t> chosen(edits, edits + count);
+  if (count == 1) {
+    chosen.push_back(edits[0]);
+  }
+  const auto rows = static_cast<int64_t>(chosen.size());
+  EvaluateOptions options;
+  options.cancelled = &cancelled_;
+  options.pairs = true;
+  options.batch.sequences = 1;
+  options.batch.references = rows;
+  options.batch.memo = &memo_;
+  options.changes = &log;
+  memo_.start();
+  log.start(ranges);
+  std::vector<Value> inputs{changed_X(chosen.data(), rows)};
+  for (const Value& arg : unchanged_args(rows)) {
+    inputs.push_back(arg);
+  }
+  Outputs outputs;
+  for (const Value& value : evaluate(graph_, constants_, inputs, options)) {
+    at::Tensor values;
+    if (value.change) {
+      log.demand(*value.change);
+      values = all_values(value.x.toTensor(), *value.change);
+    } else if (value.paired && value.ref.isTensor()) {
+      values = value.ref.toTensor();
+    }
+    if (!values.defined() || values.dim() == 0 || values.size(0) != rows) {
+      return {};
+    }
+    outputs.push_back(values.narrow(0, 0, count).detach().cpu());
+  }
+  return outputs;
+}
+
+EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, int64_t count,
+                                                        bool ranges) {
+  Outputs outputs;
+  try {
+    outputs = in_windows(edits, count, ranges);
+  } catch (const NotLocal&) {
+    local_ = false;
+  } catch (const RangeExceeded&) {
+    return in_windows_or_whole(edits, count, false);
+  } catch (const Error& error) {
+    // What fails on the copies fails there, too, in the words of a prediction.
+    if (error.kind() == "interrupt") {
+      throw;
+    }
+    local_ = false;
+  }
+  const auto bad = [](const at::Tensor& output) {
+    return at::isFloatingType(output.scalar_type()) && !output.isfinite().all().item<bool>();
+  };
+  if (outputs.empty() || std::any_of(outputs.begin(), outputs.end(), bad)) {
+    return whole(edits, count);
+  }
+  return outputs;
+}
+
+EditedCopies::Outputs EditedCopies::run(const Task& task) {
+  const at::NoGradGuard guard;
+  X_ = to_compute(sequences_.X(task.row, task.row + 1), constants_);
+  args_ = batch_of_args(sequences_, constants_, task.row, task.row + 1);
+  content_ = to_compute(edits_.content, constants_);
+  using Method = PredictWindowsOptions::Method;
+  const int64_t* edits = task.edits.data();
+  const auto count = static_cast<int64_t>(task.edits.size());
+  if (options_.method == Method::full || constants_.reduced()) {
+    return whole(edits, count);
+  }
+  std::vector<Outputs> parts;
+  int64_t done = std::min(scouts, count);
+  parts.push_back(in_windows_or_whole(edits, done, false));
+  log.find_ranges();
+  const bool too_wide = log.done_work > worthwhile * log.whole_work;
+  local_ = local_ && !(options_.method == Method::automatic && too_wide);
+  const int64_t size = std::clamp<int64_t>(
+      batch_numbers / std::max<int64_t>(log.widest, 1), 2, largest_batch);
+  while (done < count) {
+    const int64_t rows = local_ ? std::min(size, count - done) : count - done;
+    parts.push_back(local_ ? in_windows_or_whole(edits + done, rows, true)
+                           : whole(edits + done, rows));
+    done += rows;
+  }
+  Outputs outputs;
+  for (size_t i = 0; i < parts[0].size(); ++i) {
+    std::vector<at::Tensor> rows;
+    for (const Outputs& part : parts) {
+      rows.push_back(part.at(i));
+    }
+    outputs.push_back(at::cat(rows));
+  }
+  return outputs;
+}
+
+}  // namespace
+
+PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
+                                     const Sequences& sequences, const WindowEdits& edits,
+                                     const PredictWindowsOptions& options) {
+  const std::vector<Task> tasks = make_tasks(edits, sequences.count, options.work.threads);
+  PredictWindowsResult result;
+  std::mutex mutex;
+  const auto count = static_cast<int64_t>(edits.row.size());
+  const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
+    EditedCopies copies(graph, constants, sequences, edits, options, cancelled);
+    const std::vector<at::Tensor> outputs = copies.run(tasks[chunk]);
+    const at::Tensor place = at::tensor(tasks[chunk].edits, at::TensorOptions(at::kLong));
+    const std::lock_guard<std::mutex> lock(mutex);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (result.outputs.size() == i) {
+        std::vector<int64_t> sizes = outputs[i].sizes().vec();
+        sizes[0] = count;
+        result.outputs.push_back(at::zeros(sizes, outputs[i].options()));
+      }
+      result.outputs[i].index_copy_(0, place, outputs[i]);
+    }
+    result.done_work += copies.log.done_work;
+    result.whole_work += copies.log.whole_work;
+    result.evaluated_whole += copies.evaluated_whole;
+  };
+  run_chunks(static_cast<int64_t>(tasks.size()), work, options.work);
+  return result;
+}
+
+}  // namespace seqlift

@@ -1,0 +1,90 @@
+#include "edited.h"
+
+#include <ATen/ATen.h>
+
+#include "core/model.h"
+#include "core/predict_windows.h"
+
+namespace nets {
+
+Edits all_substitutions(const at::Tensor& X) {
+  Edits edits;
+  std::vector<at::Tensor> content;
+  const at::Tensor bases = at::eye(4, X.options());
+  for (int64_t i = 0; i < X.size(0); ++i) {
+    for (int64_t position = 0; position < X.size(2); ++position) {
+      for (int64_t base = 0; base < 4; ++base) {
+        if (X[i][base][position].item<double>() == 0) {
+          edits.row.push_back(i);
+          edits.start.push_back(position);
+          content.push_back(bases[base].unsqueeze(1));
+        }
+      }
+    }
+  }
+  edits.content = at::stack(content);
+  return edits;
+}
+
+Edits random_windows(const at::Tensor& X, int64_t width, int64_t count, int64_t seed) {
+  Edits edits;
+  edits.content = one_hot(count, width, seed).to(X.scalar_type());
+  const int64_t last = X.size(2) - width;
+  for (int64_t i = 0; i < count; ++i) {
+    edits.row.push_back(i % X.size(0));
+    edits.start.push_back(i < 2 ? 0 : i < 4 ? last : (i * 7919 + seed) % (last + 1));
+  }
+  return edits;
+}
+
+Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits,
+              const std::vector<at::Tensor>& args, const Settings& settings) {
+  seqlift::Constants constants(model->dtype, settings.dtype, at::Device(at::kCPU));
+  seqlift::Sequences sequences;
+  sequences.count = X.size(0);
+  sequences.X = [X](int64_t begin, int64_t end) { return X.narrow(0, begin, end - begin); };
+  sequences.args = args;
+  seqlift::PredictWindowsOptions options;
+  options.method = seqlift::PredictWindowsOptions::Method::incremental;
+  options.batch_size = settings.batch_size;
+  options.work.threads = settings.threads;
+  const auto graph = seqlift::build_graph(model, {});
+  const auto result = seqlift::predict_windows(*graph, constants, sequences,
+                                               {edits.row, edits.start, edits.content}, options);
+  const auto count = static_cast<int64_t>(edits.row.size());
+  const at::Tensor rows = at::tensor(edits.row, at::TensorOptions(at::kLong));
+  const at::Tensor copies = X.index_select(0, rows);
+  for (int64_t i = 0; i < count; ++i) {
+    copies[i].narrow(0, 0, 4).narrow(1, edits.start[i], edits.content.size(2)).copy_(
+        edits.content[i]);
+  }
+  std::vector<at::Tensor> copied_args;
+  for (const at::Tensor& arg : args) {
+    copied_args.push_back(arg.index_select(0, rows));
+  }
+  const std::vector<at::Tensor> expected = interpreted(model, copies, copied_args);
+  const std::vector<at::Tensor> before = interpreted(model, X, args);
+  Edited found;
+  found.share = result.done_work / std::max(result.whole_work, 1.0);
+  found.whole = result.evaluated_whole;
+  if (result.outputs.size() != expected.size()) {
+    found.apart = 1e9;
+    return found;
+  }
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const at::Tensor there = expected[i].to(at::kDouble);
+    const at::Tensor here = result.outputs[i].to(at::kDouble);
+    if (!there.sizes().equals(here.sizes())) {
+      found.apart = 1e9;
+      return found;
+    }
+    const double size = std::max(1.0, there.abs().max().item<double>());
+    const double apart = (here - there).abs().max().item<double>() / size;
+    found.apart = apart <= 1e9 ? std::max(found.apart, apart) : 1e9;
+    const at::Tensor change = there - before[i].to(at::kDouble).index_select(0, rows);
+    found.effect = std::max(found.effect, change.abs().max().item<double>());
+  }
+  return found;
+}
+
+}  // namespace nets

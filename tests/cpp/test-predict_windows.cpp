@@ -1,0 +1,235 @@
+// Edits evaluated in windows give what LibTorch's own interpreter gives of the edited sequences.
+#include <ATen/ATen.h>
+
+#include <random>
+
+#include "catch.h"
+#include "edited.h"
+
+using namespace nets;
+
+namespace {
+
+constexpr double rounding = 1e-12;
+
+std::string text_of(int64_t value) { return std::to_string(value); }
+
+// A net of operations that keep windows, in layers of random kinds and sizes.
+struct Layers {
+  explicit Layers(uint32_t seed) : random(seed) {}
+
+  int64_t below(int64_t limit) {
+    return static_cast<int64_t>(random() % static_cast<uint32_t>(limit));
+  }
+
+  std::string parameter(const std::vector<int64_t>& sizes) {
+    double inputs = 1;
+    for (size_t d = 1; d < sizes.size(); ++d) {
+      inputs *= static_cast<double>(sizes[d]);
+    }
+    const std::string name = "p" + text_of(static_cast<int64_t>(parameters.size()));
+    const double width = 2 / std::sqrt(inputs);
+    parameters.emplace_back(name, numbers(sizes, static_cast<int64_t>(random()), -width, width));
+    return "self." + name;
+  }
+
+  void line(const std::string& text) { body += text + "\n"; }
+
+  void convolution() {
+    const int64_t kernel = 1 + below(6);
+    const int64_t dilation = 1 + below(3);
+    const int64_t reach = dilation * (kernel - 1);
+    const int64_t padding = below(3) == 0 ? 0 : below(reach + 2);
+    const int64_t stride = below(4) == 0 ? 2 : 1;
+    const int64_t after = (length + 2 * padding - reach - 1) / stride + 1;
+    if (length + 2 * padding - reach < 1 || after < 4) {
+      return;
+    }
+    const int64_t groups = channels % 2 == 0 && below(4) == 0 ? 2 : 1;
+    const int64_t out = 2 * (1 + below(3));
+    const std::string w = parameter({out, channels / groups, kernel});
+    const std::string b = parameter({out});
+    const std::string rest = text_of(stride) + "], [" + text_of(padding) + "], [" +
+                             text_of(dilation) + "], " + text_of(groups) + ")";
+    if (below(3) == 0) {
+      line("h = torch.conv2d(h.unsqueeze(2), " + w + ".unsqueeze(2), " + b + ", [1, " +
+           text_of(stride) + "], [0, " + text_of(padding) + "], [1, " + text_of(dilation) + "], " +
+           text_of(groups) + ").squeeze(2)");
+    } else {
+      line("h = torch.conv1d(h, " + w + ", " + b + ", [" + rest);
+    }
+    channels = out;
+    length = after;
+  }
+
+  void residual() {
+    const int64_t dilation = 1 << below(4);
+    const std::string w = parameter({channels, channels, 3});
+    line("h = h + torch.relu(torch.conv1d(h, " + w + ", None, [1], [" + text_of(dilation) +
+         "], [" + text_of(dilation) + "]))");
+  }
+
+  void pool() {
+    const int64_t kernel = 2 + below(3);
+    const int64_t stride = 1 + below(3);
+    const int64_t padding = below(2) * (kernel / 2);
+    if (length + 2 * padding < kernel + 4 * stride) {
+      return;
+    }
+    const bool ceil = below(3) == 0;
+    const bool largest = below(2) == 0;
+    const int64_t span = length + 2 * padding - kernel + (ceil ? stride - 1 : 0);
+    int64_t after = span / stride + 1;
+    after -= ceil && (after - 1) * stride >= length + padding ? 1 : 0;
+    const std::string rest = "[" + text_of(kernel) + "], [" + text_of(stride) + "], [" +
+                             text_of(padding) + "], ";
+    line(largest ? "h = torch.max_pool1d(h, " + rest + "[1], " + (ceil ? "True)" : "False)")
+                 : "h = torch.avg_pool1d(h, " + rest + (ceil ? "True)" : "False)"));
+    length = after;
+  }
+
+  void step() {
+    const std::string c = text_of(channels);
+    switch (below(22)) {
+      case 0:
+      case 1:
+      case 2:
+        return convolution();
+      case 3:
+      case 4:
+        return residual();
+      case 5:
+      case 6:
+        return pool();
+      case 7:
+        return line("h = torch.relu(h)");
+      case 8:
+        return line("h = torch.gelu(h) + 0.3");
+      case 9:
+        return line("h = torch.batch_norm(h, " + parameter({channels}) + ", " +
+                    parameter({channels}) + ", " + parameter({channels}) +
+                    ", torch.abs(" + parameter({channels}) + ") + 0.5, False, 0.1, 1e-5, False)");
+      case 10:
+        line("h = torch.cat([h, torch.tanh(h)], 1)[:, 1:]");
+        channels = 2 * channels - 1;
+        return;
+      case 11:
+        if (length > 8) {
+          const int64_t crop = 1 + below(3);
+          line("h = h[:, :, " + text_of(crop) + ":-" + text_of(crop) + "]");
+          length -= 2 * crop;
+        }
+        return;
+      case 12:
+        return line("h = (torch.tanh(h) + torch.sin(h.flip([1, 2])).flip([1, 2])) / 2.0");
+      case 13:
+        line("h = torch.constant_pad_nd(h, [2, 1], 0.7)");
+        length += 3;
+        return;
+      case 14:
+        return line("h = torch.softmax(h, 1) * h");
+      case 15:
+        return line("h = torch.layer_norm(h.transpose(1, 2), [" + c + "]).transpose(1, 2)");
+      case 16:
+        if (channels % 2 == 0) {
+          line("a, b = torch.chunk(h, 2, 1)\nh = a * torch.sigmoid(b)");
+          channels /= 2;
+        }
+        return;
+      case 17:
+        return line("h = torch.matmul(h.transpose(1, 2), " + parameter({channels, channels}) +
+                    ").transpose(1, 2)");
+      case 18:
+        // Positions that the code tells apart.
+        return line("h = h * " + parameter({1, 1, length}) + " + " +
+                    parameter({channels, length}));
+      case 19:
+        // Every position reaches every other: no windows from here on.
+        return below(3) == 0 ? line("h = h * torch.sigmoid(h.mean(2, keepdim=True))") : residual();
+      case 20:
+        line("h = torch.cat([h, h * 0.5], 2)");
+        length *= 2;
+        return;
+      default:
+        return line("h = torch.maximum(h, 0.2 * h) - torch.relu(h - 0.4)");
+    }
+  }
+
+  ModelPointer make(int64_t input_length) {
+    channels = 4;
+    length = input_length;
+    const int64_t steps = 3 + below(8);
+    line("h = x");
+    convolution();
+    for (int64_t i = 0; i < steps; ++i) {
+      step();
+      while (length > 60) {
+        line("h = torch.max_pool1d(h, [2])");
+        length /= 2;
+      }
+    }
+    switch (below(6)) {
+      case 0:
+        line("y = torch.matmul(h.mean(2), " + parameter({channels, 3}) + ")");
+        break;
+      case 1:
+        line("y = torch.linear(h.flatten(1), " + parameter({3, channels * length}) + ")");
+        break;
+      case 2:
+        line("y = torch.relu(h).flatten(1)\ny = torch.linear(y, " +
+             parameter({5, channels * length}) + ", " + parameter({5}) + ")");
+        break;
+      case 3:
+        line("y = torch.max(h, 2)[0]");
+        break;
+      case 4:
+        line("y = torch.adaptive_avg_pool1d(h, [1]).squeeze(2)");
+        break;
+      default:
+        line("y = h[:, 0] + h[:, -1]");
+    }
+    line("return y");
+    Part part;
+    part.source = "def forward(self, x: Tensor):\n" + indented(body);
+    part.parameters = parameters;
+    return model(part);
+  }
+
+  std::mt19937 random;
+  Tensors parameters;
+  std::string body;
+  int64_t channels = 4;
+  int64_t length = 0;
+};
+
+}  // namespace
+
+TEST_CASE("random layers: windows equal whole copies at every position", "[predict_windows]") {
+  int64_t in_windows = 0;
+  double most = 0;
+  for (uint32_t seed = 1; seed <= 400; ++seed) {
+    Layers layers(seed);
+    const int64_t length = 17 + static_cast<int64_t>(seed % 40);
+    std::string error;
+    Edited found;
+    Edited wide;
+    try {
+      const ModelPointer net = layers.make(length);
+      const at::Tensor X = one_hot(1 + seed % 2, length, seed).to(at::kDouble);
+      found = edited(net, X, all_substitutions(X));
+      wide = edited(net, X, random_windows(X, 1 + seed % 9, 12, seed));
+    } catch (const std::exception& caught) {
+      error = std::string(caught.what()).substr(0, 400);
+    }
+    INFO("seed " << seed << ", " << length << " bp\n" << layers.body);
+    CHECK(error == "");
+    CHECK(found.apart < rounding);
+    CHECK(wide.apart < rounding);
+    CHECK(found.whole == 0);
+    in_windows += found.share < 0.7 ? 1 : 0;
+    most = std::max(most, found.effect);
+  }
+  // Most of these nets have something to save, and edits change what they predict.
+  CHECK(in_windows > 100);
+  CHECK(most > 0.1);
+}
