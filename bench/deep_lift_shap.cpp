@@ -12,71 +12,21 @@
 #include <sys/resource.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <ctime>
-#include <fstream>
 #include <string>
 
-#include "core/shuffle.h"
+#include "timing.h"
+
+using bench::median;
+using bench::seconds;
+using bench::Time;
 
 namespace {
-
-std::vector<std::string> read_fasta(const std::string& path) {
-  std::ifstream file(path);
-  std::vector<std::string> sequences;
-  std::string line;
-  while (std::getline(file, line)) {
-    if (!line.empty() && line[0] == '>') {
-      sequences.emplace_back();
-    } else if (!sequences.empty()) {
-      sequences.back() += line;
-    }
-  }
-  return sequences;
-}
-
-at::Tensor one_hot(const std::string& letters) {
-  const std::string bases = "ACGT";
-  at::Tensor result = at::zeros({4, static_cast<int64_t>(letters.size())});
-  auto cells = result.accessor<float, 2>();
-  for (size_t i = 0; i < letters.size(); ++i) {
-    const auto base = bases.find(letters[i]);
-    if (base != std::string::npos) {
-      cells[static_cast<int64_t>(base)][static_cast<int64_t>(i)] = 1;
-    }
-  }
-  return result;
-}
 
 double peak_megabytes() {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / 1024;
-}
-
-struct Time {
-  double wall;
-  double cpu;  // of all threads: a busy machine does not change it much
-};
-
-template <typename Work>
-Time seconds(const Work& work) {
-  const auto start = std::chrono::steady_clock::now();
-  const std::clock_t cpu = std::clock();
-  work();
-  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-  return {taken.count(), static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC};
-}
-
-double median(const std::vector<Time>& times, double Time::*clock) {
-  std::vector<double> values;
-  for (const Time& time : times) {
-    values.push_back(time.*clock);
-  }
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 // The bare model: every sequence once, every reference once, and the references' input gradients.
@@ -106,11 +56,7 @@ int main(int argc, char** argv) {
   const int64_t r = std::stoll(argv[4]);
   const int threads = std::stoi(argv[5]);
   const int runs = std::stoi(argv[6]);
-  std::vector<at::Tensor> rows;
-  for (const std::string& letters : read_fasta(argv[2])) {
-    rows.push_back(one_hot(letters));
-  }
-  const at::Tensor X = at::stack(rows).narrow(0, 0, count);
+  const at::Tensor X = bench::read_one_hot(argv[2], count);
   // Any other sequence is as good a reference for the clock: the order of positions, turned.
   std::vector<at::Tensor> turned;
   for (int64_t j = 0; j < r; ++j) {

@@ -1,15 +1,14 @@
 #include "graph.h"
 
 #include <torch/csrc/jit/api/function_impl.h>
-#include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/lower_tuples.h>
 
 #include <algorithm>
-#include <set>
 
 #include "error.h"
+#include "graph_passes.h"
 #include "profile_score.h"
 
 namespace seqlift {
@@ -21,17 +20,6 @@ using torch::jit::Value;
 namespace {
 
 const auto attribute_name = c10::Symbol::attr("name");
-
-void collect(Block* block, c10::Symbol first, c10::Symbol second, std::vector<Node*>& found) {
-  for (Node* node : block->nodes()) {
-    if (node->kind() == first || node->kind() == second) {
-      found.push_back(node);
-    }
-    for (Block* inner : node->blocks()) {
-      collect(inner, first, second, found);
-    }
-  }
-}
 
 // Opens calls of modules and functions one by one. The path of a module follows from the chain of
 // attribute accesses that leads to it, so it must be known for every value of a class type.
@@ -68,7 +56,7 @@ class Inliner {
   void open_all() {
     while (true) {
       std::vector<Node*> calls;
-      collect(result_.graph->block(), c10::prim::CallMethod, c10::prim::CallFunction, calls);
+      collect_nodes(result_.graph->block(), {c10::prim::CallMethod, c10::prim::CallFunction}, calls);
       bool opened = false;
       for (Node* call : calls) {
         if (units_.count(call) == 0) {
@@ -325,101 +313,6 @@ std::string source_of(const Node* node) {
 
 namespace {
 
-// "body.3.weight" for an attribute access, by the chain that leads to it.
-std::string attribute_path(const Value* value) {
-  const Node* node = value->node();
-  if (node->kind() != c10::prim::GetAttr) {
-    return "";
-  }
-  return attribute_path(node->input()) + "." + node->s(attribute_name);
-}
-
-// The attribute whose memory `value` is or shows: followed back through views. nullptr where it is
-// the result of a computation; `unclear` is set where that cannot be told.
-const Value* written_attribute(const Value* value, bool& unclear) {
-  while (true) {
-    const Node* node = value->node();
-    if (node->kind() == c10::prim::GetAttr) {
-      return value;
-    }
-    const auto* schema = node->maybeSchema();
-    if (!schema || node->inputs().empty() || schema->returns().size() != node->outputs().size()) {
-      const bool own_input = node->kind() == c10::prim::Param && !node->owningBlock()->owningNode();
-      unclear = unclear || !own_input;
-      return nullptr;
-    }
-    if (!schema->returns()[value->offset()].alias_info()) {
-      return nullptr;
-    }
-    value = node->input(0);
-  }
-}
-
-void collect_writes(Block* block, std::set<std::string>& paths, bool& unclear) {
-  for (Node* node : block->nodes()) {
-    const auto* schema = node->maybeSchema();
-    for (size_t i = 0; schema && i < schema->arguments().size() && i < node->inputs().size(); ++i) {
-      const auto* alias = schema->arguments()[i].alias_info();
-      if (alias && alias->isWrite()) {
-        const Value* attribute = written_attribute(node->input(i), unclear);
-        if (attribute) {
-          paths.insert(attribute_path(attribute));
-        }
-      }
-    }
-    for (Block* inner : node->blocks()) {
-      collect_writes(inner, paths, unclear);
-    }
-  }
-}
-
-// Which attributes are written to in place. LibTorch's own alias analysis takes all attributes of a
-// model for one memory: a batch norm that counts its batches would make every weight look written.
-void find_written_attributes(Graph& result, const torch::jit::AliasDb& aliases) {
-  std::set<std::string> paths;
-  bool unclear = false;
-  collect_writes(result.graph->block(), paths, unclear);
-  std::vector<Node*> attributes;
-  collect(result.graph->block(), c10::prim::GetAttr, c10::prim::GetAttr, attributes);
-  for (Node* node : attributes) {
-    const bool tensor = node->output()->type()->isSubtypeOf(*c10::TensorType::get());
-    const bool written = unclear ? aliases.hasWriters(node->output())
-                                 : paths.count(attribute_path(node->output())) > 0;
-    if (tensor && written) {
-      result.written_attributes.insert(node->output());
-    }
-  }
-}
-
-bool returns_view(const c10::FunctionSchema& schema) {
-  const auto aliased = [](const c10::Argument& value) { return value.alias_info() != nullptr; };
-  return std::any_of(schema.returns().begin(), schema.returns().end(), aliased);
-}
-
-void find_written_results(Graph& result, Block* block, const torch::jit::AliasDb& aliases) {
-  for (Node* node : block->nodes()) {
-    const auto tensor = [](const Value* value) {
-      return value->type()->isSubtypeOf(*c10::TensorType::get());
-    };
-    const bool made = node->maybeSchema() && node->outputs().size() == 1 &&
-                      tensor(node->output()) &&
-                      std::none_of(node->inputs().begin(), node->inputs().end(), tensor);
-    if (made && aliases.hasWriters(node->output())) {
-      result.written_results.insert(node);
-    }
-    if (node->maybeSchema() && !returns_view(*node->maybeSchema())) {
-      for (size_t i = 0; i < node->inputs().size(); ++i) {
-        if (tensor(node->input(i)) && aliases.hasWriters(node->input(i))) {
-          result.written_inputs[node].push_back(static_cast<int>(i));
-        }
-      }
-    }
-    for (Block* inner : node->blocks()) {
-      find_written_results(result, inner, aliases);
-    }
-  }
-}
-
 std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
                                      const std::string& method, const GraphOptions& options,
                                      const std::string& path) {
@@ -435,19 +328,10 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
   }
   // `a, b = trunk(x)` builds a tuple and takes it apart at once, which would keep both alive.
   torch::jit::LowerSimpleTuples(result->graph);
+  take_known_branches(*result);
   torch::jit::EliminateDeadCode(result->graph);
   result->outputs = count_outputs(result->graph->outputs()[0]);
-
-  torch::jit::AliasDb aliases(result->graph);
-  find_written_attributes(*result, aliases);
-  find_written_results(*result, result->graph->block(), aliases);
-  std::vector<Node*> slices;
-  collect(result->graph->block(), c10::aten::slice, c10::aten::slice, slices);
-  for (Node* node : slices) {
-    if (!aliases.hasWriters(node->output()) && !aliases.hasWriters(node->input(0))) {
-      result->plain_slices.insert(node);
-    }
-  }
+  find_written(*result);
   find_last_uses(*result, result->graph->block());
   return result;
 }

@@ -1,0 +1,182 @@
+#include "graph_passes.h"
+
+#include <torch/csrc/jit/ir/alias_analysis.h>
+#include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/passes/constant_propagation.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+namespace seqlift {
+
+using torch::jit::Block;
+using torch::jit::Node;
+using torch::jit::Value;
+
+void collect_nodes(Block* block, const std::vector<c10::Symbol>& kinds,
+                   std::vector<Node*>& found) {
+  for (Node* node : block->nodes()) {
+    if (std::find(kinds.begin(), kinds.end(), node->kind()) != kinds.end()) {
+      found.push_back(node);
+    }
+    for (Block* inner : node->blocks()) {
+      collect_nodes(inner, kinds, found);
+    }
+  }
+}
+
+namespace {
+
+const auto attribute_name = c10::Symbol::attr("name");
+
+// "body.3.weight" for an attribute access, by the chain that leads to it.
+std::string attribute_path(const Value* value) {
+  const Node* node = value->node();
+  if (node->kind() != c10::prim::GetAttr) {
+    return "";
+  }
+  return attribute_path(node->input()) + "." + node->s(attribute_name);
+}
+
+// The attribute whose memory `value` is or shows: followed back through views. nullptr where it is
+// the result of a computation; `unclear` is set where that cannot be told.
+const Value* written_attribute(const Value* value, bool& unclear) {
+  while (true) {
+    const Node* node = value->node();
+    if (node->kind() == c10::prim::GetAttr) {
+      return value;
+    }
+    const auto* schema = node->maybeSchema();
+    if (!schema || node->inputs().empty() || schema->returns().size() != node->outputs().size()) {
+      const bool own_input = node->kind() == c10::prim::Param && !node->owningBlock()->owningNode();
+      unclear = unclear || !own_input;
+      return nullptr;
+    }
+    if (!schema->returns()[value->offset()].alias_info()) {
+      return nullptr;
+    }
+    value = node->input(0);
+  }
+}
+
+void collect_writes(Block* block, std::set<std::string>& paths, bool& unclear) {
+  for (Node* node : block->nodes()) {
+    const auto* schema = node->maybeSchema();
+    for (size_t i = 0; schema && i < schema->arguments().size() && i < node->inputs().size(); ++i) {
+      const auto* alias = schema->arguments()[i].alias_info();
+      if (alias && alias->isWrite()) {
+        const Value* attribute = written_attribute(node->input(i), unclear);
+        if (attribute) {
+          paths.insert(attribute_path(attribute));
+        }
+      }
+    }
+    for (Block* inner : node->blocks()) {
+      collect_writes(inner, paths, unclear);
+    }
+  }
+}
+
+// Which attributes are written to in place. LibTorch's own alias analysis takes all attributes of a
+// model for one memory: a batch norm that counts its batches would make every weight look written.
+void find_written_attributes(Graph& result, const torch::jit::AliasDb& aliases) {
+  std::set<std::string> paths;
+  bool unclear = false;
+  collect_writes(result.graph->block(), paths, unclear);
+  std::vector<Node*> attributes;
+  collect_nodes(result.graph->block(), {c10::prim::GetAttr}, attributes);
+  for (Node* node : attributes) {
+    const bool tensor = node->output()->type()->isSubtypeOf(*c10::TensorType::get());
+    const bool written = unclear ? aliases.hasWriters(node->output())
+                                 : paths.count(attribute_path(node->output())) > 0;
+    if (tensor && written) {
+      result.written_attributes.insert(node->output());
+    }
+  }
+}
+
+bool returns_view(const c10::FunctionSchema& schema) {
+  const auto aliased = [](const c10::Argument& value) { return value.alias_info() != nullptr; };
+  return std::any_of(schema.returns().begin(), schema.returns().end(), aliased);
+}
+
+void find_written_results(Graph& result, Block* block, const torch::jit::AliasDb& aliases) {
+  for (Node* node : block->nodes()) {
+    const auto tensor = [](const Value* value) {
+      return value->type()->isSubtypeOf(*c10::TensorType::get());
+    };
+    const bool made = node->maybeSchema() && node->outputs().size() == 1 &&
+                      tensor(node->output()) &&
+                      std::none_of(node->inputs().begin(), node->inputs().end(), tensor);
+    if (made && aliases.hasWriters(node->output())) {
+      result.written_results.insert(node);
+    }
+    if (node->maybeSchema() && !returns_view(*node->maybeSchema())) {
+      for (size_t i = 0; i < node->inputs().size(); ++i) {
+        if (tensor(node->input(i)) && aliases.hasWriters(node->input(i))) {
+          result.written_inputs[node].push_back(static_cast<int>(i));
+        }
+      }
+    }
+    for (Block* inner : node->blocks()) {
+      find_written_results(result, inner, aliases);
+    }
+  }
+}
+
+// The object or attribute that a chain of accesses from the model itself leads to, or nothing.
+std::optional<c10::IValue> attribute_value(const Graph& graph, const Value* value) {
+  if (value == graph.graph->inputs()[0]) {
+    return graph.self;
+  }
+  const Node* node = value->node();
+  if (node->kind() != c10::prim::GetAttr) {
+    return std::nullopt;
+  }
+  const auto holder = attribute_value(graph, node->input());
+  if (!holder || !holder->isObject()) {
+    return std::nullopt;
+  }
+  return holder->toObject()->getAttr(node->s(attribute_name));
+}
+
+}  // namespace
+
+void take_known_branches(Graph& graph) {
+  std::vector<Node*> sets;
+  collect_nodes(graph.graph->block(), {c10::prim::SetAttr}, sets);
+  // The same module may be known by several paths, so a name that is set is set everywhere.
+  std::set<std::string> names;
+  for (const Node* node : sets) {
+    names.insert(node->s(attribute_name));
+  }
+  std::vector<Node*> attributes;
+  collect_nodes(graph.graph->block(), {c10::prim::GetAttr}, attributes);
+  for (Node* node : attributes) {
+    const auto value = attribute_value(graph, node->output());
+    const bool plain = value && (value->isBool() || value->isInt() || value->isDouble() ||
+                                 value->isString() || value->isNone());
+    if (plain && names.count(node->s(attribute_name)) == 0) {
+      torch::jit::WithInsertPoint guard(node);
+      Value* constant = graph.graph->insertConstant(*value);
+      node->output()->replaceAllUsesWith(constant);
+    }
+  }
+  torch::jit::ConstantPropagationImmutableTypes(graph.graph);
+}
+
+void find_written(Graph& graph) {
+  const torch::jit::AliasDb aliases(graph.graph);
+  find_written_attributes(graph, aliases);
+  find_written_results(graph, graph.graph->block(), aliases);
+  std::vector<Node*> slices;
+  collect_nodes(graph.graph->block(), {c10::aten::slice}, slices);
+  for (Node* node : slices) {
+    if (!aliases.hasWriters(node->output()) && !aliases.hasWriters(node->input(0))) {
+      graph.plain_slices.insert(node);
+    }
+  }
+}
+
+}  // namespace seqlift
