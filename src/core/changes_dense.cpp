@@ -180,7 +180,10 @@ std::vector<Value> reduce(ChangeCall& call) {
   }
   if (std::find(dims.begin(), dims.end(), change.axis) != dims.end()) {
     call.log.demand(change);
-    const at::Tensor sums = to_graph(change.delta, change.axis).sum(dims, keep) / count;
+    // Along the memory where the positions are all that is summed.
+    const bool alone = dims.size() == 1;
+    at::Tensor sums = alone ? change.delta.sum(1) : to_graph(change.delta, change.axis).sum(dims, keep);
+    sums = (alone && keep ? sums.unsqueeze(change.axis) : sums) / count;
     return {whole(call.outputs[0], result + sums)};
   }
   int64_t axis = change.axis;

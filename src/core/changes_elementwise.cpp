@@ -135,25 +135,29 @@ std::vector<Value> sum(ChangeCall& call) {
       sizes.push_back(frame.sizes[d]);
     }
   }
+  std::vector<int> order = call.windowed();
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    return call.change(a).width() > call.change(b).width();
+  });
   at::Tensor total;
-  for (const int i : call.windowed()) {
+  for (const int i : order) {
     const Change& change = call.change(i);
-    const bool turned = i == 1 ? call.call.name != "add" && call.call.name != "rsub"
-                               : call.call.name == "rsub";
-    const double factor = (turned ? -1 : 1) * ((i == 1) != (call.call.name == "rsub") ? alpha : 1);
+    const bool reversed = call.call.name == "rsub";
+    const bool turned = i == 1 ? call.call.name != "add" && !reversed : reversed;
+    const double factor = (turned ? -1 : 1) * ((i == 1) != reversed ? alpha : 1);
     if (change.delta.scalar_type() != call.output().scalar_type()) {
       return {};
     }
-    if (total.defined() && factor == 1 && change.delta.sizes().slice(2).equals(total.sizes().slice(2))) {
+    const bool full = change.delta.sizes().slice(2).equals(at::IntArrayRef(sizes).slice(2));
+    if (total.defined() && factor == 1 && full) {
       add_change(total, output.windows, change);
       continue;
     }
     at::Tensor moved = move_windows(change, output.windows);
     moved = factor == 1 ? moved : moved * factor;
-    moved = moved.sizes().equals(sizes) ? moved : moved.expand(sizes).contiguous();
-    total = total.defined() ? total + moved
-            : moved.is_same(change.delta) && call.windowed().size() > 1 ? moved.clone()
-                                                                        : moved;
+    moved = full ? moved : moved.expand(sizes).contiguous();
+    const bool same = moved.is_same(change.delta) && order.size() > 1;
+    total = total.defined() ? total + moved : same ? moved.clone() : moved;
   }
   return {in_frame(call, frame, output, total)};
 }

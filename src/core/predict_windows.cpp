@@ -18,7 +18,7 @@ namespace {
 // Edits that tell how much there is to do, before batches are sized: few, at neighbouring places.
 constexpr int64_t scouts = 4;
 // Numbers in the largest activation of a batch of windows: what stays in a core's own cache.
-constexpr int64_t batch_numbers = 1 << 19;
+constexpr int64_t batch_numbers = 1 << 20;
 constexpr int64_t largest_batch = 256;
 // Where windows are no smaller than this share of the work, their bookkeeping costs more than it
 // saves.

@@ -16,5 +16,6 @@ SEXP seqlift_torch_deep_lift(SEXP pointer, SEXP input, SEXP references, SEXP opt
 SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options);
 SEXP seqlift_torch_gradients(SEXP pointer, SEXP input, SEXP options);
 SEXP seqlift_torch_path_gradients(SEXP pointer, SEXP input, SEXP references, SEXP options);
+SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits, SEXP options);
 
 }  // extern "C"

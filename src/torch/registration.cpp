@@ -19,6 +19,7 @@ const R_CallMethodDef methods[] = {
     {"seqlift_torch_audit", entry(&seqlift_torch_audit), 4},
     {"seqlift_torch_gradients", entry(&seqlift_torch_gradients), 3},
     {"seqlift_torch_path_gradients", entry(&seqlift_torch_path_gradients), 4},
+    {"seqlift_torch_predict_windows", entry(&seqlift_torch_predict_windows), 4},
     {nullptr, nullptr, 0}};
 
 }  // namespace

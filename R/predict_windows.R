@@ -1,0 +1,41 @@
+# Predictions for edited copies of sequences: in each, one window of positions is rewritten. Saturation
+# mutagenesis, dependency maps, motif screens and design are lists of such edits.
+
+# The methods, in words for messages.
+window_methods <- c("auto", "incremental", "full")
+
+# `sequences` is what `as_sequences()` returned, n of them. Edit i writes the columns
+# `content[i, , ]` of `content` [m, 4, w] over positions start[i], ... of sequence row[i]. `args`
+# are those of the n sequences. Value: a list of output arrays [m, ...], with the attribute `work`,
+# the share of the work of whole predictions that was done.
+predict_windows <- function(model, sequences, row, start, content, args, batch_size, dtype,
+                            device, verbose, call = caller_env(), method = "auto") {
+  args <- complete_args(model, args, sequences, call)
+  result <- window_batch(model, engine_input(sequences, args), row, start, content, batch_size,
+    dtype, device, method,
+    progress = progress_bar(verbose, "Predicting edits"), call = call
+  )
+  structure(result$outputs, work = work_share(result, length(row)))
+}
+
+# The bare call: complete arguments in, the engine's list out.
+window_batch <- function(model, input, row, start, content, batch_size, dtype, device, method,
+                         progress, call) {
+  options <- list(
+    wrappers = model$wrappers, batch_size = batch_size, dtype = dtype, device = device,
+    threads = seqlift_threads(), progress = progress, method = method
+  )
+  edits <- list(row = as.integer(row), start = as.integer(start), content = content)
+  storage.mode(edits$content) <- "double"
+  call_engine("predict_windows", model_pointer(model, call), input, edits, options, call = call)
+}
+
+# Edits that were evaluated as whole sequences did all of their work.
+work_share <- function(result, edits) {
+  if (result$evaluated_whole >= edits || result$whole_work == 0) {
+    return(1)
+  }
+  in_windows <- result$done_work / result$whole_work
+  whole <- result$evaluated_whole / edits
+  whole + (1 - whole) * in_windows
+}

@@ -1,0 +1,210 @@
+#' Saturation mutagenesis in silico
+#'
+#' Predicts every sequence with every base in place of the one that is there, at every position of a
+#' window. Unlike a gradient it asks the model itself what each substitution does.
+#'
+#' @section Scores:
+#' The score of base b at position p is what the substitution changes, less the mean over the four
+#' bases: `d[b, p] = f(X with b at p) - f(X)`, then `d[b, p] - mean(d[, p])`, averaged over the
+#' outputs in `target`. With `hypothetical = FALSE` the score of the base that is there is kept and
+#' the others are 0. Substituting a base by itself changes nothing and is not predicted. A column of
+#' zeros (N) has four true substitutions.
+#'
+#' @section How it is computed:
+#' A substitution reaches only some of a layer's activations: a convolution widens the window that
+#' changed, pooling shrinks it, and the rest is as in the original sequence. `"incremental"` keeps
+#' the original's activations and computes the windows alone, leaving out what the output does not
+#' look at; operations that spread a change everywhere (attention, recurrent layers) are computed in
+#' full from there on. `"full"` predicts every substituted sequence as a whole. Both give the same
+#' numbers to rounding (1e-12 in float64, of the size of the output). `"auto"` is incremental
+#' wherever a few trial substitutions show that it saves work, and full otherwise.
+#'
+#' @inheritParams predict.seqlift_model
+#' @param model A model, see [load_model()].
+#' @param start,end First and last position of the window, from 1, inclusive. Default: the whole
+#'   sequence (`end = NULL`).
+#' @param target Which outputs are averaged, from 1: one or several, of the first dimension behind
+#'   the sequences. Default `NULL`: all of them.
+#' @param hypothetical `TRUE` gives the scores of all bases, `FALSE` (default) those of the bases
+#'   that are there.
+#' @param raw_outputs `TRUE` gives the predictions themselves, see Value. Default `FALSE`.
+#' @param method `"auto"` (default), `"incremental"` or `"full"`, see above.
+#' @param batch_size How many whole sequences are evaluated at a time where they are. Default 32. The
+#'   result does not depend on it; windows are batched by their size.
+#' @param verbose `TRUE` shows a progress bar and says what share of the work was done. Default
+#'   `FALSE`.
+#' @return A `seqlift_attributions` array `[n, 4, end - start + 1]` in the units of the model's output,
+#'   of kind `"attributions"` or `"hypothetical"`. With `raw_outputs = TRUE` a list: `y0`, the
+#'   predictions `[n, ...]`, and `y_hat` `[n, 4, end - start + 1, ...]`, the predictions of all
+#'   substitutions (`y0` itself where the base is there already); both are lists of such arrays for a
+#'   model with several outputs.
+#' @section Errors: `seqlift_error_argument` for a window that is empty or leaves the sequence, or a
+#'   target that does not exist; `seqlift_error_output` for a model with several outputs unless
+#'   `raw_outputs = TRUE`; otherwise as [predict.seqlift_model()].
+#' @source The scores are those of `saturation_mutagenesis` in tangermeme 1.4.0 (Schreiber).
+#'   Recomputing only what changed follows fastISM (Nair, Shrikumar, Schreiber and Kundaje 2022,
+#'   Bioinformatics 38:2397) in its idea.
+#' @seealso [taylor_ism()] for the approximation by one gradient, [dependency_map()].
+#' @export
+#' @examples
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' X <- demo_sequences()[1]
+#' scores <- saturation_mutagenesis(model, X, start = 480, end = 520)
+#' dim(scores)
+saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL, target = NULL,
+                                   hypothetical = FALSE, raw_outputs = FALSE,
+                                   method = c("auto", "incremental", "full"), batch_size = 32L,
+                                   dtype = NULL, device = NULL, verbose = FALSE) {
+  call <- rlang::current_env()
+  began <- proc.time()[["elapsed"]]
+  check_model(model)
+  sequences <- as_sequences(X, extra_channels = TRUE)
+  region <- check_region(start, end, sequences$length)
+  window <- seq(region[1L], region[2L])
+  check_flag(hypothetical, "hypothetical")
+  check_flag(raw_outputs, "raw_outputs")
+  method <- check_choice(method, window_methods, "method")
+  batch_size <- check_count(batch_size, "batch_size")
+  target <- if (is.null(target)) NULL else check_targets(target)
+  dtype <- check_dtype(dtype)
+  device <- check_device(if (is.null(device)) model$device else device)
+  check_flag(verbose, "verbose")
+
+  if (!raw_outputs && count_outputs(model) > 1L) {
+    abort_seqlift("output",
+      c("The model has {count_outputs(model)} outputs, which have no common score.",
+        i = "Choose one with {.fn select_output}, or ask for {.code raw_outputs = TRUE}."
+      )
+    )
+  }
+  y0 <- run_predict(model, sequences, args, batch_size, dtype, device, FALSE, call)
+  if (!raw_outputs) {
+    check_targets_exist(target, y0[[1L]], call)
+  }
+  codes <- sequence_codes(sequences)[window, , drop = FALSE]
+  job <- list(
+    model = model, batch_size = batch_size, dtype = dtype, device = device, method = method,
+    progress = progress_bar(verbose, "Substituting"), call = call
+  )
+  mutants <- predict_substitutions(job, sequences, args, window, codes, y0)
+  if (verbose) {
+    share <- format(100 * mutants$work, digits = 2)
+    cli::cli_inform("{share} % of the work of predicting every substituted sequence as a whole.")
+  }
+  y0 <- lapply(y0, name_rows, names = sequences$names)
+  if (raw_outputs) {
+    y_hat <- lapply(mutants$outputs, name_substitutions, names = sequences$names)
+    single <- length(y0) == 1L
+    return(list(y0 = if (single) y0[[1L]] else y0, y_hat = if (single) y_hat[[1L]] else y_hat))
+  }
+  scores <- centred_effects(y0[[1L]], mutants$outputs[[1L]], target)
+  if (!hypothetical) {
+    scores <- scores * as.vector(codes_to_one_hot(codes))
+  }
+  colnames(codes) <- sequences$names
+  new_attributions(scores,
+    X = codes, convergence_deltas = matrix(0, sequences$n, 0L),
+    kind = if (hypothetical) "hypothetical" else "attributions",
+    info = list(
+      method = paste0("saturation mutagenesis (", method, ")"), target = target, dtype = dtype,
+      device = device, model = model$name, seconds = proc.time()[["elapsed"]] - began
+    )
+  )
+}
+
+# Targets are entries of the first dimension behind the sequences; a model that gives one number a
+# sequence has one.
+check_targets_exist <- function(target, y, call) {
+  available <- if (length(dim(y)) > 1L) dim(y)[2L] else 1L
+  if (any(target > available)) {
+    abort_seqlift("target",
+      "{.arg target} is {max(target)}, but the model's output has {available}
+       entr{?y/ies} per sequence.",
+      call = call
+    )
+  }
+}
+
+# How many substitutions go to the engine at a time: an array of them is held here.
+substitutions_at_once <- 2e5
+
+# Predictions of all substitutions in `window` [positions], y0 in the place of those that change
+# nothing: list(outputs = arrays [n, 4, l, ...], work).
+predict_substitutions <- function(job, sequences, args, window, codes, y0) {
+  n <- sequences$n
+  l <- length(window)
+  args <- complete_args(job$model, args, sequences, job$call)
+  input <- engine_input(sequences, args)
+  values <- lapply(y0, function(y) {
+    # Rows (sequence, base, position), columns the numbers of an output.
+    matrix(y, nrow = n)[rep(seq_len(n), n_bases * l), , drop = FALSE]
+  })
+  each <- max(1L, as.integer(substitutions_at_once %/% (3L * l)))
+  blocks <- split(seq_len(n), (seq_len(n) - 1L) %/% each)
+  work <- 0
+  done <- 0
+  for (rows in blocks) {
+    edits <- all_substitutions(codes, rows, window)
+    progress <- scaled_progress(job$progress, done / n, length(rows) / n)
+    result <- window_batch(job$model, input, edits$row, edits$start, edits$content,
+      job$batch_size, job$dtype, job$device, job$method,
+      progress = progress, call = job$call
+    )
+    place <- edits$row + n * (edits$base - 1L) + n * n_bases * (edits$start - window[1L])
+    for (k in seq_along(values)) {
+      values[[k]][place, ] <- matrix(result$outputs[[k]], nrow = length(place))
+    }
+    work <- work + work_share(result, length(place)) * length(rows) / n
+    done <- done + length(rows)
+  }
+  outputs <- Map(function(value, y) array(value, c(n, n_bases, l, dim(y)[-1L])), values, y0)
+  list(outputs = unname(outputs), work = work)
+}
+
+# Every base that is not there, for the positions of `codes` [l, n] in these rows.
+all_substitutions <- function(codes, rows, window) {
+  grid <- expand.grid(base = seq_len(n_bases), position = seq_along(window), row = rows)
+  there <- as.integer(codes[cbind(grid$position, grid$row)]) + 1L
+  grid <- grid[grid$base != there, ]
+  content <- array(0, c(nrow(grid), n_bases, 1L))
+  content[cbind(seq_len(nrow(grid)), grid$base, 1L)] <- 1
+  list(row = grid$row, start = window[grid$position], base = grid$base, content = content)
+}
+
+# A part of a progress bar, for one of several calls.
+scaled_progress <- function(progress, from, share) {
+  if (is.null(progress)) {
+    return(NULL)
+  }
+  function(done) progress(min(1, from + share * done))
+}
+
+# y_hat - y0, centred over the bases and averaged over the chosen outputs: [n, 4, l].
+centred_effects <- function(y0, y_hat, target) {
+  n <- dim(y_hat)[1L]
+  shape <- dim(y_hat)[1:3]
+  if (!is.null(target) && length(dim(y0)) > 1L) {
+    y0 <- take_outputs(y0, 2L, target)
+    y_hat <- take_outputs(y_hat, 4L, target)
+  }
+  effects <- matrix(y_hat, nrow = prod(shape)) -
+    matrix(y0, nrow = n)[rep(seq_len(n), prod(shape[-1L])), , drop = FALSE]
+  effects <- array(rowMeans(effects), shape)
+  means <- apply(effects, c(1L, 3L), mean)
+  effects - as.vector(aperm(array(means, shape[c(1L, 3L, 2L)]), c(1L, 3L, 2L)))
+}
+
+# Entries `chosen` of dimension `axis`.
+take_outputs <- function(x, axis, chosen) {
+  index <- rep(list(TRUE), length(dim(x)))
+  index[[axis]] <- chosen
+  do.call(`[`, c(list(x), index, list(drop = FALSE)))
+}
+
+name_substitutions <- function(values, names) {
+  labels <- vector("list", length(dim(values)))
+  labels[1L] <- list(names)
+  labels[[2L]] <- base_letters
+  dimnames(values) <- labels
+  values
+}
