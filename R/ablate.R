@@ -93,14 +93,16 @@ ablate_annotations <- function(model, X, annotations, n = 20L, shuffle = dinucle
   regions <- check_regions_of_examples(annotations, sequences, call)
   n <- check_count(n, "n")
   X <- one_hot_array(sequences)
-  # The codes of all shuffles before the first call: some regions cannot be shuffled.
+  # All before the first call, as some regions cannot be shuffled.
   shuffled <- Map(function(example, start, end) {
     one <- X[example, , , drop = FALSE]
     call_shuffle(shuffle, one, start, end, n, random_state, call)
   }, regions$example, regions$start, regions$end)
   used <- unique(regions$example)
   before <- call_func(plan, X[used, , , drop = FALSE], args_of_rows(plan$args, used, plan$n), call)
-  befores <- lapply(match(regions$example, used), function(row) map_outputs(before, array_rows, row))
+  befores <- lapply(match(regions$example, used), function(row) {
+    map_outputs(before, array_rows, row)
+  })
   afters <- Map(function(one, example) {
     call_on_shuffles(plan, one, call, rows = example)
   }, shuffled, regions$example)

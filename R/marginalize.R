@@ -21,13 +21,13 @@
 #' @param ... Arguments for `func`, by name: `args` (the model's other inputs, with a row for each
 #'   background or one for all), `target`, `batch_size`, `random_state`, ...
 #' @param motifs Several motifs, instead of `motif`: a list or character vector of them, a
-#'   `DNAStringSet`, an array `[k, 4, m]`, or the path of a file in the format of MEME or JASPAR (see
-#'   [read_motifs()]). Motifs may differ in length. Default `NULL`.
+#'   `DNAStringSet`, an array `[k, 4, m]`, or the path of a file in the format of MEME or JASPAR
+#'   (see [read_motifs()]). Motifs may differ in length. Default `NULL`.
 #' @param additional_func_kwargs List of further arguments for `func`, by name: those that have the
 #'   name of an argument of this function, such as `start`. Default: none.
 #' @return A [seqlift_perturbation]: a list with `before` and `after`, the results of `func`, each
-#'   `[n, ...]` (a list of arrays for several outputs). With `motifs`, `before` is `[n, ...]`, as the
-#'   backgrounds are the same for all, and `after` is `[k, n, ...]`: the motifs come first, with
+#'   `[n, ...]` (a list of arrays for several outputs). With `motifs`, `before` is `[n, ...]`, as
+#'   the backgrounds are the same for all, and `after` is `[k, n, ...]`: the motifs come first, with
 #'   their names, or their letters where they have none.
 #' @section Errors: `seqlift_error_sequence` for sequences or motifs that cannot be read;
 #'   `seqlift_error_argument` for a motif that is longer than the sequences or does not fit at
@@ -72,13 +72,18 @@ marginalize <- function(model, X, motif, start = NULL, func = predict, ..., moti
   if (one_motif) {
     end <- placed$starts + nrow(placed$codes[[1L]]) - 1L
     return(new_perturbation(done$before, done$afters[[1L]], "marginalize",
-      what = paste0(placed$names, " at ", placed$starts, " to ", end, " of ", backgrounds),
+      what = paste0(
+        placed$names, " at ", placed$starts, if (end > placed$starts) paste(" to", end), " of ",
+        backgrounds
+      ),
       func = label, axes = list(before = "sequence", after = "sequence"), replicates = "sequence",
       call = call
     ))
   }
   new_perturbation(done$before, stack_results(done$afters, labels = placed$names), "marginalize",
-    what = paste(length(motifs), if (length(motifs) == 1L) "motif" else "motifs", "in", backgrounds),
+    what = paste(
+      length(motifs), if (length(motifs) == 1L) "motif" else "motifs", "in", backgrounds
+    ),
     func = label, axes = list(before = "sequence", after = c("motif", "sequence")),
     varied = list(axis = "motif", table = data.frame(motif = placed$names)),
     replicates = "sequence", call = call
@@ -94,16 +99,16 @@ marginalize <- function(model, X, motif, start = NULL, func = predict, ..., moti
 #' @param X Sequences that the annotations are on, in any of the three forms.
 #' @param X0 Background sequences, in any of the three forms: n of them.
 #' @param annotations Data frame with a row for each region and the columns `example` (number of the
-#'   sequence in `X`, or its name), `start` and `end` (positions from 1, inclusive), such as seqlets;
-#'   or a `GRanges` whose sequence names are the names (or numbers) of the sequences. Names of its
-#'   rows or a column `name` are kept.
+#'   sequence in `X`, or its name), `start` and `end` (positions from 1, inclusive), such as
+#'   seqlets; or a `GRanges` whose sequence names are the names (or numbers) of the sequences. Names
+#'   of its rows or a column `name` are kept.
 #' @param start Position in `X0` of the region's first letter, counted from 1. `NULL` (default)
 #'   centres it.
 #' @return A [seqlift_perturbation]: a list with `before` and `after`, each `[annotations, n, ...]`
 #'   (a list of such arrays for several outputs). `func` is called once for the backgrounds, so that
 #'   `before` is the same for all annotations.
-#' @section Errors: as those of [marginalize()], and `seqlift_error_annotations` for annotations that
-#'   are empty, lack a column, name a sequence that is not there, or leave it.
+#' @section Errors: as those of [marginalize()], and `seqlift_error_annotations` for annotations
+#'   that are empty, lack a column, name a sequence that is not there, or leave it.
 #' @source `marginalize_annotations` of tangermeme 1.4.0 (Schreiber), which loses outputs of models
 #'   with several.
 #' @seealso [ablate_annotations()]
@@ -230,9 +235,9 @@ as_motif_list <- function(motifs, call, arg = "motifs", files = TRUE) {
 motif_names <- function(motifs, codes) {
   names <- if (is.null(names(motifs))) rep("", length(motifs)) else names(motifs)
   letters <- vapply(seq_along(codes), function(i) {
-    one <- codes[[i]]
-    if (ncol(one) == 1L) core_decode(one, paste(base_letters, collapse = "")) else
-      paste("motif", i)
+    own <- unique(core_decode(codes[[i]], paste(base_letters, collapse = "")))
+    # Each sequence may have a motif of its own.
+    if (length(own) == 1L) own else paste("motif", i)
   }, character(1L))
   make.unique(ifelse(names == "", letters, names), sep = " ")
 }

@@ -5,10 +5,10 @@
 #' with the rows alone).
 #'
 #' @param path Path of the file; its content tells the format.
-#' @return A list with a double matrix `[4, width]` for each motif, in the order of the file, rows A,
-#'   C, G and T: probabilities from MEME files, counts from JASPAR files. The names are those of the
-#'   file, identifier and other name (`"MA0036.3 GATA2"`), made unique; the file's own name for a
-#'   `.pfm` without one.
+#' @return A list with a double matrix `[4, width]` for each motif, in the order of the file, rows
+#'   A, C, G and T: probabilities from MEME files, counts from JASPAR files. The names are those of
+#'   the file, identifier and other name (`"MA0036.3 GATA2"`), made unique; the file's own name for
+#'   a `.pfm` without one.
 #' @section Errors: `seqlift_error_file` if the file is missing, has no motif, is damaged, or is for
 #'   another alphabet than that of DNA; the message names the line.
 #' @source The formats: <https://meme-suite.org/meme/doc/meme-format.html>,
@@ -50,7 +50,7 @@ read_meme <- function(lines, path, call) {
   motifs <- lapply(headers, function(header) {
     width <- regmatches(lines[header], regexec("\\bw *= *([0-9]+)", lines[header]))[[1L]]
     after <- utils::tail(lines, -header)
-    is_row <- grepl("^[-+.0-9]", after)
+    is_row <- grepl("^[-+]?[.0-9]", after)
     first <- which(nzchar(after))[1L]
     if (is.na(first) || !is_row[first]) {
       abort_motif_file(path, header, "has no rows of a matrix below", call)
@@ -90,7 +90,8 @@ read_jaspar <- function(lines, path, call) {
         paste("must be followed by four rows of numbers, not", length(at)), call
       )
     }
-    letters <- regmatches(lines[at], regexpr("^[ACGTacgt](?=[[:space:]\\[])", lines[at], perl = TRUE))
+    first <- regexpr("^[ACGTacgt](?=[[:space:]\\[])", lines[at], perl = TRUE)
+    letters <- regmatches(lines[at], first)
     if (!length(letters) %in% c(0L, n_bases) ||
       (length(letters) > 0L && !setequal(toupper(letters), base_letters))) {
       abort_motif_file(path, at[1L], "must begin rows that are those of A, C, G and T", call)
@@ -149,8 +150,8 @@ abort_motif_file <- function(path, line, problem, call) {
 #' @param motifs A motif as a matrix `[4, width]`, rows A, C, G and T (in another order if they are
 #'   named): counts, probabilities or weights (log-odds); or a list of such matrices, as
 #'   [read_motifs()] returns.
-#' @return A character vector with the consensus of each motif, in A, C, G, T and N, and the names of
-#'   the list.
+#' @return A character vector with the consensus of each motif, in A, C, G, T and N, and the names
+#'   of the list.
 #' @section Errors: `seqlift_error_argument` for anything else, or for numbers that are missing.
 #' @source [pwm_consensus()] with N, for weights too.
 #' @seealso [pwm_consensus()] for one-hot arrays

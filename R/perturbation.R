@@ -7,7 +7,7 @@
 #   what         what was done, in words
 #   func         name of the function that was called
 #   axes         list(before =, after =): names of the leading axes of every array ("sequence",
-#                "motif", "annotation", "spacing", "shuffle"; NA for one of extent 1 that says nothing)
+#                "motif", "annotation", "spacing", "shuffle"; NA for one that says nothing)
 #   varied       NULL, or list(axis =, table =): a data frame with a row for each place on that axis
 #   replicates   the axis that means and standard errors are taken over; NULL for none
 
@@ -70,9 +70,10 @@ check_same_outputs <- function(before, after, axes, call) {
 #' @return
 #' - `as.data.frame()`: a data frame with a row for each number of `after`. Columns: what was varied
 #'   (`motif`; `annotation`, `example`, `start`, `end`; `spacing`, or `spacing_1`, `spacing_2` for
-#'   several gaps), `sequence` (name, or number where there are none) and `shuffle` where they apply,
-#'   `output` (of several), `target` (the place within an output `[n, targets]`; `index_1`,
-#'   `index_2`, ... within one of more dimensions), `before`, `after`, `effect`.
+#'   several gaps), `sequence` (name, or number where there are none) and `shuffle` where they
+#'   apply, `output` (of several), then the place within the output (`target` in one `[n, targets]`,
+#'   `base` and `position` in attributions, else `index_1`, `index_2`, ...), `before`, `after`,
+#'   `effect`.
 #' - `summary()`: a data frame with a row for each combination of what was varied, output and
 #'   target. Columns: as above without what the mean is over, `n` (over how many), the means
 #'   `before`, `after` and `effect`, and `std_error`, that of the mean effect (`NA` for `n = 1`).
@@ -180,7 +181,7 @@ table_of_outputs <- function(x, f) {
   }
   tables <- Map(output_column, tables, names)
   columns <- unique(unlist(lapply(tables, names)))
-  places <- grep("^(target|index_[0-9]+)$", columns, value = TRUE)
+  places <- grep(place_columns, columns, value = TRUE)
   values <- c("n", "before", "after", "effect", "std_error")
   columns <- c(setdiff(columns, c(places, values)), sort(places), intersect(values, columns))
   tables <- lapply(tables, function(table) {
@@ -190,8 +191,11 @@ table_of_outputs <- function(x, f) {
   do.call(rbind, tables)
 }
 
+# The columns that tell the place within an output.
+place_columns <- "^(base|position|target|index_[0-9]+)$"
+
 output_column <- function(table, name) {
-  first_place <- grep("^(target|index_1|n|before)$", names(table), value = TRUE)[1L]
+  first_place <- grep(place_columns, names(table), value = TRUE)[1L]
   cbind_before(table, first_place, list(output = name))
 }
 
@@ -238,14 +242,25 @@ standard_error <- function(x, axis) {
   array(sqrt(colSums(deviation^2) / (n - 1) / n), dim(x)[kept])
 }
 
+# Names of the axes behind the leading ones: targets, or bases and positions, or numbered.
+name_places <- function(labels, n_axes, rank) {
+  n_places <- rank - n_axes
+  if (n_places == 1L) {
+    return("target")
+  }
+  if (n_places %in% 2:3 && identical(labels[[n_axes + 1L]], base_letters)) {
+    return(c("base", "position", "target")[seq_len(n_places)])
+  }
+  paste0("index_", seq_len(n_places))
+}
+
 # A data frame of arrays of one shape, the last axis running fastest: leading axes by their names,
 # then the place within an output, then the values.
 tidy_arrays <- function(values, axes, varied) {
   shape <- dim(values[[1L]])
   labels <- dimnames(values[[1L]])
   rank <- length(shape)
-  n_places <- rank - length(axes)
-  places <- if (n_places == 1L) "target" else paste0("index_", seq_len(n_places))
+  places <- name_places(labels, length(axes), rank)
   columns <- lapply(seq_len(rank), function(axis) {
     name <- c(axes, places)[axis]
     index <- as.vector(aperm(slice.index(values[[1L]], axis), rev(seq_len(rank))))

@@ -81,6 +81,9 @@ count_rows <- function(value) if (is.null(dim(value))) length(value) else dim(va
 # The rows of `args` for sequences that are chosen or repeated. What has one row for all sequences
 # stays.
 args_of_rows <- function(args, rows, n) {
+  if (is.null(args)) {
+    return(NULL)
+  }
   lapply(args, function(value) {
     is_number <- is.null(dim(value)) && length(value) == 1L
     if (is_number || count_rows(value) != n) value else array_rows(value, rows)

@@ -9,8 +9,8 @@
 #' holds, at least one.
 #'
 #' @param func What is applied: `predict`, [deep_lift_shap()], [marginalize()], or any function
-#'   `func(model, X, args, ...)` that returns an array with a row for each sequence or a list of such
-#'   arrays.
+#'   `func(model, X, args, ...)` that returns an array with a row for each sequence or a list of
+#'   such arrays.
 #' @param model A model, see [load_model()]; or what `func` takes as such.
 #' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array
 #'   `[n, 4, L]`.
@@ -24,8 +24,8 @@
 #'   `[n, rows, ...]` for `apply_pairwise()`, `[n, rows of the first, rows of the second, ..., ...]`
 #'   for `apply_product()`; a list of such arrays where `func` returns a list.
 #' @section Errors: `seqlift_error_sequence` for sequences that cannot be read;
-#'   `seqlift_error_args` for `args` that are empty or, in `apply_pairwise()`, differ in their number
-#'   of rows, before `func` is called; `seqlift_error_argument` for another wrong argument;
+#'   `seqlift_error_args` for `args` that are empty or, in `apply_pairwise()`, differ in their
+#'   number of rows, before `func` is called; `seqlift_error_argument` for another wrong argument;
 #'   `seqlift_error_output` if what `func` returns has no row for each sequence.
 #' @source `apply_pairwise` and `apply_product` of tangermeme 1.4.0 (Schreiber).
 #' @export

@@ -6,11 +6,11 @@
 #' back unchanged.
 #'
 #' A model takes sequences of one length. Deletions make sequences shorter, so both `before` and
-#' `after` are for `L - d` positions, d the largest number of positions that any sequence loses: give
-#' sequences that are longer than the model's by as much. What a sequence has too much after its own
-#' deletions is cut off at the end, or with `left = TRUE` at the beginning. Insertions make sequences
-#' longer, and they are cut to L in the same way: an insertion right at the end that is cut has no
-#' effect.
+#' `after` are for `L - d` positions, d the largest number of positions that any sequence loses:
+#' give sequences that are longer than the model's by as much. What a sequence has too much after
+#' its own deletions is cut off at the end, or with `left = TRUE` at the beginning. Insertions make
+#' sequences longer, and they are cut to L in the same way: an insertion right at the end that is
+#' cut has no effect.
 #'
 #' @inheritParams marginalize
 #' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array
@@ -22,7 +22,8 @@
 #'     of an insertion the base before which it is put (`L + 1`: behind the last). Deletions have
 #'     `position` for single bases or `start` and `end` (inclusive) for ranges;
 #'   * `alt`: the new letters (not for deletions), one or several;
-#'   * `ref`: optional, not for insertions: the letters that are there, checked against the sequence.
+#'   * `ref`: optional, not for insertions: the letters that are there, checked against the
+#'     sequence.
 #'
 #'   Several insertions at one position stand in the order of the rows.
 #' @param left `TRUE` cuts at the beginning of the sequences, `FALSE` (default) at the end.
@@ -237,7 +238,9 @@ check_variant_places <- function(position, end, last, refuse) {
     bad <- which(!within)[1L]
     place <- if (identical(position[bad], end[bad])) position[bad] else
       paste(position[bad], "to", end[bad])
-    refuse(paste("one with positions from 1 to", last), paste0("one at ", place, " (row ", bad, ")"))
+    refuse(paste("one with positions from 1 to", last),
+      paste0("one at ", place, " (row ", bad, ")")
+    )
   }
 }
 
