@@ -79,7 +79,7 @@ ablate <- function(model, X, start, end, n = 20L, shuffle = dinucleotide_shuffle
 #' sites <- attr(sequences, "sites")[1:3, ]
 #' # Ten positions more on either side of each site.
 #' regions <- data.frame(
-#'   name = sites$name, example = sites$sequence, start = sites$start - 10, end = sites$end + 10
+#'   sequence = sites$sequence, start = sites$start - 10, end = sites$end + 10
 #' )
 #' ablate_annotations(model, sequences, regions, n = 5, random_state = 0) |> summary()
 ablate_annotations <- function(model, X, annotations, n = 20L, shuffle = dinucleotide_shuffle,

@@ -99,9 +99,10 @@ marginalize <- function(model, X, motif, start = NULL, func = predict, ..., moti
 #' @param X Sequences that the annotations are on, in any of the three forms.
 #' @param X0 Background sequences, in any of the three forms: n of them.
 #' @param annotations Data frame with a row for each region and the columns `example` (number of the
-#'   sequence in `X`, or its name), `start` and `end` (positions from 1, inclusive), such as
-#'   seqlets; or a `GRanges` whose sequence names are the names (or numbers) of the sequences. Names
-#'   of its rows or a column `name` are kept.
+#'   sequence in `X`, or its name; or `sequence`), `start` and `end` (positions from 1, inclusive),
+#'   such as seqlets; or a `GRanges` whose sequence names are those of the sequences (their numbers
+#'   where they have none). A column `name` gives the annotations their names; so do those of a
+#'   `GRanges`.
 #' @param start Position in `X0` of the region's first letter, counted from 1. `NULL` (default)
 #'   centres it.
 #' @return A [seqlift_perturbation]: a list with `before` and `after`, each `[annotations, n, ...]`
@@ -117,7 +118,6 @@ marginalize <- function(model, X, motif, start = NULL, func = predict, ..., moti
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
 #' sequences <- demo_sequences()
 #' sites <- attr(sequences, "sites")
-#' sites$example <- sites$sequence
 #' backgrounds <- random_one_hot(c(5, 4, 500), random_state = 0)
 #' marginalize_annotations(model, sequences, backgrounds, sites[1:3, ]) |> summary()
 marginalize_annotations <- function(model, X, X0, annotations, start = NULL, func = predict, ...,
@@ -250,7 +250,10 @@ check_regions_of_examples <- function(annotations, sequences, call) {
     names <- names(annotations)
     annotations <- as.data.frame(unname(annotations))
     annotations$example <- as.character(annotations$seqnames)
-    annotations$name <- annotations$name %||% names
+    annotations$name <- annotations[["name"]] %||% names
+  }
+  if (is.data.frame(annotations) && !"example" %in% names(annotations)) {
+    annotations$example <- annotations[["sequence"]]
   }
   columns <- c("example", "start", "end")
   refuse <- function(expected, got) {
@@ -288,7 +291,7 @@ check_regions_of_examples <- function(annotations, sequences, call) {
   regions <- data.frame(example = example, start = as.integer(start), end = as.integer(end))
   labels <- if (is.null(sequences$names)) example else sequences$names[example]
   labels <- paste0(labels, ":", regions$start, "-", regions$end)
-  own <- as.character(annotations$name %||% rep("", nrow(annotations)))
+  own <- as.character(annotations[["name"]] %||% rep("", nrow(annotations)))
   own[is.na(own)] <- ""
   cbind(annotation = make.unique(ifelse(own == "", labels, own), sep = " "), regions)
 }

@@ -193,7 +193,7 @@ check_variants <- function(variants, arg, sequences, needed, call, last = sequen
     )
   }
   alt <- if ("alt" %in% needed) check_variant_letters(variants$alt, "[ACGT]+", "alt", refuse)
-  ref <- if (arg != "insertions" && !is.null(variants$ref)) {
+  ref <- if (arg != "insertions" && "ref" %in% names(variants)) {
     check_variant_letters(variants$ref, "[ACGTN]+", "ref", refuse)
   }
   position <- if (ranges) variants$start else variants$position

@@ -142,6 +142,13 @@ test_that("annotated regions are written into the backgrounds, stacked per annot
     marginalize_annotations(NULL, X, backgrounds, by_number, func = count_bases)$after,
     result$after
   )
+  # Another name of the column; one that only begins like it tells nothing.
+  by_sequence <- stats::setNames(annotations, c("sequence", "start", "end", "name_of_it"))
+  result_by_sequence <- marginalize_annotations(NULL, X, backgrounds, by_sequence,
+    func = count_bases
+  )
+  expect_identical(unname(result_by_sequence$after), unname(result$after))
+  expect_identical(rownames(result_by_sequence$after)[1L], "two:2-6")
   skip_if_not_installed("GenomicRanges")
   ranges <- GenomicRanges::GRanges(
     annotations$example, IRanges::IRanges(annotations$start, annotations$end),
@@ -170,6 +177,25 @@ test_that("no output is lost when the numbers of annotations and outputs differ"
       expect_identical(result$after[[1L]][i, , , ], edited)
     }
   }
+})
+
+test_that("letters, a DNAStringSet and an array give the same", {
+  expected <- marginalize(NULL, backgrounds, "GATA", func = count_bases)
+  forms <- list(one_hot_encode(backgrounds), tolower(backgrounds))
+  if (requireNamespace("Biostrings", quietly = TRUE)) {
+    forms <- c(forms, Biostrings::DNAStringSet(backgrounds))
+  }
+  for (X in forms) {
+    expect_identical(marginalize(NULL, X, "GATA", func = count_bases), expected)
+  }
+})
+
+test_that("an error of the function is told as it is, without the arrays of its call", {
+  error <- expect_error(marginalize(test_model("two_heads"), backgrounds, "GATA"),
+    class = "seqlift_error_args"
+  )
+  expect_match(conditionMessage(error), "control_track")
+  expect_lt(nchar(paste(deparse(conditionCall(error)), collapse = "")), 200L)
 })
 
 test_that("extra channels stay as they are", {

@@ -16,6 +16,10 @@ test_that("substitutions are made where they belong, sequences without one stay"
   by_name <- transform(table, example = names(X)[example])
   expect_identical(letters_after(substitution_effect, by_name), seen)
   expect_identical(letters_after(substitution_effect, table, X = one_hot_encode(X)), seen)
+  # A column that only begins like `ref` is no reference.
+  other <- stats::setNames(table, c("example", "position", "alt", "ref_genome"))
+  other$ref_genome <- "hg38"
+  expect_identical(letters_after(substitution_effect, other), seen)
 })
 
 test_that("the effect is the change of the prediction", {
