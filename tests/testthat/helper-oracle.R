@@ -350,6 +350,133 @@ run_gradient_transformations <- function(arguments, context) {
   aperm(as_numbers(call_api(context$api, "taylor_ism", translated)), c(1L, 4L, 2L, 3L))
 }
 
+# Perturbation: `func` is named, its arguments stand beside those of the verb or in
+# `additional_func_kwargs`. They are translated as for a call of their own.
+oracle_functions <- c(
+  predict = "predict", deep_lift_shap = "deep_lift_shap",
+  saturation_mutagenesis = "saturation_mutagenesis"
+)
+
+# `own`: names of the verb's arguments, which may have the names of arguments of `func` too.
+func_arguments <- function(arguments, context, own) {
+  name <- if (is.null(arguments$func)) "predict" else arguments$func$`function`
+  if (!name %in% names(oracle_functions)) {
+    could_not_run("no translation of func = ", name)
+  }
+  func <- if (name == "predict") stats::predict else context$api[[oracle_functions[[name]]]]
+  if (is.null(func)) {
+    could_not_run(name, " is not in this version")
+  }
+  beside <- without(arguments, c(own, "func", "additional_func_kwargs"))
+  additional <- arguments$additional_func_kwargs
+  translate <- function(more) {
+    more$target <- one_based(more$target)
+    more$start <- one_based(more$start)
+    if (!is.null(more$end)) {
+      more$end <- inclusive_end(more$end, arguments$X)
+    }
+    more
+  }
+  c(
+    list(func = func, dtype = context$dtype), translate(beside),
+    if (name == "deep_lift_shap") list(rules = "module"),
+    if (!is.null(additional)) list(additional_func_kwargs = translate(additional))
+  )
+}
+
+# The outputs of a result by the names of a case: "y_before", or "y_before.0" of several.
+name_perturbation <- function(result, names) {
+  numbered <- function(part, name) {
+    if (!is.list(part)) {
+      return(stats::setNames(list(part), name))
+    }
+    stats::setNames(part, paste0(name, ".", seq_along(part) - 1L))
+  }
+  c(numbered(result$before, names[1L]), numbered(result$after, names[2L]))
+}
+
+# `rename`: the verb's arguments as they are called here, by how they are called there.
+# `convert`: functions of (value, arguments) for those whose values differ.
+perturbation_call <- function(to, rename, convert = list(), defaults = list(),
+                              names = c("y_before", "y_after")) {
+  force(to)
+  force(rename)
+  force(convert)
+  force(defaults)
+  force(names)
+  function(arguments, context) {
+    own <- intersect(names(arguments), names(rename))
+    translated <- arguments[own]
+    for (name in intersect(own, names(convert))) {
+      translated[[name]] <- convert[[name]](translated[[name]], arguments, context)
+    }
+    names(translated) <- rename[own]
+    added <- without(lapply(defaults, function(get) get(context)), names(translated))
+    translated <- c(translated, added)
+    result <- call_api(context$api, to, c(
+      list(model = context$model), translated, func_arguments(arguments, context, own)
+    ))
+    name_perturbation(result, names)
+  }
+}
+
+keep_names <- function(...) stats::setNames(c(...), c(...))
+
+start_from_one <- function(value, arguments, context) one_based(value)
+
+end_inclusive <- function(value, arguments, context) inclusive_end(value, arguments$X)
+
+regions_from_one <- function(value, arguments, context) {
+  data.frame(example = value[, 1L] + 1L, start = value[, 2L] + 1L, end = value[, 3L])
+}
+
+variants_from_one <- function(value, arguments, context) {
+  table <- data.frame(example = value[, 1L] + 1L, position = value[, 2L] + 1L)
+  if (ncol(value) == 3L) {
+    table$alt <- c("A", "C", "G", "T")[value[, 3L] + 1L]
+  }
+  table
+}
+
+named_shuffle <- function(value, arguments, context) context$api[[value$`function`]]
+
+# The shuffle of the peer's `ablate` where none is named.
+peer_shuffle <- list(shuffle = function(context) context$api$shuffle_region)
+
+# Rows of arrangements, as the case has them: a row of one gap would be taken for a number. A list
+# of numbers is an array of one axis there, and not the vector that is taken here.
+spacings_as_given <- function(value, arguments, context) {
+  rows <- context$call$arguments$spacing
+  if (all(vapply(rows, is.list, logical(1L)))) {
+    return(do.call(rbind, lapply(rows, unlist)))
+  }
+  array(value, length(value))
+}
+
+run_mutagenesis <- function(arguments, context) {
+  translated <- c(without(arguments, c("start", "end", "target")), given(
+    start = one_based(arguments$start), end = inclusive_end(arguments$end, arguments$X),
+    target = one_based(arguments$target), dtype = context$dtype
+  ))
+  translated <- c(list(model = context$model), translated)
+  result <- call_api(context$api, "saturation_mutagenesis", translated)
+  if (isTRUE(arguments$raw_outputs)) result else list(attributions = result)
+}
+
+product_call <- function(to) {
+  force(to)
+  function(arguments, context) {
+    own <- c("X", "args")
+    result <- call_api(context$api, to, c(
+      list(model = context$model), arguments[own], func_arguments(arguments, context, own)
+    ))
+    if (!is.list(result)) {
+      return(list(y = result))
+    }
+    stats::setNames(result, paste0("y.", seq_along(result) - 1L))
+  }
+}
+
 # Function of a case -> function of this package, and how to call it. Without a `run`
 # the call is counted as one that could not run, with the reason.
 translation <- function(to, run = NULL) list(to = to, run = run)
@@ -374,20 +501,44 @@ oracle_translations <- list(
   gc_content = translation("gc_content", same_arguments("gc_content")),
   chunk = translation("chunk_sequences", same_arguments("chunk_sequences")),
   unchunk = translation("unchunk_sequences", same_arguments("unchunk_sequences")),
-  saturation_mutagenesis = translation("saturation_mutagenesis"),
-  marginalize = translation("marginalize"),
-  marginalize_annotations = translation("marginalize_annotations"),
-  ablate = translation("ablate"),
-  ablate_annotations = translation("ablate_annotations"),
-  space = translation("space_motifs"),
-  substitution_effect = translation("substitution_effect"),
-  deletion_effect = translation("deletion_effect"),
-  insertion_effect = translation("insertion_effect"),
+  saturation_mutagenesis = translation("saturation_mutagenesis", run_mutagenesis),
+  marginalize = translation("marginalize", perturbation_call(
+    "marginalize", keep_names("X", "motif", "start"), list(start = start_from_one)
+  )),
+  marginalize_annotations = translation("marginalize_annotations", perturbation_call(
+    "marginalize_annotations", keep_names("X", "X0", "annotations", "start"),
+    list(annotations = regions_from_one, start = start_from_one),
+    names = c("y_befores", "y_afters")
+  )),
+  ablate = translation("ablate", perturbation_call(
+    "ablate", c(keep_names("X", "start", "end", "n", "random_state"), shuffle_fn = "shuffle"),
+    list(start = start_from_one, end = end_inclusive, shuffle_fn = named_shuffle), peer_shuffle
+  )),
+  ablate_annotations = translation("ablate_annotations", perturbation_call(
+    "ablate_annotations",
+    c(keep_names("X", "annotations", "n", "random_state"), shuffle_fn = "shuffle"),
+    list(annotations = regions_from_one, shuffle_fn = named_shuffle), peer_shuffle,
+    names = c("y_befores", "y_afters")
+  )),
+  space = translation("space_motifs", perturbation_call(
+    "space_motifs", c(keep_names("X", "motifs", "start"), spacing = "spacings"),
+    list(start = start_from_one, spacing = spacings_as_given), names = c("y_before", "y_afters")
+  )),
+  substitution_effect = translation("substitution_effect", perturbation_call(
+    "substitution_effect", keep_names("X", "substitutions"),
+    list(substitutions = variants_from_one)
+  )),
+  deletion_effect = translation("deletion_effect", perturbation_call(
+    "deletion_effect", keep_names("X", "deletions", "left"), list(deletions = variants_from_one)
+  )),
+  insertion_effect = translation("insertion_effect", perturbation_call(
+    "insertion_effect", keep_names("X", "insertions", "left"), list(insertions = variants_from_one)
+  )),
   pisa = translation("pisa", run_pisa),
   recursive_seqlets = translation("recursive_seqlets"),
   tfmodisco_seqlets = translation("tfmodisco_seqlets"),
-  apply_pairwise = translation("apply_pairwise"),
-  apply_product = translation("apply_product"),
+  apply_pairwise = translation("apply_pairwise", product_call("apply_pairwise")),
+  apply_product = translation("apply_product", product_call("apply_product")),
   gradients = translation("attribute", run_gradients_case),
   gradient_transformations = translation("taylor_ism", run_gradient_transformations),
   deeplift = translation("attribute", run_deeplift)
