@@ -46,9 +46,9 @@
 #' @return A data frame with one row a seqlet and columns `example` (number of the sequence, from
 #'   1), `start`, `end` (1-based, inclusive), `attribution` (sum over the positions of the row;
 #'   of `tfmodisco_seqlets()` over the window without its flanks) and `p_value` (the largest of
-#'   the spans of at least `min_len` positions that start there; `NA` of `tfmodisco_seqlets()`). `recursive_seqlets()` sorts by `p_value`, then
-#'   `example` and `start`; `tfmodisco_seqlets()` by `example`, the strongest window first.
-#'   [plot_logo()] takes the table as `annotations`.
+#'   the spans of at least `min_len` positions that start there; `NA` of `tfmodisco_seqlets()`).
+#'   `recursive_seqlets()` sorts by `p_value`, then `example` and `start`; `tfmodisco_seqlets()` by
+#'   `example`, the strongest window first. [plot_logo()] takes the table as `annotations`.
 #' @section Errors: `seqlift_error_attributions` for attributions of another shape or kind, or
 #'   with numbers that are not finite; `seqlift_error_argument` for another wrong argument, or
 #'   sequences shorter than `min_len` or `window_size + 2 flank`.
@@ -203,7 +203,7 @@ attribution_tracks <- function(attributions, arg = "attributions", call = caller
   kind <- attr(attributions, "kind", exact = TRUE)
   if (inherits(attributions, "seqlift_attributions") && !kind %in% c("attributions", "effects")) {
     abort_argument(arg, "attributions of the observed bases", attribution_kinds[[kind]],
-      hint = "Use those computed with {.code hypothetical = FALSE} and {.code raw_outputs = FALSE}.",
+      hint = "Compute them with {.code hypothetical = FALSE} and {.code raw_outputs = FALSE}.",
       kind = "attributions", call = call
     )
   }
