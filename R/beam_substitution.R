@@ -4,9 +4,9 @@
 #' all of them are edited further, so that edits which only pay off together are found.
 #'
 #' Candidates of an iteration are the sequences of the beam, unchanged, and every edit of each of
-#' them. The best `beam_size` are the next beam, which can therefore never get worse. Equal sequences
-#' among them are kept once, so that a beam can be smaller than `beam_size`. It ends when the best
-#' sequence improves by no more than `tol`, or after `max_iter` iterations.
+#' them. The best `beam_size` are the next beam, which can therefore never get worse. Equal
+#' sequences among them are kept once, so that a beam can be smaller than `beam_size`. It ends when
+#' the best sequence improves by no more than `tol`, or after `max_iter` iterations.
 #'
 #' @inheritParams greedy_substitution
 #' @param beam_size Number of sequences that are kept, and the factor in time. 1 is
