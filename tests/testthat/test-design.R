@@ -195,6 +195,16 @@ test_that("a construct is built from the middle, by its mean effect on the backg
   }
 })
 
+test_that("a further motif is at most max_spacing away from the construct, on the sequence", {
+  # The construct covers 6 to 8 of 12; one position may lie between it and motifs of 3 and 2.
+  starts <- construct_starts(list(width = c(3L, 2L)), c(6, 8), 1L, 12L, n_set = 1L)
+  expect_identical(split(starts$start, starts$motif), list("1" = 2:10, "2" = 3:10))
+  clipped <- construct_starts(list(width = 3L), c(2, 11), 5L, 12L, n_set = 1L)
+  expect_identical(clipped$start, 1:10)
+  first <- construct_starts(list(width = c(3L, 2L)), c(7, 6), 5L, 12L, n_set = 0L)
+  expect_identical(first$start, c(6L, 6L))
+})
+
 test_that("a construct of nothing is empty", {
   design <- greedy_marginalization(design_model(), test_sequences(2L),
     y = 0, motifs = "GAT", max_iter = 3
