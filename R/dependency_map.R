@@ -72,10 +72,9 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
   }
   map <- apply(abs(interactions), c(1L, 3L, 5L), max)
   dimnames(map) <- if (!is.null(sequences$names)) list(sequences$names, NULL, NULL)
-  colnames(codes) <- sequences$names
+  letters <- decode_one_hot(name_channels(codes_to_one_hot(codes), sequences$names))
   structure(map,
-    class = c("seqlift_dependency_map", "array"), start = window[1L],
-    X = decode_one_hot(codes_to_one_hot(codes))
+    class = c("seqlift_dependency_map", "array"), start = window[1L], X = letters
   )
 }
 

@@ -223,6 +223,9 @@ EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, in
     outputs = in_windows(edits, count, ranges);
   } catch (const NotLocal&) {
     local_ = false;
+  } catch (const BatchMoved&) {
+    // The code does one thing for a single sequence and another for several.
+    local_ = false;
   } catch (const RangeExceeded&) {
     return in_windows_or_whole(edits, count, false);
   } catch (const Error& error) {
