@@ -29,7 +29,7 @@
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
-#' map <- dependency_map(model, demo_sequences()[1], start = 500, end = 506)
+#' map <- dependency_map(model, demo_sequences()[1], start = 247, end = 253)
 #' round(map[1, , ], 3)
 dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target = NULL,
                            raw_outputs = FALSE, method = c("auto", "incremental", "full"),

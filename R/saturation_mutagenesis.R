@@ -49,7 +49,7 @@
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
 #' X <- demo_sequences()[1]
-#' scores <- saturation_mutagenesis(model, X, start = 480, end = 520)
+#' scores <- saturation_mutagenesis(model, X, start = 240, end = 260)
 #' dim(scores)
 saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL, target = NULL,
                                    hypothetical = FALSE, raw_outputs = FALSE,
