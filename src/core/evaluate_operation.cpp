@@ -306,7 +306,7 @@ std::vector<Value> Evaluation::both_halves(const Call& call, bool tainted) {
   }
   std::vector<c10::IValue> ref;
   if (paired) {
-    const at::AutoGradMode guard(true);
+    const at::AutoGradMode guard(!options_.changes);
     ref = call.evaluate(std::move(ref_inputs));
   }
   std::vector<Value> outputs;
