@@ -1,6 +1,6 @@
 // Times all single substitutions of one sequence: in windows, and every copy as a whole. Both in
-// one process, in turn, on the same model file and sequence. Of the whole copies `SAMPLED` positions
-// are timed and taken for all.
+// one process, in turn, on the same model file and sequence. Of the whole copies `SAMPLED`
+// positions are timed and taken for all.
 //
 //   saturation_mutagenesis MODEL.pt SEQUENCES.fa THREADS RUNS SAMPLED
 //
@@ -36,8 +36,7 @@ seqlift::WindowEdits substitutions(const at::Tensor& X, int64_t step) {
 
 int main(int argc, char** argv) {
   if (argc < 6) {
-    std::fprintf(stderr,
-                 "saturation_mutagenesis MODEL.pt SEQUENCES.fa THREADS RUNS SAMPLED\n");
+    std::fprintf(stderr, "saturation_mutagenesis MODEL.pt SEQUENCES.fa THREADS RUNS SAMPLED\n");
     return 2;
   }
   const std::string path = argv[1];

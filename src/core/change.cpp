@@ -116,9 +116,8 @@ at::Tensor move_windows(const Change& change, const Windows1d& windows) {
     }
     std::vector<int64_t> sizes = delta.sizes().vec();
     sizes[1] = windows.width;
-    return delta.size(1) == 0
-               ? at::zeros(sizes, delta.options())
-               : take_rows(delta, index_of(shift, windows.width, delta.device()), 0);
+    return delta.size(1) == 0 ? at::zeros(sizes, delta.options())
+                              : take_rows(delta, index_of(shift, windows.width, delta.device()), 0);
   }
   std::vector<int64_t> sizes = delta.sizes().vec();
   sizes[1] = windows.width;
@@ -259,8 +258,7 @@ const c10::IValue& ChangeCall::argument(const char* name) const {
   return value.paired ? value.ref : value.x;
 }
 
-OutputWindows fit(ChangeCall& call, int output, const std::vector<Range>& changed,
-                  int64_t length) {
+OutputWindows fit(ChangeCall& call, int output, const std::vector<Range>& changed, int64_t length) {
   OutputWindows result;
   result.key = call.log.key(call.call.node, output);
   result.known = call.log.needed(result.key, length);
@@ -273,8 +271,7 @@ OutputWindows fit(ChangeCall& call, int output, const std::vector<Range>& change
   result.windows.width = width;
   for (const Range& range : changed) {
     const int64_t last = std::max(result.known.end - width, result.known.begin);
-    result.windows.start.push_back(
-        std::min(std::max(range.begin, result.known.begin), last));
+    result.windows.start.push_back(std::min(std::max(range.begin, result.known.begin), last));
   }
   return result;
 }

@@ -137,7 +137,8 @@ struct ChangeCall {
   const Change& change(int input) const { return *call.inputs[input].change; }
   at::Tensor original(int input) const { return call.inputs[input].x.toTensor(); }
   at::Tensor output(int i = 0) const { return outputs[i].toTensor(); }
-  // Inputs that change (all with windows where none does); and whether any other input differs between the rows and the original.
+  // Inputs that change (all with windows where none does); and whether any other input differs
+  // between the rows and the original.
   std::vector<int> windowed() const;
   bool others_differ() const;
   // The argument called `name`, as the rows have it.

@@ -199,8 +199,8 @@ std::vector<Value> reduce(ChangeCall& call) {
     call.log.demand(change);
     // Along the memory where the positions are all that is summed.
     const bool alone = dims.size() == 1;
-    at::Tensor sums = alone ? change.delta.sum(1)
-                            : to_graph(change.delta, change.axis).sum(dims, keep);
+    at::Tensor sums =
+        alone ? change.delta.sum(1) : to_graph(change.delta, change.axis).sum(dims, keep);
     sums = (alone && keep ? sums.unsqueeze(change.axis) : sums) / count;
     return {whole(call.outputs[0], result + sums)};
   }

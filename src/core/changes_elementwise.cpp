@@ -48,8 +48,8 @@ Frame frame_of(const ChangeCall& call) {
       return frame;
     }
   }
-  const bool number = at::isFloatingType(output.scalar_type()) ||
-                      at::isComplexType(output.scalar_type());
+  const bool number =
+      at::isFloatingType(output.scalar_type()) || at::isComplexType(output.scalar_type());
   frame.fits = number && frame.sizes[0] == 1 && frame.axis > 0;
   return frame;
 }
@@ -126,8 +126,7 @@ std::vector<Value> sum(ChangeCall& call) {
       (scale >= 0 && (!call.call.inputs[scale].x.isScalar() || call.changed(scale)))) {
     return {};
   }
-  const double alpha =
-      scale < 0 ? 1 : call.call.inputs[scale].x.toScalar().toDouble();
+  const double alpha = scale < 0 ? 1 : call.call.inputs[scale].x.toScalar().toDouble();
   const OutputWindows output = windows_of(call, frame);
   std::vector<int64_t> sizes{call.rows, output.windows.width};
   for (int64_t d = 1; d < static_cast<int64_t>(frame.sizes.size()); ++d) {
@@ -136,9 +135,8 @@ std::vector<Value> sum(ChangeCall& call) {
     }
   }
   std::vector<int> order = call.windowed();
-  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
-    return call.change(a).width() > call.change(b).width();
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return call.change(a).width() > call.change(b).width(); });
   at::Tensor total;
   for (const int i : order) {
     const Change& change = call.change(i);
@@ -280,8 +278,8 @@ std::vector<Value> over_channels(ChangeCall& call) {
   }
   const at::Tensor result = call.output();
   const bool apart = (change.axis < first || change.axis > last) && first > 0 && first < rank;
-  if (!apart || change.is_merged(call.original(0)) || result.dim() != rank ||
-      result.size(0) != 1 || result.size(change.axis) != change.length()) {
+  if (!apart || change.is_merged(call.original(0)) || result.dim() != rank || result.size(0) != 1 ||
+      result.size(change.axis) != change.length()) {
     return {};
   }
   // Weights lie along the channels alone: the values are those of a batch of shorter sequences.

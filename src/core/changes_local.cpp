@@ -170,8 +170,8 @@ at::Tensor by_windows(const ChangeCall& call, const Sliding& sliding, const at::
   const at::Tensor result =
       image.scalar_type() == at::kFloat && at::hasMKLDNN()
           ? at::mkldnn_convolution(image, flat, {}, {0, 0}, {1, sliding.stride}, dilation, 1)
-          : at::convolution(image, flat, {}, {1, sliding.stride}, {0, 0}, dilation, false,
-                            {0, 0}, 1);
+          : at::convolution(image, flat, {}, {1, sliding.stride}, {0, 0}, dilation, false, {0, 0},
+                            1);
   return result.permute({0, 2, 3, 1}).reshape(sizes);
 }
 
@@ -219,9 +219,8 @@ std::vector<Value> convolution(ChangeCall& call) {
   const OutputWindows output = slide(call, sliding, result.size(axis));
   const std::vector<int64_t> sizes = row_sizes(result, axis, call.rows, output.windows.width);
   at::Tensor delta;
-  const bool narrow = std::all_of(kernel.begin(), kernel.end(), [&](const int64_t& k) {
-    return &k == &kernel[place] || k == 1;
-  });
+  const bool narrow = std::all_of(kernel.begin(), kernel.end(),
+                                  [&](const int64_t& k) { return &k == &kernel[place] || k == 1; });
   bool flat = is_flat(change.delta) && groups == 1 && narrow;
   for (size_t d = 0; d < dims; ++d) {
     flat = flat && (d == place || (padding[d] == 0 && stride[d] == 1));
@@ -323,8 +322,8 @@ std::vector<Value> avg_pool(ChangeCall& call) {
   if (output.windows.width > 0) {
     const at::Tensor seen = seen_by(change, *sliding, output);
     for (int64_t k = 0; k < sliding->kernel; ++k) {
-      delta += seen.slice(1, k, k + (output.windows.width - 1) * sliding->stride + 1,
-                          sliding->stride);
+      delta +=
+          seen.slice(1, k, k + (output.windows.width - 1) * sliding->stride + 1, sliding->stride);
     }
     delta = delta / static_cast<double>(sliding->kernel);
   }

@@ -172,13 +172,12 @@ std::vector<Value> slice(ChangeCall& call) {
     const at::Tensor delta = from_graph(evaluate_on(call, moved)[0].toTensor(), axis);
     return {changed_value(call.outputs[0], output, delta, axis, result.sizes().vec())};
   }
-  const bool every = call.call.name == "narrow" || (call.call.name == "slice" &&
-                                                    call.argument("step").toInt() == 1);
+  const bool every = call.call.name == "narrow" ||
+                     (call.call.name == "slice" && call.argument("step").toInt() == 1);
   if (!every || result.size(dim) == 0) {
     return {};
   }
-  start = std::clamp<int64_t>(counted_from_front(start, original.size(dim)), 0,
-                              original.size(dim));
+  start = std::clamp<int64_t>(counted_from_front(start, original.size(dim)), 0, original.size(dim));
   const OutputWindows output = moved_by(call, 0, change, -start, result.size(dim));
   return {changed_value(call.outputs[0], output, move_windows(change, back(output, -start)),
                         change.axis, result.sizes().vec())};
@@ -191,8 +190,7 @@ std::vector<Value> split(ChangeCall& call) {
   }
   const Change& change = call.change(0);
   const int64_t rank = call.original(0).dim();
-  const int64_t dim =
-      counted_from_front(call.has("dim") ? call.argument("dim").toInt() : 0, rank);
+  const int64_t dim = counted_from_front(call.has("dim") ? call.argument("dim").toInt() : 0, rank);
   if (dim == 0 || dim == change.axis) {
     return {};
   }
@@ -202,8 +200,7 @@ std::vector<Value> split(ChangeCall& call) {
   const std::vector<at::Tensor> pieces = evaluate_on(call, all)[0].toTensorVector();
   std::vector<Value> parts;
   for (size_t i = 0; i < pieces.size(); ++i) {
-    const OutputWindows output =
-        moved_by(call, static_cast<int>(i), change, 0, change.length());
+    const OutputWindows output = moved_by(call, static_cast<int>(i), change, 0, change.length());
     Change piece = change;
     piece.delta = from_graph(pieces[i], axis);
     parts.push_back(changed_value(originals[i], output, move_windows(piece, output.windows), axis,
@@ -326,8 +323,7 @@ std::vector<Value> flip(ChangeCall& call) {
 }
 
 std::vector<Value> pad(ChangeCall& call) {
-  if (!is_simple(call) ||
-      (call.has("mode") && call.argument("mode").toStringRef() != "constant")) {
+  if (!is_simple(call) || (call.has("mode") && call.argument("mode").toStringRef() != "constant")) {
     return {};
   }
   const Change& change = call.change(0);

@@ -23,9 +23,8 @@ bool has_change(const Value& value) { return value.change || value.parts; }
 double work_of(const Call& call, const std::vector<c10::IValue>& outputs) {
   double numbers = 0;
   for (const c10::IValue& output : outputs) {
-    visit_tensors(output, [&](const at::Tensor& tensor) {
-      numbers += static_cast<double>(tensor.numel());
-    });
+    visit_tensors(
+        output, [&](const at::Tensor& tensor) { numbers += static_cast<double>(tensor.numel()); });
   }
   const int weight = call.find("weight");
   if (weight >= 0 && call.inputs[weight].x.isTensor() &&
@@ -113,8 +112,8 @@ Value Evaluation::settle(const Value& value) const {
 // use takes it apart.
 bool Evaluation::kept_in_parts(const Node* node, const std::vector<Value>& given) const {
   static const std::vector<std::string> takers{
-      "cat",   "concat", "concatenate", "stack",  "hstack",     "vstack",
-      "dstack", "__getitem__", "ListUnpack", "TupleUnpack", "TupleIndex", "Return"};
+      "cat",    "concat",      "concatenate", "stack",       "hstack",     "vstack",
+      "dstack", "__getitem__", "ListUnpack",  "TupleUnpack", "TupleIndex", "Return"};
   const bool any = std::any_of(given.begin(), given.end(), has_change);
   const bool container = node->kind() == c10::prim::ListConstruct ||
                          node->kind() == c10::prim::TupleConstruct ||

@@ -56,7 +56,8 @@ class Inliner {
   void open_all() {
     while (true) {
       std::vector<Node*> calls;
-      collect_nodes(result_.graph->block(), {c10::prim::CallMethod, c10::prim::CallFunction}, calls);
+      collect_nodes(result_.graph->block(), {c10::prim::CallMethod, c10::prim::CallFunction},
+                    calls);
       bool opened = false;
       for (Node* call : calls) {
         if (units_.count(call) == 0) {

@@ -14,8 +14,7 @@ using torch::jit::Block;
 using torch::jit::Node;
 using torch::jit::Value;
 
-void collect_nodes(Block* block, const std::vector<c10::Symbol>& kinds,
-                   std::vector<Node*>& found) {
+void collect_nodes(Block* block, const std::vector<c10::Symbol>& kinds, std::vector<Node*>& found) {
   for (Node* node : block->nodes()) {
     if (std::find(kinds.begin(), kinds.end(), node->kind()) != kinds.end()) {
       found.push_back(node);

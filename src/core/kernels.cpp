@@ -181,14 +181,13 @@ at::Tensor times_weights(const at::Tensor& x, const at::Tensor& weight) {
   const int64_t in = weight.size(1);
   const int64_t rows = x.numel() / std::max<int64_t>(in, 1);
   const bool floats = x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
-  const bool plain = floats && x.is_cpu() && at::hasMKLDNN() && in > 0 &&
-                     rows * weight.numel() > few_products;
+  const bool plain =
+      floats && x.is_cpu() && at::hasMKLDNN() && in > 0 && rows * weight.numel() > few_products;
   if (!plain) {
     return at::matmul(x, weight.t());
   }
   // A convolution of width one over an image that is one row of positions, channels last.
-  const at::Tensor image =
-      x.reshape({1, 1, rows, in}).contiguous().permute({0, 3, 1, 2});
+  const at::Tensor image = x.reshape({1, 1, rows, in}).contiguous().permute({0, 3, 1, 2});
   const at::Tensor kernel = weight.contiguous().view({weight.size(0), in, 1, 1});
   std::vector<int64_t> sizes = x.sizes().vec();
   sizes.back() = weight.size(0);

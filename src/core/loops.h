@@ -21,8 +21,8 @@ void relu_change(const double* x, const double* d, double* change, int64_t count
 // input position p * stride + k * dilation - padding.
 void shift_add(const float* taps, float* out, int64_t length_in, int64_t kernel, int64_t channels,
                int64_t length, int64_t stride, int64_t dilation, int64_t padding);
-void shift_add(const double* taps, double* out, int64_t length_in, int64_t kernel,
-               int64_t channels, int64_t length, int64_t stride, int64_t dilation, int64_t padding);
+void shift_add(const double* taps, double* out, int64_t length_in, int64_t kernel, int64_t channels,
+               int64_t length, int64_t stride, int64_t dilation, int64_t padding);
 
 // A window that slides over positions; channels lie next to each other in memory.
 struct Window {

@@ -262,8 +262,8 @@ EditedCopies::Outputs EditedCopies::run(const Task& task) {
   log.find_ranges();
   const bool too_wide = log.done_work > worthwhile * log.whole_work;
   local_ = local_ && !(options_.method == Method::automatic && too_wide);
-  const int64_t size = std::clamp<int64_t>(
-      batch_numbers / std::max<int64_t>(log.widest, 1), 2, largest_batch);
+  const int64_t size =
+      std::clamp<int64_t>(batch_numbers / std::max<int64_t>(log.widest, 1), 2, largest_batch);
   while (done < count) {
     const int64_t rows = local_ ? std::min(size, count - done) : count - done;
     parts.push_back(local_ ? in_windows_or_whole(edits + done, rows, true)

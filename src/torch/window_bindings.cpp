@@ -51,11 +51,10 @@ SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits_list, SE
     const seqlift::PredictWindowsResult result =
         seqlift::predict_windows(*graph, constants_of(handle, options),
                                  to_sequences(Rcpp::List(input)), edits, window_options);
-    return Rcpp::List::create(Rcpp::Named("outputs") = to_arrays(result.outputs),
-                              Rcpp::Named("done_work") = result.done_work,
-                              Rcpp::Named("whole_work") = result.whole_work,
-                              Rcpp::Named("evaluated_whole") =
-                                  static_cast<double>(result.evaluated_whole));
+    return Rcpp::List::create(
+        Rcpp::Named("outputs") = to_arrays(result.outputs),
+        Rcpp::Named("done_work") = result.done_work, Rcpp::Named("whole_work") = result.whole_work,
+        Rcpp::Named("evaluated_whole") = static_cast<double>(result.evaluated_whole));
   });
 }
 

@@ -55,8 +55,10 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
   const at::Tensor rows = at::tensor(edits.row, at::TensorOptions(at::kLong));
   const at::Tensor copies = X.index_select(0, rows);
   for (int64_t i = 0; i < count; ++i) {
-    copies[i].narrow(0, 0, 4).narrow(1, edits.start[i], edits.content.size(2)).copy_(
-        edits.content[i]);
+    copies[i]
+        .narrow(0, 0, 4)
+        .narrow(1, edits.start[i], edits.content.size(2))
+        .copy_(edits.content[i]);
   }
   std::vector<at::Tensor> copied_args;
   for (const at::Tensor& arg : args) {

@@ -65,8 +65,8 @@ struct Layers {
   void residual() {
     const int64_t dilation = 1 << below(4);
     const std::string w = parameter({channels, channels, 3});
-    line("h = h + torch.relu(torch.conv1d(h, " + w + ", None, [1], [" + text_of(dilation) +
-         "], [" + text_of(dilation) + "]))");
+    line("h = h + torch.relu(torch.conv1d(h, " + w + ", None, [1], [" + text_of(dilation) + "], [" +
+         text_of(dilation) + "]))");
   }
 
   void pool() {
@@ -81,8 +81,8 @@ struct Layers {
     const int64_t span = length + 2 * padding - kernel + (ceil ? stride - 1 : 0);
     int64_t after = span / stride + 1;
     after -= ceil && (after - 1) * stride >= length + padding ? 1 : 0;
-    const std::string rest = "[" + text_of(kernel) + "], [" + text_of(stride) + "], [" +
-                             text_of(padding) + "], ";
+    const std::string rest =
+        "[" + text_of(kernel) + "], [" + text_of(stride) + "], [" + text_of(padding) + "], ";
     line(largest ? "h = torch.max_pool1d(h, " + rest + "[1], " + (ceil ? "True)" : "False)")
                  : "h = torch.avg_pool1d(h, " + rest + (ceil ? "True)" : "False)"));
     length = after;
@@ -107,8 +107,8 @@ struct Layers {
         return line("h = torch.gelu(h) + 0.3");
       case 9:
         return line("h = torch.batch_norm(h, " + parameter({channels}) + ", " +
-                    parameter({channels}) + ", " + parameter({channels}) +
-                    ", torch.abs(" + parameter({channels}) + ") + 0.5, False, 0.1, 1e-5, False)");
+                    parameter({channels}) + ", " + parameter({channels}) + ", torch.abs(" +
+                    parameter({channels}) + ") + 0.5, False, 0.1, 1e-5, False)");
       case 10:
         line("h = torch.cat([h, torch.tanh(h)], 1)[:, 1:]");
         channels = 2 * channels - 1;
@@ -141,8 +141,7 @@ struct Layers {
                     ").transpose(1, 2)");
       case 18:
         // Positions that the code tells apart.
-        return line("h = h * " + parameter({1, 1, length}) + " + " +
-                    parameter({channels, length}));
+        return line("h = h * " + parameter({1, 1, length}) + " + " + parameter({channels, length}));
       case 19:
         // Every position reaches every other: no windows from here on.
         return below(3) == 0 ? line("h = h * torch.sigmoid(h.mean(2, keepdim=True))") : residual();
@@ -247,8 +246,7 @@ TEST_CASE("a dense layer moves by the columns of the changed positions", "[predi
   // y = sum over bases and positions of w x, w = 0, 1, 2, ... : base b at position p for base a
   // changes y by w[b, p] - w[a, p] = 5 (b - a).
   const at::Tensor w = at::arange(20, at::kDouble).view({1, 20});
-  const ModelPointer net =
-      forward("return torch.linear(x.flatten(1), self.w)", {{"w", w}});
+  const ModelPointer net = forward("return torch.linear(x.flatten(1), self.w)", {{"w", w}});
   const at::Tensor X = at::zeros({1, 4, 5}, at::kDouble);
   X.select(1, 0).fill_(1);
   const Edited found = edited(net, X, all_substitutions(X));
@@ -295,9 +293,9 @@ TEST_CASE("values that another input makes are the same for every copy", "[predi
 
 TEST_CASE("a model that writes into what it still looks at is evaluated whole",
           "[predict_windows]") {
-  const ModelPointer net = forward(
-      "h = torch.conv1d(x, self.w)\nv = h[:, 0]\nv += h[:, 1].tanh()\nreturn h.sum([1, 2])",
-      {{"w", numbers({3, 4, 3}, 4)}});
+  const ModelPointer net =
+      forward("h = torch.conv1d(x, self.w)\nv = h[:, 0]\nv += h[:, 1].tanh()\nreturn h.sum([1, 2])",
+              {{"w", numbers({3, 4, 3}, 4)}});
   const at::Tensor X = sequences(1, 20, 6);
   const Edited found = edited(net, X, all_substitutions(X));
   CHECK(found.apart < rounding);
@@ -317,8 +315,8 @@ TEST_CASE("infinite activations have no differences and are evaluated whole", "[
 }
 
 TEST_CASE("a model that squeezes keeps a single copy's row", "[predict_windows]") {
-  const ModelPointer net = forward(
-      "h = torch.conv1d(x, self.w).mean(2)\nreturn h.squeeze()", {{"w", numbers({1, 4, 3}, 4)}});
+  const ModelPointer net = forward("h = torch.conv1d(x, self.w).mean(2)\nreturn h.squeeze()",
+                                   {{"w", numbers({1, 4, 3}, 4)}});
   const at::Tensor X = sequences(1, 12, 6);
   const Edits one = random_windows(X, 2, 1, 3);
   CHECK(edited(net, X, one).apart == 1e9);  // LibTorch's own answer has no row
