@@ -16,8 +16,9 @@ heatmap_max_marked <- 250L
 #' Draw scores as a heatmap
 #'
 #' Draws one sequence as four rows of bases by positions, under the logo of the bases that are
-#' there, as is usual for saturation mutagenesis; what the sequence has is marked by a dark
-#' spot (in windows of up to 250 bp). Several sequences are drawn as a row each, with the score of what is there.
+#' there, as is usual for saturation mutagenesis; what the sequence has is marked by a dark spot (in
+#' windows of up to 250 bp). Several sequences are drawn as a row each, with the scores of what is
+#' there.
 #'
 #' Scores of all four bases are those of [saturation_mutagenesis()] or [deep_lift_shap()] with
 #' `hypothetical = TRUE`, and of [taylor_ism()]. Where only the bases that are there have scores,
