@@ -201,7 +201,7 @@ arrange_output <- function(x) {
   after <- arrange(arrays$after)
   list(
     before = arrange(arrays$before), after = after,
-    conditions = condition_labels(info$varied), replicates = dimnames(after)[[2L]],
+    conditions = condition_labels(info$varied), replicates = unique_names(dimnames(after)[[2L]]),
     replicate = if (startsWith(info$verb, "marginalize") || info$verb == "space_motifs") {
       "background"
     } else {
@@ -211,6 +211,8 @@ arrange_output <- function(x) {
   )
 }
 
+unique_names <- function(names) if (!is.null(names)) make.unique(names, sep = " ")
+
 condition_labels <- function(varied) {
   if (is.null(varied)) {
     return(NULL)
@@ -219,7 +221,7 @@ condition_labels <- function(varied) {
   if (varied$axis %in% names(table)) {
     table <- table[varied$axis]
   }
-  do.call(paste, c(unname(as.list(table)), sep = ", "))
+  unique_names(do.call(paste, c(unname(as.list(table)), sep = ", ")))
 }
 
 # [conditions, replicates, places...] as [conditions, replicates, tracks, positions].
@@ -253,9 +255,9 @@ name_targets <- function(arranged, target_names, call = caller_env()) {
         call = call
       )
     }
-    arranged$targets <- make.unique(target_names, sep = " ")
+    arranged$targets <- target_names
   }
-  arranged$targets <- arranged$targets %||% as.character(seq_len(n_targets))
+  arranged$targets <- unique_names(arranged$targets) %||% as.character(seq_len(n_targets))
   arranged
 }
 
@@ -362,6 +364,9 @@ effect_heatmap <- function(cells, row_label, column_label, fill_label, grouped) 
     plot <- plot +
       ggplot2::theme(axis.text.x = ggplot2::element_text(angle = 90, hjust = 1, vjust = 0.5))
   }
+  if (identical(levels(cells$row), "")) {
+    plot <- plot + ggplot2::theme(axis.ticks.y = ggplot2::element_blank())
+  }
   if (nlevels(cells$group) == 1L) {
     return(plot)
   }
@@ -400,6 +405,9 @@ plot_before_after <- function(arranged, picked) {
   coloured <- length(names) > 1L && length(names) <= length(series_colours)
   colours <- if (coloured) series_colours else stage_colours[["after"]]
   points$colour <- if (coloured) points$target else factor("all")
+  if (!is.null(arranged$conditions)) {
+    points$condition <- factor(arranged$conditions[points$condition], levels = arranged$conditions)
+  }
   limits <- range(points$before, points$after)
   plot <- ggplot2::ggplot(points, ggplot2::aes(.data$before, .data$after)) +
     ggplot2::geom_abline(linewidth = 0.4, linetype = "dashed", colour = "grey50") +
@@ -412,12 +420,7 @@ plot_before_after <- function(arranged, picked) {
     ggplot2::coord_fixed(xlim = limits, ylim = limits) +
     ggplot2::labs(x = "Before", y = "After") +
     logo_theme()
-  if (!is.null(arranged$conditions)) {
-    points$condition <- factor(arranged$conditions[points$condition], levels = arranged$conditions)
-    plot$data <- points
-    plot <- plot + ggplot2::facet_wrap("condition")
-  }
-  plot
+  if (is.null(arranged$conditions)) plot else plot + ggplot2::facet_wrap("condition")
 }
 
 # ---- profile -------------------------------------------------------------------------

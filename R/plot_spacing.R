@@ -52,11 +52,10 @@ plot_spacing <- function(perturbation, ..., output = NULL, target = NULL, target
     effect = as.vector(means), std_error = as.vector(standard_error(effect, 2L))
   )
   gaps <- Filter(function(gap) length(unique(gap)) > 1L, as.list(varied$table))
-  if (length(gaps) > 1L) {
-    points$spacing <- factor(arranged$conditions[points$arrangement], unique(arranged$conditions))
+  points$spacing <- if (length(gaps) == 1L) {
+    gaps[[1L]][points$arrangement]
   } else {
-    gap <- if (length(gaps) == 1L) gaps[[1L]] else varied$table[[1L]]
-    points$spacing <- gap[points$arrangement]
+    factor(arranged$conditions[points$arrangement], arranged$conditions)
   }
   spacing_ggplot(points, dim(effect)[2L]) + ggplot2::labs(title = title)
 }

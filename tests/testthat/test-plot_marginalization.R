@@ -97,6 +97,17 @@ test_that("a scatter has a point for each background and target", {
   )
 })
 
+test_that("names that stand twice are told apart", {
+  twice <- function(model, X) {
+    matrix(as.numeric(X[, 4L, 3L]), 3, 2, dimnames = list(c("a", "a", "b"), c("u", "u")))
+  }
+  result <- marginalize(NULL, backgrounds, "T", func = twice)
+  cells <- data_of(plot_marginalization(result, "heatmap"))
+  expect_identical(rev(levels(cells$row)), c("u", "u 1"))
+  expect_identical(levels(cells$column), c("a", "a 1", "b"))
+  expect_identical(nrow(ggplot2::layer_data(plot_marginalization(result, "scatter"), 2L)), 6L)
+})
+
 test_that("motifs have panels of their own in a scatter", {
   points <- ggplot2::layer_data(plot_marginalization(two_motifs(), "scatter"), 2L)
   expect_equal(sort(points$y[points$PANEL == 1L]), c(-2, -2, -2, 1, 1, 1))

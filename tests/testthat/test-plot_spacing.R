@@ -1,10 +1,11 @@
 # Two backgrounds; the effect at spacing s is s in one and 3 s in the other.
 by_spacing <- function(spacings = c(2, 0, 5)) {
   calls <- 0L
-  space_motifs(NULL, c("AAAAAAAAA", "CCCCCCCCC"), c("T", "GG"), spacings, func = function(model, X) {
+  func <- function(model, X) {
     calls <<- calls + 1L
     if (calls == 1L) c(10, 20) else c(10, 20) + c(1, 3) * spacings[calls - 1L]
-  })
+  }
+  space_motifs(NULL, c("AAAAAAAAA", "CCCCCCCCC"), c("T", "GG"), spacings, func = func)
 }
 
 test_that("effects stand at their spacings, with the standard error over the backgrounds", {
@@ -21,7 +22,8 @@ test_that("effects stand at their spacings, with the standard error over the bac
 })
 
 test_that("one background has no standard error", {
-  result <- space_motifs(NULL, "AAAAAAAAA", c("T", "GG"), 1:3, func = function(model, X) X[, 4L, 5L])
+  count_t <- function(model, X) sum(X[, 4L, ])
+  result <- space_motifs(NULL, "AAAAAAAAA", c("T", "GG"), 1:3, func = count_t)
   geoms <- vapply(plot_spacing(result)$layers, function(one) class(one$geom)[1L], character(1L))
   expect_identical(geoms, c("GeomHline", "GeomLine", "GeomPoint"))
 })
@@ -45,6 +47,8 @@ test_that("of several gaps the one that varies is drawn; arrangements where seve
   both <- plot_spacing(spaced(cbind(c(1, 2), c(0, 3))), target = 1)
   expect_identical(levels(both$data$spacing), c("1, 0", "2, 3"))
   expect_identical(class(both$layers[[2L]]$geom)[1L], "GeomErrorbar")
+  # A single arrangement has no line either.
+  expect_identical(class(plot_spacing(by_spacing(4))$layers[[2L]]$geom)[1L], "GeomErrorbar")
 })
 
 test_that("profiles, other results and too many targets are refused", {
