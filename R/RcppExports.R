@@ -65,3 +65,11 @@ core_delete_region <- function(codes, start, end) {
     .Call(`_seqlift_core_delete_region`, codes, start, end)
 }
 
+core_recursive_seqlets <- function(tracks, threshold, min_length, max_length, additional_flanks) {
+    .Call(`_seqlift_core_recursive_seqlets`, tracks, threshold, min_length, max_length, additional_flanks)
+}
+
+core_tfmodisco_seqlets <- function(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac) {
+    .Call(`_seqlift_core_tfmodisco_seqlets`, tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac)
+}
+

@@ -6,16 +6,14 @@ window_methods <- c("auto", "incremental", "full")
 
 # `sequences` is what `as_sequences()` returned, n of them. Edit i writes the columns
 # `content[i, , ]` of `content` [m, 4, w] over positions start[i], ... of sequence row[i]. `args`
-# are those of the n sequences. Value: a list of output arrays [m, ...], with the attribute `work`,
-# the share of the work of whole predictions that was done.
+# are those of the n sequences. Value: a list of output arrays [m, ...].
 predict_windows <- function(model, sequences, row, start, content, args, batch_size, dtype,
                             device, verbose, call = caller_env(), method = "auto") {
   args <- complete_args(model, args, sequences, call)
-  result <- window_batch(model, engine_input(sequences, args), row, start, content, batch_size,
-    dtype, device, method,
+  window_batch(model, engine_input(sequences, args), row, start, content, batch_size, dtype,
+    device, method,
     progress = progress_bar(verbose, "Predicting edits"), call = call
-  )
-  structure(result$outputs, work = work_share(result, length(row)))
+  )$outputs
 }
 
 # The bare call: complete arguments in, the engine's list out.
@@ -30,7 +28,8 @@ window_batch <- function(model, input, row, start, content, batch_size, dtype, d
   call_engine("predict_windows", model_pointer(model, call), input, edits, options, call = call)
 }
 
-# Edits that were evaluated as whole sequences did all of their work.
+# The share of the work of whole predictions that was done: all of it for edits that were evaluated
+# as whole sequences.
 work_share <- function(result, edits) {
   if (result$evaluated_whole >= edits || result$whole_work == 0) {
     return(1)
@@ -38,4 +37,17 @@ work_share <- function(result, edits) {
   in_windows <- result$done_work / result$whole_work
   whole <- result$evaluated_whole / edits
   whole + (1 - whole) * in_windows
+}
+
+# Rows of an array of any rank, without names.
+rows_of <- function(x, rows) {
+  shape <- dim(x)
+  array(matrix(x, nrow = shape[1L])[rows, ], c(length(rows), shape[-1L]))
+}
+
+# Arrays of one shape, but for their first dimension, one under the other.
+stack_rows <- function(arrays) {
+  rest <- dim(arrays[[1L]])[-1L]
+  rows <- do.call(rbind, lapply(arrays, function(x) matrix(x, nrow = dim(x)[1L])))
+  array(rows, c(nrow(rows), rest))
 }

@@ -49,7 +49,7 @@
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
 #' X <- demo_sequences()[1]
-#' scores <- saturation_mutagenesis(model, X, start = 480, end = 520)
+#' scores <- saturation_mutagenesis(model, X, start = 240, end = 260)
 #' dim(scores)
 saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL, target = NULL,
                                    hypothetical = FALSE, raw_outputs = FALSE,
@@ -70,12 +70,8 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
   device <- check_device(if (is.null(device)) model$device else device)
   check_flag(verbose, "verbose")
 
-  if (!raw_outputs && count_outputs(model) > 1L) {
-    abort_seqlift("output",
-      c("The model has {count_outputs(model)} outputs, which have no common score.",
-        i = "Choose one with {.fn select_output}, or ask for {.code raw_outputs = TRUE}."
-      )
-    )
+  if (!raw_outputs) {
+    check_one_output(model, call, " or ask for {.code raw_outputs = TRUE}")
   }
   y0 <- run_predict(model, sequences, args, batch_size, dtype, device, FALSE, call)
   if (!raw_outputs) {
@@ -86,6 +82,7 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
     model = model, batch_size = batch_size, dtype = dtype, device = device, method = method,
     progress = progress_bar(verbose, "Substituting"), call = call
   )
+  args <- complete_args(model, args, sequences, call)
   mutants <- predict_substitutions(job, sequences, args, window, codes, y0)
   if (verbose) {
     share <- format(100 * mutants$work, digits = 2)
@@ -128,12 +125,11 @@ check_targets_exist <- function(target, y, call) {
 # How many substitutions go to the engine at a time: an array of them is held here.
 substitutions_at_once <- 2e5
 
-# Predictions of all substitutions in `window` [positions], y0 in the place of those that change
+# Predictions of all substitutions in `window` [positions] (`args` complete), y0 in the place of those that change
 # nothing: list(outputs = arrays [n, 4, l, ...], work).
 predict_substitutions <- function(job, sequences, args, window, codes, y0) {
   n <- sequences$n
   l <- length(window)
-  args <- complete_args(job$model, args, sequences, job$call)
   input <- engine_input(sequences, args)
   values <- lapply(y0, function(y) {
     # Rows (sequence, base, position), columns the numbers of an output.

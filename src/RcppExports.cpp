@@ -210,6 +210,35 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// core_recursive_seqlets
+Rcpp::List core_recursive_seqlets(Rcpp::NumericMatrix tracks, double threshold, int min_length, int max_length, int additional_flanks);
+RcppExport SEXP _seqlift_core_recursive_seqlets(SEXP tracksSEXP, SEXP thresholdSEXP, SEXP min_lengthSEXP, SEXP max_lengthSEXP, SEXP additional_flanksSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
+    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
+    Rcpp::traits::input_parameter< int >::type min_length(min_lengthSEXP);
+    Rcpp::traits::input_parameter< int >::type max_length(max_lengthSEXP);
+    Rcpp::traits::input_parameter< int >::type additional_flanks(additional_flanksSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_recursive_seqlets(tracks, threshold, min_length, max_length, additional_flanks));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_tfmodisco_seqlets
+Rcpp::List core_tfmodisco_seqlets(Rcpp::NumericMatrix tracks, int window_size, int flank, double target_fdr, double min_passing_frac, double max_passing_frac);
+RcppExport SEXP _seqlift_core_tfmodisco_seqlets(SEXP tracksSEXP, SEXP window_sizeSEXP, SEXP flankSEXP, SEXP target_fdrSEXP, SEXP min_passing_fracSEXP, SEXP max_passing_fracSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
+    Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
+    Rcpp::traits::input_parameter< int >::type flank(flankSEXP);
+    Rcpp::traits::input_parameter< double >::type target_fdr(target_fdrSEXP);
+    Rcpp::traits::input_parameter< double >::type min_passing_frac(min_passing_fracSEXP);
+    Rcpp::traits::input_parameter< double >::type max_passing_frac(max_passing_fracSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_tfmodisco_seqlets(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_project_multipliers", (DL_FUNC) &_seqlift_core_project_multipliers, 4},
@@ -228,6 +257,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_substitute_motif", (DL_FUNC) &_seqlift_core_substitute_motif, 3},
     {"_seqlift_core_insert_motif", (DL_FUNC) &_seqlift_core_insert_motif, 3},
     {"_seqlift_core_delete_region", (DL_FUNC) &_seqlift_core_delete_region, 3},
+    {"_seqlift_core_recursive_seqlets", (DL_FUNC) &_seqlift_core_recursive_seqlets, 5},
+    {"_seqlift_core_tfmodisco_seqlets", (DL_FUNC) &_seqlift_core_tfmodisco_seqlets, 6},
     {NULL, NULL, 0}
 };
 

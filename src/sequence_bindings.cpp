@@ -3,6 +3,7 @@
 #include <Rcpp.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 #include "core/edits.h"
 #include "core/random.h"
+#include "core/seqlets.h"
 #include "core/sequence.h"
 #include "core/shuffle.h"
 
@@ -74,6 +76,29 @@ seqlift::OneHotOptions one_hot_options(const Rcpp::NumericVector& values, int n_
   options.n_checked = n_checked;
   options.length = shape[2];
   return options;
+}
+
+// Columns of R's table, positions from 1 and ends inclusive.
+Rcpp::List seqlet_columns(const std::vector<seqlift::Seqlet>& seqlets) {
+  const auto count = static_cast<R_xlen_t>(seqlets.size());
+  Rcpp::IntegerVector example(count), start(count), end(count);
+  Rcpp::NumericVector attribution(count), p_value(count);
+  for (R_xlen_t i = 0; i < count; ++i) {
+    const seqlift::Seqlet& seqlet = seqlets[i];
+    example[i] = static_cast<int>(seqlet.example) + 1;
+    start[i] = static_cast<int>(seqlet.start) + 1;
+    end[i] = static_cast<int>(seqlet.end);
+    attribution[i] = seqlet.attribution;
+    p_value[i] = std::isnan(seqlet.p_value) ? NA_REAL : seqlet.p_value;
+  }
+  return Rcpp::List::create(Named("example") = example, Named("start") = start, Named("end") = end,
+                            Named("attribution") = attribution, Named("p_value") = p_value);
+}
+
+// A matrix [length, n].
+seqlift::TracksView tracks_view(const Rcpp::NumericMatrix& tracks) {
+  return {tracks.begin(), static_cast<std::size_t>(tracks.nrow()),
+          static_cast<std::size_t>(tracks.ncol())};
 }
 
 SEXP place(const std::optional<seqlift::OneHotViolation>& violation) {
@@ -265,4 +290,36 @@ Rcpp::RawVector core_delete_region(Rcpp::RawMatrix codes, int start, int end) {
   Rcpp::RawVector edited = raw_array({codes.nrow() - (end - start + 1), codes.ncol()});
   seqlift::delete_region(view(codes), region(start, end), RAW(edited));
   return edited;
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List core_recursive_seqlets(Rcpp::NumericMatrix tracks, double threshold, int min_length,
+                                  int max_length, int additional_flanks) {
+  const seqlift::TracksView view = tracks_view(tracks);
+  seqlift::RecursiveSeqletOptions options;
+  options.threshold = threshold;
+  options.min_length = min_length;
+  options.max_length = max_length;
+  options.additional_flanks = additional_flanks;
+  const seqlift::SpanDistribution null(view, options.max_length, options.n_bins);
+  std::vector<seqlift::Seqlet> all;
+  for (std::size_t i = 0; i < view.count; ++i) {
+    Rcpp::checkUserInterrupt();
+    const auto own = seqlift::recursive_seqlets(view, i, null, options);
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  return seqlet_columns(all);
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::List core_tfmodisco_seqlets(Rcpp::NumericMatrix tracks, int window_size, int flank,
+                                  double target_fdr, double min_passing_frac,
+                                  double max_passing_frac) {
+  seqlift::TfModiscoSeqletOptions options;
+  options.window_size = window_size;
+  options.flank = flank;
+  options.target_fdr = target_fdr;
+  options.min_passing_frac = min_passing_frac;
+  options.max_passing_frac = max_passing_frac;
+  return seqlet_columns(seqlift::tfmodisco_seqlets(tracks_view(tracks), options));
 }

@@ -8,6 +8,7 @@
 
 #include "change.h"
 #include "constants.h"
+#include "kernels.h"
 
 namespace seqlift {
 namespace changes {
@@ -27,16 +28,31 @@ bool is_constant(const ChangeCall& call, const char* name) {
   return !value.paired && !value.parts;
 }
 
-// The differences of a sequence's positions times the weights of these positions. Rows whose
-// windows lie close share one product.
-at::Tensor contract(const ChangeCall& call, const Change& change, const at::Tensor& weight) {
-  // [positions, others, out]: the weights of a run of positions lie in one piece of memory.
-  const at::Tensor matrix = call.call.constants->derived(weight, "by position", [&]() {
+// The differences of a sequence's positions times the weights of these positions, which are held in
+// blocks of a few positions each. Rows whose windows lie close share the products.
+constexpr int64_t block_positions = 4;
+
+at::Tensor weights_in_blocks(const ChangeCall& call, const Change& change,
+                             const at::Tensor& weight) {
+  return call.call.constants->derived(weight, "blocks of positions", [&]() {
+    const int64_t out = weight.size(0);
+    const int64_t length = change.length();
+    const int64_t blocks = (length + block_positions - 1) / block_positions;
     std::vector<int64_t> sizes = change.sizes;
-    sizes[0] = weight.size(0);
-    const at::Tensor split = weight.reshape(sizes).movedim(change.axis, 0);
-    return split.movedim(1, -1).contiguous().view({change.length(), -1, weight.size(0)});
+    sizes[0] = out;
+    // [out, positions, others], zeros behind the last position.
+    const at::Tensor split =
+        weight.reshape(sizes).movedim(change.axis, 1).reshape({out, length, -1});
+    const at::Tensor padded =
+        at::constant_pad_nd(split, {0, 0, 0, blocks * block_positions - length});
+    return padded.reshape({out, blocks, block_positions * split.size(2)})
+        .transpose(0, 1)
+        .contiguous();
   });
+}
+
+at::Tensor contract(const ChangeCall& call, const Change& change, const at::Tensor& weight) {
+  const at::Tensor blocks = weights_in_blocks(call, change, weight);
   const int64_t width = change.width();
   const at::Tensor result = at::zeros({change.rows(), weight.size(0)}, change.delta.options());
   int64_t first = 0;
@@ -54,12 +70,13 @@ at::Tensor contract(const ChangeCall& call, const Change& change, const at::Tens
     Change group;
     group.delta = change.delta.slice(0, first, last);
     group.start.assign(change.start.begin() + first, change.start.begin() + last);
-    Windows1d windows;
-    windows.start.assign(last - first, seen.begin);
-    windows.width = seen.end - seen.begin;
-    const at::Tensor inputs = move_windows(group, windows).flatten(1);
-    const at::Tensor columns = matrix.narrow(0, seen.begin, windows.width).flatten(0, 1);
-    result.slice(0, first, last).copy_(at::mm(inputs, columns));
+    const at::Tensor rows = result.slice(0, first, last);
+    for (int64_t b = seen.begin / block_positions; b * block_positions < seen.end; ++b) {
+      Windows1d windows;
+      windows.start.assign(last - first, b * block_positions);
+      windows.width = block_positions;
+      rows.add_(times_weights(move_windows(group, windows).flatten(1), blocks[b]));
+    }
     first = last;
   }
   return result;
@@ -85,7 +102,7 @@ std::vector<Value> product(ChangeCall& call, int input, const at::Tensor& weight
   }
   const OutputWindows output = fit(call, 0, ranges_of(change), change.length());
   look_at(call, output, change, [](const Range& range) { return range; });
-  at::Tensor delta = at::matmul(move_windows(change, output.windows), weight.t());
+  at::Tensor delta = times_weights(move_windows(change, output.windows), weight);
   delta = factor == 1 ? delta : delta * factor;
   return {changed_value(call.outputs[0], output, delta, change.axis, result.sizes().vec())};
 }
@@ -182,7 +199,8 @@ std::vector<Value> reduce(ChangeCall& call) {
     call.log.demand(change);
     // Along the memory where the positions are all that is summed.
     const bool alone = dims.size() == 1;
-    at::Tensor sums = alone ? change.delta.sum(1) : to_graph(change.delta, change.axis).sum(dims, keep);
+    at::Tensor sums = alone ? change.delta.sum(1)
+                            : to_graph(change.delta, change.axis).sum(dims, keep);
     sums = (alone && keep ? sums.unsqueeze(change.axis) : sums) / count;
     return {whole(call.outputs[0], result + sums)};
   }

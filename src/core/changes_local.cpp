@@ -10,6 +10,7 @@
 
 #include "change.h"
 #include "constants.h"
+#include "kernels.h"
 #include "loops.h"
 
 namespace seqlift {
@@ -105,18 +106,6 @@ bool is_flat(const at::Tensor& delta) {
          (delta.scalar_type() == at::kFloat || delta.scalar_type() == at::kDouble);
 }
 
-// `rows` [n, C] times `matrix` [out, C, 1, 1]. As a convolution of width one: oneDNN knows every
-// processor.
-at::Tensor times(const at::Tensor& rows, const at::Tensor& matrix) {
-  if (rows.scalar_type() == at::kFloat && at::hasMKLDNN() && rows.is_cpu()) {
-    const at::Tensor image = rows.view({1, 1, rows.size(0), rows.size(1)}).permute({0, 3, 1, 2});
-    return at::mkldnn_convolution(image, matrix, {}, {0, 0}, {1, 1}, {1, 1}, 1)
-        .permute({0, 2, 3, 1})
-        .reshape({rows.size(0), matrix.size(0)});
-  }
-  return at::mm(rows, matrix.flatten(1).t());
-}
-
 template <typename T>
 void add_taps(const at::Tensor& taps, const Sliding& sliding, const Change& change,
               const OutputWindows& output, const at::Tensor& delta) {
@@ -142,12 +131,12 @@ at::Tensor by_taps(const ChangeCall& call, const Sliding& sliding, const at::Ten
     return weight.flatten(2)
         .flip(2)
         .permute({2, 0, 1})
-        .reshape({sliding.kernel * channels, weight.size(1), 1, 1})
+        .reshape({sliding.kernel * channels, weight.size(1)})
         .contiguous();
   });
   const at::Tensor inputs =
       change.delta.reshape({change.rows() * change.width(), weight.size(1)}).contiguous();
-  const at::Tensor taps = times(inputs, matrix).contiguous();
+  const at::Tensor taps = times_weights(inputs, matrix).contiguous();
   const at::Tensor delta = at::zeros(sizes, change.delta.options());
   if (delta.scalar_type() == at::kFloat) {
     add_taps<float>(taps, sliding, change, output, delta);
@@ -165,6 +154,25 @@ at::Tensor seen_by(const Change& change, const Sliding& sliding, const OutputWin
   }
   seen.width = (output.windows.width - 1) * sliding.stride + sliding.reach() + 1;
   return move_windows(change, seen);
+}
+
+// The convolution of what each output window sees, [rows, width, C] in and out, channels last.
+at::Tensor by_windows(const ChangeCall& call, const Sliding& sliding, const at::Tensor& weight,
+                      const OutputWindows& output, const std::vector<int64_t>& sizes) {
+  const at::Tensor seen = seen_by(call.change(0), sliding, output);
+  const at::Tensor rows = seen.view({seen.size(0), 1, seen.size(1), weight.size(1)});
+  const at::Tensor image = rows.permute({0, 3, 1, 2});
+  const at::Tensor flat = call.call.constants->derived(weight, "one row", [&]() {
+    return weight.reshape({weight.size(0), weight.size(1), 1, sliding.kernel})
+        .contiguous(at::MemoryFormat::ChannelsLast);
+  });
+  const std::vector<int64_t> dilation{1, sliding.dilation};
+  const at::Tensor result =
+      image.scalar_type() == at::kFloat && at::hasMKLDNN()
+          ? at::mkldnn_convolution(image, flat, {}, {0, 0}, {1, sliding.stride}, dilation, 1)
+          : at::convolution(image, flat, {}, {1, sliding.stride}, {0, 0}, dilation, false,
+                            {0, 0}, 1);
+  return result.permute({0, 2, 3, 1}).reshape(sizes);
 }
 
 }  // namespace
@@ -214,14 +222,16 @@ std::vector<Value> convolution(ChangeCall& call) {
   const bool narrow = std::all_of(kernel.begin(), kernel.end(), [&](const int64_t& k) {
     return &k == &kernel[place] || k == 1;
   });
-  bool flat = is_flat(change.delta) && groups == 1 && sliding.stride == 1 && narrow;
+  bool flat = is_flat(change.delta) && groups == 1 && narrow;
   for (size_t d = 0; d < dims; ++d) {
     flat = flat && (d == place || (padding[d] == 0 && stride[d] == 1));
   }
   if (output.windows.width == 0 || change.width() == 0) {
     delta = at::zeros(sizes, result.options());
-  } else if (flat && change.width() < output.windows.width) {
+  } else if (flat && sliding.stride == 1 && change.width() <= output.windows.width) {
     delta = by_taps(call, sliding, weight, output, sizes);
+  } else if (flat) {
+    delta = by_windows(call, sliding, weight, output, sizes);
   } else {
     padding[place] = 0;
     const at::Tensor seen = to_graph(seen_by(change, sliding, output), axis);

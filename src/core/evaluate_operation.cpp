@@ -7,6 +7,7 @@
 #include "change.h"
 #include "error.h"
 #include "evaluation.h"
+#include "kernels.h"
 
 namespace seqlift {
 
@@ -90,6 +91,20 @@ void leave_training(Call& call) {
   }
 }
 
+// A dense layer outside of autograd, in float.
+bool is_plain_product(const std::vector<c10::IValue>& stack) {
+  const at::Tensor x = stack[0].toTensor();
+  const at::Tensor weight = stack[1].toTensor();
+  return !at::GradMode::is_enabled() && x.scalar_type() == at::kFloat && x.is_cpu() &&
+         weight.scalar_type() == at::kFloat && weight.dim() == 2 && x.dim() > 0 &&
+         x.size(-1) == weight.size(1);
+}
+
+at::Tensor dense_layer(const std::vector<c10::IValue>& stack) {
+  const at::Tensor product = times_weights(stack[0].toTensor(), stack[1].toTensor());
+  return stack[2].isTensor() ? product.add_(stack[2].toTensor()) : product;
+}
+
 }  // namespace
 
 void Evaluation::run_operation(const Node* node) {
@@ -123,8 +138,9 @@ void Evaluation::run_operation(const Node* node) {
     const bool reduced = constants_.reduced() && multiplies_matrices(call.name);
     // The operation of a text with places to fill in is told how many values there are.
     const bool variadic = known_operation->schema().is_vararg();
-    call.evaluate = [operation = known_operation->getOperation(node), writes, reduced,
-                     variadic](std::vector<c10::IValue> stack) mutable {
+    const bool dense = call.name == "linear" && !reduced;
+    call.evaluate = [operation = known_operation->getOperation(node), writes, reduced, variadic,
+                     dense](std::vector<c10::IValue> stack) mutable {
       if (variadic) {
         stack.emplace_back(static_cast<int64_t>(stack.size()));
       }
@@ -133,6 +149,9 @@ void Evaluation::run_operation(const Node* node) {
       }
       if (reduced) {
         cast(stack, at::kFloat, at::kBFloat16);
+      }
+      if (dense && is_plain_product(stack)) {
+        return std::vector<c10::IValue>{dense_layer(stack)};
       }
       operation(stack);
       if (reduced) {

@@ -170,4 +170,31 @@ Halves pool_with_credit(const Pooling& pooling, const Halves& input, const Batch
   return output;
 }
 
+namespace {
+
+// Below this many products the call itself costs more than the slower kernel.
+constexpr int64_t few_products = 1 << 16;
+
+}  // namespace
+
+at::Tensor times_weights(const at::Tensor& x, const at::Tensor& weight) {
+  const int64_t in = weight.size(1);
+  const int64_t rows = x.numel() / std::max<int64_t>(in, 1);
+  const bool floats = x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
+  const bool plain = floats && x.is_cpu() && at::hasMKLDNN() && in > 0 &&
+                     rows * weight.numel() > few_products;
+  if (!plain) {
+    return at::matmul(x, weight.t());
+  }
+  // A convolution of width one over an image that is one row of positions, channels last.
+  const at::Tensor image =
+      x.reshape({1, 1, rows, in}).contiguous().permute({0, 3, 1, 2});
+  const at::Tensor kernel = weight.contiguous().view({weight.size(0), in, 1, 1});
+  std::vector<int64_t> sizes = x.sizes().vec();
+  sizes.back() = weight.size(0);
+  return at::mkldnn_convolution(image, kernel, {}, {0, 0}, {1, 1}, {1, 1}, 1)
+      .permute({0, 2, 3, 1})
+      .reshape(sizes);
+}
+
 }  // namespace seqlift

@@ -17,6 +17,10 @@ bool relu_is_fast(const at::Tensor& x, const at::Tensor& ref, const BatchShape& 
 std::tuple<at::Tensor, at::Tensor> relu_rescale(const at::Tensor& x, const at::Tensor& ref,
                                                 const BatchShape& batch);
 
+// x W^T for x [..., in] and W [out, in], by oneDNN where there is one: it knows every processor,
+// OpenBLAS takes its slowest kernel on one that is newer than it. Without gradients.
+at::Tensor times_weights(const at::Tensor& x, const at::Tensor& weight);
+
 // Max-pooling along the last dimension with the rule of rules_max.cpp, in channels-last memory:
 // [n, C, L], or [n, C, H, W] with windows of height one.
 struct Pooling {

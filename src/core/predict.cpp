@@ -17,6 +17,14 @@ std::string shape_text(const at::Tensor& tensor) {
   return text.empty() ? "a single number" : text;
 }
 
+int64_t rows_at_once(int64_t batch_size, int64_t length, const Constants& constants) {
+  constexpr int64_t positions = 1 << 14;
+  if (!constants.device().is_cpu()) {
+    return batch_size;
+  }
+  return std::clamp<int64_t>(positions / std::max<int64_t>(length, 1), 1, batch_size);
+}
+
 at::Tensor to_compute(const at::Tensor& X, const Constants& constants) {
   return X.to(constants.device(), constants.compute());
 }
@@ -94,19 +102,24 @@ std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, c
 
 std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
                                 const Sequences& sequences, const PredictOptions& options) {
-  const int64_t chunks = (sequences.count + options.batch_size - 1) / options.batch_size;
+  if (sequences.count == 0) {
+    return {};
+  }
+  const int64_t length = sequences.X(0, 1).size(2);
+  const int64_t together = rows_at_once(options.batch_size, length, constants);
+  const int64_t chunks = (sequences.count + together - 1) / together;
   std::vector<std::vector<at::Tensor>> parts(chunks);
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
     const at::NoGradGuard guard;
-    const int64_t begin = chunk * options.batch_size;
-    const int64_t end = std::min(begin + options.batch_size, sequences.count);
+    const int64_t begin = chunk * together;
+    const int64_t end = std::min(begin + together, sequences.count);
     const at::Tensor X = to_compute(sequences.X(begin, end), constants);
     const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
     parts[chunk] = predict_rows(graph, constants, X, args, cancelled);
   };
   run_chunks(chunks, work, options.work);
   std::vector<at::Tensor> outputs;
-  for (size_t i = 0; chunks > 0 && i < parts[0].size(); ++i) {
+  for (size_t i = 0; i < parts[0].size(); ++i) {
     std::vector<at::Tensor> rows;
     for (const auto& part : parts) {
       rows.push_back(part.at(i));

@@ -106,8 +106,9 @@ std::vector<Value> repeated(const std::vector<Value>& args, int64_t rows) {
 
 EditedCopies::Outputs EditedCopies::whole(const int64_t* edits, int64_t count) {
   std::vector<Outputs> parts;
-  for (int64_t begin = 0; begin < count; begin += options_.batch_size) {
-    const int64_t rows = std::min(options_.batch_size, count - begin);
+  const int64_t together = rows_at_once(options_.batch_size, X_.size(2), constants_);
+  for (int64_t begin = 0; begin < count; begin += together) {
+    const int64_t rows = std::min(together, count - begin);
     const at::Tensor X = X_.repeat({rows, 1, 1});
     const int64_t width = content_.size(2);
     for (int64_t j = 0; j < rows; ++j) {
@@ -222,6 +223,9 @@ EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, in
   try {
     outputs = in_windows(edits, count, ranges);
   } catch (const NotLocal&) {
+    local_ = false;
+  } catch (const BatchMoved&) {
+    // The code does one thing for a single sequence and another for several.
     local_ = false;
   } catch (const RangeExceeded&) {
     return in_windows_or_whole(edits, count, false);

@@ -233,3 +233,108 @@ TEST_CASE("random layers: windows equal whole copies at every position", "[predi
   CHECK(in_windows > 100);
   CHECK(most > 0.1);
 }
+
+namespace {
+
+// [n, 4, L] in float64, where the numbers can be compared to rounding.
+at::Tensor sequences(int64_t n, int64_t length, int64_t seed) {
+  return one_hot(n, length, seed).to(at::kDouble);
+}
+
+}  // namespace
+
+TEST_CASE("a dense layer moves by the columns of the changed positions", "[predict_windows]") {
+  // y = sum over bases and positions of w x, w = 0, 1, 2, ... : base b at position p for base a
+  // changes y by w[b, p] - w[a, p] = 5 (b - a).
+  const at::Tensor w = at::arange(20, at::kDouble).view({1, 20});
+  const ModelPointer net =
+      forward("return torch.linear(x.flatten(1), self.w)", {{"w", w}});
+  const at::Tensor X = at::zeros({1, 4, 5}, at::kDouble);
+  X.select(1, 0).fill_(1);
+  const Edited found = edited(net, X, all_substitutions(X));
+  CHECK(found.apart < rounding);
+  CHECK(found.effect == 15);
+  CHECK(found.whole == 0);
+}
+
+TEST_CASE("a crop leaves out what it does not look at", "[predict_windows]") {
+  const Tensors parameters{{"a", numbers({8, 4, 5}, 1)}, {"b", numbers({8, 8, 5}, 2)}};
+  const std::string layers =
+      "h = torch.relu(torch.conv1d(x, self.a, None, [1], [2]))\n"
+      "h = torch.relu(torch.conv1d(h, self.b, None, [1], [2]))\n";
+  const at::Tensor X = sequences(1, 200, 5);
+  const auto share = [&](const std::string& end) {
+    const ModelPointer net = forward(layers + end, parameters);
+    const Edited found = edited(net, X, all_substitutions(X));
+    CHECK(found.apart < rounding);
+    return found.share;
+  };
+  const double all = share("return h.mean(2)");
+  const double cropped = share("return h[:, :, 90:110].mean(2)");
+  CHECK(all < 0.1);
+  CHECK(cropped < 0.6 * all);
+}
+
+TEST_CASE("values that another input makes are the same for every copy", "[predict_windows]") {
+  Part part;
+  part.source =
+      "def forward(self, x: Tensor, track: Tensor, kind: Tensor):\n"
+      "    t = torch.relu(track) * 2.0\n"
+      "    h = torch.relu(torch.conv1d(x, self.w, None, [1], [1])) * torch.sigmoid(t)\n"
+      "    h = torch.cat([h, t], 1)\n"
+      "    return torch.cat([h.mean(2), kind * kind], 1)\n";
+  part.parameters = {{"w", numbers({3, 4, 3}, 4)}};
+  const ModelPointer net = model(part);
+  const at::Tensor X = sequences(3, 30, 6);
+  const std::vector<at::Tensor> args{numbers({3, 1, 30}, 7), numbers({3, 2}, 8)};
+  const Edited found = edited(net, X, all_substitutions(X), args);
+  CHECK(found.apart < rounding);
+  CHECK(found.share < 0.5);
+  CHECK(found.whole == 0);
+}
+
+TEST_CASE("a model that writes into what it still looks at is evaluated whole",
+          "[predict_windows]") {
+  const ModelPointer net = forward(
+      "h = torch.conv1d(x, self.w)\nv = h[:, 0]\nv += h[:, 1].tanh()\nreturn h.sum([1, 2])",
+      {{"w", numbers({3, 4, 3}, 4)}});
+  const at::Tensor X = sequences(1, 20, 6);
+  const Edited found = edited(net, X, all_substitutions(X));
+  CHECK(found.apart < rounding);
+  CHECK(found.whole > 0);
+}
+
+TEST_CASE("infinite activations have no differences and are evaluated whole", "[predict_windows]") {
+  // log(0) at every position that is not an A; masked later.
+  const ModelPointer net = forward(
+      "h = torch.log(x[:, 0:1])\nh = torch.where(h > -10.0, h + 1.0, torch.zeros_like(h))\n"
+      "return torch.conv1d(h, self.w).tanh().sum(2)",
+      {{"w", numbers({2, 1, 3}, 4)}});
+  const at::Tensor X = sequences(2, 20, 6);
+  const Edited found = edited(net, X, all_substitutions(X));
+  CHECK(found.apart < rounding);
+  CHECK(found.effect > 0.1);
+}
+
+TEST_CASE("a model that squeezes keeps a single copy's row", "[predict_windows]") {
+  const ModelPointer net = forward(
+      "h = torch.conv1d(x, self.w).mean(2)\nreturn h.squeeze()", {{"w", numbers({1, 4, 3}, 4)}});
+  const at::Tensor X = sequences(1, 12, 6);
+  const Edits one = random_windows(X, 2, 1, 3);
+  CHECK(edited(net, X, one).apart == 1e9);  // LibTorch's own answer has no row
+  const Edits two = random_windows(X, 2, 2, 3);
+  CHECK(edited(net, X, two).apart < rounding);
+}
+
+TEST_CASE("threads and batches leave the numbers as they are, float32 to its rounding",
+          "[predict_windows]") {
+  Layers layers(11);
+  const ModelPointer net = layers.make(50);
+  const at::Tensor X = sequences(3, 50, 6);
+  Settings settings;
+  settings.threads = 2;
+  settings.batch_size = 5;
+  CHECK(edited(net, X, all_substitutions(X), {}, settings).apart < rounding);
+  settings.dtype = at::kFloat;
+  CHECK(edited(net, X, all_substitutions(X), {}, settings).apart < 1e-5);
+}

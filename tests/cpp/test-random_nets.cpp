@@ -1,15 +1,15 @@
 // Nets that nobody thought of: seeded random graphs of mixed operations with branches, reuse,
 // views, writes in place, lists, modules and control flow. Each must predict what LibTorch's own
-// interpreter predicts, keep summation to delta in float64, and have the same multipliers when the
-// same net is written another way (a module for a function, an operation taken apart, a loop
-// unrolled).
+// interpreter predicts, of edited sequences too, keep summation to delta in float64, and have the
+// same multipliers when the same net is written another way (a module for a function, an operation
+// taken apart, a loop unrolled).
 #include <ATen/ATen.h>
 
 #include <array>
 #include <random>
 
 #include "catch.h"
-#include "nets.h"
+#include "edited.h"
 
 using namespace nets;
 
@@ -519,6 +519,7 @@ TEST_CASE("random nets predict as LibTorch does, keep summation to delta and ign
     double apart = 0;
     double between = 0;
     double ways = 0;
+    double windows = 0;
     try {
       const auto net = generator.make(0);
       const Explained result = explain(net, pairs, settings);
@@ -531,6 +532,7 @@ TEST_CASE("random nets predict as LibTorch does, keep summation to delta and ign
       between = std::max(distance(parts.values, result.values),
                          distance(parts.predictions, result.predictions));
       most = std::max(most, largest_change(result));
+      windows = edited(net, pairs.X, all_substitutions(pairs.X)).apart;
       const Explained other = explain(generator.make(1), pairs, settings);
       const double size = std::max(1.0, result.values.abs().max().item<double>());
       ways = distance(other.values, result.values) / size;
@@ -543,6 +545,7 @@ TEST_CASE("random nets predict as LibTorch does, keep summation to delta and ign
     CHECK(apart < 1e-10);
     CHECK(between < 1e-9);
     CHECK(ways < 1e-9);
+    CHECK(windows < 1e-10);
   }
   CHECK(most > 0.1);
 }

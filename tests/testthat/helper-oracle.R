@@ -477,6 +477,19 @@ product_call <- function(to) {
   }
 }
 
+# A table of seqlets with the peer's columns: positions from 0, ends exclusive.
+run_seqlets <- function(to) {
+  names <- c(X = "attributions", min_seqlet_len = "min_len", max_seqlet_len = "max_len")
+  force(to)
+  function(arguments, context) {
+    seqlets <- renamed_arguments(to, names)(arguments, context)
+    list(
+      example_idx = seqlets$example - 1, start = seqlets$start - 1, end = seqlets$end,
+      attribution = seqlets$attribution, "p-value" = seqlets$p_value
+    )
+  }
+}
+
 # Function of a case -> function of this package, and how to call it. Without a `run`
 # the call is counted as one that could not run, with the reason.
 translation <- function(to, run = NULL) list(to = to, run = run)
@@ -535,8 +548,8 @@ oracle_translations <- list(
     "insertion_effect", keep_names("X", "insertions", "left"), list(insertions = variants_from_one)
   )),
   pisa = translation("pisa", run_pisa),
-  recursive_seqlets = translation("recursive_seqlets"),
-  tfmodisco_seqlets = translation("tfmodisco_seqlets"),
+  recursive_seqlets = translation("recursive_seqlets", run_seqlets("recursive_seqlets")),
+  tfmodisco_seqlets = translation("tfmodisco_seqlets", run_seqlets("tfmodisco_seqlets")),
   apply_pairwise = translation("apply_pairwise", product_call("apply_pairwise")),
   apply_product = translation("apply_product", product_call("apply_product")),
   gradients = translation("attribute", run_gradients_case),
@@ -597,11 +610,38 @@ compare_numbers <- function(result, expected, atol, rtol) {
   )
 }
 
+# Tables are compared as sets of rows: the peer's order is not defined where p-values tie.
+# A column without a tolerance is exact.
+compare_table <- function(columns, call, case) {
+  expected <- find_array(case$expected, call$expected)
+  result <- do.call(cbind, columns[unlist(call$columns)])
+  if (!identical(dim(result), dim(expected))) {
+    return(paste(
+      "shape", show_shape(dim(result)), "where", show_shape(dim(expected)), "belongs"
+    ))
+  }
+  in_order <- function(table) {
+    table[do.call(order, lapply(seq_len(ncol(table)), \(j) table[, j])), , drop = FALSE]
+  }
+  result <- in_order(result)
+  expected <- in_order(expected)
+  problems <- Map(function(column, j) {
+    tolerance <- function(field) if (is.null(call[[field]][[column]])) 0 else call[[field]][[column]]
+    problem <- compare_numbers(result[, j], expected[, j], tolerance("atol"), tolerance("rtol"))
+    if (!is.null(problem)) paste0(column, ": ", problem)
+  }, unlist(call$columns), seq_along(call$columns))
+  problems <- unlist(problems)
+  if (length(problems) > 0L) paste(problems, collapse = "; ")
+}
+
 # `expected` is one key, a list of keys in order, or keys by the name of the result.
 compare_results <- function(results, call, case) {
   if (!is.null(call$expected_value)) {
     same <- identical(as.character(results), as.character(unlist(call$expected_value)))
     return(if (!same) paste("got", toString(results), "for", toString(call$expected_value)))
+  }
+  if (!is.null(call$columns)) {
+    return(compare_table(results, call, case))
   }
   keys <- call$expected
   tolerance <- function(field, name) {

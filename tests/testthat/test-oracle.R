@@ -119,6 +119,23 @@ test_that("arguments are given the names they have here", {
   expect_identical(got, "TAA")
 })
 
+test_that("tables are compared row by row in any order, each column with its own tolerance", {
+  state <- function(table) {
+    call <- list(
+      name = "table", "function" = "recursive_seqlets", expected = "t", arguments = list(),
+      columns = list("example_idx", "start", "end", "attribution"), atol = list(attribution = 1e-3)
+    )
+    case <- made_up_case(call)
+    case$expected$t <- cbind(c(0, 0), c(4, 9), c(8, 14), c(1, 2))
+    run_oracle_case(case, list(recursive_seqlets = function() table))$state
+  }
+  table <- data.frame(example = 1, start = c(10, 5), end = c(14, 8), attribution = c(2, 1.0009))
+  expect_identical(state(table), "passed")
+  expect_identical(state(transform(table, attribution = attribution + 2e-3)), "failed")
+  expect_identical(state(transform(table, end = end + 1)), "failed")
+  expect_identical(state(table[1, ]), "failed")
+})
+
 test_that("calls on one generator go on where the calls before stopped", {
   draw <- function(k) {
     state <- list(generator = "g", seed = 5L, draw = k)

@@ -1,0 +1,167 @@
+#' Which positions a prediction depends on together
+#'
+#' How much a substitution at one position changes the effect of a substitution at another: the
+#' letters of one motif, and motifs that work together, depend on each other; letters that act
+#' alone do not.
+#'
+#' For base b at position i and base c at position j the interaction is
+#' `f(b and c) - f(b) - f(c) + f(X)`, f being the model's output (averaged over `target`). It is 0
+#' where the effects of the two substitutions add up. The map holds the interaction of largest
+#' absolute value over the nine pairs of bases that are not there, without its sign. Every pair of
+#' substitutions is predicted, 9 l (l - 1) / 2 for l positions, each only where it differs from the
+#' sequence with one of the two (see [saturation_mutagenesis()]).
+#'
+#' @inheritParams saturation_mutagenesis
+#' @param raw_outputs `TRUE` gives the interactions of all bases, see Value. Default `FALSE`.
+#' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
+#' @return A `seqlift_dependency_map`: a double array `[n, l, l]`, l = end - start + 1, symmetric,
+#'   with a diagonal of zeros, in units of the model's output; the attributes `start` (the first
+#'   position) and `X` (the letters of the window, one string a sequence) say where it is. With
+#'   `raw_outputs = TRUE` a double array `[n, 4, l, 4, l]` of the interactions, with their sign, 0
+#'   for a base that is there already.
+#' @section Errors: `seqlift_error_argument` for a window that is empty or leaves the sequence;
+#'   `seqlift_error_target` for an output that does not exist; `seqlift_error_output` for a model with
+#'   several outputs (see [select_output()]); otherwise as [predict.seqlift_model()].
+#' @references Tomaz da Silva, Karollus, Hingerl, Galindez, Wagner, Hernandez-Alias, Incarnato and
+#'   Gagneur (2024), Nucleotide dependency analysis of DNA language models reveals genomic
+#'   functional elements; here for a model's predictions instead of a language model's letters.
+#' @seealso [saturation_mutagenesis()], [plot_dependency_map()].
+#' @export
+#' @examples
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' map <- dependency_map(model, demo_sequences()[1], start = 247, end = 253)
+#' round(map[1, , ], 3)
+dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target = NULL,
+                           raw_outputs = FALSE, method = c("auto", "incremental", "full"),
+                           batch_size = 32L, dtype = NULL, device = NULL, verbose = FALSE) {
+  call <- rlang::current_env()
+  check_model(model)
+  sequences <- as_sequences(X, extra_channels = TRUE)
+  region <- check_region(start, end, sequences$length)
+  window <- seq(region[1L], region[2L])
+  check_flag(raw_outputs, "raw_outputs")
+  method <- check_choice(method, window_methods, "method")
+  batch_size <- check_count(batch_size, "batch_size")
+  target <- if (is.null(target)) NULL else check_targets(target)
+  dtype <- check_dtype(dtype)
+  device <- check_device(if (is.null(device)) model$device else device)
+  check_flag(verbose, "verbose")
+  check_one_output(model, call)
+
+  y0 <- run_predict(model, sequences, args, batch_size, dtype, device, FALSE, call)[[1L]]
+  check_targets_exist(target, y0, call)
+  job <- list(
+    model = model, batch_size = batch_size, dtype = dtype, device = device, method = method,
+    target = target, progress = NULL, call = call
+  )
+  codes <- sequence_codes(sequences)[window, , drop = FALSE]
+  args <- complete_args(model, args, sequences, call)
+  singles <- single_effects(job, sequences, args, window, codes, y0, target)
+  progress <- progress_bar(verbose, "Substituting pairs")
+  interactions <- array(0, c(sequences$n, n_bases, length(window), n_bases, length(window)))
+  for (i in seq_len(sequences$n)) {
+    job$progress <- scaled_progress(progress, (i - 1) / sequences$n, 1 / sequences$n)
+    interactions[i, , , , ] <- pair_interactions(
+      job, one_sequence(sequences, i), lapply(args, take_outputs, axis = 1L, chosen = i), window,
+      codes[, i], mean_of_targets(y0, target)[i], array(singles[i, , ], dim(singles)[2:3])
+    )
+  }
+  if (raw_outputs) {
+    dimnames(interactions) <- list(sequences$names, base_letters, NULL, base_letters, NULL)
+    return(interactions)
+  }
+  map <- apply(abs(interactions), c(1L, 3L, 5L), max)
+  dimnames(map) <- if (!is.null(sequences$names)) list(sequences$names, NULL, NULL)
+  letters <- decode_one_hot(name_channels(codes_to_one_hot(codes), sequences$names))
+  structure(map,
+    class = c("seqlift_dependency_map", "array"), start = window[1L], X = letters
+  )
+}
+
+# `otherwise`: what else can be done, the end of a sentence.
+check_one_output <- function(model, call, otherwise = "") {
+  if (count_outputs(model) > 1L) {
+    hint <- paste0("Choose one with {.fn select_output}", otherwise, ".")
+    abort_seqlift("output",
+      c("The model has {count_outputs(model)} outputs, which have no common score.", i = hint),
+      call = call
+    )
+  }
+}
+
+# One number a row: the mean of the chosen outputs.
+mean_of_targets <- function(y, target) {
+  if (!is.null(target) && length(dim(y)) > 1L) {
+    y <- take_outputs(y, 2L, target)
+  }
+  rowMeans(matrix(y, nrow = dim(y)[1L]))
+}
+
+# f(X with b at p) - f(X), [n, 4, l].
+single_effects <- function(job, sequences, args, window, codes, y0, target) {
+  y_hat <- predict_substitutions(job, sequences, args, window, codes, list(y0))$outputs[[1L]]
+  shape <- dim(y_hat)[1:3]
+  if (!is.null(target) && length(dim(y_hat)) > 3L) {
+    y_hat <- take_outputs(y_hat, 4L, target)
+  }
+  array(rowMeans(matrix(y_hat, nrow = prod(shape))), shape) -
+    array(mean_of_targets(y0, target), shape)
+}
+
+one_sequence <- function(sequences, i) {
+  sequences$n <- 1L
+  sequences$names <- NULL
+  if (is.null(sequences$codes)) {
+    sequences$array <- sequences$array[i, , , drop = FALSE]
+  } else {
+    sequences$codes <- sequences$codes[, i, drop = FALSE]
+  }
+  sequences
+}
+
+# The interactions of one sequence, [4, l, 4, l]. For each substitution at i the sequence that has
+# it is the original, and the substitutions at the positions behind i are its edits.
+pair_interactions <- function(job, sequence, args, window, codes, y0, singles) {
+  l <- length(window)
+  result <- array(0, c(n_bases, l, n_bases, l))
+  grid <- all_substitutions(matrix(codes), 1L, window)
+  first <- which(grid$start < window[l])
+  for (k in first) {
+    later <- which(grid$start > grid$start[k])
+    input <- engine_input(with_base(sequence, grid$start[k], grid$base[k]), args)
+    batch <- window_batch(job$model, input, grid$row[later], grid$start[later],
+      grid$content[later, , , drop = FALSE], job$batch_size, job$dtype, job$device, job$method,
+      progress = NULL, call = job$call
+    )
+    i <- grid$start[k] - window[1L] + 1L
+    j <- grid$start[later] - window[1L] + 1L
+    both <- mean_of_targets(batch$outputs[[1L]], job$target) - y0
+    values <- both - singles[grid$base[k], i] - singles[cbind(grid$base[later], j)]
+    result[cbind(grid$base[k], i, grid$base[later], j)] <- values
+    result[cbind(grid$base[later], j, grid$base[k], i)] <- values
+    if (!is.null(job$progress)) job$progress(k / length(grid$start))
+  }
+  result
+}
+
+with_base <- function(sequence, position, base) {
+  if (is.null(sequence$codes)) {
+    sequence$array[1L, seq_len(n_bases), position] <- as.double(seq_len(n_bases) == base)
+  } else {
+    sequence$codes[position, 1L] <- as.raw(base - 1L)
+  }
+  sequence
+}
+
+#' @export
+print.seqlift_dependency_map <- function(x, ...) {
+  shape <- dim(x)
+  last <- attr(x, "start") + shape[2L] - 1L
+  cat(
+    "<seqlift_dependency_map> of ", shape[1L], " sequence", if (shape[1L] != 1L) "s",
+    ", positions ", attr(x, "start"), " to ", last, "\n",
+    "Largest interaction: ", format(max(x), digits = 3), "\n",
+    sep = ""
+  )
+  invisible(x)
+}

@@ -1,0 +1,79 @@
+// Seqlets: spans of an attribution track that stand out from the rest of it. Both ways of finding
+// them are those of tangermeme 1.4.0 (Schreiber).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace seqlift {
+
+// `count` tracks of one length, one number a position; track i starts at values + i * length.
+struct TracksView {
+  const double* values;
+  std::size_t length;
+  std::size_t count;
+
+  const double* track(std::size_t i) const { return values + i * length; }
+};
+
+// Positions start, ..., end - 1 of a track, counted from 0.
+struct Seqlet {
+  std::size_t example;
+  std::size_t start;
+  std::size_t end;
+  double attribution;  // sum over the span, in the unit of the track
+  // Recursive seqlets only: the largest of the spans of at least min_length that start there.
+  double p_value = std::numeric_limits<double>::quiet_NaN();
+};
+
+struct RecursiveSeqletOptions {
+  double threshold = 0.01;            // p-values of a seqlet and of all spans in it are below this
+  std::size_t min_length = 4;         // of a seqlet, and of the spans in it that are looked at
+  std::size_t max_length = 25;        // of a seqlet, before its flanks are added
+  std::size_t additional_flanks = 0;  // positions added on both sides of a called seqlet
+  std::size_t n_bins = 1000;          // of the histogram behind the null distributions
+};
+
+// How large the sum of a span of independent positions is by chance: positions are drawn from the
+// histogram of all tracks, sums of m positions follow its m-fold convolution.
+class SpanDistribution {
+ public:
+  SpanDistribution(const TracksView& tracks, std::size_t max_length, std::size_t n_bins);
+
+  // Whether the tracks hold one number only, so that no span stands out.
+  bool is_constant() const { return !(bin_width_ > 0); }
+  // 1 less the chance of the bins up to that of `sum` (from m positions) without the lowest one:
+  // the chance of a higher bin, as that of the lowest is next to nothing. 1 in the lowest bin.
+  double p_value(double sum, std::size_t m) const;
+
+ private:
+  double lowest_ = 0;
+  double bin_width_ = 0;
+  std::vector<std::vector<double>> tails_;  // by m, then by bin
+};
+
+// The recursive seqlets of one track, longest first, and by p-value among those of one length. A
+// span is one if its p-value, and those of all spans of at least min_length in it, are below the
+// threshold, and it meets no seqlet that was called before it. The last min_length positions of
+// the track enter no span; flanks may reach into them, but not to the last position.
+std::vector<Seqlet> recursive_seqlets(const TracksView& tracks, std::size_t example,
+                                      const SpanDistribution& null,
+                                      const RecursiveSeqletOptions& options);
+
+struct TfModiscoSeqletOptions {
+  std::size_t window_size = 21;    // positions whose sum is looked at
+  std::size_t flank = 10;          // positions added on both sides of a window
+  double target_fdr = 0.2;         // share of false windows among those beyond the threshold
+  double min_passing_frac = 0.03;  // at least this share of windows passes
+  double max_passing_frac = 0.2;   // and at most this
+};
+
+// Seqlets of all tracks, track by track, the strongest window first. The attribution is that of
+// the window without its flanks. Windows pass whose sum is beyond a threshold, one for each sign,
+// which an isotonic regression finds against Laplace distributions fitted to both sides.
+std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
+                                      const TfModiscoSeqletOptions& options);
+
+}  // namespace seqlift
