@@ -10,7 +10,7 @@ sequential_colours <- c("#FFFFFF", "#D6E4F2", "#8FB8DC", "#3B7FBC", "#1B4B86", "
 #' symmetric, the darker the more a substitution at one of them changes what one at the other does.
 #' The letters stand along both axes where they fit (up to 60 positions). The diagonal is grey.
 #'
-#' @param map A result of `dependency_map()` (class `seqlift_dependency_map`), `[n, l, l]`.
+#' @param map A result of [dependency_map()] (class `seqlift_dependency_map`), `[n, l, l]`.
 #' @param sequence Which sequences to draw, one panel each: numbers (1-based) or names. Default: the
 #'   first.
 #' @param start,end First and last position to draw, 1-based and inclusive, in bp of the whole
@@ -24,7 +24,12 @@ sequential_colours <- c("#FFFFFF", "#D6E4F2", "#8FB8DC", "#3B7FBC", "#1B4B86", "
 #'   not exist or a window outside that of the map.
 #' @references Tomaz da Silva et al. (2024), Nucleotide dependency analysis of DNA language models
 #'   reveals genomic functional elements.
+#' @seealso [dependency_map()]
 #' @export
+#' @examples
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' map <- dependency_map(model, demo_sequences()["fly_planted_AGATAAG"], start = 247, end = 259)
+#' plot_dependency_map(map)
 plot_dependency_map <- function(map, sequence = 1L, start = NULL, end = NULL, ..., limit = NULL,
                                 title = NULL) {
   check_no_dots(..., .fn = "plot_dependency_map", .after = "end")
