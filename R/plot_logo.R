@@ -97,13 +97,13 @@ plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL
 
 # ---- arguments -----------------------------------------------------------------------
 
-check_no_dots <- function(..., call = caller_env()) {
+check_no_dots <- function(..., .fn = "plot_logo", .after = "sequence", call = caller_env()) {
   if (...length() > 0L) {
     names <- ...names() %||% ""
     names <- ifelse(is.na(names) | names == "", "one without a name", names)
     abort_seqlift("argument", c(
-      "{.fn plot_logo} got {length(names)} argument{?s} it does not know: {.val {names}}.",
-      i = "Arguments after {.arg sequence} must be named in full."
+      "{.fn {(.fn)}} got {length(names)} argument{?s} it does not know: {.val {names}}.",
+      i = "Arguments after {.arg {(.after)}} must be named in full."
     ), call = call)
   }
 }
