@@ -1,6 +1,8 @@
 // The hand-vectorised passes against their slow twins.
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "catch.h"
 #include "core/kernels.h"
 #include "core/loops.h"
@@ -85,4 +87,77 @@ TEST_CASE("taps are shifted and added to where they came from", "[kernels]") {
       }
     }
   }
+}
+
+TEST_CASE("products by oneDNN are matrix products", "[kernels]") {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (const int64_t rows : {1, 7, 300}) {
+      const at::Tensor x = numbers({2, rows, 33}, 1).to(type);
+      const at::Tensor weight = numbers({65, 33}, 2).to(type);
+      const at::Tensor expected = at::matmul(x, weight.t());
+      const at::Tensor found = seqlift::times_weights(x, weight);
+      CHECK(found.sizes() == expected.sizes());
+      CHECK(distance(found, expected) < (type == at::kFloat ? 1e-5 : 1e-13));
+      // Views that are not contiguous.
+      const at::Tensor turned = numbers({33, 65}, 2).to(type).t();
+      CHECK(distance(seqlift::times_weights(x.transpose(0, 1), turned),
+                     at::matmul(x.transpose(0, 1), turned.t())) < 1e-5);
+    }
+  }
+}
+
+namespace {
+
+// y(x + d) - y(x) of windows, number type by number type: what the changes' loops give, beside
+// what ATen gives of the whole.
+template <typename T>
+void check_changes(at::ScalarType type, double rounding) {
+  const int64_t length = 23;
+  const int64_t channels = 5;
+  const at::Tensor x = numbers({length, channels}, 1).to(type);
+  const int64_t start = 6;
+  const int64_t width = 4;
+  const at::Tensor d = numbers({width, channels}, 2).to(type);
+  const at::Tensor moved = x.clone();
+  moved.narrow(0, start, width).add_(d);
+
+  const at::Tensor change = at::empty_like(d);
+  seqlift::loops::relu_change(x.data_ptr<T>() + start * channels, d.data_ptr<T>(),
+                              change.data_ptr<T>(), width * channels);
+  CHECK(distance(change, (moved.relu() - x.relu()).narrow(0, start, width)) < rounding);
+
+  for (const int64_t padding : {0, 1}) {
+    for (const int64_t stride : {1, 2, 3}) {
+      const auto pool = [&](const at::Tensor& rows) {
+        return at::max_pool1d(rows.t().unsqueeze(0), {3}, {stride}, {padding}, {1}, false)[0].t();
+      };
+      const at::Tensor y = pool(x).contiguous();
+      const at::Tensor expected = pool(moved) - y;
+      seqlift::loops::Window window;
+      window.kernel = 3;
+      window.stride = stride;
+      window.padding = padding;
+      window.length = length;
+      window.channels = channels;
+      const at::Tensor found = at::empty_like(y);
+      seqlift::loops::maximum_change(window, x.data_ptr<T>(), y.data_ptr<T>(), d.data_ptr<T>(),
+                                     start, width, 0, y.size(0), found.data_ptr<T>());
+      INFO("padding " << padding << ", stride " << stride);
+      CHECK(distance(found, expected) < rounding);
+      CHECK(expected.abs().max().item<double>() > 0.1);
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("changes of a relu and of a maximum are those of the whole", "[kernels]") {
+  check_changes<float>(at::kFloat, 1e-6);
+  check_changes<double>(at::kDouble, 1e-15);
+  // A NaN stays one.
+  const double x = 1;
+  const double d = std::nan("");
+  double change = 0;
+  seqlift::loops::relu_change(&x, &d, &change, 1);
+  CHECK(std::isnan(change));
 }
