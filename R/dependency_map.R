@@ -119,37 +119,53 @@ one_sequence <- function(sequences, i) {
   sequences
 }
 
-# The interactions of one sequence, [4, l, 4, l]. For each substitution at i the sequence that has
-# it is the original, and the substitutions at the positions behind i are its edits.
+# The interactions of one sequence, [4, l, 4, l]. The sequences with one substitution are the
+# originals, and the substitutions at the positions behind it are their edits.
 pair_interactions <- function(job, sequence, args, window, codes, y0, singles) {
   l <- length(window)
   result <- array(0, c(n_bases, l, n_bases, l))
   grid <- all_substitutions(matrix(codes), 1L, window)
-  first <- which(grid$start < window[l])
-  for (k in first) {
-    later <- which(grid$start > grid$start[k])
-    input <- engine_input(with_base(sequence, grid$start[k], grid$base[k]), args)
-    batch <- window_batch(job$model, input, grid$row[later], grid$start[later],
-      grid$content[later, , , drop = FALSE], job$batch_size, job$dtype, job$device, job$method,
-      progress = NULL, call = job$call
+  later <- lapply(grid$start, function(position) which(grid$start > position))
+  firsts <- which(lengths(later) > 0L)
+  blocks <- split(firsts, cumsum(lengths(later[firsts])) %/% substitutions_at_once)
+  for (block in blocks) {
+    edits <- unlist(later[block])
+    row <- rep(seq_along(block), lengths(later[block]))
+    first <- block[row]
+    originals <- with_bases(sequence, grid$start[block], grid$base[block])
+    own_args <- lapply(args, take_outputs, axis = 1L, chosen = rep(1L, length(block)))
+    progress <- scaled_progress(job$progress, match(block[1L], firsts) / length(firsts),
+      length(block) / length(firsts)
     )
-    i <- grid$start[k] - window[1L] + 1L
-    j <- grid$start[later] - window[1L] + 1L
+    batch <- window_batch(job$model, engine_input(originals, own_args), row, grid$start[edits],
+      grid$content[edits, , , drop = FALSE], job$batch_size, job$dtype, job$device, job$method,
+      progress = progress, call = job$call
+    )
+    i <- grid$start[first] - window[1L] + 1L
+    j <- grid$start[edits] - window[1L] + 1L
+    b <- grid$base[first]
+    c <- grid$base[edits]
     both <- mean_of_targets(batch$outputs[[1L]], job$target) - y0
-    values <- both - singles[grid$base[k], i] - singles[cbind(grid$base[later], j)]
-    result[cbind(grid$base[k], i, grid$base[later], j)] <- values
-    result[cbind(grid$base[later], j, grid$base[k], i)] <- values
-    if (!is.null(job$progress)) job$progress(k / length(grid$start))
+    values <- both - singles[cbind(b, i)] - singles[cbind(c, j)]
+    result[cbind(b, i, c, j)] <- values
+    result[cbind(c, j, b, i)] <- values
   }
   result
 }
 
-with_base <- function(sequence, position, base) {
+# A copy of one sequence for each of these substitutions.
+with_bases <- function(sequence, positions, bases) {
+  n <- length(positions)
   if (is.null(sequence$codes)) {
-    sequence$array[1L, seq_len(n_bases), position] <- as.double(seq_len(n_bases) == base)
+    sequence$array <- sequence$array[rep(1L, n), , , drop = FALSE]
+    for (base in seq_len(n_bases)) {
+      sequence$array[cbind(seq_len(n), base, positions)] <- as.double(bases == base)
+    }
   } else {
-    sequence$codes[position, 1L] <- as.raw(base - 1L)
+    sequence$codes <- sequence$codes[, rep(1L, n), drop = FALSE]
+    sequence$codes[cbind(positions, seq_len(n))] <- as.raw(bases - 1L)
   }
+  sequence$n <- n
   sequence
 }
 

@@ -17,7 +17,9 @@
 #' look at; operations that spread a change everywhere (attention, recurrent layers) are computed in
 #' full from there on. `"full"` predicts every substituted sequence as a whole. Both give the same
 #' numbers to rounding (1e-12 in float64, of the size of the output). `"auto"` is incremental
-#' wherever a few trial substitutions show that it saves work, and full otherwise.
+#' wherever a few trial substitutions show that it saves work, and full otherwise. Beside the
+#' activations of the original, a batch of windows holds at most about a million numbers of each
+#' activation, on each thread.
 #'
 #' @inheritParams predict.seqlift_model
 #' @param model A model, see [load_model()].
