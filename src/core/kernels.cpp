@@ -172,8 +172,10 @@ Halves pool_with_credit(const Pooling& pooling, const Halves& input, const Batch
 
 namespace {
 
-// Below this many products the call itself costs more than the slower kernel.
+// Below this many products the call itself costs more than the slower kernel, and for few rows the
+// weights' way into oneDNN's layout does.
 constexpr int64_t few_products = 1 << 16;
+constexpr int64_t few_rows = 32;
 
 }  // namespace
 
