@@ -17,9 +17,11 @@ std::string shape_text(const at::Tensor& tensor) {
   return text.empty() ? "a single number" : text;
 }
 
-int64_t rows_at_once(int64_t batch_size, int64_t length, const Constants& constants) {
+int64_t rows_at_once(int64_t batch_size, int64_t length, const Graph& graph,
+                     const Constants& constants) {
   constexpr int64_t positions = 1 << 14;
-  if (!constants.device().is_cpu()) {
+  constexpr int64_t many_weights = 10000000;
+  if (!constants.device().is_cpu() || (graph.model && graph.model->parameters > many_weights)) {
     return batch_size;
   }
   return std::clamp<int64_t>(positions / std::max<int64_t>(length, 1), 1, batch_size);
@@ -106,7 +108,7 @@ std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
     return {};
   }
   const int64_t length = sequences.X(0, 1).size(2);
-  const int64_t together = rows_at_once(options.batch_size, length, constants);
+  const int64_t together = rows_at_once(options.batch_size, length, graph, constants);
   const int64_t chunks = (sequences.count + together - 1) / together;
   std::vector<std::vector<at::Tensor>> parts(chunks);
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {

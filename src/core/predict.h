@@ -34,8 +34,10 @@ std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
                                 const Sequences& sequences, const PredictOptions& options);
 
 // How many of `batch_size` sequences go through the model together: on the CPU not more than a
-// core's cache holds the activations of, by the number of positions.
-int64_t rows_at_once(int64_t batch_size, int64_t length, const Constants& constants);
+// core's cache holds the activations of, by the number of positions, unless the weights are so
+// large that reading them takes longer.
+int64_t rows_at_once(int64_t batch_size, int64_t length, const Graph& graph,
+                     const Constants& constants);
 
 // One batch: X [n, C, L] in the dtype and on the device of the call.
 std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, const at::Tensor& X,

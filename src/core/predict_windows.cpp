@@ -106,7 +106,7 @@ std::vector<Value> repeated(const std::vector<Value>& args, int64_t rows) {
 
 EditedCopies::Outputs EditedCopies::whole(const int64_t* edits, int64_t count) {
   std::vector<Outputs> parts;
-  const int64_t together = rows_at_once(options_.batch_size, X_.size(2), constants_);
+  const int64_t together = rows_at_once(options_.batch_size, X_.size(2), graph_, constants_);
   for (int64_t begin = 0; begin < count; begin += together) {
     const int64_t rows = std::min(together, count - begin);
     const at::Tensor X = X_.repeat({rows, 1, 1});
