@@ -34,7 +34,7 @@ heatmap_max_marked <- 250L
 #' @param X The sequences, for numbers that do not carry them: a character vector, `DNAStringSet` or
 #'   one-hot array. Default `NULL`: those of the result. Needed for one sequence only.
 #' @param first Position in the sequence of the first column of `attributions`, for scores of a
-#'   window. Default 1.
+#'   window. Default `NULL`: what a result of [saturation_mutagenesis()] knows, otherwise 1.
 #' @param limit Number at which the colours end, on both sides of zero; what is beyond it has the
 #'   last colour. Default `NULL`: the largest number that is drawn.
 #' @param title Title of the plot. Default: none.
@@ -52,10 +52,11 @@ heatmap_max_marked <- 250L
 #' plot_heatmap(effects, 235, 275, sequence = "fly_planted_AGATAAG")
 #' plot_heatmap(effects, 200, 300)
 plot_heatmap <- function(attributions, start = NULL, end = NULL, sequence = NULL, ..., X = NULL,
-                         first = 1L, limit = NULL, title = NULL) {
+                         first = NULL, limit = NULL, title = NULL) {
   check_no_dots(..., .fn = "plot_heatmap")
   values <- check_logo_values(attributions)
-  first <- check_count(first, "first")
+  known <- attr(attributions, "info", exact = TRUE)$start
+  first <- check_count(first, "first", null = TRUE) %||% known %||% 1L
   last <- first + dim(values)[3L] - 1L
   start <- check_count(start, "start", first, last, null = TRUE) %||% first
   end <- check_count(end, "end", start, last, null = TRUE) %||% last

@@ -105,8 +105,8 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
     X = codes, convergence_deltas = matrix(0, sequences$n, 0L),
     kind = if (hypothetical) "hypothetical" else "attributions",
     info = list(
-      method = paste0("saturation mutagenesis (", method, ")"), target = target, dtype = dtype,
-      device = device, model = model$name, seconds = proc.time()[["elapsed"]] - began
+      method = paste0("saturation mutagenesis (", method, ")"), start = region[1L],
+      target = target, dtype = dtype, device = device, model = model$name, seconds = proc.time()[["elapsed"]] - began
     )
   )
 }

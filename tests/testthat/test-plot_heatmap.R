@@ -83,6 +83,8 @@ test_that("a window is drawn in the coordinates of the sequence", {
   cells <- plot$layers[[1L]]$data
   expect_equal(sort(unique(cells$x)), 102:103)
   expect_equal(cells$value[1:4], 121:124)
+  window <- saturation_mutagenesis(test_model("tiny"), test_sequences(2L), start = 4, end = 7)
+  expect_equal(unique(plot_heatmap(window)$data$x), 4:7)
   expect_equal(unique(plot_heatmap(scores(), first = 51)$data$x), 51:54)
 })
 
