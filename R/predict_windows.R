@@ -1,5 +1,5 @@
-# Predictions for edited copies of sequences: in each, one window of positions is rewritten. Saturation
-# mutagenesis, dependency maps, motif screens and design are lists of such edits.
+# Predictions for edited copies of sequences: in each, one window of positions is rewritten.
+# Saturation mutagenesis, dependency maps, motif screens and design are lists of such edits.
 
 # The methods, in words for messages.
 window_methods <- c("auto", "incremental", "full")

@@ -106,7 +106,8 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
     kind = if (hypothetical) "hypothetical" else "attributions",
     info = list(
       method = paste0("saturation mutagenesis (", method, ")"), start = region[1L],
-      target = target, dtype = dtype, device = device, model = model$name, seconds = proc.time()[["elapsed"]] - began
+      target = target, dtype = dtype, device = device, model = model$name,
+      seconds = proc.time()[["elapsed"]] - began
     )
   )
 }
@@ -127,8 +128,8 @@ check_targets_exist <- function(target, y, call) {
 # How many substitutions go to the engine at a time: an array of them is held here.
 substitutions_at_once <- 2e5
 
-# Predictions of all substitutions in `window` [positions] (`args` complete), y0 in the place of those that change
-# nothing: list(outputs = arrays [n, 4, l, ...], work).
+# Predictions of all substitutions in `window` [positions] (`args` complete), y0 in the place of
+# those that change nothing: list(outputs = arrays [n, 4, l, ...], work).
 predict_substitutions <- function(job, sequences, args, window, codes, y0) {
   n <- sequences$n
   l <- length(window)
