@@ -7,6 +7,10 @@
 
 #include "catch.h"
 
+#ifdef SEQLIFT_WITH_TORCH
+#include <ATen/Parallel.h>
+#endif
+
 namespace {
 
 #if CATCH_VERSION_MAJOR >= 3
@@ -32,6 +36,11 @@ CATCH_REGISTER_LISTENER(Totals)
 }  // namespace
 
 int main(int count, char** arguments) {
+#ifdef SEQLIFT_WITH_TORCH
+  // Nets this small gain nothing from LibTorch's own threads. On a busy machine the threads wait
+  // for each other after every operation, and the tests take ten times as long.
+  at::set_num_threads(1);
+#endif
   const int status = Catch::Session().run(count, arguments);
   std::cout << "catch2: " << test_cases.passed + test_cases.failedButOk << " passed, "
             << test_cases.failed << " failed, " << skipped_of(test_cases) << " skipped"
