@@ -65,7 +65,8 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
     copied_args.push_back(arg.index_select(0, rows));
   }
   const std::vector<at::Tensor> expected = interpreted(model, copies, copied_args);
-  const std::vector<at::Tensor> before = interpreted(model, X, args);
+  // As many rows, so that a model that squeezes keeps them.
+  const std::vector<at::Tensor> before = interpreted(model, X.index_select(0, rows), copied_args);
   Edited found;
   found.share = result.done_work / std::max(result.whole_work, 1.0);
   found.whole = result.evaluated_whole;
@@ -83,7 +84,7 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
     const double size = std::max(1.0, there.abs().max().item<double>());
     const double apart = (here - there).abs().max().item<double>() / size;
     found.apart = apart <= 1e9 ? std::max(found.apart, apart) : 1e9;
-    const at::Tensor change = there - before[i].to(at::kDouble).index_select(0, rows);
+    const at::Tensor change = there - before[i].to(at::kDouble);
     found.effect = std::max(found.effect, change.abs().max().item<double>());
   }
   return found;
