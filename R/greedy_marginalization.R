@@ -71,7 +71,7 @@ greedy_marginalization <- function(model, X, y = NULL, motifs, loss = squared_er
   before <- run_design_model(runner, backgrounds, call)
   goal <- fit_goal(goal, before)
   # No effect, for any background.
-  initial_loss <- goal_losses(goal, rows_of(before, 1L) * 0)
+  initial_loss <- goal_losses(goal, array_rows(before, 1L) * 0)
   codes <- sequence_codes(backgrounds)
   found <- list(loss = initial_loss, edits = no_edits, construct = rep("N", backgrounds$length))
   edge <- c(middle + 1L, middle)
@@ -120,7 +120,7 @@ best_effect <- function(runner, sequences, motifs, starts, before, goal, call) {
   n <- sequences$n
   edits <- starts[rep(seq_len(nrow(starts)), each = n), ]
   edits$row <- rep(seq_len(n), nrow(starts))
-  effect_losses <- function(y_hat, row) goal_losses(goal, y_hat - rows_of(before, row))
+  effect_losses <- function(y_hat, row) goal_losses(goal, y_hat - array_rows(before, row))
   losses <- score_edits(runner, sequences, motifs, edits, effect_losses, call)
   # Where a motif is there already its effect is that of the construct so far.
   same <- is.na(losses)

@@ -39,12 +39,6 @@ work_share <- function(result, edits) {
   whole + (1 - whole) * in_windows
 }
 
-# Rows of an array of any rank, without names.
-rows_of <- function(x, rows) {
-  shape <- dim(x)
-  array(matrix(x, nrow = shape[1L])[rows, ], c(length(rows), shape[-1L]))
-}
-
 # Arrays of one shape, but for their first dimension, one under the other.
 stack_rows <- function(arrays) {
   rest <- dim(arrays[[1L]])[-1L]

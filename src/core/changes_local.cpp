@@ -77,6 +77,19 @@ std::optional<Sliding> along(const Change& change, size_t dims, const std::vecto
   return Sliding{kernel[d], stride[d], padding[d], dilation[d]};
 }
 
+// The windows of a pooling.
+std::optional<Sliding> pooling(const ChangeCall& call) {
+  const auto dims = static_cast<size_t>(call.original(0).dim() - 2);
+  const std::vector<int64_t> kernel = spatial(call.argument("kernel_size"), dims);
+  const c10::IValue& step = call.argument("stride");
+  const bool own = step.isInt() || !step.toIntVector().empty();
+  const std::vector<int64_t> dilation = call.has("dilation")
+                                            ? spatial(call.argument("dilation"), dims)
+                                            : std::vector<int64_t>(dims, 1);
+  return along(call.change(0), dims, kernel, own ? spatial(step, dims) : kernel,
+               spatial(call.argument("padding"), dims), dilation);
+}
+
 bool is_simple(const ChangeCall& call) {
   return call.windowed() == std::vector<int>{0} && !call.others_differ() &&
          !call.change(0).is_merged(call.original(0)) && call.output().size(0) == 1 &&
@@ -208,7 +221,6 @@ std::vector<Value> convolution(ChangeCall& call) {
     }
   }
   const int64_t groups = call.argument("groups").toInt();
-  // Channels mix the other dimension's positions with theirs: its kernel may be wider, then.
   const auto place = static_cast<size_t>(std::max<int64_t>(change.axis - 2, 0));
   const int64_t axis = change.axis;
   if (axis < 2) {
@@ -247,13 +259,7 @@ std::vector<Value> max_pool(ChangeCall& call) {
     return {};
   }
   const Change& change = call.change(0);
-  const auto dims = static_cast<size_t>(call.original(0).dim() - 2);
-  const std::vector<int64_t> kernel = spatial(call.argument("kernel_size"), dims);
-  const c10::IValue& step = call.argument("stride");
-  const bool own = step.isInt() || !step.toIntVector().empty();
-  const std::vector<int64_t> stride = own ? spatial(step, dims) : kernel;
-  const auto sliding = along(change, dims, kernel, stride, spatial(call.argument("padding"), dims),
-                             spatial(call.argument("dilation"), dims));
+  const auto sliding = pooling(call);
   if (!sliding || !is_flat(change.delta)) {
     return {};
   }
@@ -302,13 +308,7 @@ std::vector<Value> avg_pool(ChangeCall& call) {
     return {};
   }
   const Change& change = call.change(0);
-  const auto dims = static_cast<size_t>(call.original(0).dim() - 2);
-  const std::vector<int64_t> kernel = spatial(call.argument("kernel_size"), dims);
-  const c10::IValue& step = call.argument("stride");
-  const bool own = step.isInt() || !step.toIntVector().empty();
-  const std::vector<int64_t> stride = own ? spatial(step, dims) : kernel;
-  const auto sliding = along(change, dims, kernel, stride, spatial(call.argument("padding"), dims),
-                             std::vector<int64_t>(dims, 1));
+  const auto sliding = pooling(call);
   const bool counted = call.argument("count_include_pad").toBool();
   const bool divided = call.has("divisor_override") && !call.argument("divisor_override").isNone();
   if (!sliding || call.argument("ceil_mode").toBool() || divided ||

@@ -9,6 +9,10 @@
 #define SEQLIFT_VECTORISED
 #endif
 
+// A loop for float and double: inlined into one function of each, which is compiled for every
+// processor.
+#define SEQLIFT_INLINE inline __attribute__((always_inline))
+
 namespace seqlift {
 namespace loops {
 
@@ -43,21 +47,53 @@ void relu_rescale(const double* __restrict x, const double* __restrict r, double
   }
 }
 
-SEQLIFT_VECTORISED
-void relu_change(const float* __restrict x, const float* __restrict d, float* __restrict change,
-                 int64_t count) {
+template <typename T>
+SEQLIFT_INLINE void relu_change_of(const T* __restrict x, const T* __restrict d,
+                                   T* __restrict change, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    const float after = x[i] + d[i];
+    const T after = x[i] + d[i];
     change[i] = (after < 0 ? 0 : after) - (x[i] < 0 ? 0 : x[i]);
   }
 }
 
 SEQLIFT_VECTORISED
+void relu_change(const float* __restrict x, const float* __restrict d, float* __restrict change,
+                 int64_t count) {
+  relu_change_of(x, d, change, count);
+}
+
+SEQLIFT_VECTORISED
 void relu_change(const double* __restrict x, const double* __restrict d, double* __restrict change,
                  int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    const double after = x[i] + d[i];
-    change[i] = (after < 0 ? 0 : after) - (x[i] < 0 ? 0 : x[i]);
+  relu_change_of(x, d, change, count);
+}
+
+template <typename T>
+SEQLIFT_INLINE void shift_add_of(const T* __restrict taps, T* __restrict out, int64_t length_in,
+                                 int64_t kernel, int64_t channels, int64_t length, int64_t stride,
+                                 int64_t dilation, int64_t padding) {
+  for (int64_t p = 0; p < length_in; ++p) {
+    const int64_t start = p * stride - padding;
+    const T* from = taps + p * kernel * channels;
+    if (dilation == 1) {
+      // Neighbouring taps land on neighbouring positions: one run of numbers.
+      const int64_t first = start < 0 ? -start : 0;
+      const int64_t last = start + kernel > length ? length - start : kernel;
+      T* to = out + (start + first) * channels;
+      for (int64_t c = 0; c < (last - first) * channels; ++c) {
+        to[c] += from[first * channels + c];
+      }
+      continue;
+    }
+    for (int64_t k = 0; k < kernel; ++k) {
+      const int64_t where = start + k * dilation;
+      if (where < 0 || where >= length) {
+        continue;
+      }
+      for (int64_t c = 0; c < channels; ++c) {
+        out[where * channels + c] += from[k * channels + c];
+      }
+    }
   }
 }
 
@@ -65,58 +101,14 @@ SEQLIFT_VECTORISED
 void shift_add(const float* __restrict taps, float* __restrict out, int64_t length_in,
                int64_t kernel, int64_t channels, int64_t length, int64_t stride, int64_t dilation,
                int64_t padding) {
-  for (int64_t p = 0; p < length_in; ++p) {
-    const int64_t start = p * stride - padding;
-    const float* from = taps + p * kernel * channels;
-    if (dilation == 1) {
-      // Neighbouring taps land on neighbouring positions: one run of numbers.
-      const int64_t first = start < 0 ? -start : 0;
-      const int64_t last = start + kernel > length ? length - start : kernel;
-      float* to = out + (start + first) * channels;
-      for (int64_t c = 0; c < (last - first) * channels; ++c) {
-        to[c] += from[first * channels + c];
-      }
-      continue;
-    }
-    for (int64_t k = 0; k < kernel; ++k) {
-      const int64_t where = start + k * dilation;
-      if (where < 0 || where >= length) {
-        continue;
-      }
-      for (int64_t c = 0; c < channels; ++c) {
-        out[where * channels + c] += from[k * channels + c];
-      }
-    }
-  }
+  shift_add_of(taps, out, length_in, kernel, channels, length, stride, dilation, padding);
 }
 
 SEQLIFT_VECTORISED
 void shift_add(const double* __restrict taps, double* __restrict out, int64_t length_in,
                int64_t kernel, int64_t channels, int64_t length, int64_t stride, int64_t dilation,
                int64_t padding) {
-  for (int64_t p = 0; p < length_in; ++p) {
-    const int64_t start = p * stride - padding;
-    const double* from = taps + p * kernel * channels;
-    if (dilation == 1) {
-      // Neighbouring taps land on neighbouring positions: one run of numbers.
-      const int64_t first = start < 0 ? -start : 0;
-      const int64_t last = start + kernel > length ? length - start : kernel;
-      double* to = out + (start + first) * channels;
-      for (int64_t c = 0; c < (last - first) * channels; ++c) {
-        to[c] += from[first * channels + c];
-      }
-      continue;
-    }
-    for (int64_t k = 0; k < kernel; ++k) {
-      const int64_t where = start + k * dilation;
-      if (where < 0 || where >= length) {
-        continue;
-      }
-      for (int64_t c = 0; c < channels; ++c) {
-        out[where * channels + c] += from[k * channels + c];
-      }
-    }
-  }
+  shift_add_of(taps, out, length_in, kernel, channels, length, stride, dilation, padding);
 }
 
 SEQLIFT_VECTORISED
@@ -184,25 +176,26 @@ void spread_maximum(const Window& window, const float* __restrict grad,
   }
 }
 
-SEQLIFT_VECTORISED
-void maximum_change(const Window& window, const float* __restrict x, const float* __restrict y,
-                    const float* __restrict d, int64_t start, int64_t width, int64_t first,
-                    int64_t count, float* __restrict change) {
+template <typename T>
+SEQLIFT_INLINE void maximum_change_of(const Window& window, const T* __restrict x,
+                                      const T* __restrict y, const T* __restrict d, int64_t start,
+                                      int64_t width, int64_t first, int64_t count,
+                                      T* __restrict change) {
   const int64_t channels = window.channels;
   for (int64_t l = 0; l < count; ++l) {
     const int64_t corner = (first + l) * window.stride - window.padding;
-    float* top = change + l * channels;
+    T* top = change + l * channels;
     bool empty = true;
     for (int64_t k = 0; k < window.kernel; ++k) {
       const int64_t position = corner + k * window.dilation;
       if (position < 0 || position >= window.length) {
         continue;
       }
-      const float* here = x + position * channels;
+      const T* here = x + position * channels;
       const bool moved = position >= start && position < start + width;
-      const float* by = moved ? d + (position - start) * channels : nullptr;
+      const T* by = moved ? d + (position - start) * channels : nullptr;
       for (int64_t c = 0; c < channels; ++c) {
-        const float value = moved ? here[c] + by[c] : here[c];
+        const T value = moved ? here[c] + by[c] : here[c];
         top[c] = empty || !(value <= top[c]) ? value : top[c];
       }
       empty = false;
@@ -214,32 +207,17 @@ void maximum_change(const Window& window, const float* __restrict x, const float
 }
 
 SEQLIFT_VECTORISED
+void maximum_change(const Window& window, const float* __restrict x, const float* __restrict y,
+                    const float* __restrict d, int64_t start, int64_t width, int64_t first,
+                    int64_t count, float* __restrict change) {
+  maximum_change_of(window, x, y, d, start, width, first, count, change);
+}
+
+SEQLIFT_VECTORISED
 void maximum_change(const Window& window, const double* __restrict x, const double* __restrict y,
                     const double* __restrict d, int64_t start, int64_t width, int64_t first,
                     int64_t count, double* __restrict change) {
-  const int64_t channels = window.channels;
-  for (int64_t l = 0; l < count; ++l) {
-    const int64_t corner = (first + l) * window.stride - window.padding;
-    double* top = change + l * channels;
-    bool empty = true;
-    for (int64_t k = 0; k < window.kernel; ++k) {
-      const int64_t position = corner + k * window.dilation;
-      if (position < 0 || position >= window.length) {
-        continue;
-      }
-      const double* here = x + position * channels;
-      const bool moved = position >= start && position < start + width;
-      const double* by = moved ? d + (position - start) * channels : nullptr;
-      for (int64_t c = 0; c < channels; ++c) {
-        const double value = moved ? here[c] + by[c] : here[c];
-        top[c] = empty || !(value <= top[c]) ? value : top[c];
-      }
-      empty = false;
-    }
-    for (int64_t c = 0; c < channels; ++c) {
-      top[c] -= y[(first + l) * channels + c];
-    }
-  }
+  maximum_change_of(window, x, y, d, start, width, first, count, change);
 }
 
 }  // namespace loops

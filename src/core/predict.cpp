@@ -102,6 +102,18 @@ std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, c
   return outputs;
 }
 
+std::vector<at::Tensor> join_batches(const std::vector<std::vector<at::Tensor>>& batches) {
+  std::vector<at::Tensor> outputs;
+  for (size_t i = 0; i < batches[0].size(); ++i) {
+    std::vector<at::Tensor> rows;
+    for (const auto& batch : batches) {
+      rows.push_back(batch.at(i));
+    }
+    outputs.push_back(at::cat(rows));
+  }
+  return outputs;
+}
+
 std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
                                 const Sequences& sequences, const PredictOptions& options) {
   if (sequences.count == 0) {
@@ -120,15 +132,7 @@ std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
     parts[chunk] = predict_rows(graph, constants, X, args, cancelled);
   };
   run_chunks(chunks, work, options.work);
-  std::vector<at::Tensor> outputs;
-  for (size_t i = 0; i < parts[0].size(); ++i) {
-    std::vector<at::Tensor> rows;
-    for (const auto& part : parts) {
-      rows.push_back(part.at(i));
-    }
-    outputs.push_back(at::cat(rows));
-  }
-  return outputs;
+  return join_batches(parts);
 }
 
 }  // namespace seqlift

@@ -120,15 +120,7 @@ EditedCopies::Outputs EditedCopies::whole(const int64_t* edits, int64_t count) {
     parts.push_back(predict_rows(graph_, constants_, X, repeated(args_, rows), cancelled_));
   }
   evaluated_whole += count;
-  Outputs outputs;
-  for (size_t i = 0; i < parts[0].size(); ++i) {
-    std::vector<at::Tensor> rows;
-    for (const Outputs& part : parts) {
-      rows.push_back(part.at(i));
-    }
-    outputs.push_back(at::cat(rows));
-  }
-  return outputs;
+  return join_batches(parts);
 }
 
 // Further inputs are the same for all copies of a sequence.
@@ -270,15 +262,7 @@ EditedCopies::Outputs EditedCopies::run(const Task& task) {
                            : whole(edits + done, rows));
     done += rows;
   }
-  Outputs outputs;
-  for (size_t i = 0; i < parts[0].size(); ++i) {
-    std::vector<at::Tensor> rows;
-    for (const Outputs& part : parts) {
-      rows.push_back(part.at(i));
-    }
-    outputs.push_back(at::cat(rows));
-  }
-  return outputs;
+  return join_batches(parts);
 }
 
 }  // namespace

@@ -268,7 +268,7 @@ Explained deep_lifted(const ModelPointer& model, const Given& given, const std::
   const auto result =
       seqlift::deep_lift(*graph_of(model, settings), constants, sequences_of(given.X, given.args),
                          references_of(given.references), options);
-  return {result.values, result.deltas, result.predictions, result.reference_predictions};
+  return {result.values, result.deltas, result.predictions, result.reference_predictions, {}};
 }
 
 int64_t outputs_in_windows(const ModelPointer& model, const Given& given, int64_t outputs) {
