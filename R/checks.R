@@ -84,3 +84,18 @@ check_random_state <- function(x, arg = "random_state", call = caller_env()) {
   }
   as.numeric(x)
 }
+
+# A suggested package, or several, without which `purpose` ("Writing a bigWig file") cannot be.
+check_package <- function(package, purpose, call = caller_env()) {
+  missing <- package[!vapply(package, requireNamespace, logical(1L), quietly = TRUE)]
+  if (length(missing) > 0L) {
+    abort_seqlift("package",
+      c("{purpose} needs the package{?s} {.pkg {missing}}, which {cli::qty(length(missing))}{?is/are}
+         not installed.",
+        i = "Install {cli::qty(length(missing))}{?it/them} with {.code BiocManager::install()} or
+             from your distribution."
+      ),
+      call = call
+    )
+  }
+}

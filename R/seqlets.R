@@ -120,7 +120,7 @@ tfmodisco_seqlets <- function(attributions, window_size = 21L, flank = 10L, targ
 #'   sequence's range (`"*"` without `ranges`) and the other columns of the table, `example` among
 #'   them, as metadata.
 #' @section Errors: `seqlift_error_argument` when `seqlets` is no such table, when a seqlet has no
-#'   range or does not fit into it, or when the GenomicRanges package is not installed.
+#'   range or does not fit into it; `seqlift_error_package` without the GenomicRanges package.
 #' @seealso [recursive_seqlets()]
 #' @export
 #' @examplesIf requireNamespace("GenomicRanges", quietly = TRUE)
@@ -132,11 +132,7 @@ tfmodisco_seqlets <- function(attributions, window_size = 21L, flank = 10L, targ
 #' seqlets_as_granges(seqlets)
 seqlets_as_granges <- function(seqlets, ranges = NULL) {
   check_seqlets(seqlets)
-  if (!requireNamespace("GenomicRanges", quietly = TRUE)) {
-    abort_seqlift("argument", c("The GenomicRanges package is needed for genomic ranges.",
-      i = "Install it from Bioconductor (Debian: r-bioc-genomicranges)."
-    ))
-  }
+  check_package("GenomicRanges", "Seqlets as ranges")
   place <- seqlet_places(seqlets, ranges)
   extra <- seqlets[setdiff(names(seqlets), names(place))]
   GenomicRanges::makeGRangesFromDataFrame(cbind(place, extra),
