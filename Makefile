@@ -9,12 +9,14 @@ LIBRARY ?= $(CURDIR)/build/library
 # The package is found in LIBRARY first; nothing of the user's own library is touched.
 WITH_LIBRARY = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test check sanitize bench lint document matrix install core clean
+.PHONY: help demo test check repo vignettes sanitize bench lint document matrix install core clean
 
 help:
 	@echo 'make demo       install what is needed, build, run the main job; report in demo/'
 	@echo 'make test       install what is needed, build, run all tests'
-	@echo 'make check      R CMD check'
+	@echo 'make check      R CMD check --as-cran and BiocCheck'
+	@echo 'make repo       a CRAN-like repository of the source package, in build/repository'
+	@echo 'make vignettes  every vignette as a page, in build/vignettes'
 	@echo 'make sanitize   the tests of the core under AddressSanitizer and UBSan'
 	@echo 'make bench      timings beside the bare model and beside tangermeme, if it is installed'
 	@echo 'make lint       lintr, clang-format, cppcheck, clang-tidy'
@@ -30,7 +32,8 @@ demo:
 
 test:
 	@sh tools/install-dependencies test
-	@$(MAKE) --no-print-directory core install
+	@$(MAKE) --no-print-directory core
+	@MAKEFLAGS=-j$(JOBS) sh tools/install-from-repository "$(LIBRARY)"
 	@$(WITH_LIBRARY) sh tools/run-tests build/core/tests
 
 # R_MAKEVARS_USER: objects are made anew when a header changes.
@@ -46,10 +49,16 @@ core:
 
 check:
 	@sh tools/install-dependencies check
-	@rm -rf build/check && mkdir -p build/check
+	@MAKEFLAGS=-j$(JOBS) sh tools/check build/check
+
+repo:
+	@sh tools/install-dependencies run
+	@MAKEFLAGS=-j$(JOBS) sh tools/make-repository
+
+vignettes:
+	@sh tools/install-dependencies run
 	@$(MAKE) --no-print-directory install
-	cd build/check && $(WITH_LIBRARY) MAKEFLAGS=-j$(JOBS) R CMD build ../..
-	cd build/check && MAKEFLAGS=-j$(JOBS) R CMD check --no-manual seqlift_*.tar.gz
+	$(WITH_LIBRARY) Rscript --no-init-file tools/vignettes.R build/vignettes
 
 sanitize:
 	@sh tools/install-dependencies test
