@@ -95,7 +95,7 @@ npz_copy_bytes <- 2^24
 zip_records <- function(name, crc, deflated, size, zip64) {
   highest <- 2^32 - 1
   zip64 <- zip64 || max(deflated, size) >= highest
-  extra <- if (zip64) c(little_endian(c(1, 16), 2L), little_endian(c(size, deflated), 8L)) else raw()
+  extra <- if (zip64) c(little_endian(c(1, 16), 2L), little_endian(c(size, deflated), 8L))
   version <- little_endian(if (zip64) 45 else 20, 2L)
   common <- c(
     # No flags, deflated, at midnight of the first day there is: files do not tell when.

@@ -1,7 +1,7 @@
 # Seqlets: tables of the spans of attribution tracks that stand out. The core finds them
 # (src/core/seqlets); here are the tracks that go in and the table that comes out, which knows
-# the names of its sequences as attribute `sequences`. Where its sequences lie is a column, as text:
-# it goes with its row wherever tables are cut, sorted and put together, which an attribute does not.
+# the names of its sequences as attribute `sequences`. Where its sequences lie is a column, as
+# text: it goes with its row wherever tables are cut, sorted and put together; an attribute would not.
 
 #' Call seqlets: spans of high attribution
 #'
