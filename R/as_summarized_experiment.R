@@ -7,7 +7,7 @@
 #'
 #' @section Layout:
 #' Rows are the sequences, columns the positions within them, so that `se[overlaps, ]` takes regions
-#' and `se[, abs(se$offset) <= 50]` the 100 bp around their centres.
+#' and `se[, abs(se$offset) <= 50]` the 101 bp around their centres.
 #'
 #' * Assay `"attribution"`, `[n, L]`: the number of the letter that is there.
 #' * Assay `"by_base"`, `[n, L, 4]`: the numbers of all four bases, as the result has them; of a
@@ -47,7 +47,7 @@
 #' )
 #' se <- as_summarized_experiment(attributions)
 #' se
-#' # The 20 bp around the centres.
+#' # The 21 bp around the centres.
 #' dim(SummarizedExperiment::assay(se[, abs(se$offset) <= 10], "attribution"))
 #' as_seqlift_attributions(se[2, ])
 as_summarized_experiment <- function(attributions, ranges = NULL) {

@@ -60,14 +60,14 @@ bed_lines <- function(seqlets, peaks, call = caller_env()) {
     )
   }
   table <- as.data.frame(S4Vectors::mcols(seqlets))
-  names <- if (is.null(table$name)) sprintf("seqlet_%d", seq_along(seqlets)) else table$name
+  names <- table[["name"]] %||% sprintf("seqlet_%d", seq_along(seqlets))
   if (any(grepl("[\t\r\n]", names))) {
     abort_argument("seqlets", "a table whose names have no tab or end of line",
       encodeString(grep("[\t\r\n]", names, value = TRUE)[1L], quote = "\""),
       call = call
     )
   }
-  attribution <- if (is.null(table$attribution)) rep(0, length(seqlets)) else table$attribution
+  attribution <- table[["attribution"]] %||% rep(0, length(seqlets))
   largest <- max(abs(attribution), 0)
   score <- if (largest > 0) round(1000 * abs(attribution) / largest) else attribution
   columns <- list(
@@ -77,7 +77,7 @@ bed_lines <- function(seqlets, peaks, call = caller_env()) {
   )
   if (peaks) {
     columns <- c(columns, list(
-      number_text(attribution), number_text(log_p_values(table$p_value)), "-1", "-1"
+      number_text(attribution), number_text(log_p_values(table[["p_value"]])), "-1", "-1"
     ))
   }
   sorted <- order(places$seqnames, places$start, places$end, method = "radix")

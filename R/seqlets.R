@@ -178,7 +178,7 @@ seqlet_places <- function(seqlets, ranges, call = caller_env()) {
 # Where the sequence of each seqlet lies, by `ranges` or by the table itself; NULL if neither knows.
 sequence_places <- function(seqlets, ranges, call) {
   if (is.null(ranges)) {
-    text <- seqlets$range
+    text <- seqlets[["range"]]
     if (!is.character(text)) {
       return(NULL)
     }

@@ -79,6 +79,12 @@ test_that("lengths of chromosomes come from the ranges or from a genome", {
     sequence_places(),
     Biostrings::DNAStringSet(c(chr1 = strrep("A", 1000), chr2 = strrep("C", 500)))
   )
+  if (requireNamespace("Rsamtools", quietly = TRUE)) {
+    fasta <- file.path(dirname(path), "genome.fa")
+    Biostrings::writeXStringSet(genomes[[4L]], fasta)
+    Rsamtools::indexFa(fasta)
+    genomes <- c(genomes, Rsamtools::FaFile(fasta))
+  }
   for (genome in genomes) {
     export_bigwig(x, bare, path, genome = genome)
     expect_track(path, as_track(as.data.frame(x)))
