@@ -421,7 +421,7 @@ finish_gradients <- function(job, result, call) {
   }
   attributions <- new_attributions(first_bases(values[[1L]]), sequence_letters(job$sequences),
     deltas[[1L]],
-    kind = job$kind, info = job$info
+    kind = job$kind, info = job$info, ranges = job$sequences$ranges
   )
   if (is.null(job$arg_names)) {
     return(attributions)

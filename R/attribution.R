@@ -15,7 +15,8 @@
 # compare with nothing), `references`
 # ([n, n_refs, 4, L] or NULL), `kind`, `info` (list; every field is optional:
 # method, rules, target, random_state, dtype, device, model, seconds,
-# warning_threshold, largest_output_change).
+# warning_threshold, largest_output_change), `ranges` (a GRanges with the place of each sequence
+# in the genome, or NULL; see ranges.R).
 #
 # What changes the numbers (arithmetic, assignment) gives a plain array, because the
 # convergence deltas would no longer be those of the numbers beside them.
@@ -32,7 +33,7 @@ attribution_kinds <- c(
 )
 
 new_attributions <- function(values, X, convergence_deltas, references = NULL,
-                             kind = names(attribution_kinds), info = list()) {
+                             kind = names(attribution_kinds), info = list(), ranges = NULL) {
   kind <- match.arg(kind)
   shape <- dim(values)
   base_dim <- if (kind == "multipliers") 3L else 2L
@@ -40,7 +41,8 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
     is.double(values), length(shape) %in% (base_dim + 1:2),
     shape[base_dim] == length(attribution_bases),
     is.character(X) || is.raw(X),
-    dim(convergence_deltas)[1L] == shape[1L]
+    dim(convergence_deltas)[1L] == shape[1L],
+    is.null(ranges) || inherits(ranges, "GRanges")
   )
   names <- if (is.character(X)) names(X) else colnames(X)
   labels <- dimnames(values)
@@ -59,7 +61,7 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
     values,
     class = c("seqlift_attributions", "array"),
     X = X, convergence_deltas = convergence_deltas, references = references,
-    kind = kind, info = info
+    kind = kind, info = info, ranges = ranges
   )
 }
 
@@ -143,10 +145,11 @@ check_attributions <- function(x, arg, call = caller_env()) {
 #' The methods of attribution return a plain numeric array with class
 #' `seqlift_attributions` on top. It is indexed, reshaped and computed with like any
 #' array, and it carries what is needed to judge and to draw it: the sequences, the
-#' convergence deltas, the references if asked for, and how it was computed.
+#' convergence deltas, the references if asked for, their places in the genome where they are known
+#' ([attribution_ranges()]), and how it was computed.
 #'
 #' - `x[i, , ]` takes sequences, by number, name or condition, and remains a result:
-#'   deltas, references and sequences follow, and a single sequence stays `[1, 4, L]`.
+#'   deltas, references, sequences and ranges follow, and a single sequence stays `[1, 4, L]`.
 #'   With several targets `x[, , , k]` takes targets in the same way (one target gives
 #'   `[n, 4, L]`). Any other index, or `drop = TRUE`, gives plain numbers.
 #' - Arithmetic and assignment give plain arrays: the convergence deltas would not be
@@ -175,7 +178,9 @@ check_attributions <- function(x, arg, call = caller_env()) {
 #'   `position`, `base`, `attribution` of the strongest position.
 #' - `as.data.frame()`: columns `sequence` (name, or number where there are none),
 #'   `target` (with several targets), `reference` (for multipliers), `position`
-#'   (1-based), `base`, and `attribution` or `multiplier`.
+#'   (1-based), `base`, and `attribution` or `multiplier`; where the result has ranges also
+#'   `seqnames`, `pos` (position in the genome, 1-based, counted down on the minus strand) and
+#'   `strand`, after `position`.
 #' - `plot()`: a ggplot.
 #' @section Errors: `seqlift_error_argument` for sequences that do not exist, and for
 #'   `summary()` or `plot()` of multipliers.
@@ -227,7 +232,8 @@ take_sequences <- function(x, index, call = caller_env()) {
     convergence_deltas = part(attr(x, "convergence_deltas", exact = TRUE)),
     references = if (!is.null(kept)) part(kept),
     kind = attr(x, "kind", exact = TRUE),
-    info = attr(x, "info", exact = TRUE)
+    info = attr(x, "info", exact = TRUE),
+    ranges = take_ranges(attr(x, "ranges", exact = TRUE), rows, call)
   )
 }
 
@@ -256,7 +262,8 @@ take_targets <- function(x, index, drop, call = caller_env()) {
     convergence_deltas = part(attr(x, "convergence_deltas", exact = TRUE)),
     references = attr(x, "references", exact = TRUE),
     kind = attr(x, "kind", exact = TRUE),
-    info = info
+    info = info,
+    ranges = attr(x, "ranges", exact = TRUE)
   )
 }
 

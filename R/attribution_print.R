@@ -14,6 +14,7 @@ print.seqlift_attributions <- function(x, ...) {
   )
   cat_field("method", method_line(x))
   cat_field("model", model_line(x))
+  cat_field("ranges", ranges_line(attr(x, "ranges", exact = TRUE)))
   cat_field("convergence", convergence_line(x))
   cat_field("integrated", paste(attr(x, "info", exact = TRUE)$integrated, collapse = "; "))
   if (kind != "multipliers") {
@@ -162,11 +163,13 @@ as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = F
   }
   place <- lapply(seq_along(dim(values)), function(i) as.vector(slice.index(values, i)))
   names <- sequence_names(x)
+  genome <- genomic_positions(attr(x, "ranges", exact = TRUE), place[[5L]], place[[2L]])
   result <- list(
     sequence = if (is.null(names)) place[[5L]] else names[place[[5L]]],
     target = if (n_targets > 1L) place[[4L]],
     reference = if (multipliers) place[[3L]],
     position = place[[2L]],
+    seqnames = genome$seqnames, pos = genome$pos, strand = genome$strand,
     base = if (all_bases) {
       attribution_bases[place[[1L]]]
     } else {

@@ -303,7 +303,7 @@ finish_attributions <- function(result, sequences, target, output, info, referen
     aperm(result$reference_predictions, c(1L, 3L, 2L))
   info$largest_output_change <- max(abs(changes))
   new_attributions(values, sequence_letters(sequences), deltas,
-    references = references, kind = output, info = info
+    references = references, kind = output, info = info, ranges = sequences$ranges
   )
 }
 

@@ -20,7 +20,7 @@
 #'   `X`: `[n, n_outputs, 4, L]`, or with `raw_outputs = TRUE` the multipliers
 #'   `[n, n_refs, n_outputs, 4, L]`. Subsetting and arithmetic give plain arrays.
 #'   [convergence_deltas()] reads the deltas `[n, n_refs, n_outputs]`, [references()] the
-#'   references. A double takes 8 bytes: 1000 outputs of one sequence of 2114 bp are 68 MB.
+#'   references, [attribution_ranges()] the places in the genome. A double takes 8 bytes: 1000 outputs of one sequence of 2114 bp are 68 MB.
 #' @section Errors: Those of [deep_lift_shap()]; `seqlift_error_argument` for `outputs` that are not
 #'   whole numbers, `seqlift_error_target` for outputs that the model does not have,
 #'   `seqlift_error_output` for a model without one row of outputs per sequence.
@@ -121,7 +121,7 @@ new_pisa <- function(result, sequences, kind, outputs, model, references) {
   dimnames(values) <- labels
   structure(values,
     class = c("seqlift_pisa", "array"), convergence_deltas = deltas, references = references,
-    kind = kind, outputs = outputs, model = model
+    kind = kind, outputs = outputs, model = model, ranges = sequences$ranges
   )
 }
 
@@ -135,6 +135,7 @@ print.seqlift_pisa <- function(x, ...) {
     max(outputs), "): [", toString(shape), "]"
   )
   cat_field("model", attr(x, "model", exact = TRUE))
+  cat_field("ranges", ranges_line(attr(x, "ranges", exact = TRUE)))
   cat_field("convergence", paste(
     "largest |delta|", format(max(abs(convergence_deltas(x))), digits = 2L)
   ))

@@ -108,7 +108,8 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
       method = paste0("saturation mutagenesis (", method, ")"), start = region[1L],
       target = target, dtype = dtype, device = device, model = model$name,
       seconds = proc.time()[["elapsed"]] - began
-    )
+    ),
+    ranges = window_ranges(sequences$ranges, region[1L], region[2L])
   )
 }
 

@@ -1,6 +1,7 @@
 # Seqlets: tables of the spans of attribution tracks that stand out. The core finds them
 # (src/core/seqlets); here are the tracks that go in and the table that comes out, which knows
-# the names of its sequences as attribute `sequences`.
+# the names of its sequences as attribute `sequences`. Where its sequences lie is a column, as
+# text: it goes with its row wherever tables are cut, sorted and put together; an attribute would not.
 
 #' Call seqlets: spans of high attribution
 #'
@@ -46,7 +47,9 @@
 #' @return A data frame with one row a seqlet and columns `example` (number of the sequence, from
 #'   1), `start`, `end` (1-based, inclusive), `attribution` (sum over the positions of the row;
 #'   of `tfmodisco_seqlets()` over the window without its flanks) and `p_value` (the largest of
-#'   the spans of at least `min_len` positions that start there; `NA` of `tfmodisco_seqlets()`).
+#'   the spans of at least `min_len` positions that start there; `NA` of `tfmodisco_seqlets()`). For
+#'   a result with ranges (see [attribution_ranges()]) also `range`, the place of the whole sequence
+#'   in the genome, such as `"chr1:1001-1500:+"`: [seqlets_as_granges()] and [export_bed()] read it.
 #'   `recursive_seqlets()` sorts by `p_value`, then `example` and `start`; `tfmodisco_seqlets()` by
 #'   `example`, the strongest window first. [plot_logo()] takes the table as `annotations`.
 #' @section Errors: `seqlift_error_attributions` for attributions of another shape or kind, or
@@ -55,7 +58,7 @@
 #' @source `recursive_seqlets` and `tfmodisco_seqlets` of tangermeme 1.4.0 (Schreiber), to the same
 #'   numbers. Beyond it: tracks of one number, tracks of one sign, and `min_len = 1`. TF-MoDISco:
 #'   Shrikumar et al. (2018), arXiv:1811.00416.
-#' @seealso [seqlets_as_granges()], [plot_logo()]
+#' @seealso [seqlets_as_granges()], [export_bed()], [plot_logo()]
 #' @export
 #' @examples
 #' # Two tracks of noise, one with a site at positions 41 to 48.
@@ -77,7 +80,7 @@ recursive_seqlets <- function(attributions, threshold = 0.01, min_len = 4L, max_
   found <- core_recursive_seqlets(
     tracks, threshold, min_len, min(max_len, nrow(tracks)), additional_flanks
   )
-  seqlets <- as_seqlet_table(found, tracks)
+  seqlets <- as_seqlet_table(found, tracks, attributions)
   seqlets <- seqlets[order(seqlets$p_value, seqlets$example, seqlets$start), ]
   rownames(seqlets) <- NULL
   seqlets
@@ -104,24 +107,29 @@ tfmodisco_seqlets <- function(attributions, window_size = 21L, flank = 10L, targ
   found <- core_tfmodisco_seqlets(
     tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac
   )
-  as_seqlet_table(found, tracks)
+  as_seqlet_table(found, tracks, attributions)
 }
 
 #' Seqlets as genomic ranges
 #'
 #' Turns positions in sequences into positions in the genome, or keeps those in the sequences.
 #'
+#' Seqlets that were called on a result with ranges carry them as the column `range`. Those of
+#' `-attributions` do not, because arithmetic gives plain arrays: give
+#' `ranges = attribution_ranges(attributions)`.
+#'
 #' @param seqlets A data frame with columns `example` (number of the sequence), `start` and `end`
 #'   (1-based, inclusive), such as the result of [recursive_seqlets()].
 #' @param ranges A `GRanges` with the place of each sequence, in their order: seqlets of a sequence
-#'   from the minus strand are turned around. `NULL` (default): positions stay those in the
-#'   sequences, and `seqnames` are the names of the sequences, their numbers where there are none.
+#'   from the minus strand are turned around. `NULL` (default): the column `range` of `seqlets`.
+#'   Without one, positions stay those in the sequences, and `seqnames` are the names of the
+#'   sequences, their numbers where there are none.
 #' @return A `GRanges`, one range a seqlet in the order of the table, with the strand of the
-#'   sequence's range (`"*"` without `ranges`) and the other columns of the table, `example` among
-#'   them, as metadata.
+#'   sequence's range (`"*"` without one) and the other columns of the table, `example` among
+#'   them, as metadata. Lengths of chromosomes and the genome's name are those of `ranges`.
 #' @section Errors: `seqlift_error_argument` when `seqlets` is no such table, when a seqlet has no
-#'   range or does not fit into it; `seqlift_error_package` without the GenomicRanges package.
-#' @seealso [recursive_seqlets()]
+#'   range, one that cannot be read, or does not fit into it; `seqlift_error_package` without the GenomicRanges package.
+#' @seealso [recursive_seqlets()], [export_bed()]
 #' @export
 #' @examplesIf requireNamespace("GenomicRanges", quietly = TRUE)
 #' seqlets <- data.frame(
@@ -143,24 +151,14 @@ seqlets_as_granges <- function(seqlets, ranges = NULL) {
 
 # Columns seqnames, start, end and strand of the seqlets.
 seqlet_places <- function(seqlets, ranges, call = caller_env()) {
-  names <- attr(seqlets, "sequences", exact = TRUE)
-  if (is.null(ranges)) {
+  own <- sequence_places(seqlets, ranges, call)
+  if (is.null(own)) {
+    names <- attr(seqlets, "sequences", exact = TRUE)
     return(data.frame(
       seqnames = if (is.null(names)) seqlets$example else names[seqlets$example],
       start = seqlets$start, end = seqlets$end, strand = rep("*", nrow(seqlets))
     ))
   }
-  if (!inherits(ranges, "GRanges")) {
-    abort_argument("ranges", "a GRanges or NULL", describe(ranges), call = call)
-  }
-  ranges <- as.data.frame(unname(ranges))
-  if (any(seqlets$example > nrow(ranges))) {
-    abort_argument("ranges", paste("one range for each of", max(seqlets$example), "sequences"),
-      paste(nrow(ranges), "ranges"),
-      call = call
-    )
-  }
-  own <- ranges[seqlets$example, ]
   beyond <- which(seqlets$end > own$width)
   if (length(beyond) > 0L) {
     first <- beyond[1L]
@@ -175,6 +173,35 @@ seqlet_places <- function(seqlets, ranges, call = caller_env()) {
     end = ifelse(minus, own$end - seqlets$start, own$start + seqlets$end - 2) + 1,
     strand = own$strand
   )
+}
+
+# Where the sequence of each seqlet lies, by `ranges` or by the table itself; NULL if neither knows.
+sequence_places <- function(seqlets, ranges, call) {
+  if (is.null(ranges)) {
+    text <- seqlets[["range"]]
+    if (!is.character(text)) {
+      return(NULL)
+    }
+    places <- parse_range_text(text)
+    if (is.null(places)) {
+      abort_argument("seqlets",
+        "a table whose column range has a place such as chr1:1001-1500:+ in every row",
+        "one with another text",
+        hint = "Take the column out, or give {.arg ranges}.", call = call
+      )
+    }
+    return(places)
+  }
+  if (!inherits(ranges, "GRanges")) {
+    abort_argument("ranges", "a GRanges or NULL", describe(ranges), call = call)
+  }
+  if (any(seqlets$example > length(ranges))) {
+    abort_argument("ranges", paste("one range for each of", max(seqlets$example), "sequences"),
+      paste(length(ranges), "ranges"),
+      call = call
+    )
+  }
+  range_places(ranges)[seqlets$example, ]
 }
 
 check_seqlets <- function(seqlets, call = caller_env()) {
@@ -226,8 +253,14 @@ attribution_tracks <- function(attributions, arg = "attributions", call = caller
   matrix(tracks, ncol = shape[1L], dimnames = list(NULL, names))
 }
 
-as_seqlet_table <- function(found, tracks) {
-  structure(as.data.frame(found), sequences = colnames(tracks))
+as_seqlet_table <- function(found, tracks, attributions) {
+  seqlets <- as.data.frame(found)
+  ranges <- attr(attributions, "ranges", exact = TRUE)
+  if (!is.null(ranges)) {
+    check_package("GenomicRanges", "A result with ranges")
+    seqlets$range <- range_text(ranges)[seqlets$example]
+  }
+  structure(seqlets, sequences = colnames(tracks))
 }
 
 check_share <- function(x, arg, above_zero = FALSE, call = caller_env()) {

@@ -3,6 +3,7 @@
 #   codes     raw matrix [L, n], 0 to 3 for A, C, G, T and 4 for N; NULL for an array
 #   array     double array [n, channels, L]; NULL for letters
 #   n, length, channels, names
+#   ranges    GRanges with the place of each sequence in the genome; absent where it is not known
 #   one_hot   FALSE for an array that is not one-hot and was let through with a warning
 # Letters stay one byte a base; `one_hot_array()` makes the array when one is needed.
 
@@ -11,11 +12,15 @@ n_bases <- length(base_letters)
 
 as_sequences <- function(X, arg = "X", call = caller_env(), extra_channels = FALSE,
                          allow_n = TRUE, only_warn = FALSE) {
+  ranges <- NULL
   if (is_biostrings(X)) {
+    ranges <- ranges_of_biostrings(X, arg, call)
     X <- letters_of_biostrings(X, arg, call)
   }
   if (is.character(X) && is.null(dim(X))) {
-    return(sequences_from_text(X, arg, call, allow_n))
+    sequences <- sequences_from_text(X, arg, call, allow_n)
+    sequences$ranges <- ranges
+    return(sequences)
   }
   if (is.array(X) && (is.numeric(X) || is.logical(X))) {
     return(sequences_from_array(X, arg, call, extra_channels, allow_n, only_warn))

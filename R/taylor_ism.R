@@ -117,10 +117,13 @@ mean_effects <- function(effects, X = NULL) {
   if (is.null(X) && !known) {
     abort_argument("X", "the sequences of `effects`", describe(X))
   }
-  letters <- if (is.null(X)) {
-    attr(effects, "X", exact = TRUE)
+  if (is.null(X)) {
+    letters <- attr(effects, "X", exact = TRUE)
+    ranges <- attr(effects, "ranges", exact = TRUE)
   } else {
-    sequence_letters(as_sequences(X, extra_channels = TRUE))
+    sequences <- as_sequences(X, extra_channels = TRUE)
+    letters <- sequence_letters(sequences)
+    ranges <- sequences$ranges
   }
   if (!identical(dim(letters), shape[c(3L, 1L)])) {
     abort_argument("X", paste(shape[1L], "sequences of length", shape[3L]),
@@ -133,6 +136,6 @@ mean_effects <- function(effects, X = NULL) {
   info$method <- paste(c(info$method, "mean effect of substitutions"), collapse = ", ")
   new_attributions(array(-means, shape), letters,
     array(0, c(shape[1L], 0L, if (length(shape) == 4L) shape[4L])),
-    kind = "attributions", info = info
+    kind = "attributions", info = info, ranges = ranges
   )
 }
