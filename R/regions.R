@@ -154,12 +154,17 @@ check_assembly <- function(regions, known, arg, owner, here, call) {
       )
     }
   }
-  compare(GenomeInfoDb::genome, "is of")
+  # One assembly has several names (GRCh38, hg38), but UCSC gives it one.
+  ucsc_name <- function(seqinfo) {
+    genome <- GenomeInfoDb::genome(seqinfo)
+    ifelse(grepl("^[a-z]{2,3}([A-Z][a-z]{2})?[0-9]+$", genome), genome, NA)
+  }
+  compare(ucsc_name, "is of")
   compare(GenomeInfoDb::seqlengths, "has a length of")
 }
 
 # "1" against "chr1": what to run, or NULL if that is not it.
-style_hint <- function(unknown, known, arg) {
+style_hint <- function(unknown, known, arg, reader = "rtracklayer::import") {
   plain <- sub("^M$", "MT", sub("^chr", "", unknown))
   ucsc <- sub("^chrMT$", "chrM", paste0("chr", plain))
   style <- if (any(setdiff(ucsc, unknown) %in% known)) "UCSC" else
@@ -167,7 +172,7 @@ style_hint <- function(unknown, known, arg) {
   if (!is.null(style)) {
     paste0(
       "The names differ in style: run {.code GenomeInfoDb::seqlevelsStyle(", arg, ") <- \"", style,
-      "\"} on a GRanges first (a file: read it with {.fn rtracklayer::import})."
+      "\"} first (a file: read it with {.fn ", reader, "})."
     )
   }
 }
