@@ -132,6 +132,10 @@ design_motifs <- function(motifs, reverse_complement, length, call) {
   if (is_biostrings(motifs)) {
     motifs <- letters_of_biostrings(motifs, "motifs", call)
   }
+  if (is_motif_object(motifs) ||
+    (is.list(motifs) && all(vapply(motifs, is_motif_object, logical(1L))))) {
+    motifs <- consensus_of_objects(motifs, call)
+  }
   if (!is.character(motifs) || length(motifs) == 0L) {
     abort_argument("motifs", "a character vector or a DNAStringSet", describe(motifs), call = call)
   }

@@ -6,7 +6,8 @@
 #'
 #' @param X Sequences: character vector, `Biostrings::DNAStringSet` or one-hot array
 #'   `[n, 4, L]`. Extra channels of an array stay as they are.
-#' @param motif The motif: one for all sequences or one for each, in any of these three forms.
+#' @param motif The motif: one for all sequences or one for each, in any of these three forms; or an
+#'   object of universalmotif or TFBSTools (see [as_motif_matrices()]), whose consensus is taken.
 #' @param start Position of the motif's first letter, counted from 1. `NULL` (default) centres
 #'   it: after `L %/% 2 - m %/% 2` positions for a motif of length m.
 #' @param ignore Character vector of single letters of a motif that leave the sequence as it
@@ -48,6 +49,9 @@ substitute_motif <- function(X, motif, start = NULL, ignore = "N") {
 #' decode_one_hot(substitute_motifs("AAAAAAAAAAAAAAAA", c("GATA", "CC"), spacing = 3))
 substitute_motifs <- function(X, motifs, spacing, start = NULL) {
   sequences <- as_sequences(X, extra_channels = TRUE)
+  if (is_motif_object(motifs)) {
+    motifs <- motif_object_list(motifs)
+  }
   if (!(is.list(motifs) || is.character(motifs)) || length(motifs) == 0L) {
     abort_argument("motifs", "a list of motifs or a character vector", describe(motifs))
   }
@@ -156,6 +160,9 @@ randomize_region <- function(X, start, end, probs = NULL, n = 1L, random_state =
 
 # Raw matrix [m, 1 or n] of the codes of a motif.
 motif_codes <- function(motif, arg, n, ignore = "N", allow_n = TRUE, call = caller_env()) {
+  if (is_motif_object(motif)) {
+    motif <- consensus_of_matrix(motif, arg, call)
+  }
   if (is_biostrings(motif)) {
     motif <- letters_of_biostrings(motif, arg, call)
   }

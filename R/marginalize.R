@@ -11,7 +11,8 @@
 #'   array `[n, 4, L]`. Further channels of an array stay as they are.
 #' @param motif The motif: a string, whose N leave the background as it is; a `DNAString`; a one-hot
 #'   array `[1, 4, m]`; a matrix `[4, m]` of counts, probabilities or weights, whose consensus is
-#'   taken (see [motif_consensus()]); or one motif for each sequence, as a character vector,
+#'   taken (see [motif_consensus()]), or an object of universalmotif or TFBSTools with such a matrix
+#'   (see [as_motif_matrices()]); or one motif for each sequence, as a character vector,
 #'   `DNAStringSet` or array `[n, 4, m]`.
 #' @param start Position of the motif's first letter, counted from 1. `NULL` (default) centres it:
 #'   after `L %/% 2 - m %/% 2` positions.
@@ -21,8 +22,8 @@
 #' @param ... Arguments for `func`, by name: `args` (the model's other inputs, with a row for each
 #'   background or one for all), `target`, `batch_size`, `random_state`, ...
 #' @param motifs Several motifs, instead of `motif`: a list or character vector of them, a
-#'   `DNAStringSet`, an array `[k, 4, m]`, or the path of a file in the format of MEME or JASPAR
-#'   (see [read_motifs()]). Motifs may differ in length. Default `NULL`.
+#'   `DNAStringSet`, a `PFMatrixList` or `PWMatrixList` of TFBSTools, an array `[k, 4, m]`, or the
+#'   path of a file in the format of MEME or JASPAR (see [read_motifs()]). Motifs may differ in length. Default `NULL`.
 #' @param additional_func_kwargs List of further arguments for `func`, by name: those that have the
 #'   name of an argument of this function, such as `start`. Default: none.
 #' @return A [seqlift_perturbation]: a list with `before` and `after`, the results of `func`, each
@@ -200,6 +201,12 @@ check_motif_fits <- function(size, length, arg, call) {
 
 # Several motifs, in any form, as a list.
 as_motif_list <- function(motifs, call, arg = "motifs", files = TRUE) {
+  if (is_motif_object(motifs)) {
+    motifs <- motif_object_list(motifs)
+  }
+  if (is.list(motifs)) {
+    motifs <- name_motif_objects(motifs)
+  }
   if (is_biostrings(motifs)) {
     motifs <- letters_of_biostrings(motifs, arg, call)
   }

@@ -148,10 +148,10 @@ abort_motif_file <- function(path, line, problem, call) {
 #' whose four numbers are equal says nothing and becomes N.
 #'
 #' @param motifs A motif as a matrix `[4, width]`, rows A, C, G and T (in another order if they are
-#'   named): counts, probabilities or weights (log-odds); or a list of such matrices, as
-#'   [read_motifs()] returns.
+#'   named): counts, probabilities or weights (log-odds); or as an object of universalmotif or
+#'   TFBSTools (see [as_motif_matrices()]); or a list of such, as [read_motifs()] returns.
 #' @return A character vector with the consensus of each motif, in A, C, G, T and N, and the names
-#'   of the list.
+#'   of the list; objects without one have their own.
 #' @section Errors: `seqlift_error_argument` for anything else, or for numbers that are missing.
 #' @source [pwm_consensus()] with N, for weights too.
 #' @seealso [pwm_consensus()] for one-hot arrays
@@ -161,15 +161,22 @@ abort_motif_file <- function(path, line, problem, call) {
 #' motif_consensus(counts)
 motif_consensus <- function(motifs) {
   call <- rlang::current_env()
+  if (is_motif_object(motifs)) {
+    motifs <- motif_object_list(motifs)
+  }
   if (!is.list(motifs) || is.data.frame(motifs)) {
     return(consensus_of_matrix(motifs, "motifs", call))
   }
+  motifs <- name_motif_objects(motifs)
   labels <- paste0("motifs[[", seq_along(motifs), "]]")
   consensus <- Map(consensus_of_matrix, unname(motifs), labels, list(call))
   stats::setNames(as.character(unlist(consensus)), names(motifs))
 }
 
 consensus_of_matrix <- function(motif, arg, call) {
+  if (is_motif_object(motif)) {
+    motif <- matrix_of_motif(motif, arg, call)
+  }
   rows <- if (is.matrix(motif)) toupper(rownames(motif))
   fits <- is.matrix(motif) && is.numeric(motif) && nrow(motif) == n_bases && ncol(motif) > 0L &&
     !anyNA(motif) && (length(rows) == 0L || setequal(rows, base_letters))

@@ -16,7 +16,10 @@
 #' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array
 #'   `[n, 4, L]`. Further channels of an array stay as they are, lose the deleted positions too, and
 #'   are refused for insertions, which have no value for them.
-#' @param substitutions,deletions,insertions Data frame with a row for each variant. Its columns:
+#' @param substitutions,deletions,insertions Variants on the genome, in the forms that
+#'   [variants_from()] takes (`VRanges`, VCF, `GRanges`), for an `X` of [sequences_from()]: all of
+#'   the kind that the function is for, and none outside of `X`. Or a data frame with a row for each
+#'   variant. Its columns:
 #'   * `example`: number of the sequence in `X`, or its name;
 #'   * `position`: from 1, in the sequence as given. Of a substitution the first base that changes;
 #'     of an insertion the base before which it is put (`L + 1`: behind the last). Deletions have
@@ -26,6 +29,9 @@
 #'     sequence.
 #'
 #'   Several insertions at one position stand in the order of the rows.
+#' @param variants Variants of all kinds, each apart from the others: on the genome, as above; or a
+#'   data frame as [variants_from()] makes it, with the columns `example`, `position`, `ref` and
+#'   `alt` (`""` where there are no letters) and, if there are names, `variant`.
 #' @param left `TRUE` cuts at the beginning of the sequences, `FALSE` (default) at the end.
 #' @param ... Arguments for `func`, by name: `args` (the model's other inputs, with a row for each
 #'   sequence or one for all; inputs along the sequence in the length that is left), `target`, ...
@@ -34,7 +40,8 @@
 #' @section Errors: `seqlift_error_sequence` for sequences that cannot be read;
 #'   `seqlift_error_variants` for a table that is empty or lacks a column, a sequence that is not
 #'   there, a position outside of it, a letter that is no base, a `ref` that is not what the
-#'   sequence has, two substitutions of one base, or deletions that leave nothing;
+#'   sequence has, two substitutions of one base, or deletions that leave nothing, and those of
+#'   [variants_from()];
 #'   `seqlift_error_args` for inputs with another number of rows. All of them come before `func` is
 #'   called.
 #' @source `substitution_effect`, `deletion_effect` and `insertion_effect` of tangermeme 1.4.0
@@ -50,7 +57,96 @@
 #' substitution_effect(model, X, variants) |> as.data.frame()
 #'
 #' insertion_effect(model, X, data.frame(example = 2, position = 250, alt = "AGATAAG"))
+#'
+#' several <- data.frame(
+#'   example = 1, position = 252, ref = c("A", "A"), alt = c("C", "T"), variant = c("to_C", "to_T")
+#' )
+#' variant_effect(model, X, several) |> as.data.frame()
 NULL
+
+#' @rdname variant_effect
+#' @export
+variant_effect <- function(model, X, variants, left = FALSE, func = predict, ...,
+                           additional_func_kwargs = list()) {
+  call <- rlang::current_env()
+  label <- func_label(substitute(func))
+  check_flag(left, "left")
+  sequences <- as_sequences(X)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  codes <- sequence_codes(sequences)
+  variants <- as_variant_table(variants, "variants", X, NULL, call)
+  table <- check_all_variants(variants, sequences, codes, call)
+  lost <- pmax(nchar(table$ref) - nchar(table$alt), 0L)
+  size <- sequences$length - max(lost)
+  window <- cut_to(seq_len(sequences$length), size, left)
+  before <- codes[window, table$example, drop = FALSE]
+  after <- before
+  for (i in seq_len(nrow(table))) {
+    own <- codes[, table$example[i]]
+    behind <- table$position[i] + nchar(table$ref[i])
+    whole <- c(
+      utils::head(own, table$position[i] - 1L), codes_of_letters(table$alt[i]),
+      utils::tail(own, sequences$length - behind + 1L)
+    )
+    after[, i] <- cut_to(whole, size, left)
+  }
+  plan$args <- args_of_rows(plan$args, table$example, sequences$n)
+  run <- function(codes) {
+    one_hot <- name_channels(codes_to_one_hot(codes), table$variant)
+    call_func(plan, one_hot, call = call)
+  }
+  new_perturbation(run(before), run(after), "variant_effect",
+    what = paste0(
+      count_variants(table, "variant", table$example, sequences), ", one at a time",
+      if (size < sequences$length) paste0(", cut to ", size, " bp")
+    ),
+    func = label, axes = list(before = "variant", after = "variant"),
+    varied = list(
+      axis = "variant",
+      table = data.frame(table[c("variant", "example", "position", "ref", "alt")], row.names = NULL)
+    ),
+    call = call
+  )
+}
+
+# The table of variants of any kind: each replaces `ref` at `position` by `alt`.
+check_all_variants <- function(variants, sequences, codes, call) {
+  refuse <- function(expected, got) {
+    abort_argument("variants", expected, got, kind = "variants", call = call)
+  }
+  columns <- c("example", "position", "ref", "alt")
+  if (!is.data.frame(variants) || !all(columns %in% names(variants))) {
+    refuse(paste("variants on the genome, or a data frame with the columns", toString(columns)),
+      if (is.data.frame(variants)) paste("one with", toString(names(variants))) else
+        describe(variants)
+    )
+  }
+  if (nrow(variants) == 0L) {
+    refuse("at least one variant", "empty")
+  }
+  example <- check_variant_examples(variants$example, sequences, refuse)
+  ref <- check_variant_letters(variants$ref, "[ACGTN]*", "ref", refuse)
+  alt <- check_variant_letters(variants$alt, "[ACGT]*", "alt", refuse)
+  same <- which(ref == alt)
+  if (length(same) > 0L) {
+    refuse("such that `ref` and `alt` differ", paste0("equal in row ", same[1L]))
+  }
+  position <- variants$position
+  end <- if (is.numeric(position)) position + pmax(nchar(ref), 1L) - 1L else position
+  # Behind the last base is a place for insertions.
+  check_variant_places(position, end, sequences$length + (nchar(ref) == 0L), refuse)
+  table <- data.frame(
+    variant = as.character(variants[["variant"]] %||% rownames(variants)), example = example,
+    position = as.integer(position), end = as.integer(position) + nchar(ref) - 1L, ref = ref,
+    alt = alt
+  )
+  check_reference_letters(table[nzchar(ref), ], codes, "variants", call)
+  gone <- which(nchar(ref) == sequences$length & alt == "")
+  if (length(gone) > 0L) {
+    refuse("such that every sequence keeps a position", paste("all of one in row", gone[1L]))
+  }
+  table
+}
 
 #' @rdname variant_effect
 #' @export
@@ -61,6 +157,7 @@ substitution_effect <- function(model, X, substitutions, func = predict, ...,
   sequences <- as_sequences(X, extra_channels = TRUE)
   plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
   codes <- sequence_codes(sequences)
+  substitutions <- as_variant_table(substitutions, "substitutions", X, "substitution", call)
   variants <- check_variants(substitutions, "substitutions", sequences, "alt", call)
   variants <- one_base_a_row(variants, codes, "substitutions", call)
   codes[cbind(variants$position, variants$example)] <- variants$alt
@@ -80,6 +177,7 @@ deletion_effect <- function(model, X, deletions, left = FALSE, func = predict, .
   sequences <- as_sequences(X, extra_channels = TRUE)
   plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
   codes <- sequence_codes(sequences)
+  deletions <- as_variant_table(deletions, "deletions", X, "deletion", call)
   variants <- check_variants(deletions, "deletions", sequences, character(), call)
   check_reference_letters(variants, codes, "deletions", call)
   deleted <- matrix(FALSE, sequences$length, sequences$n)
@@ -122,6 +220,7 @@ insertion_effect <- function(model, X, insertions, left = FALSE, func = predict,
   sequences <- as_sequences(X)
   plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
   codes <- sequence_codes(sequences)
+  insertions <- as_variant_table(insertions, "insertions", X, "insertion", call)
   variants <- check_variants(insertions, "insertions", sequences, "alt", call,
     last = sequences$length + 1L
   )
@@ -185,13 +284,7 @@ check_variants <- function(variants, arg, sequences, needed, call, last = sequen
   if (nrow(variants) == 0L) {
     refuse("at least one variant", "empty")
   }
-  example <- match_examples(variants$example, sequences)
-  missing <- which(is.na(example))
-  if (length(missing) > 0L) {
-    refuse(examples_expected(sequences),
-      paste0("one of sequence ", variants$example[missing[1L]], " (row ", missing[1L], ")")
-    )
-  }
+  example <- check_variant_examples(variants$example, sequences, refuse)
   alt <- if ("alt" %in% needed) check_variant_letters(variants$alt, "[ACGT]+", "alt", refuse)
   ref <- if (arg != "insertions" && "ref" %in% names(variants)) {
     check_variant_letters(variants$ref, "[ACGTN]+", "ref", refuse)
@@ -217,6 +310,17 @@ check_variants <- function(variants, arg, sequences, needed, call, last = sequen
   result
 }
 
+check_variant_examples <- function(given, sequences, refuse) {
+  example <- match_examples(given, sequences)
+  missing <- which(is.na(example))
+  if (length(missing) > 0L) {
+    refuse(examples_expected(sequences),
+      paste0("one of sequence ", given[missing[1L]], " (row ", missing[1L], ")")
+    )
+  }
+  example
+}
+
 check_variant_letters <- function(letters, pattern, column, refuse) {
   letters <- toupper(as.character(letters))
   odd <- which(is.na(letters) | !grepl(paste0("^", pattern, "$"), letters))
@@ -238,7 +342,7 @@ check_variant_places <- function(position, end, last, refuse) {
     bad <- which(!within)[1L]
     place <- if (identical(position[bad], end[bad])) position[bad] else
       paste(position[bad], "to", end[bad])
-    refuse(paste("one with positions from 1 to", last),
+    refuse(paste("one with positions from 1 to", rep_len(last, bad)[bad]),
       paste0("one at ", place, " (row ", bad, ")")
     )
   }
