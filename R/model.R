@@ -89,7 +89,7 @@ check_model <- function(model, call = caller_env()) {
 model_pointer <- function(model, call = caller_env()) {
   load_engine(call)
   cache <- model$cache
-  if (!identical(cache$token, engine$token) || is_null_pointer(cache$pointer)) {
+  if (!identical(cache$token, engine$token) || !is_live_pointer(cache$pointer)) {
     if (!file.exists(model$path) || unname(tools::md5sum(model$path)) != model$hash) {
       abort_seqlift("file",
         c("The model's file {.path {model$path}} is gone or has changed since it was loaded.",
@@ -104,8 +104,15 @@ model_pointer <- function(model, call = caller_env()) {
   cache$pointer
 }
 
-# readRDS() gives an external pointer back as a null pointer, in the same process too.
-is_null_pointer <- function(pointer) identical(pointer, methods::new("externalptr"))
+# readRDS() gives an external pointer back as a null pointer, in the same process too. Where the
+# engine has a session of its own, it gives a copy of the handle.
+is_live_pointer <- function(pointer) {
+  if (is.environment(pointer)) {
+    is_live_handle(pointer)
+  } else {
+    !identical(pointer, methods::new("externalptr"))
+  }
+}
 
 # How many outputs the model has with what is put around it.
 count_outputs <- function(model) if (length(model$wrappers) > 0L) 1L else model$info$outputs
