@@ -43,48 +43,57 @@ NULL
 
 # ---- in this process or not ------------------------------------------------------------------
 
-# Why the engine must have a session of its own, as the lines of a message; NULL if it may be
-# loaded here. `own` is the LibTorch that it was built with.
+# Why the engine must have a session of its own: the lines of a message and what they name. NULL if
+# it may be loaded here. `own` is the LibTorch that it was built with.
 why_session <- function(own, version, call) {
   choice <- check_choice(getOption("seqlift.engine", "auto"), c("auto", "process", "session"),
     "options(seqlift.engine = )",
     call = call
   )
   if (choice == "session") {
-    return(c(i = "{.code options(seqlift.engine = \"session\")} asks for it."))
+    return(list(lines = c(i = "{.code options(seqlift.engine = \"session\")} asks for it.")))
   }
   mapped <- other_than(own, mapped_libtorch())
   if (length(mapped) > 0L) {
-    problem <- c(
-      "Another LibTorch is loaded in this session: {.path {mapped[1]}}.",
-      x = "seqlift was built with LibTorch {version}, {.path {own}}; two copies in one process
-           abort it."
+    why <- list(
+      lines = c(
+        i = "Another LibTorch is loaded in this session: {.path {other}}.",
+        x = "seqlift was built with LibTorch {version}, {.path {own}}; two copies in one process
+             abort it."
+      ),
+      other = mapped[1L], own = own, version = version
     )
     if (choice == "process" || !requireNamespace("callr", quietly = TRUE)) {
-      abort_seqlift("libtorch",
-        c(problem,
-          i = if (choice == "process") {
-            "With {.code options(seqlift.engine = \"auto\")} seqlift runs its engine in an R session
-             of its own."
-          } else {
-            "Install the package {.pkg callr}: with it, seqlift runs its engine in an R session of
-             its own."
-          },
-          i = "Or reinstall seqlift with {.envvar LIBTORCH_HOME} set to the other copy."
-        ),
-        call = call
-      )
+      refuse_libtorch(why, choice, call)
     }
-    return(vapply(problem, cli::format_inline, "", USE.NAMES = TRUE))
+    return(why)
   }
   torch <- other_than(own, r_torch_libtorch())
   if (choice == "auto" && length(torch) > 0L) {
-    return(c(
-      i = cli::format_inline("R's torch is installed with another LibTorch, {.path {torch[1]}}; two
-        copies in one process abort it.")
-    ))
+    list(
+      lines = c(
+        i = "R's torch is installed with another LibTorch, {.path {other}}; two copies in one
+             process abort it."
+      ),
+      other = torch[1L]
+    )
   }
-  NULL
+}
+
+refuse_libtorch <- function(why, choice, call) {
+  way <- if (choice == "process") {
+    "With {.code options(seqlift.engine = \"auto\")} seqlift runs its engine in an R session of its
+     own."
+  } else {
+    "Install the package {.pkg callr}: with it, seqlift runs its engine in an R session of its own."
+  }
+  abort_seqlift("libtorch",
+    c(
+      unname(why$lines[1L]), why$lines[-1L],
+      i = way, i = "Or reinstall seqlift with {.envvar LIBTORCH_HOME} set to the other copy."
+    ),
+    call = call, .envir = list2env(why)
+  )
 }
 
 other_than <- function(own, paths) {
@@ -155,7 +164,11 @@ prepare_session <- function(home) {
 
 tell_of_session <- function(why) {
   inform_seqlift("session",
-    c("seqlift runs its engine in an R session of its own.", why, i = "See {.code ?seqlift_engine}.")
+    c(
+      "seqlift runs its engine in an R session of its own.", why$lines,
+      i = "See {.code ?seqlift_engine}."
+    ),
+    .envir = list2env(why)
   )
 }
 
@@ -227,7 +240,9 @@ ask_session <- function(name, args, call) {
   # An interrupt, or whatever else leaves this function, stops the call there too.
   running <- TRUE
   on.exit(if (running) stop_session_call(session, folder), add = TRUE, after = FALSE)
-  session$call(function(folder) asNamespace("seqlift")$serve_call(folder), list(folder))
+  suspendInterrupts(
+    session$call(function(folder) asNamespace("seqlift")$serve_call(folder), list(folder))
+  )
   message <- wait_for_session(session, callbacks, folder)
   running <- FALSE
   value <- value_of_call(message, folder, call)
@@ -288,32 +303,35 @@ read_message <- function(session, callbacks, folder) {
     callbacks$progress(said$value)
   } else if (identical(said$about, "rule")) {
     values <- read_native(file.path(folder, "question"))
-    answer <- file.path(folder, "answer")
-    write_native(do.call(callbacks$rules[[said$value]], values), paste0(answer, "-part"))
-    file.rename(paste0(answer, "-part"), answer)
+    write_native(do.call(callbacks$rules[[said$value]], values), file.path(folder, "part"))
+    file.rename(file.path(folder, "part"), file.path(folder, "answer"))
   }
   NULL
 }
 
 # A call that does not stop, and a second Ctrl-C, end the session: the next call starts another.
 stop_session_call <- function(session, folder) {
-  ignored <- list(progress = function(...) NULL)
   stopped <- tryCatch(
-    {
-      message <- NULL
-      for (attempt in seq_len(6L)) {
-        session$interrupt()
-        message <- wait_for_session(session, ignored, folder, patience = 10)
-        if (!is.null(message)) break
-      }
-      !is.null(message)
-    },
+    interrupt_session(session, folder),
     interrupt = function(condition) FALSE,
     error = function(error) FALSE
   )
   if (!stopped) {
     session$kill()
   }
+}
+
+interrupt_session <- function(session, folder) {
+  ignored <- list(progress = function(share) NULL)
+  for (attempt in seq_len(6L)) {
+    session$interrupt()
+    if (!is.null(wait_for_session(session, ignored, folder, patience = 10))) {
+      # An interrupt that came as the call ended waits for the next one: this.
+      session$call(function() Sys.sleep(0.01))
+      return(!is.null(wait_for_session(session, ignored, folder, patience = 10)))
+    }
+  }
+  FALSE
 }
 
 # The functions among a call's options stay here: they see what the user sees.
@@ -333,13 +351,15 @@ without_callbacks <- function(args) {
     args[[1L]] <- args[[1L]]$name
   }
   options <- options_of(args)
-  if (is.list(options)) {
-    if (!is.null(options$progress)) {
-      options$progress <- TRUE
-    }
+  if (!is.null(options$progress)) {
+    options$progress <- TRUE
+  }
+  if (!is.null(options$nonlinear_ops)) {
     options$nonlinear_ops <- lapply(options$nonlinear_ops, function(rule) {
       if (!is.function(rule)) rule
     })
+  }
+  if (!is.null(options)) {
     args[[length(args)]] <- options
   }
   args
@@ -384,13 +404,13 @@ serve_call <- function(folder) {
 
 with_callbacks <- function(args, folder, parent) {
   options <- options_of(args)
-  if (is.list(options)) {
-    if (isTRUE(options$progress)) {
-      options$progress <- function(share) tell_parent("progress", share)
-    }
-    for (i in which(vapply(options$nonlinear_ops, is.null, logical(1L)))) {
-      options$nonlinear_ops[[i]] <- ask_parent(i, folder, parent)
-    }
+  if (isTRUE(options$progress)) {
+    options$progress <- function(share) tell_parent("progress", share)
+  }
+  for (i in which(vapply(options$nonlinear_ops, is.null, logical(1L)))) {
+    options$nonlinear_ops[[i]] <- ask_parent(i, folder, parent)
+  }
+  if (!is.null(options)) {
     args[[length(args)]] <- options
   }
   args
