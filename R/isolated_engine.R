@@ -16,8 +16,8 @@
 #'
 #' With that `library(torch)` and seqlift work together in any order. The results are the same bit
 #' for bit, progress bars and interrupts (Ctrl-C) pass through, and functions in `nonlinear_ops`
-#' are called in this process. Every call takes some tens of milliseconds more, and a few seconds more
-#' for each gigabyte of sequences, references and results. If the other session dies (killed, out
+#' are called in this process. Every call takes some tens of milliseconds more, and a few seconds
+#' more for each gigabyte of sequences, references and results. If the other session dies (killed, out
 #' of memory), the call fails with a `seqlift_error_session`; the next one starts another.
 #'
 #' `options(seqlift.engine = )` chooses, before the first model is loaded:
@@ -425,8 +425,8 @@ tell_parent <- function(about, value) {
 }
 
 # A function of the parent's as a function here. Nothing jumps out of it through the engine: an
-# interrupt while it waits is an array that the engine refuses. A parent that was killed does not
-# answer.
+# interrupt while it waits is an array that the engine refuses, and so is the silence of a parent
+# that was killed.
 ask_parent <- function(rule, folder, parent) {
   force(rule)
   function(...) {
@@ -437,7 +437,7 @@ ask_parent <- function(rule, folder, parent) {
         answer <- file.path(folder, "answer")
         while (!file.exists(answer)) {
           if (!tools::pskill(parent, 0L)) {
-            quit("no", 1L)
+            return(double())
           }
           Sys.sleep(0.001)
         }

@@ -71,9 +71,9 @@ check_weights <- function(info, path, call) {
 #' @param x A path to a TorchScript file, a module of R's torch (an `nn_module`, or a
 #'   `script_module` from `torch::jit_trace()`, `torch::jit_load()`), or a `seqlift_model`
 #'   (returned as it is).
-#' @param example For an `nn_module`: an example input, as sequences (see [predict.seqlift_model()]),
-#'   a numeric array `[n, 4, L]` or a torch tensor; for a module with several inputs a list with one
-#'   for each. Its values do not matter, its shape does. Not used otherwise; default `NULL`.
+#' @param example For an `nn_module`: an example input, as sequences (see
+#'   [predict.seqlift_model()]), a numeric array `[n, 4, L]` or a torch tensor; for a module with
+#'   several inputs a list with one for each. Its values do not matter, its shape does. Not used otherwise; default `NULL`.
 #' @return A `seqlift_model`.
 #' @section Errors: `seqlift_error_argument` for a class that has no method, a generator of modules
 #'   in place of a module, or an `example` that is not as above; `seqlift_error_package` when R's
