@@ -1,6 +1,7 @@
 # All conditions of the package: every error is a `seqlift_error_<kind>` and a
 # `seqlift_error`, every warning a `seqlift_warning_<kind>` and a
-# `seqlift_warning`. The first line of a message states the problem and names the
+# `seqlift_warning`, every message that tells of a choice a `seqlift_message_<kind>`
+# and a `seqlift_message`. The first line of a message states the problem and names the
 # argument; an "i" line says what was expected or what to do.
 
 abort_seqlift <- function(kind, message, ..., call = caller_env(), .envir = parent.frame()) {
@@ -19,6 +20,15 @@ warn_seqlift <- function(kind, message, ..., call = caller_env(), .envir = paren
     class = c(paste0("seqlift_warning_", kind), "seqlift_warning"),
     ...,
     call = call,
+    .envir = .envir
+  )
+}
+
+inform_seqlift <- function(kind, message, ..., .envir = parent.frame()) {
+  cli::cli_inform(
+    message,
+    class = c(paste0("seqlift_message_", kind), "seqlift_message"),
+    ...,
     .envir = .envir
   )
 }

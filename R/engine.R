@@ -2,19 +2,35 @@
 # with the package: two different LibTorch copies in one process abort it, and R's torch
 # brings its own.
 
-# What is loaded in this process: its pid, a token that tells one process from another, and
-# how many threads the user asked for.
+# What is loaded in this process: its pid, a token that tells one engine from another, what it says
+# of itself, and how many threads the user asked for. Its library is `dll`; where that cannot be
+# loaded here, `session` is the R session that runs it (isolated_engine.R).
 engine <- new.env(parent = emptyenv())
 
 load_engine <- function(call = caller_env()) {
-  if (!is.null(engine$dll)) {
+  if (!is.null(engine$about)) {
     check_not_forked(call)
+    if (!is.null(engine$session)) {
+      keep_session(call)
+    }
     return(invisible())
   }
   built_with <- read.dcf(system.file("libtorch.dcf", package = "seqlift"))[1L, ]
-  check_no_other_libtorch(built_with[["Library"]], built_with[["Version"]], call)
+  why <- why_session(built_with[["Library"]], built_with[["Version"]], call)
+  if (is.null(why)) {
+    load_library(built_with, call)
+  } else {
+    start_session(call)
+    tell_of_session(why)
+  }
+  engine$pid <- Sys.getpid()
+  engine$about <- route_call("info", call = call)
+  invisible()
+}
+
+load_library <- function(built_with, call) {
   home <- dirname(system.file(package = "seqlift"))
-  dll <- tryCatch(
+  engine$dll <- tryCatch(
     library.dynam("seqlift_torch", "seqlift", lib.loc = home),
     error = function(error) {
       abort_seqlift("libtorch",
@@ -26,41 +42,18 @@ load_engine <- function(call = caller_env()) {
       )
     }
   )
-  engine$dll <- dll
-  engine$pid <- Sys.getpid()
-  engine$token <- paste(Sys.getpid(), format(Sys.time(), "%s%OS6"))
-  engine$about <- call_engine("info", call = call)
-  invisible()
+  engine$token <- new_token()
 }
 
+new_token <- function() paste(Sys.getpid(), format(Sys.time(), "%s%OS6"))
+
 # A fork copies the engine's memory but not its threads: the first parallel step would wait
-# for ever.
+# for ever. It would also share the pipes to an engine in a session of its own.
 check_not_forked <- function(call) {
   if (engine$pid != Sys.getpid()) {
     abort_seqlift("fork",
       c("This process was forked after a model was used, which LibTorch does not survive.",
         i = "Use socket workers (BiocParallel::SnowParam(), parallel::makePSOCKcluster())."
-      ),
-      call = call
-    )
-  }
-}
-
-check_no_other_libtorch <- function(own, version, call) {
-  maps <- "/proc/self/maps"
-  if (!file.exists(maps)) {
-    return(invisible())
-  }
-  lines <- grep("libtorch_cpu\\.so", readLines(maps, warn = FALSE), value = TRUE)
-  mapped <- unique(sub("^[^/]*", "", lines))
-  other <- mapped[normalizePath(mapped, mustWork = FALSE) != normalizePath(own, mustWork = FALSE)]
-  if (length(other) > 0L) {
-    abort_seqlift("libtorch",
-      c("Another LibTorch is loaded in this session: {.path {other[1]}}.",
-        x = "seqlift was built with LibTorch {version}, {.path {own}}; two copies in one
-             process abort it.",
-        i = "Use seqlift in a session of its own, or reinstall it with {.envvar LIBTORCH_HOME}
-             set to the other copy."
       ),
       call = call
     )
@@ -79,6 +72,14 @@ call_engine <- function(name, ..., call = caller_env()) {
 
 ask_engine <- function(name, ..., call = caller_env()) {
   load_engine(call)
+  route_call(name, ..., call = call)
+}
+
+route_call <- function(name, ..., call) {
+  if (is.null(engine$session)) call_library(name, ...) else ask_session(name, list(...), call)
+}
+
+call_library <- function(name, ...) {
   routine <- getNativeSymbolInfo(paste0("seqlift_torch_", name), engine$dll)
   .Call(routine$address, ...)
 }

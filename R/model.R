@@ -16,7 +16,8 @@
 #' @section Errors: `seqlift_error_file` when the file is missing, a directory, truncated or not
 #'   TorchScript; `seqlift_error_model` when it has no `forward` method or weights that are not
 #'   finite; `seqlift_error_device` when there is no such device; `seqlift_error_libtorch` when
-#'   another LibTorch is loaded already.
+#'   another LibTorch is loaded already and the engine cannot have a session of its own, see
+#'   [seqlift_engine].
 #' @seealso [select_output()], [profile_score()], [with_args()] to choose what is explained.
 #' @export
 #' @examples
@@ -55,21 +56,45 @@ check_weights <- function(info, path, call) {
 
 #' Turn something into a seqlift model
 #'
-#' @param x A path to a TorchScript file, or a `seqlift_model` (returned as it is).
-#' @param example For objects that must be traced: an example input. Not used for files.
+#' A module of R's torch is traced with an example input, in evaluation mode, and written to a
+#' TorchScript file in the session's temporary folder, which becomes the model's file. Its weights
+#' are copied: what is trained later does not change the model. To keep the model for another
+#' session, save it yourself: `torch::jit_save(torch::jit_trace(net, example, respect_mode =
+#' FALSE), path)`, then [load_model()].
+#'
+#' A trace holds the operations that ran for the example, and no modules inside the model: `if` and
+#' lengths that R code read from the input are fixed, and neither `rules = "module"` nor
+#' `nonlinear_ops` in [deep_lift_shap()] finds a class. The default, operator rules, needs none.
+#'
+#' R's torch brings a LibTorch of its own. See [seqlift_engine] for how both work in one R session.
+#'
+#' @param x A path to a TorchScript file, a module of R's torch (an `nn_module`, or a
+#'   `script_module` from `torch::jit_trace()`, `torch::jit_load()`), or a `seqlift_model`
+#'   (returned as it is).
+#' @param example For an `nn_module`: an example input, as sequences (see
+#'   [predict.seqlift_model()]), a numeric array `[n, 4, L]` or a torch tensor; for a module with
+#'   several inputs a list with one for each. Its values do not matter, its shape does. Not used otherwise; default `NULL`.
 #' @return A `seqlift_model`.
-#' @section Errors: `seqlift_error_argument` for a class that has no method; for a path, those of
-#'   [load_model()].
+#' @section Errors: `seqlift_error_argument` for a class that has no method, a generator of modules
+#'   in place of a module, or an `example` that is not as above; `seqlift_error_package` when R's
+#'   torch or its LibTorch is not installed; `seqlift_error_trace` when the module fails on the
+#'   example; else those of [load_model()].
 #' @export
 #' @examples
 #' as_seqlift_model(system.file("extdata", "demo_model.pt", package = "seqlift"))
+#' @examplesIf requireNamespace("torch", quietly = TRUE) && torch::torch_is_installed()
+#' net <- torch::nn_sequential(
+#'   torch::nn_conv1d(4, 8, 5), torch::nn_relu(), torch::nn_flatten(), torch::nn_linear(8 * 16, 1)
+#' )
+#' model <- as_seqlift_model(net, example = array(0, c(1, 4, 20)))
+#' predict(model, c("ACGTACGTACGTACGTACGT", "TTTTTTTTTTTTTTTTTTTT"))
 as_seqlift_model <- function(x, example = NULL) {
   UseMethod("as_seqlift_model")
 }
 
 #' @export
 as_seqlift_model.default <- function(x, example = NULL) {
-  abort_argument("x", "a path or a seqlift_model", describe(x))
+  abort_argument("x", "a path, a module of R's torch or a seqlift_model", describe(x))
 }
 
 #' @export
@@ -89,7 +114,7 @@ check_model <- function(model, call = caller_env()) {
 model_pointer <- function(model, call = caller_env()) {
   load_engine(call)
   cache <- model$cache
-  if (!identical(cache$token, engine$token) || is_null_pointer(cache$pointer)) {
+  if (!identical(cache$token, engine$token) || !is_live_pointer(cache$pointer)) {
     if (!file.exists(model$path) || unname(tools::md5sum(model$path)) != model$hash) {
       abort_seqlift("file",
         c("The model's file {.path {model$path}} is gone or has changed since it was loaded.",
@@ -104,8 +129,15 @@ model_pointer <- function(model, call = caller_env()) {
   cache$pointer
 }
 
-# readRDS() gives an external pointer back as a null pointer, in the same process too.
-is_null_pointer <- function(pointer) identical(pointer, methods::new("externalptr"))
+# readRDS() gives an external pointer back as a null pointer, in the same process too. Where the
+# engine has a session of its own, it gives a copy of the handle.
+is_live_pointer <- function(pointer) {
+  if (is.environment(pointer)) {
+    is_live_handle(pointer)
+  } else {
+    !identical(pointer, methods::new("externalptr"))
+  }
+}
 
 # How many outputs the model has with what is put around it.
 count_outputs <- function(model) if (length(model$wrappers) > 0L) 1L else model$info$outputs

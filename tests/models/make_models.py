@@ -440,6 +440,24 @@ def use_relative_paths():
                     function.__code__ = function.__code__.replace(co_filename="make_models.py")
 
 
+class TwoModes(nn.Module):
+    """Tiny as R's torch writes a module that it traced in both modes: no forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(4, 2, 3)
+        self.relu = nn.ReLU()
+        self.dense = nn.Linear(2 * (LENGTH - 2), 3)
+
+    @torch.jit.export
+    def trainforward(self, x):
+        return self.dense(self.relu(self.conv(F.dropout(x, 0.5))).flatten(1))
+
+    @torch.jit.export
+    def evalforward(self, x):
+        return self.dense(self.relu(self.conv(x)).flatten(1))
+
+
 def main():
     # TorchScript writes a class's constants in the order of a set of strings.
     if os.environ.get("PYTHONHASHSEED") != "0":
@@ -468,6 +486,7 @@ def main():
         # A trace that is checked is compared with one of the fused operation.
         models[f"{name}_traced"] = torch.jit.trace(
             model, torch.zeros(2, 4, LENGTH), check_trace=False)
+    models["eval_forward"] = torch.jit.script(pattern(TwoModes()).eval())
     for name, model in models.items():
         model.save(str(OUT / f"{name}.pt"))
     # The usual mistake: the weights alone, which are no model.

@@ -19,32 +19,6 @@ test_that("library(seqlift) maps no LibTorch, the first model does", {
   expect_identical(mapped, c(before = FALSE, after = TRUE))
 })
 
-test_that("another LibTorch in the process is an error, not an abort", {
-  skip_without_proc()
-  own <- read.dcf(system.file("libtorch.dcf", package = "seqlift"))[1L, "Library"]
-  skip_if_not(file.exists(own), "the LibTorch that seqlift was built with has no file of its own")
-  result <- in_new_session(function(path, own) {
-    library(seqlift)
-    # The same library from another place is another library.
-    copy <- file.path(tempdir(), "libtorch_cpu.so")
-    file.copy(own, copy)
-    loaded <- tryCatch(dyn.load(copy), error = function(error) NULL)
-    if (is.null(loaded)) {
-      return(NULL)
-    }
-    error <- tryCatch(load_model(path), error = identity)
-    list(
-      class = class(error), message = conditionMessage(error), copy = copy,
-      alive = dim(one_hot_encode("ACGT"))
-    )
-  }, list(normalizePath(model_path("tiny")), own))
-  skip_if(is.null(result), "a copy of LibTorch cannot be loaded on its own")
-  expect_true("seqlift_error_libtorch" %in% result$class)
-  expect_match(result$message, basename(result$copy), fixed = TRUE)
-  expect_match(result$message, "session of its own", fixed = TRUE)
-  expect_identical(result$alive, c(1L, 4L, 4L))
-})
-
 test_that("a process forked after a model was used gets an error and does not hang", {
   skip_on_os("windows")
   model <- test_model("tiny")
@@ -109,19 +83,6 @@ test_that("a progress bar may be told of the end more than once", {
   expect_identical(suppressMessages(told(c(0, 0.5, 1, 1, 1))), "done")
   expect_null(progress_bar(FALSE, "Predicting"))
 })
-
-# A shell that starts a program in the background tells it to ignore Ctrl-C, which newer versions of
-# R obey, and so do the sessions that they start.
-ignores_interrupts <- function() {
-  status <- "/proc/self/status"
-  if (!file.exists(status)) {
-    return(FALSE)
-  }
-  ignored <- grep("^SigIgn:", readLines(status), value = TRUE)
-  # SIGINT is the second bit of a mask in hexadecimal digits.
-  last <- strtoi(substring(ignored, nchar(ignored)), 16L)
-  length(last) == 1L && bitwAnd(last, 2L) > 0L
-}
 
 test_that("an interrupted call returns at once and leaves the model usable", {
   skip_if_not_installed("callr")
