@@ -55,11 +55,11 @@ NULL
 #' @rdname variant_effect
 #' @export
 substitution_effect <- function(model, X, substitutions, func = predict, ...,
-                                additional_func_kwargs = list()) {
+                                additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   sequences <- as_sequences(X, extra_channels = TRUE)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   codes <- sequence_codes(sequences)
   variants <- check_variants(substitutions, "substitutions", sequences, "alt", call)
   variants <- one_base_a_row(variants, codes, "substitutions", call)
@@ -73,12 +73,12 @@ substitution_effect <- function(model, X, substitutions, func = predict, ...,
 #' @rdname variant_effect
 #' @export
 deletion_effect <- function(model, X, deletions, left = FALSE, func = predict, ...,
-                            additional_func_kwargs = list()) {
+                            additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   check_flag(left, "left")
   sequences <- as_sequences(X, extra_channels = TRUE)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   codes <- sequence_codes(sequences)
   variants <- check_variants(deletions, "deletions", sequences, character(), call)
   check_reference_letters(variants, codes, "deletions", call)
@@ -115,12 +115,12 @@ deletion_effect <- function(model, X, deletions, left = FALSE, func = predict, .
 #' @rdname variant_effect
 #' @export
 insertion_effect <- function(model, X, insertions, left = FALSE, func = predict, ...,
-                             additional_func_kwargs = list()) {
+                             additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   check_flag(left, "left")
   sequences <- as_sequences(X)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   codes <- sequence_codes(sequences)
   variants <- check_variants(insertions, "insertions", sequences, "alt", call,
     last = sequences$length + 1L
