@@ -116,7 +116,7 @@ dimnames.seqlift_h5_attributions <- function(x) dimnames(x[["values"]])
   part <- read_h5_rows(x[["stored"]], rows)
   rest <- lapply(seq_along(quoted)[-1L], function(i) if (given[i]) ...elt(i) else quote(expr = ))
   options <- if (!missing(drop)) list(drop = drop)
-  do.call(`[`, c(list(part, quote(expr = )), rest, options))
+  do.call(`[`, c(list(part, TRUE), rest, options))
 }
 
 #' @rdname seqlift_h5_attributions

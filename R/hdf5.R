@@ -342,7 +342,8 @@ read_h5_rows <- function(stored, rows, call = caller_env()) {
 
 read_deltas <- function(stored, rows, call = caller_env()) {
   if (own("convergence_deltas") %in% names(stored$datasets)) {
-    return(read_rows(stored, own("convergence_deltas"), rows, call))
+    deltas <- read_rows(stored, own("convergence_deltas"), rows, call)
+    return(name_rows(deltas, stored$names[rows]))
   }
   rank <- length(stored$shape)
   n_targets <- if (rank == 4L && stored$kind != "multipliers") stored$shape[4L]
@@ -362,8 +363,13 @@ read_ranges <- function(stored, rows) {
 }
 
 info_of_stored <- function(stored) {
-  own_info <- grepl("^info\\.", names(stored$settings))
-  info <- stored$settings[own_info]
-  names(info) <- sub("^info\\.", "", names(info))
+  info <- settings_under(stored, "info")
   if (length(info) > 0L) info else list(method = paste("read from", basename(stored$path)))
+}
+
+# The settings whose names begin with `group` and a dot.
+settings_under <- function(stored, group) {
+  settings <- as.list(stored$settings)
+  settings <- settings[startsWith(as.character(names(settings)), paste0(group, "."))]
+  stats::setNames(settings, substring(names(settings), nchar(group) + 2L))
 }

@@ -127,7 +127,11 @@ over_sequences <- function(verb, arguments, sequences, BPPARAM, unit = 1L, call 
   }
   jobs <- lapply(chunks, function(rows) serialize(chunk_job(verb, arguments, rows, n), NULL))
   done <- run_jobs(jobs, chunks, BPPARAM, call)
-  result <- join_results(lapply(done, function(one) one$value))
+  values <- lapply(done, function(one) one$value)
+  if (is.function(verb)) {
+    values <- Map(function(value, rows) check_rows(value, length(rows), call), values, chunks)
+  }
+  result <- join_results(values)
   raise_warnings(done, chunks, call)
   report_joined_deltas(result, done, arguments, call)
   finish_joined(result, sequences)
@@ -177,7 +181,9 @@ settle_arguments <- function(arguments, n, call) {
   if ("random_state" %in% names(arguments)) {
     arguments$random_state <- check_random_state(arguments$random_state, call = call)
   }
-  arguments["args"] <- list(check_args_rows(arguments$args, n, call))
+  if (!is.null(arguments[["args"]])) {
+    arguments$args <- check_args_rows(arguments[["args"]], n, call)
+  }
   arguments[setdiff(names(arguments), "BPPARAM")]
 }
 
@@ -324,7 +330,7 @@ range_label <- function(rows) paste(rows[1L], "to", rows[length(rows)])
 # A condition of a worker in the name of the function that the user called.
 raise_again <- function(condition, rows, n_chunks, call) {
   condition["call"] <- list(rlang::error_call(call))
-  if (n_chunks > 1L && inherits(condition, "rlang_error")) {
+  if (n_chunks > 1L && inherits(condition, c("rlang_error", "rlang_warning"))) {
     condition$body <- c(condition$body,
       i = paste0("This is of sequences ", range_label(rows), ", counted from the first of them.")
     )

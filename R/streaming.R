@@ -28,6 +28,7 @@ stream_attributions <- function(given, allow_n, call) {
   if (file.exists(path)) {
     return(finished_file(path, settings, folder, call))
   }
+  check_args_rows(given$args, X$n, call)
   settings <- open_parts(folder, settings, path, call)
   given$random_state <- settings$random_state
   arguments <- settle_arguments(given, X$n, call)
@@ -191,8 +192,7 @@ open_parts <- function(folder, settings, path, call) {
 # The file of an earlier call, whole; killed after its last step it left the folder.
 finished_file <- function(path, settings, folder, call) {
   stored <- open_h5(path, call)
-  own_call <- stored$settings[grepl("^call\\.", names(stored$settings))]
-  names(own_call) <- sub("^call\\.", "", names(own_call))
+  own_call <- settings_under(stored, "call")
   seed <- own_call$random_state
   check_same_call(
     list(hashes = unlist(own_call[names(own_call) != "random_state"]), random_state = seed),
