@@ -54,8 +54,9 @@
 #'   \pkg{BiocParallel}, such as `SnowParam(2)`, whose workers share the sequences. See
 #'   [seqlift_parallel].
 #' @param output Path of an HDF5 file that the result is written to, chunk by chunk, in place of
-#'   memory: for any number of sequences. When the call is interrupted or killed, the same call again
-#'   goes on where it was. See [seqlift_h5_attributions]. Default `NULL`: the result is an array.
+#'   memory: for any number of sequences. When the call is interrupted or killed, the same call
+#'   again goes on where it was. See [seqlift_h5_attributions]. Default `NULL`: the result is an
+#'   array.
 #' @return A `seqlift_attributions` array, in units of the model's output, sequences named as in
 #'   `X`: `[n, 4, L]`, or with `raw_outputs = TRUE` the multipliers `[n, n_refs, 4, L]`; several
 #'   targets add a dimension last. [convergence_deltas()] reads the deltas, [references()] the
@@ -68,8 +69,8 @@
 #'   `seqlift_error_registration` for a class that cannot be treated as one unit or a rule of your
 #'   own that fails;
 #'   `seqlift_error_length` for sequences that are too short for the model;
-#'   `seqlift_error_not_finite` when the model returns NaN; with `output` `seqlift_error_resume` when
-#'   the path holds the results of another call. Warnings: `seqlift_warning_convergence`.
+#'   `seqlift_error_not_finite` when the model returns NaN; with `output` `seqlift_error_resume`
+#'   when the path holds the results of another call. Warnings: `seqlift_warning_convergence`.
 #' @references Shrikumar, Greenside and Kundaje (2017), Learning important features through
 #'   propagating activation differences. Lundberg and Lee (2017), A unified approach to interpreting
 #'   model predictions. The interface follows `deep_lift_shap` of tangermeme (Schreiber).

@@ -4,8 +4,8 @@
 
 #' Results in an HDF5 file
 #'
-#' What [deep_lift_shap()] with `output` and [read_h5()] with `in_memory = FALSE` return: attributions
-#' of any number of sequences, whose numbers stay in the file until they are asked for.
+#' What [deep_lift_shap()] with `output` and [read_h5()] with `in_memory = FALSE` return:
+#' attributions of any number of sequences, whose numbers stay in the file until they are asked for.
 #'
 #' - `x[i, , ]` reads sequences, by number, name or condition, and gives an ordinary result
 #'   ([seqlift_attributions]), with deltas, sequences and all that is done with it. Further indices
@@ -36,7 +36,7 @@
 #' @section Errors: `seqlift_error_argument` for sequences that do not exist; `seqlift_error_file`
 #'   when the file is gone.
 #' @name seqlift_h5_attributions
-#' @examplesIf requireNamespace("HDF5Array", quietly = TRUE) && requireNamespace("rhdf5", quietly = TRUE)
+#' @examplesIf requireNamespace("HDF5Array", quietly = TRUE)
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
 #' path <- tempfile(fileext = ".h5")
 #' stored <- deep_lift_shap(model, demo_sequences(),
@@ -52,8 +52,10 @@ new_h5_attributions <- function(stored, call = caller_env()) {
   array <- rlang::try_fetch(
     HDF5Array::HDF5Array(stored$path, stored$dataset),
     error = function(error) {
-      abort_seqlift("file", "The data {.field {stored$dataset}} in {.path {stored$path}} could not be
-        read.", parent = error, call = call)
+      abort_seqlift("file",
+        "The data {.field {stored$dataset}} in {.path {stored$path}} could not be read.",
+        parent = error, call = call
+      )
     }
   )
   rank <- length(stored$shape)
@@ -78,7 +80,8 @@ print.seqlift_h5_attributions <- function(x, ...) {
   length <- stored$datasets[["raw/seq"]][3L]
   cli::cat_line(
     "<seqlift_h5_attributions> ", attribution_kinds[[stored$kind]], " of ", n,
-    if (n == 1L) " sequence of " else " sequences of ", length, " bp: [", toString(stored$shape), "]"
+    if (n == 1L) " sequence of " else " sequences of ", length, " bp: [", toString(stored$shape),
+    "]"
   )
   cat_field("file", x$path)
   about <- structure(list(), info = info,

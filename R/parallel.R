@@ -238,16 +238,30 @@ sequence_rows <- function(X, rows) {
 run_jobs <- function(jobs, chunks, BPPARAM, call) {
   # Unpacked by the worker itself, when it knows where seqlift is.
   work <- function(job, libraries) {
-    .libPaths(c(libraries, .libPaths()))
-    getNamespace("seqlift")$run_job(unserialize(job))
+    tryCatch(
+      {
+        .libPaths(c(libraries, .libPaths()))
+        getNamespace("seqlift")$run_job(unserialize(job))
+      },
+      error = function(error) list(warnings = list(), failed = conditionMessage(error))
+    )
   }
   environment(work) <- baseenv()
-  done <- BiocParallel::bplapply(jobs, work, libraries = .libPaths(), BPPARAM = BPPARAM)
+  libraries <- .libPaths()
+  done <- BiocParallel::bplapply(jobs, work, libraries = libraries, BPPARAM = BPPARAM)
   for (i in seq_along(jobs)) {
     one <- if (i <= length(done)) done[[i]]
     if (!is.list(one) || is.null(one$warnings)) {
       abort_seqlift("worker",
         "A worker was lost: there is no result for sequences {range_label(chunks[[i]])}.",
+        call = call
+      )
+    }
+    if (!is.null(one$failed)) {
+      abort_seqlift("worker",
+        c("A worker could not begin with sequences {range_label(chunks[[i]])}: {one$failed}",
+          i = "Workers need seqlift where this session has it: {.path {libraries}}."
+        ),
         call = call
       )
     }

@@ -43,7 +43,8 @@ stream_attributions <- function(given, allow_n, call) {
     c(chunk_job("deep_lift_shap", arguments, chunks[[i]], X$n), list(part = files[i]))
   }
   done <- if (parallel && length(open) > 0L) {
-    run_jobs(lapply(open, function(i) serialize(job_of(i), NULL)), chunks[open], given$BPPARAM, call)
+    jobs <- lapply(open, function(i) serialize(job_of(i), NULL))
+    run_jobs(jobs, chunks[open], given$BPPARAM, call)
   } else {
     run_here(job_of, open, chunks, given$verbose, call)
   }
@@ -125,8 +126,8 @@ describe_call <- function(given, X, call) {
   )
 }
 
-# Whole numbers are the same whether R holds them as integers or not; a function is its code and what
-# it holds.
+# Whole numbers are the same whether R holds them as integers or not; a function is its code and
+# what it holds.
 describe_value <- function(value, depth = 3L) {
   if (is.function(value)) {
     return(describe_function(value, depth))

@@ -212,6 +212,15 @@ test_that("an error of a worker has its class and says which sequences it is of"
   )
 })
 
+test_that("a worker that cannot begin is told of", {
+  skip_if_not(has_biocparallel)
+  expect_error(
+    run_jobs(list(as.raw(1:4)), list(1:3), workers, environment()),
+    "could not begin with sequences 1 to 3",
+    class = "seqlift_error_worker"
+  )
+})
+
 test_that("warnings of workers come once, and that of convergence is of all sequences", {
   skip_if_not(has_biocparallel)
   X <- test_sequences(4L)
