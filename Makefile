@@ -9,7 +9,7 @@ LIBRARY ?= $(CURDIR)/build/library
 # The package is found in LIBRARY first; nothing of the user's own library is touched.
 WITH_LIBRARY = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test check repo vignettes sanitize bench lint document matrix install core clean
+.PHONY: help demo test check repo vignettes sanitize bench lint document matrix slurm install core clean
 
 help:
 	@echo 'make demo       install what is needed, build, run the main job; report in demo/'
@@ -22,6 +22,7 @@ help:
 	@echo 'make lint       lintr, clang-format, cppcheck, clang-tidy'
 	@echo 'make document   RcppExports, NAMESPACE and man/ from the sources'
 	@echo 'make matrix     make test in Debian 13 and Debian testing (root)'
+	@echo 'make slurm      a job array of a Slurm of its own, on this host'
 	@echo 'make install    build and install into build/library (LIBRARY=... for another)'
 	@echo 'make clean      remove what the above made'
 
@@ -89,6 +90,11 @@ document:
 
 matrix:
 	sh tools/matrix
+
+slurm:
+	@sh tools/install-dependencies slurm
+	@$(MAKE) --no-print-directory install
+	$(WITH_LIBRARY) sh tools/slurm-array
 
 clean:
 	rm -rf build demo

@@ -34,11 +34,11 @@
 #' )
 #' summary(result)
 ablate <- function(model, X, start, end, n = 20L, shuffle = dinucleotide_shuffle, func = predict,
-                   ..., random_state = NULL, additional_func_kwargs = list()) {
+                   ..., random_state = NULL, additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   sequences <- as_sequences(X, extra_channels = TRUE)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   plan <- pass_random_state(plan, random_state)
   region <- check_region(start, end, sequences$length)
   n <- check_count(n, "n")
@@ -84,11 +84,11 @@ ablate <- function(model, X, start, end, n = 20L, shuffle = dinucleotide_shuffle
 #' ablate_annotations(model, sequences, regions, n = 5, random_state = 0) |> summary()
 ablate_annotations <- function(model, X, annotations, n = 20L, shuffle = dinucleotide_shuffle,
                                func = predict, ..., random_state = NULL,
-                               additional_func_kwargs = list()) {
+                               additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   sequences <- as_sequences(X, extra_channels = TRUE)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   plan <- pass_random_state(plan, random_state)
   regions <- check_regions_of_examples(annotations, sequences, call)
   n <- check_count(n, "n")

@@ -93,6 +93,9 @@
 #' @param random_state A whole number, or `NULL` (default) to draw one from R's generator. For the
 #'   noise, the random points and the references; sequence i has a stream of its own.
 #' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
+#' @param BPPARAM Where the work is done: `NULL` (default) in this session, or a parameter object of
+#'   \pkg{BiocParallel}, such as `SnowParam(2)`, whose workers share the sequences. See
+#'   [seqlift_parallel].
 #' @return A `seqlift_attributions` array `[n, 4, L]`, in units of the model's output, sequences
 #'   named as in `X`; several targets add a dimension last. [convergence_deltas()] of integrated
 #'   and expected gradients is `[n, n_refs]`; other methods compare with no reference and have
@@ -132,12 +135,17 @@ attribute <- function(model, X, method, target = 1L, args = NULL, ..., baseline 
                       n_samples = 50L, sd = 0.1, layer = NULL, target_layer = NULL,
                       mean_normalise = FALSE, explain_args = FALSE, args_baseline = NULL,
                       batch_size = 32L, dtype = NULL, device = NULL, random_state = NULL,
-                      verbose = FALSE) {
+                      verbose = FALSE, BPPARAM = NULL) {
+  given <- as.list(environment())
   call <- rlang::current_env()
   check_model(model)
   method <- check_choice(
     if (!missing(method)) method, names(c(attribution_methods, deep_lift_methods)), "method"
   )
+  if (is_parallel(BPPARAM)) {
+    sequences <- as_sequences(X, extra_channels = TRUE, only_warn = TRUE)
+    return(over_sequences("attribute", c(given, list(...)), sequences, BPPARAM))
+  }
   if (method == "tism") {
     return(taylor_ism(model, X, target,
       args = args, ..., baseline = baseline, target_layer = target_layer,
@@ -175,8 +183,8 @@ attribute <- function(model, X, method, target = 1L, args = NULL, ..., baseline 
   if (method == "smoothgrad") {
     job$options$n_samples <- check_count(n_samples, "n_samples")
     job$options$sd <- check_number(sd, "sd", min = 0)
-    job$options$random_state <- check_random_state(random_state)
-    job$info$random_state <- job$options$random_state
+    job$info$random_state <- check_random_state(random_state)
+    job$options$random_state <- (job$info$random_state + sequence_offset()) %% 2^32
   }
   job$options$times_input <- method == "gradient_x_input"
   job$options$relu <- switch(method,
@@ -283,7 +291,7 @@ run_gradients <- function(job, call) {
 run_path <- function(job, made, n_steps, quadrature, random, reference_args, call) {
   seed <- if (is.null(made$random_state)) 0 else made$random_state
   # The points have a stream that the references do not share.
-  points_seed <- (seed + 2^31) %% 2^32
+  points_seed <- (seed + 2^31 + sequence_offset()) %% 2^32
   job$options <- c(
     job$options[names(job$options) != "random_state"],
     list(

@@ -90,6 +90,9 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #' max(abs(convergence_deltas(attributions)))
 #' @export
 convergence_deltas <- function(attributions) {
+  if (inherits(attributions, "seqlift_h5_attributions")) {
+    return(read_deltas(attributions$stored, seq_len(dim(attributions)[1L])))
+  }
   check_has_deltas(attributions, "attributions")
   attr(attributions, "convergence_deltas", exact = TRUE)
 }

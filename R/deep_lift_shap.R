@@ -50,10 +50,17 @@
 #'   refuses it, `"integrate"` gives it the mean of its gradient on the straight way from the
 #'   reference to the sequence (Gauss-Legendre, nodes doubled until its contributions add up);
 #'   `attr(x, "info")$integrated` and printing the result say where.
+#' @param BPPARAM Where the work is done: `NULL` (default) in this session, or a parameter object of
+#'   \pkg{BiocParallel}, such as `SnowParam(2)`, whose workers share the sequences. See
+#'   [seqlift_parallel].
+#' @param output Path of an HDF5 file that the result is written to, chunk by chunk, in place of
+#'   memory: for any number of sequences. When the call is interrupted or killed, the same call
+#'   again goes on where it was. See [seqlift_h5_attributions]. Default `NULL`: the result is an
+#'   array.
 #' @return A `seqlift_attributions` array, in units of the model's output, sequences named as in
 #'   `X`: `[n, 4, L]`, or with `raw_outputs = TRUE` the multipliers `[n, n_refs, 4, L]`; several
 #'   targets add a dimension last. [convergence_deltas()] reads the deltas, [references()] the
-#'   references.
+#'   references. With `output` a [seqlift_h5_attributions] of the same shape.
 #' @section Errors: `seqlift_error_sequence` for sequences or references that cannot be read;
 #'   `seqlift_error_references` for references of the wrong shape or a function that fails to make
 #'   them; `seqlift_error_target`,
@@ -62,7 +69,8 @@
 #'   `seqlift_error_registration` for a class that cannot be treated as one unit or a rule of your
 #'   own that fails;
 #'   `seqlift_error_length` for sequences that are too short for the model;
-#'   `seqlift_error_not_finite` when the model returns NaN. Warnings: `seqlift_warning_convergence`.
+#'   `seqlift_error_not_finite` when the model returns NaN; with `output` `seqlift_error_resume`
+#'   when the path holds the results of another call. Warnings: `seqlift_warning_convergence`.
 #' @references Shrikumar, Greenside and Kundaje (2017), Learning important features through
 #'   propagating activation differences. Lundberg and Lee (2017), A unified approach to interpreting
 #'   model predictions. The interface follows `deep_lift_shap` of tangermeme (Schreiber).
@@ -80,7 +88,8 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
                            rules = c("operator", "module"), print_convergence_deltas = FALSE,
                            raw_outputs = FALSE, dtype = NULL, device = NULL, random_state = NULL,
                            verbose = FALSE, only_warn = FALSE,
-                           fallback = c("none", "integrate")) {
+                           fallback = c("none", "integrate"), BPPARAM = NULL, output = NULL) {
+  given <- as.list(environment())
   call <- rlang::current_env()
   started <- proc.time()[["elapsed"]]
   check_model(model)
@@ -100,22 +109,28 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   dtype <- check_dtype(dtype)
   # The peers refuse N; their mode does too.
   allow_n <- rules == "operator"
+  if (!is.null(output)) {
+    return(stream_attributions(given, allow_n, call))
+  }
   sequences <- as_sequences(X,
     extra_channels = TRUE, allow_n = allow_n, only_warn = only_warn
   )
+  if (is_parallel(BPPARAM)) {
+    return(over_sequences("deep_lift_shap", given, sequences, BPPARAM, pairs_unit(given, rules)))
+  }
   args <- complete_args(model, args, sequences)
   device <- check_device(if (is.null(device)) model$device else device)
   made <- make_references(references, sequences, n_shuffles, random_state, allow_n, only_warn)
 
-  output <- if (raw_outputs) "multipliers" else if (hypothetical) "hypothetical" else "attributions"
+  kind <- if (raw_outputs) "multipliers" else if (hypothetical) "hypothetical" else "attributions"
   options <- list(
     wrappers = model$wrappers, nonlinear_ops = nonlinear_ops,
     rules = rules, fallback = fallback, targets = target, batch_size = batch_size,
-    output = output, dtype = dtype, device = device, threads = seqlift_threads(),
+    output = kind, dtype = dtype, device = device, threads = seqlift_threads(),
     progress = progress_bar(verbose, "Attributing")
   )
   result <- explain_pairs(model, sequences, args, made$references, options, call)
-  attributions <- finish_attributions(result, sequences, target, output, list(
+  attributions <- finish_attributions(result, sequences, target, kind, list(
     method = "DeepLIFT/SHAP", rules = rules, target = target, random_state = made$random_state,
     dtype = if (dtype == "native") dtype_name(model$info$dtype) else dtype, device = device,
     model = basename(model$path),

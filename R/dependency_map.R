@@ -33,7 +33,9 @@
 #' round(map[1, , ], 3)
 dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target = NULL,
                            raw_outputs = FALSE, method = c("auto", "incremental", "full"),
-                           batch_size = 32L, dtype = NULL, device = NULL, verbose = FALSE) {
+                           batch_size = 32L, dtype = NULL, device = NULL, verbose = FALSE,
+                           BPPARAM = NULL) {
+  given <- as.list(environment())
   call <- rlang::current_env()
   check_model(model)
   sequences <- as_sequences(X, extra_channels = TRUE)
@@ -43,6 +45,9 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
   method <- check_choice(method, window_methods, "method")
   batch_size <- check_count(batch_size, "batch_size")
   target <- if (is.null(target)) NULL else check_targets(target)
+  if (is_parallel(BPPARAM)) {
+    return(over_sequences("dependency_map", given, sequences, BPPARAM))
+  }
   dtype <- check_dtype(dtype)
   device <- check_device(if (is.null(device)) model$device else device)
   check_flag(verbose, "verbose")

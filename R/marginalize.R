@@ -26,6 +26,9 @@
 #'   path of a file in the format of MEME or JASPAR (see [read_motifs()]). Motifs may differ in length. Default `NULL`.
 #' @param additional_func_kwargs List of further arguments for `func`, by name: those that have the
 #'   name of an argument of this function, such as `start`. Default: none.
+#' @param BPPARAM Where `func` is called: `NULL` (default) in this session, or a parameter object of
+#'   \pkg{BiocParallel}, such as `SnowParam(2)`, whose workers share the sequences. See
+#'   [seqlift_parallel].
 #' @return A [seqlift_perturbation]: a list with `before` and `after`, the results of `func`, each
 #'   `[n, ...]` (a list of arrays for several outputs). With `motifs`, `before` is `[n, ...]`, as
 #'   the backgrounds are the same for all, and `after` is `[k, n, ...]`: the motifs come first, with
@@ -48,11 +51,11 @@
 #' several <- marginalize(model, backgrounds, motifs = c(site = "AGATAAG", other = "AGCTAAG"))
 #' summary(several)
 marginalize <- function(model, X, motif, start = NULL, func = predict, ..., motifs = NULL,
-                        additional_func_kwargs = list()) {
+                        additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   sequences <- as_sequences(X, extra_channels = TRUE)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   one_motif <- !missing(motif) && !is.null(motif)
   if (one_motif == !is.null(motifs)) {
     got <- if (one_motif) "given beside `motifs`" else "missing, as is `motifs`"
@@ -122,12 +125,12 @@ marginalize <- function(model, X, motif, start = NULL, func = predict, ..., moti
 #' backgrounds <- random_one_hot(c(5, 4, 500), random_state = 0)
 #' marginalize_annotations(model, sequences, backgrounds, sites[1:3, ]) |> summary()
 marginalize_annotations <- function(model, X, X0, annotations, start = NULL, func = predict, ...,
-                                    additional_func_kwargs = list()) {
+                                    additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   sequences <- as_sequences(X, extra_channels = TRUE)
   backgrounds <- as_sequences(X0, "X0", extra_channels = TRUE)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, backgrounds$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, backgrounds$n, call, BPPARAM)
   regions <- check_regions_of_examples(annotations, sequences, call)
   codes <- sequence_codes(sequences)
   motifs <- Map(

@@ -5,7 +5,7 @@
 
 # What the calls have in common: `func`, `model`, the rows of `args` that belong to the sequences,
 # and all `more` that was given for `func`. Checked here, so before the first call.
-prepare_func <- function(func, model, dots, additional, n, call = caller_env()) {
+prepare_func <- function(func, model, dots, additional, n, call = caller_env(), BPPARAM = NULL) {
   if (!is.function(func)) {
     abort_argument("func", "a function of a model and sequences", describe(func), call = call)
   }
@@ -27,7 +27,9 @@ prepare_func <- function(func, model, dots, additional, n, call = caller_env()) 
     )
   }
   args <- check_args_rows(more$args, n, call)
-  list(func = func, model = model, args = args, more = more[names(more) != "args"], n = n)
+  plan <- list(func = func, model = model, args = args, more = more[names(more) != "args"], n = n)
+  plan$BPPARAM <- if (is_parallel(BPPARAM, call)) BPPARAM
+  plan
 }
 
 check_all_named <- function(x, arg, call) {
@@ -105,6 +107,9 @@ call_func <- function(plan, X, args = plan$args, call = caller_env()) {
   given <- plan$more
   if (!is.null(args)) {
     given <- c(list(args = args), given)
+  }
+  if (!is.null(plan$BPPARAM)) {
+    return(check_rows(call_func_over_sequences(plan, X, given, call), dim(X)[1L], call))
   }
   names <- lapply(names(given), function(name) rlang::call2("$", quote(given), as.name(name)))
   names(names) <- names(given)

@@ -39,7 +39,8 @@ pisa <- function(model, X, ..., args = NULL, outputs = NULL, batch_size = 32L,
                  hypothetical = FALSE, warning_threshold = 1e-3, nonlinear_ops = NULL,
                  rules = c("operator", "module"), print_convergence_deltas = FALSE,
                  raw_outputs = FALSE, dtype = NULL, device = NULL, random_state = NULL,
-                 verbose = FALSE, only_warn = FALSE) {
+                 verbose = FALSE, only_warn = FALSE, BPPARAM = NULL) {
+  given <- as.list(environment())
   rlang::check_dots_empty()
   call <- rlang::current_env()
   check_model(model)
@@ -57,6 +58,9 @@ pisa <- function(model, X, ..., args = NULL, outputs = NULL, batch_size = 32L,
   dtype <- check_dtype(dtype)
   allow_n <- rules == "operator"
   sequences <- as_sequences(X, extra_channels = TRUE, allow_n = allow_n, only_warn = only_warn)
+  if (is_parallel(BPPARAM)) {
+    return(over_sequences("pisa", given, sequences, BPPARAM, pairs_unit(given, rules)))
+  }
   args <- complete_args(model, args, sequences)
   device <- check_device(if (is.null(device)) model$device else device)
   outputs <- check_outputs(outputs, model, sequences, args, dtype, device)

@@ -10,6 +10,9 @@
 #' @param dtype `"float32"`, `"float64"`, `"bfloat16"`, or `NULL` (default) for the model's own.
 #' @param device `"cpu"`, `"cuda"`, `"cuda:1"`, or `NULL` (default), see [load_model()].
 #' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
+#' @param BPPARAM Where the work is done: `NULL` (default) in this session, or a parameter object of
+#'   \pkg{BiocParallel}, such as `SnowParam(2)`, whose workers share the sequences. See
+#'   [seqlift_parallel].
 #' @param ... Must be empty.
 #' @return A double array `[n, ...]` with the names of the sequences, in the model's units; a list
 #'   of such arrays for a model with several outputs.
@@ -23,11 +26,15 @@
 #' model <- with_args(demo_model(), list(control_track = 0))
 #' predict(select_output(model, 2), demo_sequences())
 predict.seqlift_model <- function(object, X, args = NULL, batch_size = 32L, dtype = NULL,
-                                  device = NULL, verbose = FALSE, ...) {
+                                  device = NULL, verbose = FALSE, BPPARAM = NULL, ...) {
+  given <- as.list(environment())
   rlang::check_dots_empty()
   call <- rlang::current_env()
   sequences <- as_sequences(X, extra_channels = TRUE, only_warn = TRUE)
   batch_size <- check_count(batch_size, "batch_size")
+  if (is_parallel(BPPARAM)) {
+    return(over_sequences("predict.seqlift_model", given, sequences, BPPARAM, batch_size))
+  }
   dtype <- check_dtype(dtype)
   device <- check_device(if (is.null(device)) object$device else device)
   check_flag(verbose, "verbose")

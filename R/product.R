@@ -20,6 +20,9 @@
 #' @param ... Arguments for `func`, by name: `target`, `batch_size`, ...
 #' @param additional_func_kwargs List of further arguments for `func`, by name: those that have the
 #'   name of an argument of this function. Default: none.
+#' @param BPPARAM Where `func` is called: `NULL` (default) in this session, or a parameter object of
+#'   \pkg{BiocParallel}, such as `SnowParam(2)`, whose workers share the sequences. See
+#'   [seqlift_parallel].
 #' @return What `func` returns, with the rows of `args` as new dimensions behind the sequences:
 #'   `[n, rows, ...]` for `apply_pairwise()`, `[n, rows of the first, rows of the second, ..., ...]`
 #'   for `apply_product()`; a list of such arrays where `func` returns a list.
@@ -34,7 +37,8 @@
 #' # Two control tracks, none and one read a position.
 #' control <- array(rep(0:1, 2 * 500), c(2, 2, 500))
 #' apply_pairwise(predict, model, demo_sequences()[1:3], args = list(control))
-apply_pairwise <- function(func, model, X, args, ..., additional_func_kwargs = list()) {
+apply_pairwise <- function(func, model, X, args, ..., additional_func_kwargs = list(),
+                           BPPARAM = NULL) {
   call <- rlang::current_env()
   sequences <- as_sequences(X, extra_channels = TRUE)
   args <- check_product_args(args, call)
@@ -48,20 +52,25 @@ apply_pairwise <- function(func, model, X, args, ..., additional_func_kwargs = l
     )
   }
   grid <- rep(list(seq_len(max(rows, 1L))), length(args))
-  result <- apply_grid(func, model, sequences, args, grid, list(...), additional_func_kwargs, call)
+  result <- apply_grid(func, model, sequences, args, grid, list(...), additional_func_kwargs, call,
+    BPPARAM
+  )
   shape_product(result, sequences$n, length(grid[[1L]]), list(row_labels(args[[1L]])))
 }
 
 #' @rdname apply_pairwise
 #' @export
-apply_product <- function(func, model, X, args, ..., additional_func_kwargs = list()) {
+apply_product <- function(func, model, X, args, ..., additional_func_kwargs = list(),
+                          BPPARAM = NULL) {
   call <- rlang::current_env()
   sequences <- as_sequences(X, extra_channels = TRUE)
   args <- check_product_args(args, call)
   rows <- vapply(args, count_rows, integer(1L), USE.NAMES = FALSE)
   # The first element's rows run fastest, as the dimensions of an array do.
   grid <- expand.grid(lapply(rows, seq_len), KEEP.OUT.ATTRS = FALSE)
-  result <- apply_grid(func, model, sequences, args, grid, list(...), additional_func_kwargs, call)
+  result <- apply_grid(func, model, sequences, args, grid, list(...), additional_func_kwargs, call,
+    BPPARAM
+  )
   shape_product(result, sequences$n, rows, lapply(unname(args), row_labels))
 }
 
@@ -83,11 +92,11 @@ check_product_args <- function(args, call) {
 
 # `func` for every sequence and every combination of rows, `grid[[k]][j]` the row of `args[[k]]` in
 # the j-th. Gives results [n * combinations, ...], the sequences running faster.
-apply_grid <- function(func, model, sequences, args, grid, dots, additional, call) {
+apply_grid <- function(func, model, sequences, args, grid, dots, additional, call, BPPARAM) {
   if ("args" %in% names(c(dots, additional))) {
     abort_argument("additional_func_kwargs", "free of `args`", "one with it", call = call)
   }
-  plan <- prepare_func(func, model, dots, additional, sequences$n, call)
+  plan <- prepare_func(func, model, dots, additional, sequences$n, call, BPPARAM)
   n <- sequences$n
   batch_size <- plan$more$batch_size %||% product_batch_size
   block <- max(1L, check_count(batch_size, "batch_size", call = call) %/% n)

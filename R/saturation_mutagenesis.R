@@ -56,7 +56,9 @@
 saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL, target = NULL,
                                    hypothetical = FALSE, raw_outputs = FALSE,
                                    method = c("auto", "incremental", "full"), batch_size = 32L,
-                                   dtype = NULL, device = NULL, verbose = FALSE) {
+                                   dtype = NULL, device = NULL, verbose = FALSE,
+                                   BPPARAM = NULL) {
+  given <- as.list(environment())
   call <- rlang::current_env()
   began <- proc.time()[["elapsed"]]
   check_model(model)
@@ -68,6 +70,9 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
   method <- check_choice(method, window_methods, "method")
   batch_size <- check_count(batch_size, "batch_size")
   target <- if (is.null(target)) NULL else check_targets(target)
+  if (is_parallel(BPPARAM)) {
+    return(over_sequences("saturation_mutagenesis", given, sequences, BPPARAM))
+  }
   dtype <- check_dtype(dtype)
   device <- check_device(if (is.null(device)) model$device else device)
   check_flag(verbose, "verbose")

@@ -25,11 +25,11 @@
 #' result <- space_motifs(model, backgrounds, c("AGATAAG", "CTTATCT"), spacings = c(5, 20, 100))
 #' summary(result)
 space_motifs <- function(model, X, motifs, spacings, func = predict, ..., start = NULL,
-                         additional_func_kwargs = list()) {
+                         additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   sequences <- as_sequences(X, extra_channels = TRUE)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   motifs <- as_motif_list(motifs, call, files = FALSE)
   if (length(motifs) < 2L) {
     abort_argument("motifs", "at least two motifs", "one alone", hint = "See {.fn marginalize}.")

@@ -39,7 +39,9 @@
 taylor_ism <- function(model, X, target = 1L,
                        output = c("tism", "local", "global", "corrected", "hypothetical"),
                        baseline = NULL, args = NULL, target_layer = NULL, mean_normalise = FALSE,
-                       batch_size = 32L, dtype = NULL, device = NULL, verbose = FALSE) {
+                       batch_size = 32L, dtype = NULL, device = NULL, verbose = FALSE,
+                       BPPARAM = NULL) {
+  given <- as.list(environment())
   call <- rlang::current_env()
   check_model(model)
   output <- check_choice(
@@ -49,6 +51,10 @@ taylor_ism <- function(model, X, target = 1L,
     abort_argument("baseline", "NULL unless `output` is \"global\" or \"hypothetical\"",
       describe(baseline)
     )
+  }
+  if (is_parallel(BPPARAM)) {
+    sequences <- as_sequences(X, extra_channels = TRUE, only_warn = TRUE)
+    return(over_sequences("taylor_ism", given, sequences, BPPARAM))
   }
   job <- gradient_job(model, X, target, args,
     target_layer = target_layer, mean_normalise = mean_normalise, batch_size = batch_size,

@@ -151,11 +151,11 @@ check_all_variants <- function(variants, sequences, codes, call) {
 #' @rdname variant_effect
 #' @export
 substitution_effect <- function(model, X, substitutions, func = predict, ...,
-                                additional_func_kwargs = list()) {
+                                additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   sequences <- as_sequences(X, extra_channels = TRUE)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   codes <- sequence_codes(sequences)
   substitutions <- as_variant_table(substitutions, "substitutions", X, "substitution", call)
   variants <- check_variants(substitutions, "substitutions", sequences, "alt", call)
@@ -170,12 +170,12 @@ substitution_effect <- function(model, X, substitutions, func = predict, ...,
 #' @rdname variant_effect
 #' @export
 deletion_effect <- function(model, X, deletions, left = FALSE, func = predict, ...,
-                            additional_func_kwargs = list()) {
+                            additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   check_flag(left, "left")
   sequences <- as_sequences(X, extra_channels = TRUE)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   codes <- sequence_codes(sequences)
   deletions <- as_variant_table(deletions, "deletions", X, "deletion", call)
   variants <- check_variants(deletions, "deletions", sequences, character(), call)
@@ -213,12 +213,12 @@ deletion_effect <- function(model, X, deletions, left = FALSE, func = predict, .
 #' @rdname variant_effect
 #' @export
 insertion_effect <- function(model, X, insertions, left = FALSE, func = predict, ...,
-                             additional_func_kwargs = list()) {
+                             additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   check_flag(left, "left")
   sequences <- as_sequences(X)
-  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
+  plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   codes <- sequence_codes(sequences)
   insertions <- as_variant_table(insertions, "insertions", X, "insertion", call)
   variants <- check_variants(insertions, "insertions", sequences, "alt", call,

@@ -1,0 +1,375 @@
+# Attributions in HDF5 files, in the layout of ChromBPNet (generate_shap_dict() of its
+# evaluation/interpret/interpret.py), as numpy sees the shapes:
+#
+#   raw/seq              int8 (n, 4, L)   the sequences, one-hot
+#   shap/seq             float (n, 4, L)  hypothetical scores
+#   projected_shap/seq   float (n, 4, L)  their product: the scores of the letters that are there
+#
+# What peers do not look for lies in the group `seqlift`:
+#
+#   values               values of another kind or of several targets, in place of the two above
+#   convergence_deltas   float64 (n, n_refs), with several targets (n, n_refs, targets)
+#   references           (n, n_refs, 4, L), where they were kept
+#   names                of the sequences
+#   chrom, start, end, strand   the regions, from 1 and inclusive, where they are known
+#   attributes           version, kind, n_refs, length, and what the result says of itself
+#
+# HDF5 counts dimensions from the slowest, R from the fastest: here every array is turned round.
+
+#' Write attributions to an HDF5 file
+#'
+#' The layout is that of the contribution scores of ChromBPNet (`*.counts_scores.h5`), which
+#' TF-MoDISco and other tools read: `raw/seq`, `shap/seq` and `projected_shap/seq`, each `(n, 4, L)`
+#' as numpy sees it. Names, convergence deltas and settings lie beside them in a group `seqlift`,
+#' where other tools do not look, so that [read_h5()] gives back everything.
+#'
+#' `shap/seq` holds hypothetical scores: only results with `hypothetical = TRUE` have them, and
+#' TF-MoDISco needs them. Of attributions of the letters that are there, `projected_shap/seq` is
+#' written, which tools that make bigWig files read. Results of other kinds, or of several targets,
+#' are written beside `raw/seq` for [read_h5()] alone.
+#'
+#' Numbers are written in the precision in which they were computed: float32, or float64 for
+#' `dtype = "float64"`. Convergence deltas are float64. The data are compressed with gzip, which all
+#' HDF5 libraries read.
+#'
+#' @param attributions A result of [deep_lift_shap()] or another method (class
+#'   `seqlift_attributions`).
+#' @param path Path of the file. A file that is there is replaced when the new one is whole.
+#' @return `path`, invisibly.
+#' @section Errors: `seqlift_error_argument` when `attributions` is not such a result;
+#'   `seqlift_error_file` for a path that cannot be written; `seqlift_error_package` when rhdf5 is
+#'   not installed.
+#' @source The function `generate_shap_dict` of ChromBPNet (`evaluation/interpret/interpret.py`),
+#'   whose scores are float16.
+#' @seealso [read_h5()]; `output` of [deep_lift_shap()] for results that do not fit in memory.
+#' @export
+#' @examplesIf requireNamespace("rhdf5", quietly = TRUE)
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' attributions <- deep_lift_shap(model, demo_sequences()[1:2],
+#'   n_shuffles = 5, random_state = 0, hypothetical = TRUE
+#' )
+#' path <- tempfile(fileext = ".h5")
+#' export_h5(attributions, path)
+#' read_h5(path)
+export_h5 <- function(attributions, path) {
+  check_attributions(attributions, "attributions")
+  check_package("rhdf5", "Writing an HDF5 file")
+  write_whole(path, function(temporary) {
+    n <- dim(attributions)[1L]
+    create_h5(temporary, attributions, n, sequence_names(attributions))
+    # A block at a time, because the product and its transpose are copies.
+    for (rows in cut_chunks(n, rows_at_once(attributions))) {
+      fill_h5(temporary, take_sequences(attributions, rows), rows)
+    }
+    finish_h5(temporary, attr(attributions, "info", exact = TRUE), largest_of(attributions),
+      attr(attributions, "ranges", exact = TRUE)
+    )
+  })
+}
+
+#' Read attributions from an HDF5 file
+#'
+#' Reads what [export_h5()] or `deep_lift_shap(output = )` wrote, and the contribution scores that
+#' ChromBPNet writes.
+#'
+#' @param path Path of the file.
+#' @param in_memory `TRUE` (default) reads all of it; `FALSE` leaves the numbers in the file, see
+#'   [seqlift_h5_attributions].
+#' @return A `seqlift_attributions` array: of a file of seqlift the result as it was written, of a
+#'   file of ChromBPNet the hypothetical scores (those of the letters that are there, where the file
+#'   has no `shap/seq`) with the sequences, without convergence deltas. With `in_memory = FALSE` a
+#'   [seqlift_h5_attributions].
+#' @section Errors: `seqlift_error_file` for a file that is missing, is not HDF5, lacks `raw/seq` or
+#'   the scores, or holds arrays of other shapes; `seqlift_error_package` when rhdf5 is not
+#'   installed, or for `in_memory = FALSE` HDF5Array.
+#' @seealso [export_h5()]
+#' @export
+#' @examplesIf requireNamespace("rhdf5", quietly = TRUE)
+#' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+#' attributions <- deep_lift_shap(model, demo_sequences()[1:2], n_shuffles = 5, random_state = 0)
+#' path <- tempfile(fileext = ".h5")
+#' export_h5(attributions, path)
+#' read_h5(path)
+read_h5 <- function(path, in_memory = TRUE) {
+  call <- rlang::current_env()
+  check_flag(in_memory, "in_memory")
+  stored <- open_h5(path, call)
+  if (in_memory) {
+    return(read_h5_rows(stored, seq_len(stored$shape[1L]), call))
+  }
+  check_package(c("HDF5Array", "DelayedArray"), "{.code in_memory = FALSE}")
+  new_h5_attributions(stored, call)
+}
+
+# ---- writing ---------------------------------------------------------------------------
+
+own_group <- "seqlift"
+
+# Doubles that are handled at a time: 64 MB of them.
+doubles_at_once <- 8e6
+
+rows_at_once <- function(attributions) {
+  max(1L, as.integer(doubles_at_once %/% prod(dim(attributions)[-1L])))
+}
+
+# The layout's own scores are of one target.
+is_of_layout <- function(kind, rank) rank == 3L && kind %in% c("hypothetical", "attributions")
+
+# An empty file for n sequences; `part` is some of them, whose shapes are those of all.
+create_h5 <- function(path, part, n, names) {
+  kind <- attr(part, "kind", exact = TRUE)
+  shape <- dim(part)
+  length <- shape[if (kind == "multipliers") 4L else 3L]
+  precision <- if (identical(attr(part, "info", exact = TRUE)$dtype, "float64")) {
+    "H5T_IEEE_F64LE"
+  } else {
+    "H5T_IEEE_F32LE"
+  }
+  rhdf5::h5createFile(path)
+  for (group in c("raw", own_group)) {
+    rhdf5::h5createGroup(path, group)
+  }
+  create_array(path, "raw/seq", c(n, n_bases, length), "H5T_STD_I8LE")
+  if (is_of_layout(kind, length(shape))) {
+    for (group in c(if (kind == "hypothetical") "shap", "projected_shap")) {
+      rhdf5::h5createGroup(path, group)
+      create_array(path, paste0(group, "/seq"), c(n, shape[-1L]), precision)
+    }
+  } else {
+    create_array(path, own("values"), c(n, shape[-1L]), precision)
+  }
+  deltas <- dim(attr(part, "convergence_deltas", exact = TRUE))
+  if (deltas[2L] > 0L) {
+    create_array(path, own("convergence_deltas"), c(n, deltas[-1L]), "H5T_IEEE_F64LE")
+  }
+  kept <- attr(part, "references", exact = TRUE)
+  if (!is.null(kept)) {
+    create_array(path, own("references"), c(n, dim(kept)[-1L]), "H5T_IEEE_F32LE")
+  }
+  if (!is.null(names)) {
+    write_strings(path, own("names"), names)
+  }
+  write_settings(path, list(
+    version = as.character(utils::packageVersion("seqlift")), kind = kind, n_refs = deltas[2L]
+  ))
+}
+
+own <- function(name) paste0(own_group, "/", name)
+
+# The shape is R's, sequences first. A block of the file holds whole sequences, about 64 kB of them.
+create_array <- function(path, name, shape, type) {
+  block <- max(1, min(shape[1L], 2^14 %/% prod(shape[-1L])))
+  rhdf5::h5createDataset(path, name, rev(shape),
+    H5type = type, chunk = rev(c(block, shape[-1L])), level = 1L
+  )
+}
+
+# Rows of what `create_h5()` made.
+fill_h5 <- function(path, part, rows) {
+  kind <- attr(part, "kind", exact = TRUE)
+  bases <- codes_to_one_hot(codes_of_attributions(part))
+  values <- as.array(part)
+  write_rows(path, "raw/seq", bases, rows)
+  if (is_of_layout(kind, length(dim(values)))) {
+    if (kind == "hypothetical") {
+      write_rows(path, "shap/seq", values, rows)
+      values <- values * as.vector(bases)
+    }
+    write_rows(path, "projected_shap/seq", values, rows)
+  } else {
+    write_rows(path, own("values"), values, rows)
+  }
+  deltas <- attr(part, "convergence_deltas", exact = TRUE)
+  if (length(deltas) > 0L) {
+    write_rows(path, own("convergence_deltas"), deltas, rows)
+  }
+  kept <- attr(part, "references", exact = TRUE)
+  if (!is.null(kept)) {
+    write_rows(path, own("references"), kept, rows)
+  }
+}
+
+write_rows <- function(path, name, values, rows) {
+  rank <- length(dim(values))
+  index <- c(rep(list(NULL), rank - 1L), list(rows))
+  rhdf5::h5write(aperm(unname(values), rev(seq_len(rank))), path, name, index = index)
+}
+
+# Raw matrix [L, n] of the letters that a result remembers.
+codes_of_attributions <- function(x) {
+  X <- attr(x, "X", exact = TRUE)
+  if (is.raw(X)) unname(X) else as_sequences(unname(X))$codes
+}
+
+# What is known when all rows are written.
+finish_h5 <- function(path, info, largest_delta, ranges = NULL) {
+  if (!is.null(ranges)) {
+    write_strings(path, own("chrom"), as.character(GenomicRanges::seqnames(ranges)))
+    rhdf5::h5write(GenomicRanges::start(ranges), path, own("start"))
+    rhdf5::h5write(GenomicRanges::end(ranges), path, own("end"))
+    write_strings(path, own("strand"), as.character(GenomicRanges::strand(ranges)))
+  }
+  write_settings(path, c(
+    list(largest_delta = largest_delta), stats::setNames(info, paste0("info.", names(info)))
+  ))
+}
+
+largest_of <- function(attributions) {
+  max(0, abs(attr(attributions, "convergence_deltas", exact = TRUE)))
+}
+
+write_strings <- function(path, name, strings) {
+  strings <- enc2utf8(strings)
+  rhdf5::h5createDataset(path, name, length(strings),
+    storage.mode = "character", size = max(1L, nchar(strings, "bytes")) + 1L, encoding = "UTF-8"
+  )
+  rhdf5::h5write(strings, path, name)
+}
+
+# Vectors as attributes of our group; what is no vector says nothing outside of R.
+write_settings <- function(path, settings) {
+  file <- rhdf5::H5Fopen(path)
+  on.exit(rhdf5::H5Fclose(file))
+  group <- rhdf5::H5Gopen(file, own_group)
+  on.exit(rhdf5::H5Gclose(group), add = TRUE, after = FALSE)
+  for (name in names(settings)) {
+    value <- settings[[name]]
+    if (is.atomic(value) && length(value) > 0L && !anyNA(value)) {
+      rhdf5::h5writeAttribute(as.vector(value), group, name, asScalar = length(value) == 1L)
+    }
+  }
+}
+
+# ---- reading ---------------------------------------------------------------------------
+
+# What a file holds, without its numbers: list(path, datasets (name -> shape, sequences first),
+# kind, dataset (where the values are), shape, names, settings).
+open_h5 <- function(path, call) {
+  path <- path.expand(check_string(path, "path", call = call))
+  check_package("rhdf5", "Reading an HDF5 file", call)
+  refuse <- function(problem) {
+    abort_seqlift("file", paste0("The file {.path {path}} ", problem, "."), call = call)
+  }
+  if (!file.exists(path) || dir.exists(path)) {
+    refuse("does not exist")
+  }
+  if (!isTRUE(suppressMessages(rhdf5::H5Fis_hdf5(path, showWarnings = FALSE)))) {
+    refuse("is not an HDF5 file")
+  }
+  datasets <- list_datasets(path)
+  values <- intersect(c(own("values"), "shap/seq", "projected_shap/seq"), names(datasets))
+  if (!"raw/seq" %in% names(datasets) || length(values) == 0L) {
+    refuse("holds no attributions: it must have {.field raw/seq} and {.field shap/seq} or
+            {.field projected_shap/seq}")
+  }
+  shape <- datasets[[values[1L]]]
+  raw <- datasets[["raw/seq"]]
+  fits <- length(shape) >= 3L && length(raw) == 3L && raw[2L] == n_bases && raw[1L] == shape[1L] &&
+    (startsWith(values[1L], own_group) || identical(shape, raw))
+  if (!fits) {
+    refuse(paste0(
+      "must hold arrays (n, 4, L), but {.field raw/seq} is (", toString(raw), ") and {.field ",
+      values[1L], "} is (", toString(shape), ")"
+    ))
+  }
+  settings <- if (own("names") %in% names(datasets) || own_group %in% attr(datasets, "groups")) {
+    lapply(rhdf5::h5readAttributes(path, own_group), as.vector)
+  }
+  names <- if (own("names") %in% names(datasets)) read_strings(path, own("names"))
+  list(
+    path = normalizePath(path), datasets = datasets, dataset = values[1L], shape = shape,
+    kind = settings$kind %||% if (values[1L] == "shap/seq") "hypothetical" else "attributions",
+    names = names, settings = settings
+  )
+}
+
+# Their shapes by name, sequences first; attribute `groups`.
+list_datasets <- function(path) {
+  listed <- rhdf5::h5ls(path)
+  full <- sub("^/+", "", paste0(listed$group, "/", listed$name))
+  is_data <- listed$otype == "H5I_DATASET"
+  shapes <- lapply(strsplit(listed$dim[is_data], " x "), function(one) rev(as.integer(one)))
+  structure(stats::setNames(shapes, full[is_data]), groups = full[!is_data])
+}
+
+read_strings <- function(path, name) {
+  strings <- as.vector(rhdf5::h5read(path, name))
+  Encoding(strings) <- "UTF-8"
+  strings
+}
+
+# Rows of a dataset in R's order of dimensions; HDF5 reads rows in order, each once.
+read_rows <- function(stored, name, rows, call = caller_env()) {
+  sorted <- sort(unique(rows))
+  rank <- length(stored$datasets[[name]])
+  index <- c(rep(list(NULL), rank - 1L), list(sorted))
+  values <- rlang::try_fetch(
+    suppressMessages(rhdf5::h5read(stored$path, name, index = index)),
+    error = function(error) {
+      abort_seqlift("file",
+        c("The data {.field {name}} in {.path {stored$path}} could not be read.",
+          i = "They are damaged, or compressed in a way for which this R has no filter (rhdf5filters
+               brings blosc, bzip2 and LZF)."
+        ),
+        parent = error, call = call
+      )
+    }
+  )
+  values <- aperm(values, rev(seq_len(rank)))
+  if (identical(as.integer(rows), as.integer(sorted))) {
+    return(values)
+  }
+  take_outputs(values, 1L, match(rows, sorted))
+}
+
+# A `seqlift_attributions` of these rows.
+read_h5_rows <- function(stored, rows, call = caller_env()) {
+  values <- read_rows(stored, stored$dataset, rows, call)
+  storage.mode(values) <- "double"
+  raw <- read_rows(stored, "raw/seq", rows, call)
+  storage.mode(raw) <- "double"
+  codes <- as_sequences(raw, "raw/seq", call) |> sequence_codes()
+  colnames(codes) <- stored$names[rows]
+  kept <- if (own("references") %in% names(stored$datasets)) {
+    read_rows(stored, own("references"), rows, call) |> name_channels(stored$names[rows])
+  }
+  attributions <- new_attributions(values, codes, read_deltas(stored, rows, call),
+    references = kept, kind = stored$kind, info = info_of_stored(stored)
+  )
+  attr(attributions, "ranges") <- read_ranges(stored, rows)
+  attributions
+}
+
+read_deltas <- function(stored, rows, call = caller_env()) {
+  if (own("convergence_deltas") %in% names(stored$datasets)) {
+    deltas <- read_rows(stored, own("convergence_deltas"), rows, call)
+    return(name_rows(deltas, stored$names[rows]))
+  }
+  rank <- length(stored$shape)
+  n_targets <- if (rank == 4L && stored$kind != "multipliers") stored$shape[4L]
+  array(0, c(length(rows), 0L, n_targets))
+}
+
+read_ranges <- function(stored, rows) {
+  if (!own("chrom") %in% names(stored$datasets)) {
+    return(NULL)
+  }
+  check_package("GenomicRanges", "Reading the regions of the sequences")
+  column <- function(name) as.vector(rhdf5::h5read(stored$path, own(name)))[rows]
+  GenomicRanges::GRanges(
+    column("chrom"), IRanges::IRanges(column("start"), column("end")),
+    strand = column("strand")
+  )
+}
+
+info_of_stored <- function(stored) {
+  info <- settings_under(stored, "info")
+  if (length(info) > 0L) info else list(method = paste("read from", basename(stored$path)))
+}
+
+# The settings whose names begin with `group` and a dot.
+settings_under <- function(stored, group) {
+  settings <- as.list(stored$settings)
+  settings <- settings[startsWith(as.character(names(settings)), paste0(group, "."))]
+  stats::setNames(settings, substring(names(settings), nchar(group) + 2L))
+}
