@@ -331,7 +331,12 @@ report_resource <- function(name) {
 render_report <- function(report, path) {
   folder <- tempfile("seqlift-report-")
   dir.create(folder)
-  on.exit(unlink(folder, recursive = TRUE))
+  # A report may be made by a document that has chunks of the same names.
+  before <- options(knitr.duplicate.label = "allow")
+  on.exit({
+    options(before)
+    unlink(folder, recursive = TRUE)
+  })
   file.copy(vapply(c("report.Rmd", "report.css"), report_resource, ""), folder)
   report$folder <- folder
   subtitle <- paste0(

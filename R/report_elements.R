@@ -25,8 +25,8 @@ report_figure <- function(folder, plot, height, alt) {
 }
 
 # A data frame; numbers in three digits, to the right, those of the `signed` columns with their
-# sign. A long one is folded away under `summary`.
-report_table <- function(table, summary = NULL, signed = character()) {
+# sign. A long one, whose rows are so many of the `noun`, is folded away under `summary`.
+report_table <- function(table, summary = NULL, noun = "rows", signed = character()) {
   numeric <- vapply(table, is.numeric, logical(1L))
   table[numeric] <- Map(function(column, name) {
     if (name %in% signed) signed_number(column) else report_number(column)
@@ -36,7 +36,7 @@ report_table <- function(table, summary = NULL, signed = character()) {
   )
   folded <- !is.null(summary) || nrow(table) > report_table_rows
   cat("\n\n", if (folded) {
-    paste0("<details><summary>", summary %||% paste("All", nrow(table), "rows"), "</summary>\n")
+    paste0("<details><summary>", summary %||% paste("All", nrow(table), noun), "</summary>\n")
   }, shown, if (folded) "\n</details>", "\n\n", sep = "")
 }
 

@@ -9,7 +9,7 @@ report_flank <- 35L
 report_windows <- 3L
 
 # Deltas of more sequences than this are drawn for the worst ones only.
-report_delta_rows <- 40L
+report_delta_rows <- 20L
 
 # Seqlets of either sign, the strongest first, with their letters and what is known to be there.
 find_report_seqlets <- function(report) {
@@ -155,15 +155,18 @@ reproducing_code <- function(call, model, random_state) {
 
 model_code <- function(model) {
   steps <- vapply(model$wrappers, function(one) paste0(one$kind, "(", one$index, ")"), "")
-  if (length(model$args) > 0L) {
-    values <- vapply(model$args, function(value) {
-      if (length(value) == 1L) format(value) else paste0("...")
-    }, character(1L))
-    filled <- paste(names(model$args), "=", values, collapse = ", ")
+  args <- model$args
+  arrays <- args[lengths(args) > 1L]
+  if (length(args) > 0L) {
+    # An array stands for itself by its name.
+    values <- ifelse(names(args) %in% names(arrays), names(args), as.character(args))
+    filled <- paste(names(args), "=", values, collapse = ", ")
     steps <- c(paste0("with_args(list(", filled, "))"), steps)
   }
+  shapes <- vapply(arrays, function(value) toString(dim(value) %||% length(value)), "")
+  comments <- sprintf("# %s: an array [%s]\n", names(arrays), shapes)
   first <- paste0("load_model(", encodeString(model$path, quote = "\""), ")")
-  paste("model <-", paste(c(first, steps), collapse = " |>\n  "))
+  paste0(c(comments, "model <- ", paste(c(first, steps), collapse = " |>\n  ")), collapse = "")
 }
 
 # What was explained, by which model, with what: two columns of words.
