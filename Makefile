@@ -9,7 +9,7 @@ LIBRARY ?= $(CURDIR)/build/library
 # The package is found in LIBRARY first; nothing of the user's own library is touched.
 WITH_LIBRARY = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test check sanitize bench lint document matrix install core clean
+.PHONY: help demo test check sanitize bench lint document site matrix install core clean
 
 help:
 	@echo 'make demo       install what is needed, build, run the main job; report in demo/'
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench      timings beside the bare model and beside tangermeme, if it is installed'
 	@echo 'make lint       lintr, clang-format, cppcheck, clang-tidy'
 	@echo 'make document   RcppExports, NAMESPACE and man/ from the sources'
+	@echo 'make site       the help pages and vignettes as a web site, in build/site'
 	@echo 'make matrix     make test in Debian 13 and Debian testing (root)'
 	@echo 'make install    build and install into build/library (LIBRARY=... for another)'
 	@echo 'make clean      remove what the above made'
@@ -77,6 +78,11 @@ lint:
 document:
 	@sh tools/install-dependencies document
 	$(WITH_LIBRARY) Rscript --no-init-file -e 'roxygen2::roxygenise(load_code = "source"); Rcpp::compileAttributes()'
+
+site:
+	@sh tools/install-dependencies site
+	@$(MAKE) --no-print-directory install
+	$(WITH_LIBRARY) Rscript --no-init-file tools/site.R
 
 matrix:
 	sh tools/matrix
