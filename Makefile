@@ -9,7 +9,8 @@ LIBRARY ?= $(CURDIR)/build/library
 # The package is found in LIBRARY first; nothing of the user's own library is touched.
 WITH_LIBRARY = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test check repo vignettes sanitize bench lint document matrix slurm install core clean
+.PHONY: help demo test check repo vignettes sanitize bench lint document site matrix slurm install core \
+  clean
 
 help:
 	@echo 'make demo       install what is needed, build, run the main job; report in demo/'
@@ -21,6 +22,7 @@ help:
 	@echo 'make bench      timings beside the bare model and beside tangermeme, if it is installed'
 	@echo 'make lint       lintr, clang-format, cppcheck, clang-tidy'
 	@echo 'make document   RcppExports, NAMESPACE and man/ from the sources'
+	@echo 'make site       the help pages and vignettes as a web site, in build/site'
 	@echo 'make matrix     make test in Debian 13 and Debian testing (root)'
 	@echo 'make slurm      a job array of a Slurm of its own, on this host'
 	@echo 'make install    build and install into build/library (LIBRARY=... for another)'
@@ -87,6 +89,11 @@ lint:
 document:
 	@sh tools/install-dependencies document
 	$(WITH_LIBRARY) Rscript --no-init-file -e 'roxygen2::roxygenise(load_code = "source"); Rcpp::compileAttributes()'
+
+site:
+	@sh tools/install-dependencies site
+	@$(MAKE) --no-print-directory install
+	$(WITH_LIBRARY) Rscript --no-init-file tools/site.R
 
 matrix:
 	sh tools/matrix

@@ -54,6 +54,9 @@ logo_max_panels <- 30L
 #'   theirs), or one colour for all.
 #' @param free_y `FALSE` (default): all panels have one scale, so that they can be
 #'   compared. `TRUE`: each has its own.
+#' @param limits Lowest and highest number that the axis must reach, in the unit of the
+#'   attributions, so that several plots have one scale; letters beyond them are drawn too.
+#'   Default `NULL`: as far as the letters go.
 #' @param title Title of the plot. Default: none.
 #' @return A ggplot; add themes, titles and scales as to any other.
 #' @section Errors: `seqlift_error_argument` for an argument of the wrong kind or shape,
@@ -72,7 +75,8 @@ logo_max_panels <- 30L
 #' @importFrom rlang %||% .data
 #' @export
 plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL,
-                      sequence = NULL, ..., colours = NULL, free_y = FALSE, title = NULL) {
+                      sequence = NULL, ..., colours = NULL, free_y = FALSE, limits = NULL,
+                      title = NULL) {
   check_no_dots(...)
   values <- check_logo_values(attributions)
   length <- dim(values)[3L]
@@ -80,6 +84,7 @@ plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL
   end <- check_count(end, "end", start, length, null = TRUE) %||% length
   colours <- check_logo_colours(colours)
   check_flag(free_y, "free_y")
+  limits <- check_logo_limits(limits)
   check_string(title, "title", null = TRUE)
   rows <- check_logo_sequence(sequence, values)
   labels <- panel_labels(values, rows)
@@ -87,7 +92,7 @@ plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL
     place_annotations(rows, labels, start, end)
 
   letters <- logo_letters(values[rows, , start:end, drop = FALSE], labels, start)
-  ranges <- logo_ranges(letters, labels, free_y)
+  ranges <- logo_ranges(letters, labels, free_y, limits)
   letters <- letters[abs(letters$height) >= logo_min_height * ranges$height[letters$panel], ]
   n_positions <- end - start + 1L
   outlines <- trace_letters(letters, logo_letter_width(n_positions), logo_detail(n_positions))
@@ -172,6 +177,18 @@ check_logo_colours <- function(colours, call = caller_env()) {
   result
 }
 
+# Zero is always on the axis.
+check_logo_limits <- function(limits, call = caller_env()) {
+  if (is.null(limits)) {
+    return(c(0, 0))
+  }
+  if (!is.numeric(limits) || length(limits) != 2L || !all(is.finite(limits)) ||
+    limits[1L] > limits[2L]) {
+    abort_argument("limits", "two numbers, the lower first", describe(limits), call = call)
+  }
+  limits
+}
+
 is_colour <- function(colour) {
   tryCatch(is.matrix(grDevices::col2rgb(colour)), error = function(condition) FALSE)
 }
@@ -238,12 +255,13 @@ logo_letters <- function(values, labels, start) {
 }
 
 # Lowest and highest point of the letters of each panel, around the axis at zero, and
-# the height between them; the same for all panels unless each has its own scale.
-logo_ranges <- function(letters, labels, free_y) {
+# the height between them; the same for all panels unless each has its own scale. They reach
+# to the `limits` at least.
+logo_ranges <- function(letters, labels, free_y, limits = c(0, 0)) {
   panel <- if (free_y) letters$panel else rep(labels[1L], nrow(letters))
   panel <- factor(panel, levels = if (free_y) labels else labels[1L])
-  low <- vapply(split(letters$y, panel), function(y) min(y, 0), 0)
-  high <- vapply(split(letters$y + letters$height, panel), function(y) max(y, 0), 0)
+  low <- vapply(split(letters$y, panel), function(y) min(y, 0, limits[1L]), 0)
+  high <- vapply(split(letters$y + letters$height, panel), function(y) max(y, 0, limits[2L]), 0)
   flat <- high - low == 0
   high[flat] <- 1
   ranges <- data.frame(

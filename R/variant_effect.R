@@ -291,7 +291,7 @@ check_variants <- function(variants, arg, sequences, needed, call, last = sequen
   }
   position <- if (ranges) variants$start else variants$position
   end <- if (ranges) variants$end else position
-  if (arg == "substitutions" && is.numeric(position)) {
+  if (arg %in% c("substitutions", "variants") && is.numeric(position)) {
     end <- position + nchar(alt) - 1
   }
   check_variant_places(position, end, last, refuse)

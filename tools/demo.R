@@ -3,12 +3,14 @@
 #
 #   Rscript tools/demo.R [out_dir = demo]
 #
-# Writes out_dir/report.html (self-contained) and out_dir/*.png (the logos). Everything is
-# made in a temporary folder and moved at the end: an interrupted run leaves no half-written
-# report. seqlift must be installed.
+# Writes out_dir/report.html, the attribution_report() of the counts, out_dir/profile.html, that of
+# the profile, and out_dir/*.png, their logos. Everything is made in a temporary folder and moved at
+# the end: an interrupted run leaves nothing half-written. seqlift must be installed.
 
 # Bases on each side of the middle of a site in a logo.
 flank <- 30L
+
+report_files <- c(counts = "report.html", profile = "profile.html")
 
 stop_plainly <- function(...) {
   message("demo: ", ...)
@@ -28,49 +30,21 @@ check_tools <- function() {
       )
     }
   }
-  if (!rmarkdown::pandoc_available("1.12.3")) {
+  if (!rmarkdown::pandoc_available("2.0")) {
     stop_plainly("pandoc is not installed, the report needs it. On Debian: apt-get install pandoc")
   }
 }
 
-# The value of an expression, and how long it took.
-timed <- function(expression) {
-  seconds <- system.time(value <- expression)[["elapsed"]]
-  list(value = value, seconds = seconds)
+# The number that each head gives. A site's label says its strand, and whether it was planted.
+demo_heads <- function() {
+  model <- with_args(demo_model(), list(control_track = 0))
+  list(counts = select_output(model, 2), profile = profile_score(model))
 }
 
-# What was run, with what it gave. A site's label says its strand, and whether it was planted.
-compute <- function() {
-  X <- demo_sequences()
+demo_sites <- function(X) {
   sites <- attr(X, "sites")
   sites$name <- paste0(sites$name, " (", sites$strand, ifelse(sites$planted, ", planted)", ")"))
-
-  load <- timed(with_args(demo_model(), list(control_track = 0)))
-  model <- load$value
-  counts_model <- select_output(model, 2)
-  profile_model <- profile_score(model)
-  message("demo: ", length(X), " sequences of ", nchar(X[[1L]]), " bp, 20 references each")
-  predict <- timed(predict(counts_model, X))
-  counts <- timed(deep_lift_shap(counts_model, X, random_state = 0))
-  message("demo: counts head explained in ", round(counts$seconds, 1L), " s")
-  profile <- timed(deep_lift_shap(profile_model, X, random_state = 0))
-  message("demo: profile head explained in ", round(profile$seconds, 1L), " s")
-  counts_audit <- timed(audit_model(counts_model, X[1L]))
-  profile_audit <- timed(audit_model(profile_model, X[1L]))
-
-  steps <- list(
-    "load the model" = load, "predict counts" = predict,
-    "attributions, counts head" = counts, "attributions, profile head" = profile,
-    "audit, counts head" = counts_audit, "audit, profile head" = profile_audit
-  )
-  list(
-    X = X,
-    sites = sites,
-    predicted_counts = as.vector(predict$value),
-    attributions = list(counts = counts$value, profile = profile$value),
-    audits = list(counts = counts_audit$value, profile = profile_audit$value),
-    seconds = vapply(steps, function(step) step$seconds, numeric(1L))
-  )
+  sites
 }
 
 # The windows to draw: one around each site, and for a sequence without any, one around its
@@ -88,38 +62,38 @@ logo_windows <- function(sites, attributions) {
   windows[order, c("sequence", "start", "end")]
 }
 
-write_logos <- function(results, folder) {
+write_logos <- function(attributions, head, sites, windows, folder) {
   save <- function(plot, name, height) {
     ggplot2::ggsave(
       file.path(folder, paste0(name, ".png")), plot,
       width = 9, height = height, dpi = 150
     )
   }
-  for (head in names(results$attributions)) {
-    attributions <- results$attributions[[head]]
-    all <- plot_logo(attributions,
-      annotations = results$sites, title = paste("All sequences,", head, "head")
+  all <- plot_logo(attributions,
+    annotations = sites, title = paste("All sequences,", head, "head")
+  )
+  save(all, paste0("all_", head), 1 + 1.1 * dim(attributions)[1L])
+  for (i in seq_len(nrow(windows))) {
+    window <- windows[i, ]
+    plot <- plot_logo(attributions, window$start, window$end,
+      annotations = sites, sequence = window$sequence,
+      title = paste0(window$sequence, ", ", head, " head")
     )
-    save(all, paste0("all_", head), 1 + 1.1 * dim(attributions)[1L])
-    for (i in seq_len(nrow(results$windows))) {
-      window <- results$windows[i, ]
-      plot <- plot_logo(attributions, window$start, window$end,
-        annotations = results$sites, sequence = window$sequence,
-        title = paste0(window$sequence, ", ", head, " head")
-      )
-      save(plot, paste(window$sequence, window$start, head, sep = "_"), 2.2)
-    }
+    save(plot, paste(window$sequence, window$start, head, sep = "_"), 2.2)
   }
 }
 
-write_report <- function(results, folder) {
-  # A copy, because knitr writes beside its input.
-  template <- file.path(folder, "report.Rmd")
-  file.copy(system.file("report", "report.Rmd", package = "seqlift", mustWork = TRUE), template)
-  rmarkdown::render(
-    template,
-    output_file = "report.html", quiet = TRUE,
-    envir = list2env(list(results = results), parent = globalenv())
+# Motifs: the full site, a weak one, and a broken one, which should do nothing. Variants: the same
+# break in a planted site and in a site of the genome, and a change beside a site.
+write_report <- function(model, head, X, sites, folder) {
+  attribution_report(model, X, file.path(folder, report_files[[head]]),
+    random_state = 0, annotations = sites,
+    motifs = c("full site" = "AGATAAG", "weak site" = "GATAA", "broken site" = "AGCTAAG"),
+    variants = data.frame(
+      example = c("fly_planted_AGATAAG", "fly_one_site", "fly_planted_AGATAAG"),
+      position = c(252, 170, 290), alt = c("C", "G", "C")
+    ),
+    title = paste0("Which letters drive the prediction? The demo model's ", head)
   )
 }
 
@@ -141,11 +115,18 @@ main <- function(out_dir = "demo") {
   dir.create(folder)
   on.exit(unlink(folder, recursive = TRUE))
 
-  results <- compute()
-  results$windows <- logo_windows(results$sites, results$attributions$counts)
-  message("demo: drawing")
-  write_logos(results, folder)
-  write_report(results, folder)
+  X <- demo_sequences()
+  sites <- demo_sites(X)
+  message("demo: ", length(X), " sequences of ", nchar(X[[1L]]), " bp, 20 references each")
+  heads <- demo_heads()
+  windows <- NULL
+  for (head in names(heads)) {
+    attributions <- deep_lift_shap(heads[[head]], X, random_state = 0)
+    windows <- if (is.null(windows)) logo_windows(sites, attributions) else windows
+    message("demo: drawing the ", head, " head")
+    write_logos(attributions, head, sites, windows, folder)
+    write_report(heads[[head]], head, X, sites, folder)
+  }
 
   finished <- list.files(folder, pattern = "[.](png|html)$")
   for (file in finished) {
@@ -153,8 +134,9 @@ main <- function(out_dir = "demo") {
   }
   place <- normalizePath(out_dir)
   cat(
-    "\nWhat the demo model sees in ", length(results$X), " genomic sequences:\n",
-    "  report  ", file.path(place, "report.html"), "\n",
+    "\nWhat the demo model sees in ", length(X), " genomic sequences:\n",
+    "  report  ", file.path(place, report_files[["counts"]]), "\n",
+    "  profile ", file.path(place, report_files[["profile"]]), "\n",
     "  logos   ", file.path(place, "*.png"), " (", sum(grepl("png$", finished)), " files)\n",
     sep = ""
   )

@@ -127,6 +127,22 @@ test_that("several sequences are drawn in panels of one scale, or of their own",
   expect_equal(3 * free[[1L]], free[[3L]])
 })
 
+test_that("the axis reaches the limits that several plots share, and every letter", {
+  range <- function(...) {
+    plot <- plot_logo(track(c(1, -1, 1, 1)), ...)
+    ggplot2::ggplot_build(plot)$layout$panel_params[[1L]]$y.range
+  }
+  margin <- 0.03 * c(-1, 1)
+  expect_equal(range(limits = c(-2, 6)), c(-2, 6) + 8 * margin)
+  expect_equal(range(limits = c(0.5, 0.5)), c(-1, 1) + 2 * margin)
+  site <- data.frame(start = 2, end = 3, name = "GATA")
+  bar <- bar_layer(plot_logo(track(c(1, 1, 1, 1)), annotations = site, limits = c(-2, 6)))
+  expect_lt(bar$ymax, -2)
+  expect_error(plot_logo(track(1:4), limits = 1), class = "seqlift_error_argument")
+  expect_error(plot_logo(track(1:4), limits = c(1, 0)), class = "seqlift_error_argument")
+  expect_error(plot_logo(track(1:4), limits = c(0, NA)), class = "seqlift_error_argument")
+})
+
 test_that("bars lie below the lowest letter, from the first to the last base", {
   site <- data.frame(start = 2, end = 3, name = "GATA", score = 0.75)
   plot <- plot_logo(track(c(2, -1, 0.5, 1)), annotations = site)

@@ -1,0 +1,58 @@
+# Builds the web site of the help pages and vignettes, see pkgdown/_pkgdown.yml; seqlift must be
+# installed. Nothing is asked of the network, and the pages ask nothing of it either: a script, a
+# style or a picture from another server is an error.
+options(pkgdown.internet = FALSE)
+folder <- file.path(normalizePath("build"), "site")
+
+# pkgdown looks for the news at the top, and writes beside the vignettes: it gets a copy.
+copy <- file.path("build", "site-source")
+unlink(c(copy, folder), recursive = TRUE)
+dir.create(copy)
+parts <- c(
+  "DESCRIPTION", "LICENSE", "NAMESPACE", "README.md", "R", "inst", "man", "pkgdown", "tests",
+  "vignettes"
+)
+stopifnot(file.copy(c(parts, "inst/NEWS.md"), copy, recursive = TRUE))
+site <- pkgdown::as_pkgdown(copy, override = list(destination = folder))
+pkgdown::check_pkgdown(site)
+pkgdown::build_site(site,
+  devel = FALSE, install = FALSE, preview = FALSE, new_process = FALSE
+)
+unlink(copy, recursive = TRUE)
+
+# Formulas, which pkgdown leaves to a script from elsewhere, in the language of browsers.
+math <- "<span class=\"math (inline|display)\">\\\\[(\\[](.*?)\\\\[])]</span>"
+write_math <- function(page) {
+  text <- paste(readLines(page, encoding = "UTF-8", warn = FALSE), collapse = "\n")
+  found <- regmatches(text, gregexpr(paste0("(?s)", math), text, perl = TRUE))
+  if (length(found[[1L]]) == 0L) {
+    return(invisible())
+  }
+  formulas <- sub(paste0("(?s)", math), "\\2", found[[1L]], perl = TRUE)
+  for (entity in list(c("&lt;", "<"), c("&gt;", ">"), c("&amp;", "&"))) {
+    formulas <- gsub(entity[1L], entity[2L], formulas, fixed = TRUE)
+  }
+  display <- grepl("math display", found[[1L]], fixed = TRUE)
+  mark <- ifelse(display, "$$", "$")
+  source <- tempfile(fileext = ".md")
+  writeLines(paste0(mark, formulas, mark, "\n"), source, useBytes = TRUE)
+  written <- system2("pandoc", c("--mathml", "--to=html", source), stdout = TRUE)
+  written <- paste(written, collapse = "\n")
+  written <- regmatches(written, gregexpr("(?s)<math.*?</math>", written, perl = TRUE))
+  stopifnot(lengths(written) == lengths(found))
+  regmatches(text, gregexpr(paste0("(?s)", math), text, perl = TRUE)) <- written
+  writeLines(text, page, useBytes = TRUE)
+}
+pages <- list.files(folder, "[.]html$", recursive = TRUE, full.names = TRUE)
+invisible(lapply(pages, write_math))
+
+loaded <- "<(script|img|iframe)[^>]* src=\"(https?:)?//|<link[^>]* href=\"(https?:)?//"
+elsewhere <- Filter(function(page) any(grepl(loaded, readLines(page, warn = FALSE))), pages)
+styles <- list.files(folder, "[.]css$", recursive = TRUE, full.names = TRUE)
+imported <- Filter(function(style) {
+  any(grepl("@import|url\\(['\"]?(https?:)?//", readLines(style, warn = FALSE)))
+}, styles)
+if (length(c(elsewhere, imported)) > 0L) {
+  stop("these refer to other servers: ", toString(c(elsewhere, imported)))
+}
+cat("\nThe site: ", file.path(folder, "index.html"), "\n", sep = "")
