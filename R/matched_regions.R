@@ -56,9 +56,9 @@ matched_regions <- function(regions, genome, n = 1L, tolerance = 0.02, exclude =
   bound_regions(targets, genome$seqinfo, "error", call)
   targets <- on_genome(targets, genome$seqinfo)
   chromosomes <- check_drawn_chromosomes(chromosomes, targets, genome$seqinfo, call)
-  taken <- GenomicRanges::reduce(
-    c(targets, excluded_ranges(exclude, genome, call)), ignore.strand = TRUE
-  )
+  # Before, not within, a call of reduce(): S4 methods wrap errors in their arguments.
+  exclude <- excluded_ranges(exclude, genome, call)
+  taken <- GenomicRanges::reduce(c(targets, exclude), ignore.strand = TRUE)
   gc <- count_bases(genome, targets, call)
   unknown <- which(gc$known == 0L)
   if (length(unknown) > 0L) {

@@ -157,7 +157,7 @@ check_assembly <- function(regions, known, arg, owner, here, call) {
   # One assembly has several names (GRCh38, hg38), but UCSC gives it one.
   ucsc_name <- function(seqinfo) {
     genome <- GenomeInfoDb::genome(seqinfo)
-    ifelse(grepl("^[a-z]{2,3}([A-Z][a-z]{2})?[0-9]+$", genome), genome, NA)
+    replace(genome, !grepl("^[a-z]{2,3}([A-Z][a-z]{2})?[0-9]+$", genome), NA)
   }
   compare(ucsc_name, "is of")
   compare(GenomeInfoDb::seqlengths, "has a length of")
@@ -184,4 +184,10 @@ first_few <- function(x, n = 5L) {
 }
 
 # Places such as "chr1:101-200:-", which GRanges() reads.
-place_labels <- function(regions) as.character(unname(regions))
+place_labels <- function(regions) {
+  strand <- as.character(GenomicRanges::strand(regions))
+  paste0(
+    as.character(GenomicRanges::seqnames(regions)), ":", GenomicRanges::start(regions), "-",
+    GenomicRanges::end(regions), ifelse(strand == "*", "", paste0(":", strand))
+  )
+}
