@@ -180,7 +180,9 @@ check_records <- function(regions, ref, alt, arg, call) {
   row <- rep(seq_along(regions), pmax(lengths(alleles), 1L))
   alleles[lengths(alleles) == 0L] <- list("")
   ref <- toupper(as.character(ref))[row]
-  alt <- toupper(unlist(alleles, use.names = FALSE))
+  alt <- unlist(alleles, use.names = FALSE)
+  # What is no letters is told as it is written.
+  alt <- ifelse(grepl("^[acgtACGT]+$", alt), toupper(alt), alt)
   place <- paste0(
     as.character(GenomicRanges::seqnames(regions)), ":", GenomicRanges::start(regions)
   )[row]

@@ -77,14 +77,20 @@ test_that("unknown letters are kept out, or in up to a share", {
   genome <- Biostrings::DNAStringSet(c(
     chr1 = paste0(strrep("ACGT", 25), strrep("N", 90), strrep("ACGT", 25))
   ))
-  regions <- GenomicRanges::GRanges("chr1:1-80")
-  for (seed in 1:10) {
-    drawn <- matched_regions(regions, genome, random_state = seed)
-    expect_gte(GenomicRanges::start(drawn), 191L)
-    known <- GenomicRanges::GRanges("chr1:1-100")
-    drawn <- matched_regions(known, genome, max_unknown = 0.9, random_state = seed)
-    expect_gte(GenomicRanges::start(drawn), 101L)
+  regions <- GenomicRanges::GRanges("chr1:1-20")
+  unknown <- GenomicRanges::GRanges("chr1:101-190")
+  n_overlaps <- function(seed, ...) {
+    drawn <- matched_regions(regions, genome, random_state = seed, ...)
+    sum(GenomicRanges::countOverlaps(drawn, unknown))
   }
+  expect_identical(vapply(1:10, n_overlaps, 0L), rep(0L, 10))
+  # All that is free are ten N and ACGTACGTAC.
+  around <- GenomicRanges::GRanges(c("chr1:21-180", "chr1:201-290"))
+  drawn <- matched_regions(regions, genome, exclude = around, max_unknown = 0.5)
+  expect_identical(as.character(drawn), "chr1:181-200")
+  expect_error(matched_regions(regions, genome, exclude = around, max_unknown = 0.45), "no match",
+    class = "seqlift_error_regions"
+  )
   expect_error(matched_regions(GenomicRanges::GRanges("chr1:101-110"), genome), "N alone",
     class = "seqlift_error_regions"
   )

@@ -15,7 +15,7 @@ test_that("tracks are read base by base, backwards on the minus strand, with zer
     first = write_track(
       folder, "first", c("chr1:101-103", "chr1:106", "chr2:1-2"), c(5, 2.5, 4)
     ),
-    second = write_track(folder, "second", c("chr1:99-100", "chr2:7-8"), c(7, 3))
+    second = write_track(folder, "second", c("chr1:99-100", "chr1:300-310", "chr2:7-8"), c(7, 1, 3))
   )
   regions <- GenomicRanges::GRanges(c(
     a = "chr1:100-107:+", b = "chr2:1-8", c = "chr1:100-107:-", d = "chr2:5-12", e = "chr1:-6-1"
