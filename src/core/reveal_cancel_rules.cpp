@@ -84,7 +84,8 @@ std::vector<Value> RevealCancel::linear(Call& call) {
     }
   }
   std::vector<Value> outputs;
-  for (const c10::IValue& result : call.evaluate(std::move(stack))) {
+  const std::vector<c10::IValue> results = call.evaluate(std::move(stack));
+  for (const c10::IValue& result : results) {
     outputs.push_back(to_one_batch(call, result));
   }
   return outputs;
