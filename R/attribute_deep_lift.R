@@ -17,6 +17,11 @@ deep_lift_rules <- c("rescale", "reveal_cancel", "genomics_default")
 # Several targets add a dimension last. The raw ones are of class seqlift_attributions too (kind
 # "multipliers"), so that convergence_deltas() and references() read them.
 #
+# With `layer` the same of the outputs of modules, in plain arrays: attributions [n, ...] are the
+# contributions' mean over references, the others are [n, n_refs, ...]. A unit inside the model has
+# differences of both signs at once, each with a multiplier of its own, so that `multipliers` is for
+# the rescale rule alone, where both are one.
+#
 # The rules: "rescale" is DeepLIFT/SHAP. "reveal_cancel" keeps apart what raises and what lowers a
 # unit, at every elementwise operation. "genomics_default" takes Rescale behind convolutions and
 # RevealCancel behind dense layers, seen through batch norms, sums and views; an elementwise
@@ -47,9 +52,10 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
   layer <- check_layers(layer, "layer", model, call)
   target_layer <- check_target_layer(target_layer, model, call)
   by_layer <- length(layer) > 0L
-  if (by_layer && (rules != "rescale" || what != "attributions")) {
-    abort_argument("layer", "NULL, except for the attributions of the rescale rule",
-      describe(layer),
+  if (by_layer && rules != "rescale" && what == "multipliers") {
+    abort_argument("what",
+      "\"positive_multipliers\" or \"negative_multipliers\" of a layer, whose units have both",
+      describe(what),
       call = call
     )
   }
@@ -59,17 +65,20 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
   device <- check_device(if (is.null(device)) model$device else device, call = call)
   made <- make_references(references, sequences, n_shuffles, random_state, TRUE, only_warn, call)
 
-  needs_sign <- grepl("^(positive|negative)_", what)
+  # Rescale has one multiplier for both signs, and a faster way.
+  rescale <- rules == "rescale"
+  asked <- if (rescale && grepl("_multipliers$", what)) "multipliers" else what
+  # Of the sequences, contributions are formed here.
+  contributes <- what %in% c("attributions", "contributions")
   options <- list(
     wrappers = model$wrappers, nonlinear_ops = list(), rules = "operator", rule = rules,
     targets = target, batch_size = batch_size, layers = layer, target_layer = target_layer,
     mean_normalise = mean_normalise,
-    output = if (by_layer || (needs_sign && rules != "rescale")) what else "multipliers",
+    output = if (contributes && !by_layer) "multipliers" else asked,
     dtype = dtype, device = device, threads = seqlift_threads(),
     progress = progress_bar(verbose, "Attributing")
   )
-  # Rescale does not look at signs, and has a faster way.
-  engine <- if (rules == "rescale") "deep_lift_shap" else "deep_lift"
+  engine <- if (rescale) "deep_lift_shap" else "deep_lift"
   result <- call_engine(engine, model_pointer(model, call), engine_input(sequences, args),
     made$references, options,
     call = call
@@ -79,7 +88,7 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
     return(layer_results(result$layers, result$deltas, layer, length(target), sequences$names))
   }
   kept <- reference_array(made$references, sequences)
-  if (what %in% c("attributions", "contributions")) {
+  if (contributes) {
     result$values <- result$values * differences_of(sequences, kept, length(target))
   }
   if (what == "attributions") {

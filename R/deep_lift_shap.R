@@ -299,7 +299,7 @@ check_finite_result <- function(result, call) {
       call = call
     )
   }
-  if (anyNA(result$values) || anyNA(result$deltas)) {
+  if (anyNA(result[c("values", "layers", "deltas")], recursive = TRUE)) {
     abort_seqlift("not_finite",
       "The multipliers of this model are not finite (NaN) on these sequences.",
       call = call

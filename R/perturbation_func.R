@@ -93,13 +93,8 @@ args_of_rows <- function(args, rows, n) {
 }
 
 array_rows <- function(value, rows) {
-  shape <- if (is.null(dim(value))) length(value) else dim(value)
-  labels <- dimnames(value)
-  picked <- matrix(as.vector(unclass(value)), nrow = shape[1L])[rows, , drop = FALSE]
-  if (!is.null(labels[[1L]])) {
-    labels[[1L]] <- labels[[1L]][rows]
-  }
-  array(picked, c(length(rows), shape[-1L]), labels)
+  value <- unclass(value)
+  take_outputs(if (is.null(dim(value))) array(value) else value, 1L, rows)
 }
 
 # One call. The arguments go in as names, so that a condition holds a short call and no arrays.

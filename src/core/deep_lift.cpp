@@ -1,11 +1,11 @@
 #include "deep_lift.h"
 
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 
 #include "error.h"
+#include "layers.h"
 #include "pairs.h"
 
 namespace seqlift {
@@ -67,23 +67,31 @@ at::Tensor predictions(const Graph& graph, Constants& constants, const Pairs& pa
   return chosen(columns, options.targets);
 }
 
-// The multipliers of both parts, per target [pairs, C, L].
-struct Parts {
-  std::vector<at::Tensor> positive;
-  std::vector<at::Tensor> negative;
+// What shares out the change of a prediction: the sequences, or the output of a layer. Differences
+// and multipliers of both parts, rows in the order of the pairs.
+struct Point {
+  at::Tensor rise;                   // d+ [pairs, ...]
+  at::Tensor fall;                   // d-
+  std::vector<at::Tensor> positive;  // m+, per target
+  std::vector<at::Tensor> negative;  // m-
 };
 
-Parts multipliers(const Graph& graph, Constants& constants, const Pairs& pairs,
-                  const DeepLiftOptions& options, const std::atomic<bool>& cancelled) {
-  RevealCancel rules(options.rule, pairs.x.size(0));
+// `f`: predictions() of the same pairs.
+std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs& pairs,
+                           const DeepLiftOptions& options, const at::Tensor& f,
+                           const std::atomic<bool>& cancelled) {
+  const int64_t count = pairs.x.size(0);
+  RevealCancel rules(options.rule, count);
   EvaluateOptions evaluation;
   evaluation.gradients = true;
   evaluation.batch = {rules.rows(), 1, nullptr};
   evaluation.cancelled = &cancelled;
   evaluation.override_operation = [&](Call& call) { return rules.apply(call); };
-  const RevealCancel::Input blocks = RevealCancel::input(pairs.x, pairs.reference);
+  Layers layers(graph);
+  evaluation.layer = layers.take();
+  const at::Tensor leaf = RevealCancel::input(pairs.x, pairs.reference);
   Value input;
-  input.x = blocks.blocks;
+  input.x = behind(leaf);
   input.depends = true;
   std::vector<Value> inputs{input};
   for (const Value& arg : pairs.args) {
@@ -97,15 +105,63 @@ Parts multipliers(const Graph& graph, Constants& constants, const Pairs& pairs,
   what.targets = options.targets;
   what.mean_normalise = options.mean_normalise;
   const at::Tensor columns = explained_columns(outputs, false, rules.rows(), what);
-  const at::Tensor change = RevealCancel::change(columns);
-  Parts parts;
-  for (const int64_t target : options.targets) {
-    const auto gradients = torch::autograd::grad({change.select(1, target).sum()},
-                                                 {blocks.plus, blocks.minus}, {}, true);
-    parts.positive.push_back(gradients[0]);
-    parts.negative.push_back(gradients[1]);
+  if (!constants.reduced()) {  // which rounds too coarsely to tell
+    check_company(f.narrow(0, 0, count), chosen(Blocks::of(columns).x, options.targets),
+                  pairs.x.scalar_type());
   }
-  return parts;
+  const at::Tensor change = RevealCancel::change(columns);
+  std::vector<at::Tensor> stacks;
+  for (const Halves& layer : layers.outputs()) {
+    stacks.push_back(layer.x);
+  }
+  const bool by_layer = !stacks.empty();
+  if (!by_layer) {
+    stacks.push_back(leaf);
+  }
+  // Channels beyond the bases are held fixed.
+  const auto kept = [&](const at::Tensor& block) {
+    return (by_layer ? block : block.narrow(1, 0, bases)).detach().to(at::kDouble);
+  };
+  std::vector<Point> points;
+  for (const at::Tensor& stack : stacks) {
+    const std::optional<Blocks> blocks = blocks_of_pairs(stack, count);
+    if (!blocks || stack.size(0) != rules.rows()) {
+      throw Error("layer", "The output of a layer does not have one row for each sequence.");
+    }
+    points.push_back({kept(blocks->rise()), kept(blocks->fall()), {}, {}});
+  }
+  for (size_t t = 0; t < options.targets.size(); ++t) {
+    const std::vector<at::Tensor> gradients =
+        column_gradients(change, stacks, options.targets[t], t + 1 < options.targets.size());
+    for (size_t i = 0; i < points.size(); ++i) {
+      const Blocks multipliers = Blocks::of(gradients[i]);
+      points[i].positive.push_back(kept(multipliers.plus));
+      points[i].negative.push_back(kept(multipliers.minus));
+    }
+  }
+  return points;
+}
+
+// Rows [first, ...] of a whole: of pairs, or of sequences.
+struct Rows {
+  int64_t first = 0;
+  at::Tensor values;
+};
+
+// In the order of the chunks, so that threads do not matter; each chunk's memory is let go.
+at::Tensor join(std::vector<std::vector<Rows>>& chunks, size_t point, int64_t count) {
+  at::Tensor whole;
+  for (std::vector<Rows>& chunk : chunks) {
+    Rows& rows = chunk[point];
+    if (!whole.defined()) {
+      std::vector<int64_t> sizes = rows.values.sizes().vec();
+      sizes[0] = count;
+      whole = at::zeros(sizes, rows.values.options());
+    }
+    whole.narrow(0, rows.first, rows.values.size(0)).add_(rows.values);
+    rows.values.reset();
+  }
+  return whole;
 }
 
 }  // namespace
@@ -115,48 +171,78 @@ DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Seq
   const int64_t r = references.count;
   const int64_t count = sequences.count * r;
   const int64_t size = options.batch_size;
+  const int64_t chunks = (count + size - 1) / size;
   const auto targets = static_cast<int64_t>(options.targets.size());
+  const size_t n_points = std::max<size_t>(graph.layer_paths.size(), 1);
   using Output = DeepLiftOptions::Output;
+  const bool mean = options.output == Output::attributions;
   // Every pair has rows of its own, so the chunks write without meeting.
-  const at::Tensor X = sequences.X(0, 1);
   const auto in_double = at::TensorOptions().dtype(at::kDouble);
-  const at::Tensor values = at::zeros({count, bases, X.size(2), targets}, in_double);
-  const at::Tensor deltas = at::zeros({count, targets}, in_double);
-  const at::Tensor f_x = at::zeros({count, targets}, in_double);
-  const at::Tensor f_reference = at::zeros({count, targets}, in_double);
+  const std::vector<int64_t> by_pair{count, targets};
+  const at::Tensor f_x = at::zeros(by_pair, in_double);
+  const at::Tensor f_reference = at::zeros(by_pair, in_double);
+  std::vector<at::Tensor> deltas;
+  for (size_t i = 0; i < n_points; ++i) {
+    deltas.push_back(at::zeros(by_pair, in_double));
+  }
+  std::vector<std::vector<Rows>> values(chunks);
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
     const int64_t begin = chunk * size;
-    const int64_t end = std::min(begin + size, count);
-    const Pairs pairs = gather(sequences, references, constants, begin, end);
-    const Parts parts = multipliers(graph, constants, pairs, options, cancelled);
+    const int64_t here = std::min(size, count - begin);
+    const Pairs pairs = gather(sequences, references, constants, begin, begin + here);
     const at::Tensor f = predictions(graph, constants, pairs, options, cancelled);
-    const at::Tensor change = (pairs.x - pairs.reference).narrow(1, 0, bases).to(at::kDouble);
-    const auto place = [&](const at::Tensor& whole) { return whole.narrow(0, begin, end - begin); };
-    place(f_x).copy_(f.narrow(0, 0, end - begin));
-    place(f_reference).copy_(f.narrow(0, end - begin, end - begin));
-    for (int64_t t = 0; t < targets; ++t) {
-      const at::Tensor plus = parts.positive[t].narrow(1, 0, bases).to(at::kDouble);
-      const at::Tensor minus = parts.negative[t].narrow(1, 0, bases).to(at::kDouble);
-      const at::Tensor m =
-          at::where(change > 0, plus, at::where(change < 0, minus, (plus + minus) / 2));
-      const at::Tensor contributions = m * change;
-      const at::Tensor kept = options.output == Output::multipliers            ? m
-                              : options.output == Output::positive_multipliers ? plus
-                              : options.output == Output::negative_multipliers ? minus
-                                                                               : contributions;
-      place(values).select(-1, t).copy_(kept);
-      const at::Tensor moved = f.narrow(0, 0, end - begin).select(1, t) -
-                               f.narrow(0, end - begin, end - begin).select(1, t);
-      place(deltas).select(1, t).copy_(contributions.sum({1, 2}) - moved);
+    const std::vector<Point> points = explain(graph, constants, pairs, options, f, cancelled);
+    const at::Tensor f_here = f.narrow(0, 0, here);
+    const at::Tensor f_there = f.narrow(0, here, here);
+    f_x.narrow(0, begin, here).copy_(f_here);
+    f_reference.narrow(0, begin, here).copy_(f_there);
+    for (size_t i = 0; i < points.size(); ++i) {
+      const Point& point = points[i];
+      const at::Tensor difference = point.rise + point.fall;
+      std::vector<at::Tensor> kept;
+      std::vector<at::Tensor> sums;
+      for (int64_t t = 0; t < targets; ++t) {
+        const at::Tensor& plus = point.positive[t];
+        const at::Tensor& minus = point.negative[t];
+        const at::Tensor contributions = plus * point.rise + minus * point.fall;
+        sums.push_back(contributions.flatten(1).sum(1));
+        kept.push_back(options.output == Output::positive_multipliers   ? plus
+                       : options.output == Output::negative_multipliers ? minus
+                       : options.output == Output::multipliers ? of_sign(difference, plus, minus)
+                                                               : contributions);
+      }
+      deltas[i].narrow(0, begin, here).copy_(at::stack(sums, 1) - (f_here - f_there));
+      Rows rows{begin, at::stack(kept, -1).cpu()};
+      if (mean) {
+        const at::Tensor sequence = at::floor_divide(at::arange(begin, begin + here, at::kLong), r);
+        rows.first = begin / r;
+        std::vector<int64_t> sizes = rows.values.sizes().vec();
+        sizes[0] = (begin + here - 1) / r + 1 - rows.first;
+        rows.values =
+            at::zeros(sizes, in_double)
+                .index_add_(0, sequence - rows.first, rows.values / static_cast<double>(r));
+      }
+      values[chunk].push_back(rows);
     }
   };
-  run_chunks((count + size - 1) / size, work, options.work);
+  run_chunks(chunks, work, options.work);
   const auto by_sequence = [&](const at::Tensor& rows) {
     return rows.unflatten(0, {sequences.count, r});
   };
   DeepLiftShapResult result;
-  result.values = by_sequence(values);
-  result.deltas = by_sequence(deltas);
+  std::vector<at::Tensor> wholes;
+  for (size_t i = 0; i < n_points; ++i) {
+    const at::Tensor whole = join(values, i, mean ? sequences.count : count);
+    wholes.push_back(mean ? whole : by_sequence(whole));
+    deltas[i] = by_sequence(deltas[i]);
+  }
+  if (graph.layer_paths.empty()) {
+    result.values = wholes[0];
+    result.deltas = deltas[0];
+  } else {
+    result.layers = wholes;
+    result.layer_deltas = deltas;
+  }
   result.predictions = by_sequence(f_x).select(1, 0);
   result.reference_predictions = by_sequence(f_reference);
   return result;

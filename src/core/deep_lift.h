@@ -10,10 +10,11 @@ namespace seqlift {
 
 struct DeepLiftOptions {
   enum class Output {
-    multipliers,           // of the sign of each input's difference, the mean of both where it is 0
+    attributions,          // mean over references of the contributions: [n, ...]
+    contributions,         // multipliers x difference, part by part: [n, references, ...]
+    multipliers,           // of the difference's sign, the mean of both where it is zero
     positive_multipliers,  // of a positive difference
-    negative_multipliers,  // of a negative difference
-    contributions          // multipliers x (x - reference)
+    negative_multipliers   // of a negative difference
   };
   Output output = Output::contributions;
   NonlinearRule rule = NonlinearRule::reveal_cancel;
@@ -23,7 +24,10 @@ struct DeepLiftOptions {
   WorkOptions work;
 };
 
-// values [n, references, 4, L, targets]; the rest as there. Errors: as deep_lift_shap().
+// values [n, references, 4, L, targets] (attributions without the references), or layers with the
+// shape of each module's output in place of 4, L; the rest as there. A unit inside the model has
+// differences of both signs at once, whose multipliers are not one number: Output::multipliers is
+// for the sequences alone. Errors: as deep_lift_shap(); kind "layer" as Layers.
 DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Sequences& sequences,
                              const References& references, const DeepLiftOptions& options);
 

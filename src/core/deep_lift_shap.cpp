@@ -154,9 +154,10 @@ class Collector {
     std::vector<at::Tensor> values;
     for (size_t t = 0; t < options_.targets.size(); ++t) {
       const at::Tensor m = given.multipliers(t).narrow(1, 0, bases);
-      sums.push_back((m.to(at::kDouble) * (x - ref).to(at::kDouble)).sum({1, 2}));
+      const at::Tensor contributions = m.to(at::kDouble) * (x - ref).to(at::kDouble);
+      sums.push_back(contributions.sum({1, 2}));
       if (raw()) {
-        values.push_back(m.unflatten(0, pairs).cpu());
+        values.push_back(raw_values(m, contributions).unflatten(0, pairs).cpu());
         continue;
       }
       const at::Tensor hypothetical = hypothetical_attributions(m, ref).to(at::kDouble);
@@ -173,7 +174,7 @@ class Collector {
     for (const at::Tensor& m : layer.multipliers) {
       const at::Tensor contributions = m.to(at::kDouble) * change;
       sums.push_back(contributions.flatten(1).sum(1));
-      values.push_back(raw() ? m.unflatten(0, pairs).cpu()
+      values.push_back(raw() ? raw_values(m, contributions).unflatten(0, pairs).cpu()
                              : contributions.unflatten(0, pairs).sum(1).cpu());
     }
     return {at::stack(values, -1), at::stack(sums, 1)};
@@ -203,7 +204,14 @@ class Collector {
     return raw() ? whole : whole.div_(static_cast<double>(references_));
   }
 
-  bool raw() const { return options_.output == DeepLiftShapOptions::Output::multipliers; }
+  // Whether each reference has values of its own.
+  bool raw() const {
+    return options_.output == DeepLiftShapOptions::Output::multipliers ||
+           options_.output == DeepLiftShapOptions::Output::contributions;
+  }
+  at::Tensor raw_values(const at::Tensor& m, const at::Tensor& contributions) const {
+    return options_.output == DeepLiftShapOptions::Output::multipliers ? m : contributions;
+  }
   int64_t target_dim() const { return options_.profile ? -3 : -1; }
 
   int64_t references_;
@@ -233,9 +241,9 @@ std::vector<Value> repeat_rows(const std::vector<Value>& args, int64_t times) {
   return repeated;
 }
 
-// What the model gives for a pair must not depend on the rows beside it. An operation over a batch
-// dimension that was moved cannot be told by its shape, so the first and the last pair are
-// evaluated once more, in other company. X and args are repeated to the rows of the references.
+// An operation over a batch dimension that was moved cannot be told by its shape, so the first and
+// the last pair are evaluated once more, in other company. X and args are repeated to the rows of
+// the references.
 void check_independent(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
                        const std::vector<Value>& args, const PairResult& result) {
   const at::Tensor rows =
@@ -247,30 +255,35 @@ void check_independent(const PairEvaluator& pairs, const at::Tensor& X, const at
   at::Tensor company = ref.index_select(0, rows);
   company[2].copy_(X[0]);
   const PairResult again = pairs.on_halves(X.index_select(0, rows), company, chosen_args, 1);
-  const auto moved = [&](const at::Tensor& before, const at::Tensor& after) {
-    const at::Tensor ends = before.index_select(0, rows.narrow(0, 0, 2).to(before.device()));
-    const at::Tensor distance = (after.narrow(0, 0, 2) - ends).abs() / ends.abs().clamp_min(1);
-    return distance.max().item<double>();
-  };
-  // Batches of other sizes round differently.
-  const double rounding = ref.scalar_type() == at::kDouble ? 1e-6 : 1e-2;
-  if (moved(result.f_ref, again.f_ref) > rounding || moved(result.f_x, again.f_x) > rounding) {
-    throw Error("unsupported_operation",
-                "The model mixes the sequences of a batch: what it gives for one depends on the "
-                "others.");
+  for (const auto& f :
+       {std::make_pair(result.f_ref, again.f_ref), std::make_pair(result.f_x, again.f_x)}) {
+    const at::Tensor ends = f.first.index_select(0, rows.narrow(0, 0, 2).to(f.first.device()));
+    check_company(ends, f.second.narrow(0, 0, 2), ref.scalar_type());
   }
 }
 
-// One block of pairs in operator mode. `repeated` remembers that a model cannot be evaluated on
-// halves because it moves the batch dimension: X is then repeated to the rows of the references.
+// What is known of how a model treats its batch. `repeated`: it cannot be evaluated on halves
+// because it moves the batch dimension; X is then repeated to the rows of the references.
+// `checked`: with one reference a sequence both halves have one shape, which tells nothing, so the
+// first block is checked.
+struct Treatment {
+  std::atomic<bool> repeated{false};
+  std::atomic<bool> checked{false};
+};
+
+// One block of pairs in operator mode.
 PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
                           const std::vector<Value>& args, int64_t per_sequence, Memo* memo,
-                          std::atomic<bool>& repeated) {
-  if (!repeated) {
+                          Treatment& treatment) {
+  if (!treatment.repeated) {
     try {
-      return pairs.on_halves(X, ref, args, per_sequence, memo);
+      PairResult result = pairs.on_halves(X, ref, args, per_sequence, memo);
+      if (per_sequence == 1 && !treatment.checked.exchange(true)) {
+        check_independent(pairs, X, ref, args, result);
+      }
+      return result;
     } catch (const BatchMoved&) {
-      repeated = true;
+      treatment.repeated = true;
     }
   }
   const at::Tensor repeated_X = X.repeat_interleave(per_sequence, 0);
@@ -287,8 +300,8 @@ PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const
 
 // A pair by itself is evaluated twice: in a model that squeezes, its row would vanish.
 PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
-                           const std::vector<Value>& args, std::atomic<bool>& repeated) {
-  PairResult result = evaluate_block(pairs, X, at::cat({ref, ref}), args, 2, nullptr, repeated);
+                           const std::vector<Value>& args, Treatment& treatment) {
+  PairResult result = evaluate_block(pairs, X, at::cat({ref, ref}), args, 2, nullptr, treatment);
   result.multipliers = [both = result.multipliers](size_t t) { return both(t).narrow(0, 0, 1); };
   for (LayerPairs& layer : result.layers) {
     layer.x = layer.x.narrow(0, 0, 1);
@@ -307,7 +320,8 @@ void run_operator_mode(const Inputs& in) {
   const int64_t together = pairs_together(*in.graph.model, length, in.options.batch_size);
   const std::vector<Piece> pieces =
       make_pieces(in.sequences.count, in.references.count, together, in.options.work);
-  std::atomic<bool> repeated{false};
+  Treatment treatment;
+  treatment.checked = in.constants.reduced();  // rounds too coarsely to tell
   const Chunk work = [&](int64_t number, const std::atomic<bool>& cancelled) {
     const Piece& piece = pieces[number];
     const PairEvaluator pairs(in.graph, in.constants, in.pair_options, cancelled);
@@ -324,8 +338,8 @@ void run_operator_mode(const Inputs& in) {
           in.references.get(block.i_begin, block.i_end, block.j_begin, block.j_end), in.constants);
       const PairResult result =
           block.pairs() == 1
-              ? evaluate_single(pairs, X, ref, args, repeated)
-              : evaluate_block(pairs, X, ref, args, block.references(), &memo, repeated);
+              ? evaluate_single(pairs, X, ref, args, treatment)
+              : evaluate_block(pairs, X, ref, args, block.references(), &memo, treatment);
       in.collector.add(piece, block, X.repeat_interleave(block.references(), 0), ref, result);
     }
   };

@@ -23,7 +23,8 @@ struct DeepLiftShapOptions {
   enum class Output {
     attributions,  // hypothetical scores of the letters that are there: [n, 4, L]
     hypothetical,  // mean over references of m - sum_c(ref_c m_c): [n, 4, L]
-    multipliers    // [n, references, 4, L]
+    multipliers,   // [n, references, 4, L]
+    contributions  // multipliers x (X - reference): [n, references, 4, L]
   };
   Output output = Output::attributions;
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
@@ -45,8 +46,8 @@ struct DeepLiftShapResult {
   at::Tensor values;  // as Output says, with a last dimension for the targets ([n, targets, 4,
                       // L] and [n, references, targets, 4, L] for a profile)
   // In place of `values` where the graph has layers, one for each: mean over references of the
-  // contributions m (layer(x) - layer(ref)) [n, ..., targets], or multipliers [n, references, ...,
-  // targets]; there are no hypothetical scores. Their deltas are as below.
+  // contributions m (layer(x) - layer(ref)) [n, ..., targets], or contributions or multipliers [n,
+  // references, ..., targets]; there are no hypothetical scores. Their deltas are as below.
   std::vector<at::Tensor> layers;
   std::vector<at::Tensor> layer_deltas;
   at::Tensor deltas;       // [n, references, targets]: sum(m (x - ref)) - (f(x) - f(ref)), float64

@@ -10,6 +10,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "ends.h"
+
 namespace seqlift {
 
 namespace {
@@ -174,19 +176,14 @@ Halves linear(const Unary& function, const Halves& a) {
 }
 
 Halves linear(const Nary& function, const std::vector<Halves>& operands) {
-  Operands x;
-  Operands ref;
-  for (const Halves& operand : operands) {
-    x.push_back(operand.x);
-    ref.push_back(operand.ref);
-  }
+  const Ends ends = ends_of(operands);
   Halves result;
   {
     const at::NoGradGuard guard;
-    result.x = function(x);
+    result.x = function(ends.x);
   }
   const at::AutoGradMode guard(true);
-  result.ref = function(ref);
+  result.ref = function(ends.inputs);
   return result;
 }
 
@@ -236,21 +233,15 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
 Halves midpoint(const OnHalves<Nary>& function, const std::vector<Halves>& operands,
                 const BatchShape& batch) {
   const at::NoGradGuard guard;
-  Operands x;
-  Operands ref;
+  const Ends ends = ends_of(operands);
   Operands middle;
-  Operands inputs;
-  for (const Halves& operand : operands) {
-    const at::Tensor plain = operand.ref.detach();
-    x.push_back(operand.x);
-    ref.push_back(plain);
-    middle.push_back((repeat_x(operand.x, plain, batch) + plain) / 2);
-    inputs.push_back(operand.ref);
+  for (size_t i = 0; i < operands.size(); ++i) {
+    middle.push_back((repeat_x(ends.x[i], ends.ref[i], batch) + ends.ref[i]) / 2);
   }
-  Halves result{once_tensor(batch.memo, "midpoint", [&]() { return function.x(x); }),
-                function.ref(ref)};
+  Halves result{once_tensor(batch.memo, "midpoint", [&]() { return function.x(ends.x); }),
+                function.ref(ends.ref)};
   result.ref =
-      attach(result.ref, inputs, [function = function.ref, middle](const at::Tensor& grad) {
+      attach(result.ref, ends.inputs, [function = function.ref, middle](const at::Tensor& grad) {
         const at::AutoGradMode enabled(true);
         Operands points;
         for (const at::Tensor& point : middle) {

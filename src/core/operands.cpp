@@ -70,7 +70,8 @@ Many function_of(const Call& call, const std::vector<Slot>& slots, bool ref) {
       }
     }
     std::vector<at::Tensor> outputs;
-    for (const c10::IValue& output : evaluate(std::move(stack))) {
+    const std::vector<c10::IValue> results = evaluate(std::move(stack));
+    for (const c10::IValue& output : results) {
       outputs.push_back(output.isTensor() ? output.toTensor() : at::Tensor());
     }
     return outputs;

@@ -102,6 +102,17 @@ at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets
   return columns.detach().index_select(1, index).to(at::kDouble);
 }
 
+void check_company(const at::Tensor& f, const at::Tensor& again, at::ScalarType type) {
+  const at::Tensor distance = (again - f).abs() / f.abs().clamp_min(1);
+  // Batches of other sizes round differently.
+  const double rounding = type == at::kDouble ? 1e-6 : 1e-2;
+  if (distance.max().item<double>() > rounding) {
+    throw Error("unsupported_operation",
+                "The model mixes the sequences of a batch: what it gives for one depends on the "
+                "others.");
+  }
+}
+
 at::Tensor leaf_of(const at::Tensor& values) {
   return values.detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
 }
@@ -153,8 +164,8 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   if (!graph_.layer_paths.empty()) {
     explain_layers(layers.outputs(), f_ref, r, result);
   } else {
-    // The rules of units ask them again in the backward pass. The last target's backward pass lets go
-    // of the activations on its way, which keeps the memory in use small and the caches warm.
+    // The rules of units ask them again in the backward pass. The last target's backward pass lets
+    // go of the activations on its way, which keeps the memory in use small and the caches warm.
     result.multipliers = [f_ref, leaf, targets = options_.targets, units](size_t t) {
       return column_gradients(f_ref, {leaf}, targets[t], t + 1 < targets.size())[0];
     };

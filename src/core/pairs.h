@@ -59,6 +59,9 @@ std::vector<at::Tensor> column_gradients(const at::Tensor& columns,
                                          bool keep);
 // The targets' columns, in double and without history.
 at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets);
+// What the model gives for a sequence must not depend on the rows beside it. `f` and `again`: the
+// same rows in other company, in arithmetic of this type. Errors: kind "unsupported_operation".
+void check_company(const at::Tensor& f, const at::Tensor& again, at::ScalarType type);
 // A tensor of its own to take gradients with respect to.
 at::Tensor leaf_of(const at::Tensor& values);
 

@@ -3,26 +3,20 @@
 // RevealCancel behind dense layers.
 //
 // RevealCancel keeps what raises a unit apart from what lowers it. One batch of five blocks of rows
-// goes through the graph, each with a row per sequence-reference pair:
-//
-//   x            the sequences
-//   reference    their references
-//   plus         origin + d+, the sum of what raises the unit above its reference
-//   minus        origin + d-, the sum of what lowers it; d+ + d- = x - reference
-//   origin       what constants (a bias, a padding) add to the two above
-//
-// Autograd records the blocks plus and minus, so the gradients of a target with respect to them are
-// the multipliers of positive and of negative differences.
+// (blocks.h) goes through the graph. Autograd records the blocks plus and minus, so the gradients
+// of a target with respect to them are the multipliers of positive and of negative differences: of
+// the input's parts, or of those of any value on the way.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "blocks.h"
 #include "rules.h"
 
 namespace seqlift {
@@ -34,18 +28,13 @@ class RevealCancel {
   // `pairs`: how many rows each block has.
   RevealCancel(NonlinearRule rule, int64_t pairs) : rule_(rule), pairs_(pairs) {}
 
-  // The blocks of an input, and leaves whose gradients are the multipliers.
-  struct Input {
-    at::Tensor blocks;  // [5 pairs, C, L]
-    at::Tensor plus;    // leaves [pairs, C, L]
-    at::Tensor minus;
-  };
-  static Input input(const at::Tensor& x, const at::Tensor& reference);
-  // The blocks of an argument that a sequence shares with its references.
-  static at::Tensor repeat(const at::Tensor& arg);
-  // d+ + d- of the model's output [5 pairs, ...]: what the leaves share out.
+  // The stack of an input, a leaf.
+  static at::Tensor input(const at::Tensor& x, const at::Tensor& reference);
+  // The stack of an argument that a sequence shares with its references.
+  static at::Tensor repeat(const at::Tensor& arg) { return Blocks::all(arg).stack(); }
+  // d+ + d- of the model's output [5 pairs, ...]: what the input's parts share out.
   static at::Tensor change(const at::Tensor& output);
-  int64_t rows() const;
+  int64_t rows() const { return Blocks::count * pairs_; }
 
   // An operation on the blocks by its rule; nothing where the engine may run it as it is. Errors:
   // kind "unsupported_operation" for what has no rule.
@@ -55,13 +44,16 @@ class RevealCancel {
   enum class Layer { none, dense, convolution };
   using GradientNode = std::decay_t<decltype(std::declval<at::Tensor>().grad_fn())>;
 
+  // The rules (reveal_cancel_rules.cpp).
   std::vector<Value> linear(Call& call);
   std::optional<std::vector<Value>> scaled(Call& call);
   std::optional<std::vector<Value>> weighted(Call& call);
   std::vector<Value> elementwise(Call& call);
   std::vector<Value> shared(Call& call);
 
-  std::vector<at::Tensor> split(const Call& call, const at::Tensor& stack) const;
+  [[noreturn]] static void refuse(const Call& call, const std::string& why);
+  static Value to_one_batch(const Call& call, const c10::IValue& result);
+  Blocks split(const Call& call, const at::Tensor& stack) const;
   at::Tensor by_sign(const Call& call, const at::Tensor& stack) const;
   bool reveals(const Call& call, const at::Tensor& stack) const;
   Layer layer_behind(const at::Tensor& stack) const;

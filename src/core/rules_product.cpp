@@ -3,14 +3,12 @@
 // more take the mean of the gradient along the straight line from reference to x. Where only one
 // factor depends on X the operation is linear.
 #include <ATen/ATen.h>
-#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <set>
 
 #include "error.h"
 #include "operands.h"
-#include "quadrature.h"
 #include "steps.h"
 
 namespace seqlift {
@@ -37,55 +35,7 @@ size_t degree(const Call& call, const std::vector<Slot>& slots) {
 // of degree k the gradient has degree k - 1 in t, and n nodes integrate degrees up to 2 n - 1
 // exactly: k / 2 of them, rounded up, are enough. k = 2 is the midpoint; for a product of k factors
 // this is the Shapley value of their changes where every factor is one number.
-Halves along_line(const OnHalves<Nary>& function, const std::vector<Halves>& operands,
-                  size_t degree, const BatchShape& batch) {
-  const at::NoGradGuard guard;
-  Operands x;
-  Operands ref;
-  Operands change;
-  Operands inputs;
-  for (const Halves& operand : operands) {
-    x.push_back(operand.x);
-    ref.push_back(operand.ref.detach());
-    change.push_back(repeat_x(operand.x, ref.back(), batch) - ref.back());
-    inputs.push_back(operand.ref);
-  }
-  Halves result{once_tensor(batch.memo, "line", [&]() { return function.x(x); }),
-                function.ref(ref)};
-  // Formed now: the model may write into the operands later.
-  std::vector<Operands> points;
-  std::vector<double> weights;
-  const Quadrature line =
-      quadrature(QuadratureRule::gauss_legendre, static_cast<int64_t>(degree + 1) / 2);
-  for (size_t node = 0; node < line.nodes.size(); ++node) {
-    points.emplace_back();
-    for (size_t i = 0; i < ref.size(); ++i) {
-      points.back().push_back(ref[i] + line.nodes[node] * change[i]);
-    }
-    weights.push_back(line.weights[node]);
-  }
-  const auto backward = [function = function.ref, points, weights](const at::Tensor& grad) {
-    const at::AutoGradMode enabled(true);
-    std::vector<at::Tensor> total;
-    for (size_t j = 0; j < points.size(); ++j) {
-      Operands here;
-      for (const at::Tensor& point : points[j]) {
-        here.push_back(point.detach().requires_grad_());
-      }
-      const auto share = torch::autograd::grad({function(here)}, here, {grad * weights[j]});
-      for (size_t i = 0; i < here.size(); ++i) {
-        if (j == 0) {
-          total.push_back(share[i]);
-        } else {
-          total[i] = total[i] + share[i];
-        }
-      }
-    }
-    return total;
-  };
-  result.ref = attach(result.ref, inputs, backward);
-  return result;
-}
+int64_t nodes_for(size_t degree) { return static_cast<int64_t>(degree + 1) / 2; }
 
 }  // namespace
 
@@ -109,14 +59,16 @@ std::vector<Value> product(Call& call) {
   for (const Slot& slot : slots) {
     operands.push_back(slot_halves(call, slot));
   }
-  const auto first = [&](bool ref) -> Nary {
-    return
-        [whole = function_of(call, slots, ref)](const Operands& given) { return whole(given)[0]; };
-  };
-  const OnHalves<Nary> function(first(false), first(true));
+  const OnHalves<Many> function(function_of(call, slots, false), function_of(call, slots, true));
   const size_t factors = degree(call, slots);
-  return {to_value(factors > 2 ? along_line(function, operands, factors, call.batch)
-                               : midpoint(function, operands, call.batch))};
+  if (factors > 2) {
+    return {to_value(integrate(function, operands, call.batch, nodes_for(factors))[0])};
+  }
+  const auto first = [](const Many& whole) -> Nary {
+    return [whole](const Operands& given) { return whole(given)[0]; };
+  };
+  return {to_value(
+      midpoint(OnHalves<Nary>(first(function.x), first(function.ref)), operands, call.batch))};
 }
 
 // Whether a product has one factor that depends on X, in which it is linear.

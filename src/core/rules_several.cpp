@@ -8,6 +8,7 @@
 // c_i / (a_i - a'_i): for k = 1 the rescale rule, for a product of two the midpoint.
 #include <ATen/ATen.h>
 
+#include "ends.h"
 #include "error.h"
 #include "steps.h"
 
@@ -45,14 +46,9 @@ Operands corner(size_t set, const Operands& x, const Operands& ref) {
 Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operands, Bend bend,
                const BatchShape& batch) {
   const at::NoGradGuard guard;
-  Operands x;
-  Operands ref;
-  Operands inputs;
-  for (const Halves& operand : operands) {
-    x.push_back(operand.x);
-    ref.push_back(operand.ref.detach());
-    inputs.push_back(operand.ref);
-  }
+  const Ends ends = ends_of(operands);
+  const Operands& x = ends.x;
+  const Operands& ref = ends.ref;
   Halves result{once_tensor(batch.memo, "shapley", [&]() { return function.x(x); }),
                 function.ref(ref)};
 
@@ -98,7 +94,7 @@ Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operan
   for (const at::Tensor& operand : ref) {
     shapes.push_back(operand.sizes().vec());
   }
-  result.ref = attach(result.ref, inputs, [slopes, shapes](const at::Tensor& grad) {
+  result.ref = attach(result.ref, ends.inputs, [slopes, shapes](const at::Tensor& grad) {
     std::vector<at::Tensor> shares;
     for (size_t i = 0; i < slopes.size(); ++i) {
       shares.push_back((grad * slopes[i]).sum_to_size(shapes[i]));

@@ -90,27 +90,15 @@ SEXP seqlift_torch_deep_lift_shap(SEXP pointer, SEXP input, SEXP references, SEX
     prepared.options.profile = options.containsElementNamed("profile");
     const std::string output = text(options, "output");
     using Output = seqlift::DeepLiftShapOptions::Output;
-    prepared.options.output = output == "multipliers"    ? Output::multipliers
-                              : output == "hypothetical" ? Output::hypothetical
-                                                         : Output::attributions;
+    prepared.options.output = output == "multipliers"     ? Output::multipliers
+                              : output == "contributions" ? Output::contributions
+                              : output == "hypothetical"  ? Output::hypothetical
+                                                          : Output::attributions;
     const seqlift::Sequences sequences = to_sequences(Rcpp::List(input));
     const auto result =
         seqlift::deep_lift_shap(*prepared.graph, constants_of(handle, options), sequences,
                                 to_references(references, sequences), prepared.options);
-    if (!result.layers.empty()) {
-      return Rcpp::List::create(
-          Rcpp::Named("layers") = to_arrays(result.layers),
-          Rcpp::Named("deltas") = to_arrays(result.layer_deltas),
-          Rcpp::Named("predictions") = to_array(result.predictions),
-          Rcpp::Named("reference_predictions") = to_array(result.reference_predictions));
-    }
-    return Rcpp::List::create(
-        Rcpp::Named("values") = to_array(result.values),
-        Rcpp::Named("deltas") = to_array(result.deltas),
-        Rcpp::Named("predictions") = to_array(result.predictions),
-        Rcpp::Named("reference_predictions") = to_array(result.reference_predictions),
-        Rcpp::Named("integrated") =
-            std::vector<std::string>(result.integrated.begin(), result.integrated.end()));
+    return deep_lift_list(result);
   });
 }
 

@@ -23,15 +23,13 @@ extern "C" SEXP seqlift_torch_deep_lift(SEXP pointer, SEXP input, SEXP reference
     using Output = seqlift::DeepLiftOptions::Output;
     deep_lift_options.output = output == "positive_multipliers"   ? Output::positive_multipliers
                                : output == "negative_multipliers" ? Output::negative_multipliers
+                               : output == "attributions"         ? Output::attributions
+                               : output == "contributions"        ? Output::contributions
                                                                   : Output::multipliers;
     const seqlift::Sequences sequences = seqlift_r::to_sequences(Rcpp::List(input));
     const auto result = seqlift::deep_lift(
         *seqlift_r::graph_of(handle, key, graph_options), seqlift_r::constants_of(handle, options),
         sequences, seqlift_r::to_references(references, sequences), deep_lift_options);
-    return Rcpp::List::create(
-        Rcpp::Named("values") = seqlift_r::to_array(result.values),
-        Rcpp::Named("deltas") = seqlift_r::to_array(result.deltas),
-        Rcpp::Named("predictions") = seqlift_r::to_array(result.predictions),
-        Rcpp::Named("reference_predictions") = seqlift_r::to_array(result.reference_predictions));
+    return seqlift_r::deep_lift_list(result);
   });
 }

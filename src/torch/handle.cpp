@@ -134,6 +134,22 @@ Rcpp::List to_arrays(const std::vector<at::Tensor>& tensors) {
   return arrays;
 }
 
+Rcpp::List deep_lift_list(const seqlift::DeepLiftShapResult& result) {
+  const bool by_layer = !result.layers.empty();
+  Rcpp::List list;
+  if (by_layer) {
+    list["layers"] = to_arrays(result.layers);
+    list["deltas"] = to_arrays(result.layer_deltas);
+  } else {
+    list["values"] = to_array(result.values);
+    list["deltas"] = to_array(result.deltas);
+  }
+  list["predictions"] = to_array(result.predictions);
+  list["reference_predictions"] = to_array(result.reference_predictions);
+  list["integrated"] = std::vector<std::string>(result.integrated.begin(), result.integrated.end());
+  return list;
+}
+
 seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back) {
   seqlift::WorkOptions work;
   work.threads = whole(options, "threads");

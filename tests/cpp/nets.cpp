@@ -16,6 +16,7 @@
 #include "core/error.h"
 #include "core/pairs.h"
 #include "core/windows.h"
+#include "inputs.h"
 
 namespace nets {
 
@@ -109,23 +110,6 @@ seqlift::Constants constants_of(const ModelPointer& model, const Settings& setti
   const bool reduced = settings.dtype == at::kBFloat16;
   return seqlift::Constants(model->dtype, reduced ? at::kFloat : settings.dtype,
                             at::Device(at::kCPU), reduced);
-}
-
-seqlift::Sequences sequences_of(const at::Tensor& X, const std::vector<at::Tensor>& args) {
-  seqlift::Sequences sequences;
-  sequences.count = X.size(0);
-  sequences.X = [X](int64_t begin, int64_t end) { return X.narrow(0, begin, end - begin); };
-  sequences.args = args;
-  return sequences;
-}
-
-seqlift::References references_of(const at::Tensor& references) {
-  seqlift::References result;
-  result.count = references.size(1);
-  result.get = [references](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
-    return references.narrow(0, i0, i1 - i0).narrow(1, j0, j1 - j0).flatten(0, 1);
-  };
-  return result;
 }
 
 seqlift::DeepLiftShapOptions options_of(const Settings& settings) {
@@ -286,7 +270,7 @@ int64_t outputs_in_windows(const ModelPointer& model, const Given& given, int64_
   seqlift::EvaluateOptions options;
   options.pairs = true;
   options.batch = {given.X.size(0), given.references.size(1), nullptr};
-  const auto graph = graph_of(model, {});
+  const auto graph = graph_of(model, Settings());
   const at::Tensor columns =
       seqlift::evaluate(*graph, constants, {input}, options)[0].ref.toTensor();
   int64_t found = 0;
@@ -312,7 +296,7 @@ std::vector<double> multipliers_by_hand(const ModelPointer& model, const std::ve
 
 bool keeps_halves(const ModelPointer& model, const Given& given) {
   seqlift::Constants constants = constants_of(model, {});
-  const auto graph = graph_of(model, {});
+  const auto graph = graph_of(model, Settings());
   const seqlift::PairOptions options;
   const std::atomic<bool> never{false};
   const seqlift::PairEvaluator evaluator(*graph, constants, options, never);

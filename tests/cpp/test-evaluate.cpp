@@ -325,7 +325,11 @@ TEST_CASE("sequences are mixed even where shapes do not tell", "[evaluate]") {
   for (const Mixing& one : std::vector<Mixing>{
            {"t = h.transpose(0, 1)\nt = t - t.mean(1, keepdim=True)\ny = t.transpose(0, 1)", 3, 4},
            {"y = h - h.mean(0, keepdim=True)", 1, 4},
-           {"y = h * torch.softmax(h, 0)", 3, 3}}) {
+           {"y = h * torch.softmax(h, 0)", 3, 3},
+           // One reference each: both halves have one shape.
+           {"t = h.transpose(0, 1)\nt = t - t.mean(1, keepdim=True)\ny = t.transpose(0, 1)", 3, 1},
+           {"t = h.transpose(0, 1)\ny = (t * t.sum(1, keepdim=True)).transpose(0, 1)", 4, 1},
+           {"y = h - h.mean(0, keepdim=True)", 4, 1}}) {
     INFO(one.lines);
     const auto net = around(one.lines);
     const std::string error = error_of([&]() { explain(net, given(one.n, one.r, 9)); });

@@ -6,6 +6,7 @@
 #include "catch.h"
 #include "core/gradients.h"
 #include "core/path_gradients.h"
+#include "inputs.h"
 #include "nets.h"
 
 using namespace nets;
@@ -16,34 +17,6 @@ using seqlift::PathResult;
 using seqlift::QuadratureRule;
 
 namespace {
-
-seqlift::Sequences sequences_of(const at::Tensor& X, const std::vector<at::Tensor>& args = {}) {
-  seqlift::Sequences sequences;
-  sequences.count = X.size(0);
-  sequences.X = [X](int64_t begin, int64_t end) { return X.narrow(0, begin, end - begin); };
-  sequences.args = args;
-  return sequences;
-}
-
-seqlift::References references_of(const at::Tensor& references) {
-  seqlift::References result;
-  result.count = references.size(1);
-  result.get = [references](int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
-    return references.narrow(0, i0, i1 - i0).narrow(1, j0, j1 - j0).flatten(0, 1);
-  };
-  return result;
-}
-
-std::shared_ptr<const seqlift::Graph> graph_of(const ModelPointer& model,
-                                               const std::vector<std::string>& layers = {},
-                                               const std::string& target_layer = "") {
-  seqlift::GraphOptions options;
-  options.layers = layers;
-  options.target_layer = target_layer;
-  return seqlift::build_graph(model, options);
-}
-
-seqlift::Constants in_double() { return {at::kDouble, at::kDouble, at::Device(at::kCPU)}; }
 
 GradientResult gradients_of(const std::shared_ptr<const seqlift::Graph>& graph, const at::Tensor& X,
                             const GradientOptions& options = {},

@@ -1,5 +1,7 @@
 # The rules of the DeepLIFT package. The core's own tests hold the answers worked out by hand.
 
+in_double <- function(model, X, ...) attribute(model, X, ..., dtype = "float64")
+
 # attribute() as far as the methods of this file go.
 deep_lift_api <- list(
   load_model = load_model,
@@ -84,4 +86,69 @@ test_that("several targets add a dimension, and wrong arguments are refused by n
     deep_lift_attribution(test_model("unsupported"), X, "reveal_cancel", n_shuffles = 2L),
     class = "seqlift_error_unsupported_operation"
   )
+})
+
+test_that("DeepLIFT's methods explain layers, and a layer as target", {
+  model <- test_model("tiny")
+  X <- test_sequences()
+  f <- function(X) predict(model, X, dtype = "float64")[, 2L]
+  made <- dinucleotide_shuffle(X, n = 3L, random_state = 2)
+  change <- f(X) - rowMeans(vapply(1:3, \(j) f(made[, j, , ]), numeric(3L)))
+  run <- function(method, ...) in_double(model, X, method, target = 2L, references = made, ...)
+  layer <- run("deep_lift_rescale", layer = "relu")
+  expect_identical(dim(layer), c(3L, 2L, 10L))
+  expect_equal(apply(layer, 1L, sum), change)
+  expect_identical(dim(convergence_deltas(layer)), c(3L, 3L))
+  expect_lt(max(abs(convergence_deltas(layer))), 1e-12)
+  expect_named(run("deep_lift_rescale", layer = c("conv", "relu")), c("conv", "relu"))
+  for (method in c("deep_lift_rescale", "deep_lift_reveal_cancel", "deep_lift_genomics")) {
+    whole <- run(method)
+    expect_equal(apply(numbers_of(whole), 1L, sum), unname(change))
+    # The last layer is the model's output.
+    expect_equal(numbers_of(run(method, target_layer = "dense")), numbers_of(whole))
+    all <- in_double(model, X, method, target = 1:3, references = made)
+    less <- run(method, mean_normalise = TRUE)
+    expect_lt(max(abs(convergence_deltas(less))), 1e-12)
+    expect_equal(numbers_of(less), numbers_of(whole) - apply(numbers_of(all), 1:3, mean))
+  }
+})
+
+test_that("layers have multipliers of both signs, contributions and their means", {
+  model <- test_model("tiny")
+  X <- test_sequences()
+  f <- function(X) predict(model, X, dtype = "float64")
+  made <- dinucleotide_shuffle(X, n = 3L, random_state = 2)
+  change <- aperm(array(f(X), c(3L, 3L, 3L)), c(1L, 3L, 2L)) -
+    aperm(vapply(1:3, \(j) f(made[, j, , ]), matrix(0, 3L, 3L)), c(1L, 3L, 2L))
+  for (method in c("deep_lift_rescale", "deep_lift_reveal_cancel", "deep_lift_genomics")) {
+    run <- function(what, layer = c("relu", "conv"), ...) {
+      in_double(model, X, method, references = made, layer = layer, what = what, ...)
+    }
+    means <- run("attributions", target = 1:3)
+    contributions <- run("contributions", target = 1:3)
+    expect_named(contributions, c("relu", "conv"))
+    for (layer in names(contributions)) {
+      own <- contributions[[layer]]
+      expect_identical(dim(own), c(3L, 3L, 2L, 10L, 3L))
+      expect_identical(dimnames(own)[[1L]], names(X))
+      expect_lt(max(abs(convergence_deltas(own))), 1e-10)
+      expect_lt(largest_difference(apply(own, c(1L, 2L, 5L), sum), unname(change)), 1e-10)
+      expect_lt(largest_difference(apply(own, c(1L, 3L, 4L, 5L), mean), means[[layer]]), 1e-12)
+    }
+    positive <- run("positive_multipliers", "conv")
+    negative <- run("negative_multipliers", "conv")
+    expect_identical(dim(positive), c(3L, 3L, 2L, 10L))
+    if (method == "deep_lift_reveal_cancel") {
+      expect_gt(largest_difference(positive, negative), 1e-3)
+    } else {
+      expect_lt(largest_difference(positive, negative), 1e-12)
+    }
+    if (method == "deep_lift_rescale") {
+      expect_identical(run("multipliers", "conv"), positive)
+    } else {
+      expect_error(run("multipliers", "conv"), "positive_multipliers",
+        class = "seqlift_error_argument"
+      )
+    }
+  }
 })

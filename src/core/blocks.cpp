@@ -1,0 +1,36 @@
+#include "blocks.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace seqlift {
+
+Blocks Blocks::of(const at::Tensor& stack) {
+  const std::vector<at::Tensor> blocks = stack.chunk(count, 0);
+  return {blocks[0], blocks[1], blocks[2], blocks[3], blocks[4]};
+}
+
+at::Tensor Blocks::stack() const { return at::cat({x, reference, plus, minus, origin}, 0); }
+
+std::optional<Blocks> blocks_of_pairs(const at::Tensor& stack, int64_t pairs) {
+  const int64_t rows = Blocks::count * pairs;
+  if (stack.dim() == 0 || stack.size(0) == 0 || stack.size(0) % rows != 0) {
+    return std::nullopt;
+  }
+  const Blocks blocks = Blocks::of(stack);
+  const at::NoGradGuard guard;
+  const at::Tensor gap = blocks.x - blocks.reference - blocks.rise() - blocks.fall();
+  const double size = std::max(1.0, stack.abs().max().item<double>());
+  const double rounding = stack.scalar_type() == at::kDouble ? 1e-8 : 1e-3;
+  // NaN and infinity are told of where the output is looked at.
+  if (gap.abs().max().item<double>() > rounding * size) {
+    return std::nullopt;
+  }
+  return blocks;
+}
+
+at::Tensor of_sign(const at::Tensor& difference, const at::Tensor& plus, const at::Tensor& minus) {
+  return at::where(difference > 0, plus, at::where(difference < 0, minus, (plus + minus) / 2));
+}
+
+}  // namespace seqlift
