@@ -7,6 +7,11 @@ report_table_rows <- 20L
 # Dots per inch: two on the page for each of a plain screen.
 report_dpi <- 150L
 
+# Inside of a line of Markdown its own marks are escaped too.
+escape_markdown <- function(text) {
+  gsub("([][*_`~^$\\\\#@!|])", "\\\\\\1", escape_html(text))
+}
+
 escape_html <- function(text) {
   text <- gsub("&", "&amp;", as.character(text), fixed = TRUE)
   text <- gsub("<", "&lt;", text, fixed = TRUE)

@@ -69,7 +69,7 @@ test_that("a report is one page with everything in it", {
   expect_match(text, "The attributions add up: what is missing is rounding")
   # The broken site does less; the variant that breaks it comes before the one beside it.
   expect_match(text, "site *AGATAAG *[0-9.]+ *[0-9.]+ *\\+[0-9.]+ *[0-9.]+ *broken *AGCTAAG")
-  expect_match(text, "252 *A→C.*100 *C→G")
+  expect_match(text, "252 *A→C[^A-Z]*fly_planted_AGATAAG *100 *C→G")
   expect_match(text, tools::md5sum(system.file("extdata", "demo_model.pt", package = "seqlift")))
   expect_match(text, "random_state = 0", fixed = TRUE)
   expect_match(text, "LibTorch *[0-9.]+")
@@ -80,7 +80,7 @@ test_that("the numbers of a report are those of the functions", {
   X <- demo_sequences()["yeast_planted_two"]
   model <- counts_model()
   attributions <- deep_lift_shap(model, X, n_shuffles = 3, random_state = 7)
-  text <- report_text(report_page(model, X, attributions = attributions))
+  text <- report_text(report_page(model, X, attributions = attributions, random_state = NULL))
   expect_match(text, paste0("yeast_planted_two *", report_number(predict(model, X)[1L])))
   total <- signed_number(sum(attributions))
   change <- signed_number(summary(attributions)$output_change)
@@ -91,6 +91,7 @@ test_that("the numbers of a report are those of the functions", {
   expect_match(text, signed_number(strongest$attribution), fixed = TRUE)
   # The seed is that of the attributions.
   expect_match(text, "3 references a sequence, random_state 7")
+  expect_match(text, "random_state = 7", fixed = TRUE)
 })
 
 test_that("a report says plainly that there is nothing to see", {
@@ -108,10 +109,15 @@ test_that("names may hold anything, and be the same", {
   X <- test_sequences(3L)
   names(X) <- c("<b>*one*</b>", "two & \"a half\"", "two & \"a half\"")
   page <- report_page(test_model("tiny"), X, target = 2, motifs = c("<i>" = "ACG"))
-  expect_match(page, "&lt;b&gt;*one*&lt;/b&gt;", fixed = TRUE)
+  # In headings, in tables and in what is said of a figure.
+  expect_match(page, "<h3>&lt;b&gt;*one*&lt;/b&gt;</h3>", fixed = TRUE)
+  expect_match(page, "> *&lt;b&gt;\\*one\\*&lt;/b&gt; *</td>")
+  expect_match(page, "alt=\"Logo of &lt;b&gt;*one*&lt;/b&gt;", fixed = TRUE)
+  expect_no_match(page, "<em>one", fixed = TRUE)
+  expect_identical(escape_markdown("a_b*[c]"), "a\\_b\\*\\[c\\]")
   expect_match(page, "two &amp; &quot;a half&quot; 1", fixed = TRUE)
   expect_match(page, "&lt;i&gt;", fixed = TRUE)
-  expect_no_match(page, "<b>*one*</b>", fixed = TRUE)
+  expect_no_match(page, "<b>", fixed = TRUE)
   expect_match(report_text(page), "target 2", fixed = TRUE)
 })
 
