@@ -164,8 +164,7 @@ at::Tensor by_transform(const Convolution& c, const at::Tensor& image, bool turn
     const at::Tensor taps = c.dims == 1 ? c.weight : c.weight.squeeze(2);
     return transformed_weights(turned ? taps.flip({2}).transpose(0, 1) : taps, points);
   });
-  const at::Tensor y =
-      transformed_convolution(line, rows.contiguous(), weights, bias, points);
+  const at::Tensor y = transformed_convolution(line, rows.contiguous(), weights, bias, points);
   return y.defined() ? y.unflatten(0, {image.size(0), image.size(2)}).permute({0, 3, 1, 2}) : y;
 }
 
