@@ -42,4 +42,9 @@ at::Tensor Constants::derived(const at::Tensor& constant, const std::string& key
   return result;
 }
 
+bool Constants::keeps(const at::Tensor& constant) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return converted_.count(constant.unsafeGetTensorImpl()) > 0;
+}
+
 }  // namespace seqlift

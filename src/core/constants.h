@@ -26,6 +26,8 @@ class Constants {
   // from convert() and anew each time otherwise (weights computed on the way). `key` names what.
   at::Tensor derived(const at::Tensor& constant, const std::string& key,
                      const std::function<at::Tensor()>& make);
+  // Whether what derived() makes of it is kept.
+  bool keeps(const at::Tensor& constant);
 
   at::ScalarType native() const { return native_; }
   at::ScalarType compute() const { return compute_; }

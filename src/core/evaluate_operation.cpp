@@ -105,6 +105,31 @@ at::Tensor dense_layer(const std::vector<c10::IValue>& stack) {
   return stack[2].isTensor() ? product.add_(stack[2].toTensor()) : product;
 }
 
+// [n, C, L] in channels-last memory, outside of autograd.
+bool is_channels_last_line(const c10::IValue& value) {
+  if (!value.isTensor() || at::GradMode::is_enabled()) {
+    return false;
+  }
+  const at::Tensor& x = value.toTensor();
+  return x.is_cpu() && x.dim() == 3 && x.size(1) > 1 && x.stride(1) == 1 &&
+         x.transpose(1, 2).is_contiguous();
+}
+
+// ATen passes over channels-last memory as it lies in images only: a line is an image of height
+// one.
+at::Tensor pooled_line(const std::vector<c10::IValue>& stack) {
+  const auto image = [&](size_t i, int64_t first) {
+    std::vector<int64_t> numbers = stack[i].toIntVector();
+    if (!numbers.empty()) {
+      numbers.insert(numbers.begin(), first);
+    }
+    return numbers;
+  };
+  return at::max_pool2d(stack[0].toTensor().unsqueeze(2), image(1, 1), image(2, 1), image(3, 0),
+                        image(4, 1), stack[5].toBool())
+      .squeeze(2);
+}
+
 }  // namespace
 
 void Evaluation::run_operation(const Node* node) {
@@ -139,8 +164,10 @@ void Evaluation::run_operation(const Node* node) {
     // The operation of a text with places to fill in is told how many values there are.
     const bool variadic = known_operation->schema().is_vararg();
     const bool dense = call.name == "linear" && !reduced;
+    const bool normalises = call.name == "batch_norm";
+    const bool pools = call.name == "max_pool1d";
     call.evaluate = [operation = known_operation->getOperation(node), writes, reduced, variadic,
-                     dense](std::vector<c10::IValue> stack) mutable {
+                     dense, normalises, pools](std::vector<c10::IValue> stack) mutable {
       if (variadic) {
         stack.emplace_back(static_cast<int64_t>(stack.size()));
       }
@@ -153,7 +180,17 @@ void Evaluation::run_operation(const Node* node) {
       if (dense && is_plain_product(stack)) {
         return std::vector<c10::IValue>{dense_layer(stack)};
       }
+      if (pools && is_channels_last_line(stack[0])) {
+        return std::vector<c10::IValue>{pooled_line(stack)};
+      }
+      const bool line = normalises && is_channels_last_line(stack[0]);
+      if (line) {
+        stack[0] = stack[0].toTensor().unsqueeze(2);
+      }
       operation(stack);
+      if (line) {
+        stack[0] = stack[0].toTensor().squeeze(2);
+      }
       if (reduced) {
         cast(stack, at::kBFloat16, at::kFloat);
       }

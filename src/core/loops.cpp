@@ -220,5 +220,134 @@ void maximum_change(const Window& window, const double* __restrict x, const doub
   maximum_change_of(window, x, y, d, start, width, first, count, change);
 }
 
+// The transform's products are sums of many rows: kept in registers, which a plain loop would not
+// be.
+typedef float Lanes __attribute__((vector_size(64), aligned(4), may_alias));
+constexpr int64_t lanes = 16;
+// Channels that are transformed together.
+constexpr int64_t strip = 4 * lanes;
+constexpr int64_t most_points = 32;
+
+// out [size, strip] = matrix [size, size] x in [size, strip].
+SEQLIFT_INLINE void mix(const float* __restrict matrix, int64_t size, const float* __restrict in,
+                        float* __restrict out) {
+  for (int64_t o = 0; o < size; ++o) {
+    Lanes a = {}, b = {}, c = {}, d = {};
+    for (int64_t i = 0; i < size; ++i) {
+      const float factor = matrix[o * size + i];
+      const auto* row = reinterpret_cast<const Lanes*>(in + i * strip);
+      a += factor * row[0];
+      b += factor * row[1];
+      c += factor * row[2];
+      d += factor * row[3];
+    }
+    auto* row = reinterpret_cast<Lanes*>(out + o * strip);
+    row[0] = a;
+    row[1] = b;
+    row[2] = c;
+    row[3] = d;
+  }
+}
+
+SEQLIFT_VECTORISED
+void tile_in(const Fourier& fourier, const float* __restrict x, int64_t length, int64_t channels,
+             int64_t start, float* __restrict out, int64_t stride) {
+  const int64_t half = fourier.points / 2;
+  float even[(most_points / 2 + 1) * strip] = {};
+  float odd[(most_points / 2) * strip] = {};
+  float real[(most_points / 2 + 1) * strip];
+  float imaginary[(most_points / 2) * strip];
+  const float nothing[strip] = {};
+  for (int64_t first = 0; first < channels; first += strip) {
+    const int64_t width = channels - first < strip ? channels - first : strip;
+    for (int64_t j = 0; j <= half; ++j) {
+      const int64_t left = start + j;
+      const int64_t right = start + fourier.points - j;
+      const bool paired = j > 0 && j < half;
+      const bool left_inside = left >= 0 && left < length;
+      const bool right_inside = paired && right >= 0 && right < length;
+      const float* from = left_inside ? x + left * channels + first : nothing;
+      const float* mirrored = right_inside ? x + right * channels + first : nothing;
+      float* sum = even + j * strip;
+      for (int64_t c = 0; c < width; ++c) {
+        sum[c] = from[c] + mirrored[c];
+      }
+      if (paired) {
+        float* difference = odd + (j - 1) * strip;
+        for (int64_t c = 0; c < width; ++c) {
+          difference[c] = from[c] - mirrored[c];
+        }
+      }
+    }
+    mix(fourier.even_in, half + 1, even, real);
+    mix(fourier.odd_in, half - 1, odd, imaginary);
+    float* to = out + first;
+    for (int64_t c = 0; c < width; ++c) {
+      to[c] = real[c];
+      to[stride + c] = real[half * strip + c];
+    }
+    for (int64_t f = 1; f < half; ++f) {
+      const float* re = real + f * strip;
+      const float* im = imaginary + (f - 1) * strip;
+      float* at = to + (3 * f - 1) * stride;
+      for (int64_t c = 0; c < width; ++c) {
+        at[c] = re[c] + im[c];
+      }
+      for (int64_t c = 0; c < width; ++c) {
+        at[stride + c] = re[c];
+      }
+      for (int64_t c = 0; c < width; ++c) {
+        at[2 * stride + c] = im[c];
+      }
+    }
+  }
+}
+
+SEQLIFT_VECTORISED
+void tile_out(const Fourier& fourier, const float* const* products, int64_t channels,
+              const float* __restrict bias, int64_t count, float* __restrict y) {
+  const int64_t half = fourier.points / 2;
+  float real[(most_points / 2 + 1) * strip] = {};
+  float imaginary[(most_points / 2) * strip] = {};
+  float even[(most_points / 2 + 1) * strip];
+  float odd[(most_points / 2) * strip];
+  for (int64_t first = 0; first < channels; first += strip) {
+    const int64_t width = channels - first < strip ? channels - first : strip;
+    for (int64_t c = 0; c < width; ++c) {
+      real[c] = products[0][first + c];
+      real[half * strip + c] = products[1][first + c];
+    }
+    for (int64_t f = 1; f < half; ++f) {
+      const float* one = products[3 * f - 1] + first;
+      const float* two = products[3 * f] + first;
+      const float* three = products[3 * f + 1] + first;
+      float* re = real + f * strip;
+      float* im = imaginary + (f - 1) * strip;
+      for (int64_t c = 0; c < width; ++c) {
+        re[c] = one[c] - three[c];
+        im[c] = one[c] + two[c];
+      }
+    }
+    mix(fourier.even_out, half + 1, real, even);
+    mix(fourier.odd_out, half - 1, imaginary, odd);
+    for (int64_t p = 0; p < count; ++p) {
+      const int64_t j = p <= half ? p : fourier.points - p;
+      const float sign = p < half ? 1.0F : -1.0F;
+      const float* sum = even + j * strip;
+      const float* difference = odd + (j - 1) * strip;
+      float* to = y + p * channels + first;
+      if (j == 0 || j == half) {
+        for (int64_t c = 0; c < width; ++c) {
+          to[c] = sum[c] + bias[first + c];
+        }
+        continue;
+      }
+      for (int64_t c = 0; c < width; ++c) {
+        to[c] = sum[c] + sign * difference[c] + bias[first + c];
+      }
+    }
+  }
+}
+
 }  // namespace loops
 }  // namespace seqlift

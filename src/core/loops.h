@@ -55,5 +55,26 @@ void maximum_change(const Window& window, const float* x, const float* y, const 
 void maximum_change(const Window& window, const double* x, const double* y, const double* d,
                     int64_t start, int64_t width, int64_t first, int64_t count, double* change);
 
+// Tiles of `points` positions (even) and their discrete Fourier transform, for
+// transformed_convolution.cpp. The matrices act on what is even and what is odd in position (or
+// frequency): half the work of the whole transform.
+struct Fourier {
+  int64_t points = 0;
+  const float* even_in = nullptr;   // [points / 2 + 1, points / 2 + 1]
+  const float* odd_in = nullptr;    // [points / 2 - 1, points / 2 - 1]
+  const float* even_out = nullptr;  // of the inverse, in the same shapes
+  const float* odd_out = nullptr;
+};
+
+// The spectrum of the positions start .. start + points - 1 of x [length, channels], zero outside
+// of it: product p is written to out + p * stride. Products 0 and 1 are the two real frequencies,
+// the others Re + Im, Re and Im of each complex one.
+void tile_in(const Fourier& fourier, const float* x, int64_t length, int64_t channels,
+             int64_t start, float* out, int64_t stride);
+// The first `count` positions of a tile whose spectrum is told by its products with the weights:
+// Re = p1 - p3, Im = p1 + p2 at each complex frequency. `bias` [channels] is added.
+void tile_out(const Fourier& fourier, const float* const* products, int64_t channels,
+              const float* bias, int64_t count, float* y);
+
 }  // namespace loops
 }  // namespace seqlift

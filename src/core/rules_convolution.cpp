@@ -5,10 +5,13 @@
 // product over the channels of all taps, shifted and added.
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 #include "constants.h"
 #include "error.h"
 #include "loops.h"
 #include "rules.h"
+#include "transformed_convolution.h"
 
 namespace seqlift {
 namespace rules {
@@ -128,12 +131,53 @@ at::Tensor dense(const at::Tensor& image, const at::Tensor& weight, const at::Te
   return at::conv2d(image, weight, bias, stride, padding, dilation, groups);
 }
 
+// Along positions only, one by one.
+bool is_line(const Convolution& c) {
+  const auto all = [](const std::vector<int64_t>& numbers, int64_t value) {
+    return std::all_of(numbers.begin(), numbers.end(), [&](int64_t n) { return n == value; });
+  };
+  const bool flat = c.dims == 1 || (c.weight.size(2) == 1 && c.padding[0] == 0);
+  return flat && c.groups == 1 && all(c.stride, 1) && all(c.dilation, 1);
+}
+
+// An image convolved by the Fourier transform, or nothing where that is not the cheaper way.
+// `turned`: with the kernel turned around and channels swapped.
+at::Tensor by_transform(const Convolution& c, const at::Tensor& image, bool turned, int64_t padding,
+                        const at::Tensor& bias, Constants& constants) {
+  if (!is_line(c) || !constants.keeps(c.weight)) {
+    return {};
+  }
+  const at::Tensor rows = image.permute({0, 2, 3, 1}).flatten(0, 1);
+  LineConvolution line;
+  line.in = c.weight.size(turned ? 0 : 1);
+  line.out = c.weight.size(turned ? 1 : 0);
+  line.kernel = c.weight.size(-1);
+  line.padding = padding;
+  line.rows = rows.size(0);
+  line.length = rows.size(1);
+  const int64_t points = tile_points(line);
+  if (points == 0) {
+    return {};
+  }
+  const std::string key = (turned ? "turned transform " : "transform ") + std::to_string(points);
+  const at::Tensor weights = constants.derived(c.weight, key, [&]() {
+    const at::Tensor taps = c.dims == 1 ? c.weight : c.weight.squeeze(2);
+    return transformed_weights(turned ? taps.flip({2}).transpose(0, 1) : taps, points);
+  });
+  const at::Tensor y = transformed_convolution(line, rows.contiguous(), weights, bias, points);
+  return y.defined() ? y.unflatten(0, {image.size(0), image.size(2)}).permute({0, 3, 1, 2}) : y;
+}
+
 at::Tensor forward(const Convolution& c, const at::Tensor& input, Constants& constants) {
   const at::Tensor padded =
       c.pad_first.empty() ? input : at::constant_pad_nd(input, c.pad_first, 0);
-  const at::Tensor image = dense(flat(padded), flat_weight(c, constants), c.bias, two(c.stride, 1),
-                                 two(c.padding, 0), two(c.dilation, 1), c.groups);
-  return unflat(image, c.dims);
+  const at::Tensor image = flat(padded);
+  at::Tensor output = by_transform(c, image, false, c.padding.back(), c.bias, constants);
+  if (!output.defined()) {
+    output = dense(image, flat_weight(c, constants), c.bias, two(c.stride, 1), two(c.padding, 0),
+                   two(c.dilation, 1), c.groups);
+  }
+  return unflat(output, c.dims);
 }
 
 // d out / d input for few input channels: taps = grad [n L', out] x weight [out, kernel in], then
@@ -177,11 +221,15 @@ at::Tensor backward_turned(const Convolution& c, const at::Tensor& grad, Constan
     dims.push_back(d + 2);
     padding.push_back(c.dilation[d] * (c.weight.size(d + 2) - 1) - c.padding[d]);
   }
-  const at::Tensor turned = constants.derived(
-      c.weight, "turned", [&]() { return flat(c.weight.flip(dims).transpose(0, 1)); });
-  const std::vector<int64_t> ones(c.dims, 1);
-  return unflat(dense(flat(grad), turned, {}, two(ones, 1), two(padding, 0), two(c.dilation, 1), 1),
-                c.dims);
+  const at::Tensor image = flat(grad);
+  at::Tensor output = by_transform(c, image, true, padding.back(), {}, constants);
+  if (!output.defined()) {
+    const at::Tensor turned = constants.derived(
+        c.weight, "turned", [&]() { return flat(c.weight.flip(dims).transpose(0, 1)); });
+    const std::vector<int64_t> ones(c.dims, 1);
+    output = dense(image, turned, {}, two(ones, 1), two(padding, 0), two(c.dilation, 1), 1);
+  }
+  return unflat(output, c.dims);
 }
 
 at::Tensor backward(const Convolution& c, const at::Tensor& grad,

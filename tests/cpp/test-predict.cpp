@@ -72,6 +72,32 @@ TEST_CASE("predictions in float32 are close to those in float64", "[predict]") {
   }
 }
 
+// In float32 the convolution leaves its channels next to each other in memory.
+TEST_CASE("lines are normalised and pooled as they lie in memory", "[predict]") {
+  const Tensors parameters{{"k", numbers({6, 4, 3}, 1)},
+                           {"w", numbers({6}, 2)},
+                           {"b", numbers({6}, 3)},
+                           {"m", numbers({6}, 4)},
+                           {"v", numbers({6}, 5, 0.5, 2)}};
+  const at::Tensor X = one_hot(3, 23, 6);
+  Settings settings;
+  settings.dtype = at::kFloat;
+  for (const char* last :
+       {"h", "torch.max_pool1d(h, 3)", "torch.max_pool1d(h, [4], [3], [2])",
+        "torch.max_pool1d(h, [3], [2], [1], [2], True)", "torch.max_pool1d(h, 4, ceil_mode=True)",
+        "torch.max_pool1d(h[:, 0:1], 3)", "torch.max_pool1d(h[:, :, 1:], 3)",
+        "torch.max_pool1d(h[0], 3).unsqueeze(0).expand(x.size(0), -1, -1)"}) {
+    INFO(last);
+    const auto net = forward(
+        "h = torch.conv1d(x, self.k)\n"
+        "h = torch.batch_norm(h, self.w, self.b, self.m, self.v, False, 0.1, 1e-5, False)\n"
+        "return " +
+            std::string(last),
+        parameters);
+    CHECK(distance(predicted(net, X, {}, settings)[0], interpreted(net, X)[0]) < 1e-5);
+  }
+}
+
 TEST_CASE("a model that squeezes predicts one sequence as it predicts many", "[predict]") {
   const auto net = forward("return torch.relu(torch.conv1d(x, self.w)).sum([1, 2]).squeeze()",
                            {{"w", numbers({3, 4, 3}, 1)}});
