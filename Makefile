@@ -23,7 +23,7 @@ help:
 	@echo 'make lint       lintr, clang-format, cppcheck, clang-tidy'
 	@echo 'make document   RcppExports, NAMESPACE and man/ from the sources'
 	@echo 'make site       the help pages and vignettes as a web site, in build/site'
-	@echo 'make matrix     make test in Debian 13 and Debian testing (root)'
+	@echo 'make matrix     make test in Debian 12, 13 and testing (root)'
 	@echo 'make slurm      a job array of a Slurm of its own, on this host'
 	@echo 'make install    build and install into build/library (LIBRARY=... for another)'
 	@echo 'make clean      remove what the above made'
