@@ -9,6 +9,7 @@
 
 #ifdef SEQLIFT_WITH_TORCH
 #include <ATen/Parallel.h>
+#include <torch/csrc/jit/python/update_graph_executor_opt.h>
 #endif
 
 namespace {
@@ -40,6 +41,9 @@ int main(int count, char** arguments) {
   // Nets this small gain nothing from LibTorch's own threads. On a busy machine the threads wait
   // for each other after every operation, and the tests take ten times as long.
   at::set_num_threads(1);
+  // LibTorch's interpreter, which nets are compared with, would compile each of them (from 2.0 on,
+  // by LLVM): minutes for what is run once.
+  torch::jit::setGraphExecutorOptimize(false);
 #endif
   const int status = Catch::Session().run(count, arguments);
   std::cout << "catch2: " << test_cases.passed + test_cases.failedButOk << " passed, "
