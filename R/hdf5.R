@@ -208,6 +208,13 @@ finish_h5 <- function(path, info, largest_delta, ranges = NULL) {
     rhdf5::h5write(GenomicRanges::start(ranges), path, own("start"))
     rhdf5::h5write(GenomicRanges::end(ranges), path, own("end"))
     write_strings(path, own("strand"), as.character(GenomicRanges::strand(ranges)))
+    seqinfo <- GenomicRanges::seqinfo(ranges)
+    write_strings(path, own("genome_chrom"), GenomeInfoDb::seqnames(seqinfo))
+    # HDF5 has no missing values: 0 and "" are what is not known.
+    lengths <- unname(GenomeInfoDb::seqlengths(seqinfo))
+    rhdf5::h5write(ifelse(is.na(lengths), 0L, lengths), path, own("genome_length"))
+    assembly <- unname(GenomeInfoDb::genome(seqinfo))
+    write_strings(path, own("genome_assembly"), ifelse(is.na(assembly), "", assembly))
   }
   write_settings(path, c(
     list(largest_delta = largest_delta), stats::setNames(info, paste0("info.", names(info)))
@@ -355,10 +362,16 @@ read_ranges <- function(stored, rows) {
     return(NULL)
   }
   check_package("GenomicRanges", "Reading the regions of the sequences")
-  column <- function(name) as.vector(rhdf5::h5read(stored$path, own(name)))[rows]
+  column <- function(name) as.vector(rhdf5::h5read(stored$path, own(name)))
+  lengths <- column("genome_length")
+  assembly <- column("genome_assembly")
+  seqinfo <- GenomeInfoDb::Seqinfo(column("genome_chrom"),
+    seqlengths = ifelse(lengths == 0L, NA, lengths),
+    genome = ifelse(nzchar(assembly), assembly, NA)
+  )
   GenomicRanges::GRanges(
-    column("chrom"), IRanges::IRanges(column("start"), column("end")),
-    strand = column("strand")
+    column("chrom")[rows], IRanges::IRanges(column("start")[rows], column("end")[rows]),
+    strand = column("strand")[rows], seqinfo = seqinfo
   )
 }
 

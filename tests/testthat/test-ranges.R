@@ -179,3 +179,26 @@ test_that("a result with ranges can be printed and taken from after saveRDS()", 
   }, list(file))
   expect_identical(fresh, "chr1:201-212:-")
 })
+
+test_that("results from workers and from files keep the ranges of their sequences", {
+  for (package in c("BiocParallel", "rhdf5", "HDF5Array")) {
+    skip_if_not_installed(package)
+  }
+  X <- ranged_sequences()
+  model <- test_model("tiny")
+  serial <- deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0)
+  expect_identical(attribution_ranges(serial), sequence_places())
+
+  path <- file.path(new_folder(), "scores.h5")
+  streamed <- deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0, output = path)
+  # Columns stay with the result in memory; the file has the places and the genome.
+  places <- sequence_places()[2:3]
+  S4Vectors::mcols(places) <- NULL
+  expect_identical(attribution_ranges(streamed[2:3, , ]), places)
+  expect_identical(attribution_ranges(read_h5(path)[2:3, , ]), places)
+
+  parallel <- deep_lift_shap(model, X,
+    n_shuffles = 2L, random_state = 0, BPPARAM = BiocParallel::SnowParam(2L)
+  )
+  expect_identical(attribution_ranges(parallel), sequence_places())
+})
