@@ -43,9 +43,9 @@ check_same_outputs <- function(before, after, axes, call) {
 #' Results of perturbations
 #'
 #' What [marginalize()], [marginalize_annotations()], [ablate()], [ablate_annotations()],
-#' [space_motifs()], [substitution_effect()], [deletion_effect()] and [insertion_effect()] return: a
-#' list with `before` and `after`, the results of `func` for the sequences as they were and as they
-#' became, in the units of `func` (of the model's output for [predict()][predict.seqlift_model]).
+#' [space_motifs()], [substitution_effect()], [deletion_effect()], [insertion_effect()] and
+#' [variant_effect()] return: a list with `before` and `after`, the results of `func` for the
+#' sequences as they were and as they became, in the units of `func` (of the model's output for [predict()][predict.seqlift_model]).
 #'
 #' An effect is `after - before`. `as.data.frame()` has every one of them, `summary()` their mean
 #' and standard error over the backgrounds:
@@ -59,6 +59,7 @@ check_same_outputs <- function(before, after, axes, call) {
 #' | `ablate_annotations()` | annotation, 1 | annotation, 1, shuffle | shuffles |
 #' | `space_motifs()` | sequence | sequence, spacing | sequences |
 #' | variants | sequence | sequence | nothing |
+#' | `variant_effect()` | variant | variant | nothing |
 #'
 #' The axes of what `func` returns for a sequence follow. If it returns a list of arrays, `before`
 #' and `after` are such lists. Results that had to be stacked are plain arrays; others keep the

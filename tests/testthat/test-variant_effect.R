@@ -173,3 +173,51 @@ test_that("messages say which row is wrong", {
     )
   })
 })
+
+test_that("variants of all kinds are made one at a time", {
+  table <- data.frame(
+    example = c("first", "second", "third", "first"), position = c(2, 5, 13, 5),
+    ref = c("C", "CC", "", "ac"), alt = c("T", "", "G", "GGG"), variant = letters[1:4]
+  )
+  seen <- letters_after(variant_effect, table)
+  expect_identical(seen$before, c("ACGTACGTAC", "AAAACCCCGG", "TTTTTTTTTT", "ACGTACGTAC"))
+  expect_identical(seen$after, c("ATGTACGTAC", "AAAACCGGGG", "TTTTTTTTTT", "ACGTGGGGTA"))
+  seen <- letters_after(variant_effect, table, left = TRUE)
+  expect_identical(seen$after, c("GTACGTACGT", "AAAACCGGGG", "TTTTTTTTTG", "TGGGGTACGT"))
+  # Without a deletion nothing is cut; two variants of one base are two rows.
+  one <- data.frame(example = c(1, 1), position = c(1, 1), ref = "A", alt = c("C", "G"))
+  expect_identical(letters_after(variant_effect, one)$after, c("CCGTACGTACGT", "GCGTACGTACGT"))
+})
+
+test_that("single variants have their place in the table and their sequence's rows of args", {
+  X <- test_sequences()
+  table <- data.frame(example = c(2, 1), position = 4, ref = c("T", ""), alt = c("C", "A"))
+  add <- function(model, X, args) {
+    array(rowSums(X[, 1, , drop = FALSE]) + args[[1L]], c(dim(X)[1L], 1L))
+  }
+  result <- variant_effect(NULL, X, table, func = add, args = list(seq_len(length(X)) * 100))
+  expect_identical(unname(floor(result$before[, 1] / 100)), c(2, 1))
+  effects <- as.data.frame(result)
+  expect_identical(effects$example, c(2L, 1L))
+  expect_identical(effects$ref, table$ref)
+  expect_identical(effects$alt, table$alt)
+})
+
+test_that("tables of single variants that cannot be are refused before the call", {
+  refused <- function(table) {
+    expect_error_before_call(
+      function(func) variant_effect(NULL, X, table, func = func), "seqlift_error_variants"
+    )
+  }
+  good <- data.frame(example = 1, position = 1, ref = "A", alt = "C")
+  refused(good[0, ])
+  refused(good[-3])
+  refused(list(good))
+  refused(transform(good, example = 4))
+  refused(transform(good, position = 13))
+  refused(transform(good, position = 14, ref = ""))
+  refused(transform(good, ref = "G"))
+  refused(transform(good, ref = "C", alt = "C"))
+  refused(transform(good, alt = "<DEL>"))
+  refused(transform(good, ref = "ACGTACGTACGT", alt = ""))
+})
