@@ -1,5 +1,7 @@
 #include "blocks.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
 #include <vector>
 
