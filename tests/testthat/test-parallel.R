@@ -4,13 +4,16 @@
 has_biocparallel <- requireNamespace("BiocParallel", quietly = TRUE)
 workers <- if (has_biocparallel) BiocParallel::bpstart(BiocParallel::SnowParam(2L))
 
-# One worker, in this process.
+# One worker, in this process. It must not set this session's options, as they were written to a
+# file, again: the testing package keeps its own state in one.
 alone <- function() {
   skip_if_not_installed("batchtools")
   registry <- BiocParallel::batchtoolsRegistryargs(
     file.dir = tempfile("registry-"), work.dir = tempdir()
   )
-  BiocParallel::BatchtoolsParam(1L, cluster = "interactive", registryargs = registry)
+  BiocParallel::BatchtoolsParam(1L,
+    cluster = "interactive", registryargs = registry, exportglobals = FALSE
+  )
 }
 
 without_seconds <- function(x) {
