@@ -109,14 +109,9 @@ variant_effect <- function(model, X, variants, left = FALSE, func = predict, ...
   )
 }
 
-# The table of variants of any kind: each replaces `ref` at `position` by `alt`.
-check_all_variants <- function(variants, sequences, codes, call) {
-  refuse <- function(expected, got) {
-    abort_argument("variants", expected, got, kind = "variants", call = call)
-  }
-  columns <- c("example", "position", "ref", "alt")
+check_variant_table <- function(variants, columns, expected, refuse) {
   if (!is.data.frame(variants) || !all(columns %in% names(variants))) {
-    refuse(paste("variants on the genome, or a data frame with the columns", toString(columns)),
+    refuse(paste(expected, "with the columns", toString(columns)),
       if (is.data.frame(variants)) paste("one with", toString(names(variants))) else
         describe(variants)
     )
@@ -124,6 +119,15 @@ check_all_variants <- function(variants, sequences, codes, call) {
   if (nrow(variants) == 0L) {
     refuse("at least one variant", "empty")
   }
+}
+
+# The table of variants of any kind: each replaces `ref` at `position` by `alt`.
+check_all_variants <- function(variants, sequences, codes, call) {
+  refuse <- function(expected, got) {
+    abort_argument("variants", expected, got, kind = "variants", call = call)
+  }
+  columns <- c("example", "position", "ref", "alt")
+  check_variant_table(variants, columns, "variants on the genome, or a data frame", refuse)
   example <- check_variant_examples(variants$example, sequences, refuse)
   ref <- check_variant_letters(variants$ref, "[ACGTN]*", "ref", refuse)
   alt <- check_variant_letters(variants$alt, "[ACGT]*", "alt", refuse)
@@ -275,15 +279,7 @@ check_variants <- function(variants, arg, sequences, needed, call, last = sequen
   ranges <- arg == "deletions" && is.data.frame(variants) &&
     all(c("start", "end") %in% names(variants))
   columns <- c("example", if (ranges) c("start", "end") else "position", needed)
-  if (!is.data.frame(variants) || !all(columns %in% names(variants))) {
-    refuse(paste("a data frame with the columns", toString(columns)),
-      if (is.data.frame(variants)) paste("one with", toString(names(variants))) else
-        describe(variants)
-    )
-  }
-  if (nrow(variants) == 0L) {
-    refuse("at least one variant", "empty")
-  }
+  check_variant_table(variants, columns, "a data frame", refuse)
   example <- check_variant_examples(variants$example, sequences, refuse)
   alt <- if ("alt" %in% needed) check_variant_letters(variants$alt, "[ACGT]+", "alt", refuse)
   ref <- if (arg != "insertions" && "ref" %in% names(variants)) {
