@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
-#include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/module.h>
 #include <unistd.h>
 
@@ -35,21 +34,12 @@ std::string with_type_numbers(std::string source) {
   return source;
 }
 
-torch::jit::Module build(const Part& part, const std::shared_ptr<torch::jit::CompilationUnit>& unit,
-                         bool training) {
-  torch::jit::Module module(c10::QualifiedName("__torch__." + part.class_name), unit, true);
-  module.register_attribute("training", c10::BoolType::get(), training);
-  for (const auto& parameter : part.parameters) {
-    module.register_parameter(parameter.first, parameter.second, false);
+Part with_types(Part part) {
+  part.source = with_type_numbers(part.source);
+  for (auto& inner : part.parts) {
+    inner.second = with_types(std::move(inner.second));
   }
-  for (const auto& buffer : part.buffers) {
-    module.register_buffer(buffer.first, buffer.second);
-  }
-  for (const auto& inner : part.parts) {
-    module.register_module(inner.first, build(inner.second, unit, training));
-  }
-  module.define(with_type_numbers(part.source));
-  return module;
+  return part;
 }
 
 // A path of our own under the system's folder for temporary files, removed at the end.
@@ -146,9 +136,8 @@ std::vector<at::Tensor> tensors_of(const c10::IValue& value) {
 }  // namespace
 
 ModelPointer model(const Part& part, bool training) {
-  const auto unit = std::make_shared<torch::jit::CompilationUnit>();
   const TemporaryFile file;
-  build(part, unit, training).save(file.path());
+  seqlift::build_module(with_types(part), training).save(file.path());
   return seqlift::load_model(file.path());
 }
 

@@ -14,6 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/modules.h"
+
 namespace seqlift {
 struct Model;
 }
@@ -21,16 +23,8 @@ struct Model;
 namespace nets {
 
 using ModelPointer = std::shared_ptr<const seqlift::Model>;
-using Tensors = std::vector<std::pair<std::string, at::Tensor>>;
-
-// A module as TorchScript knows it: a class, tensors, modules inside and the source of its methods.
-struct Part {
-  std::string class_name = "Net";
-  std::string source;
-  Tensors parameters;
-  std::vector<std::pair<std::string, Part>> parts;
-  Tensors buffers;
-};
+using Tensors = seqlift::NamedTensors;
+using Part = seqlift::ModulePart;
 
 // Saved to a file and read back by load_model(), as every model of a user is.
 ModelPointer model(const Part& part, bool training = false);

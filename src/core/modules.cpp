@@ -1,0 +1,42 @@
+#include "modules.h"
+
+#include <torch/csrc/jit/api/compilation_unit.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <memory>
+
+#include "error.h"
+
+namespace seqlift {
+
+namespace {
+
+torch::jit::Module build(const ModulePart& part,
+                         const std::shared_ptr<torch::jit::CompilationUnit>& unit, bool training) {
+  torch::jit::Module module(c10::QualifiedName("__torch__." + part.class_name), unit, true);
+  module.register_attribute("training", c10::BoolType::get(), training);
+  for (const auto& parameter : part.parameters) {
+    module.register_parameter(parameter.first, parameter.second, false);
+  }
+  for (const auto& buffer : part.buffers) {
+    module.register_buffer(buffer.first, buffer.second);
+  }
+  for (const auto& inner : part.parts) {
+    module.register_module(inner.first, build(inner.second, unit, training));
+  }
+  try {
+    module.define(part.source);
+  } catch (const std::exception& error) {
+    throw Error("model", "The source of " + part.class_name +
+                             " is not TorchScript: " + std::string(error.what()));
+  }
+  return module;
+}
+
+}  // namespace
+
+torch::jit::Module build_module(const ModulePart& part, bool training) {
+  return build(part, std::make_shared<torch::jit::CompilationUnit>(), training);
+}
+
+}  // namespace seqlift

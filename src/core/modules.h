@@ -1,0 +1,35 @@
+// Modules made here, without Python: a class, what it holds, and the TorchScript source of its
+// methods. Every model that did not come as TorchScript is turned into one of these.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace torch {
+namespace jit {
+struct Module;
+}
+}  // namespace torch
+
+namespace seqlift {
+
+using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
+
+struct ModulePart {
+  std::string class_name = "Net";  // "torch.nn.modules.conv.Conv1d"
+  // Methods, as "def forward(self, x: Tensor): ..."; modules inside are called by `forward`, and
+  // those whose name is a number by getattr(self, "0").
+  std::string source;
+  NamedTensors parameters;
+  std::vector<std::pair<std::string, ModulePart>> parts;  // the modules inside, by their names
+  NamedTensors buffers;
+};
+
+// In evaluation mode unless `training`. Two parts of one class name become two classes, mangled as
+// TorchScript does it. Errors: kind "model" when the source is not TorchScript.
+torch::jit::Module build_module(const ModulePart& part, bool training = false);
+
+}  // namespace seqlift
