@@ -27,8 +27,13 @@ load_model <- function(path, device = NULL) {
   call <- rlang::current_env()
   path <- path.expand(check_string(path, "path"))
   device <- if (is.null(device)) NULL else check_device(device)
+  open_model(path, device, origin = NULL, call)
+}
+
+# `origin`: for a model that was made here, list(format, path) of what it was made from.
+open_model <- function(path, device, origin, call) {
   loaded <- call_engine("load", path, call = call)
-  check_weights(loaded$info, path, call)
+  check_weights(loaded$info, if (is.null(origin)) path else origin$path, call)
   cache <- new.env(parent = emptyenv())
   cache$pointer <- loaded$pointer
   cache$token <- engine$token
@@ -36,10 +41,21 @@ load_model <- function(path, device = NULL) {
   structure(
     list(
       path = path, hash = unname(tools::md5sum(path)), info = loaded$info, device = device,
-      wrappers = list(), args = list(), cache = cache
+      wrappers = list(), args = list(), origin = origin, cache = cache
     ),
     class = "seqlift_model"
   )
+}
+
+# A model that was not TorchScript: `write(path)` makes the engine write it as TorchScript, into the
+# session's temporary folder. Its name is its content, so that the same model is one file.
+converted_model <- function(write, origin, device = NULL, call = caller_env()) {
+  part <- tempfile("seqlift-model-", fileext = ".part")
+  on.exit(unlink(part))
+  write(part)
+  path <- file.path(tempdir(), paste0("seqlift-model-", unname(tools::md5sum(part)), ".pt"))
+  file.rename(part, path)
+  open_model(path, device, origin, call)
 }
 
 check_weights <- function(info, path, call) {
