@@ -53,7 +53,10 @@ new_h5_attributions <- function(stored, call = caller_env()) {
     HDF5Array::HDF5Array(stored$path, stored$dataset),
     error = function(error) {
       abort_seqlift("file",
-        "The data {.field {stored$dataset}} in {.path {stored$path}} could not be read.",
+        c("The data {.field {stored$dataset}} in {.path {stored$path}} could not be read.",
+          i = "Not every version of HDF5Array reads every type of number (float16, which ChromBPNet
+               writes, is not read by 1.34): {.code read_h5(path, in_memory = TRUE)} does."
+        ),
         parent = error, call = call
       )
     }

@@ -115,9 +115,15 @@ test_that("a file that ChromBPNet wrote, float16, is read as hypothetical scores
   expect_identical(paste(letters, collapse = ""), "NNCATG")
   expect_identical(dim(convergence_deltas(scores)), c(3L, 0L))
   expect_output(print(scores), "hypothetical attributions of 3 sequences of 6 bp")
-  stored <- read_h5(path, in_memory = FALSE)
-  expect_identical(stored[2:3, , ], scores[2:3, , ])
-  expect_output(print(stored), "\\[3, 4, 6\\]")
+  # HDF5Array 1.34 (Debian 13) reads no float16, and says so.
+  stored <- tryCatch(read_h5(path, in_memory = FALSE), seqlift_error_file = identity)
+  if (inherits(stored, "error")) {
+    expect_match(conditionMessage(stored$parent), "native type")
+    expect_match(conditionMessage(stored), "in_memory = TRUE", fixed = TRUE)
+  } else {
+    expect_identical(stored[2:3, , ], scores[2:3, , ])
+    expect_output(print(stored), "\\[3, 4, 6\\]")
+  }
 })
 
 test_that("what ChromBPNet compresses with blosc is read, where there are only projected scores too", {
