@@ -138,8 +138,11 @@ void run_chunks(int64_t chunks, const Chunk& work, const WorkOptions& options) {
   bool stopped = false;
   {
     std::unique_lock<std::mutex> lock(shared.mutex);
-    while (shared.running > 0) {
-      shared.finished.wait_for(lock, std::chrono::milliseconds(100));
+    // Once at least: work that ends at once is seen, and can be stopped, too.
+    bool running = true;
+    while (running) {
+      running = !shared.finished.wait_for(lock, std::chrono::milliseconds(100),
+                                          [&]() { return shared.running == 0; });
       lock.unlock();
       const double share = static_cast<double>(shared.done) / static_cast<double>(chunks);
       try {

@@ -94,6 +94,21 @@ TEST_CASE("a poll that says stop ends the work within a moment", "[work]") {
   }
 }
 
+TEST_CASE("a poll is asked at least once, however soon the work ends", "[work]") {
+  for (int i = 0; i < 200; ++i) {
+    double last = -1;
+    WorkOptions options;
+    options.threads = 2;
+    options.poll = [&](double share) {
+      last = share;
+      return true;
+    };
+    run_chunks(
+        2, [](int64_t, const std::atomic<bool>&) {}, options);
+    REQUIRE(last == 1);
+  }
+}
+
 TEST_CASE("a poll is asked on the calling thread, and what it throws is thrown", "[work]") {
   WorkOptions options;
   options.threads = 2;
