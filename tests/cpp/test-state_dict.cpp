@@ -233,7 +233,7 @@ TEST_CASE("tensors at odd places and of every byte value are read") {
   const std::string header =
       "{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
       "\"b\":{\"dtype\":\"BOOL\",\"shape\":[3],\"data_offsets\":[8,11]}}";
-  for (const std::string& spaces : {"", " ", "  "}) {
+  for (const char* spaces : {"", " ", "  "}) {
     const StateDict state_dict =
         read(files::safetensors(header + spaces, files::floats(2) + std::string("\0\1\7", 3)));
     CHECK(at::equal(state_dict.find("x"), at::tensor({1.0f, 2.0f})));
