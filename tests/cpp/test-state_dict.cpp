@@ -97,6 +97,8 @@ TEST_CASE("a tensor that leaves its storage is refused") {
   CHECK(says(problem(one_tensor(6, 0, {2}, {-1})), "strides"));
   CHECK(says(problem(one_tensor(6, 0, {most, 2}, {1, 1})), "more elements than can be counted"));
   CHECK(says(problem(one_tensor(6, 0, {2, 3}, {most, most})), "strides"));
+  CHECK(says(problem(one_tensor(6, 0, {2}, {most})), "strides"));
+  CHECK(says(problem(one_tensor(6, 0, {2}, {most - 1})), "reaches beyond"));
   CHECK(says(problem(one_tensor(6, 0, {-2}, {1})), "negative"));
   CHECK(says(problem(one_tensor(6, 0, {most, most, 0}, {0, 0, 0})), "counted"));
   CHECK(says(problem(one_tensor(6, 0, {int64_t{1} << 40}, {0})), "repeats 6 numbers"));
