@@ -109,7 +109,7 @@ TEST_CASE("archives whose pickle is damaged, but not its CRC, are read or refuse
   const Outcome outcome = outcome_of(
       [&](files::Draws& draws) { return files::torch_zip(files::damaged(pickle, draws)); });
   CHECK(outcome.other.empty());
-  CHECK(outcome.read > 100);
+  CHECK(outcome.read > 10);
   CHECK(outcome.refused > n_files / 2);
   CHECK(peak_memory() - before < int64_t{256} << 20);
 }
@@ -120,7 +120,7 @@ TEST_CASE("damaged pickles of torch.save() are read or refused") {
   const Outcome outcome =
       outcome_of([&](files::Draws& draws) { return files::damaged(whole, draws); });
   CHECK(outcome.other.empty());
-  CHECK(outcome.read > 100);
+  CHECK(outcome.read > 10);
   CHECK(outcome.refused > n_files / 2);
   CHECK(peak_memory() - before < int64_t{256} << 20);
 }
@@ -131,7 +131,7 @@ TEST_CASE("damaged tar archives of torch.save() are read or refused") {
   const Outcome outcome =
       outcome_of([&](files::Draws& draws) { return files::damaged(whole, draws); });
   CHECK(outcome.other.empty());
-  CHECK(outcome.read > 100);
+  CHECK(outcome.read > 10);
   CHECK(outcome.refused > n_files / 10);
   CHECK(peak_memory() - before < int64_t{256} << 20);
 }
@@ -142,7 +142,7 @@ TEST_CASE("damaged safetensors are read or refused") {
   const Outcome outcome =
       outcome_of([&](files::Draws& draws) { return files::damaged(whole, draws); });
   CHECK(outcome.other.empty());
-  CHECK(outcome.read > 100);
+  CHECK(outcome.read > 10);
   CHECK(outcome.refused > n_files / 2);
   CHECK(peak_memory() - before < int64_t{256} << 20);
 }
