@@ -83,7 +83,7 @@ struct BpnetOptions {
 // (X [n, 4, L], control_track [n, tracks, L] where there are tracks) -> profile logits
 // [n, strands, L - 2 trimming], log counts [n, 1].
 ModulePart bpnet(const NamedTensors& state_dict, const BpnetOptions& options = {});
-// Pampari 2025: accessibility.* and bias.*, two BPNets without control tracks. Profiles are added,
+// Pampari 2024: accessibility.* and bias.*, two BPNets without control tracks. Profiles are added,
 // counts are added before their logarithm.
 ModulePart chrombpnet(const NamedTensors& state_dict, const BpnetOptions& options = {});
 // Cochran 2024: BPNet's keys, without control tracks.
