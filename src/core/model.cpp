@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "error.h"
+#include "zip_reader.h"
 
 namespace seqlift {
 
@@ -38,6 +39,8 @@ void check_file(const std::string& path) {
                              : hdf5 ? ": it is an HDF5 file (a Keras model?)."
                                     : "."));
   }
+  // LibTorch may crash on a damaged archive, so it is given none.
+  ZipReader(path).check();
 }
 
 // Functional code calls a module's parameters through attributes, so the sum over all of them is

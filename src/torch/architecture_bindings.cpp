@@ -8,7 +8,7 @@
 #include "bindings.h"
 #include "convert.h"
 #include "core/architectures.h"
-#include "core/error.h"
+#include "core/state_dict.h"
 #include "handle.h"
 
 using namespace seqlift_r;
@@ -76,7 +76,10 @@ extern "C" {
 // `weights`: a path, or a named list of arrays. Writes TorchScript to `path`.
 SEXP seqlift_torch_build_architecture(SEXP name, SEXP weights, SEXP options, SEXP path) {
   return guarded([&]() -> SEXP {
-    const seqlift::NamedTensors tensors = to_tensors(Rcpp::List(weights));
+    const seqlift::NamedTensors tensors =
+        TYPEOF(weights) == STRSXP
+            ? seqlift::read_state_dict(Rcpp::as<std::string>(weights)).tensors
+            : to_tensors(Rcpp::List(weights));
     const seqlift::ModulePart part =
         architecture(Rcpp::as<std::string>(name))(tensors, Rcpp::List(options));
     seqlift::build_module(part).save(Rcpp::as<std::string>(path));
