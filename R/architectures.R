@@ -21,7 +21,8 @@
 #' weights whose names begin with `accessibility.`, with that left out.
 #'
 #' @param state_dict The weights: the path of a file that `torch.save(model.state_dict(), path)`
-#'   or safetensors wrote, or a named list of numeric arrays, which become single precision.
+#'   or safetensors wrote, what [read_state_dict()] gives, or a named list of numeric arrays, which
+#'   become single precision. Weights in files keep the precision that they have.
 #' @param trimming How many bases the profile is shorter than the sequence, at each end. Default
 #'   `NULL`: 47 + 2 + 4 + ... + 2^layers, bpnet-lite's own, 557 for eight layers. No weight tells
 #'   what the training used: (length of the sequences - length of the profile) / 2.
@@ -32,7 +33,7 @@
 #'   Inner modules have the names of the weights, and PyTorch's classes.
 #' @section Errors: `seqlift_error_model` when names are missing, left over, or have another shape
 #'   than the other weights ask for (all of them are said at once), or weights are not finite;
-#'   `seqlift_error_argument` when `state_dict` is neither a path nor a named list of numbers, or
+#'   `seqlift_error_argument` when `state_dict` is none of these, or
 #'   `trimming` is less than half the width of `fconv`; `seqlift_error_file` when the file is
 #'   missing, damaged, or of another format.
 #' @source Avsec et al. (2021), Nature Genetics 53:354 (BPNet); Pampari et al. (2024), bioRxiv
@@ -106,7 +107,7 @@ build_bpnet <- function(name, state_dict, trimming, device, call = caller_env())
 #'   with the published weights. Inner modules have the names of the weights, and PyTorch's classes.
 #' @section Errors: `seqlift_error_model` when names are missing, left over, or have another shape
 #'   than the other weights ask for (all of them are said at once), or weights are not finite;
-#'   `seqlift_error_argument` when `state_dict` is neither a path nor a named list of numbers, or
+#'   `seqlift_error_argument` when `state_dict` is none of these, or
 #'   `alphabet` does not hold the four letters once each; `seqlift_error_file` when the file is
 #'   missing, damaged, or of another format.
 #' @source Kelley, Snoek and Rinn (2016), Genome Research 26:990 (Basset); Zhou and Troyanskaya
@@ -180,9 +181,8 @@ build_classifier <- function(name, state_dict, logits, alphabet, device, call = 
 #'   classes of PyTorch and enformer-pytorch.
 #' @section Errors: `seqlift_error_model` when names are missing, left over, or have another shape
 #'   than the other weights ask for (all of them are said at once), when there is no such head, or
-#'   weights are not finite; `seqlift_error_argument` when `state_dict` is neither a path nor a
-#'   named list of numbers; `seqlift_error_file` when the file is missing, damaged, or of another
-#'   format.
+#'   weights are not finite; `seqlift_error_argument` when `state_dict` is none of these;
+#'   `seqlift_error_file` when the file is missing, damaged, or of another format.
 #' @source Avsec et al. (2021), Nature Methods 18:1196. Names and order of the layers:
 #'   enformer-pytorch (Wang), github.com/lucidrains/enformer-pytorch.
 #' @export
@@ -240,7 +240,7 @@ enformer <- function(state_dict, head = NULL, target_length = 896L, use_tf_gamma
 # `name`: of the function that the user called, and of the engine's architecture.
 build_architecture <- function(name, state_dict, options, device, call) {
   device <- if (is.null(device)) NULL else check_device(device, call = call)
-  weights <- check_state_dict(state_dict, call)
+  weights <- weights_of(state_dict, call)
   path <- if (is.character(weights)) weights else "state_dict"
   write <- function(to) {
     result <- ask_engine("build_architecture", name, weights, options, to, call = call)
@@ -251,13 +251,18 @@ build_architecture <- function(name, state_dict, options, device, call) {
   converted_model(write, list(format = "PyTorch state dict", path = path), device, call)
 }
 
-# A path, or a named list of arrays.
-check_state_dict <- function(state_dict, call) {
+# What the engine reads them from: a path, or a named list of arrays.
+weights_of <- function(state_dict, call) {
+  if (inherits(state_dict, "seqlift_state_dict")) {
+    # Stops where the file has changed since.
+    state_dict_values(state_dict, integer(), call)
+    return(unclass(state_dict)$path)
+  }
   if (is.character(state_dict)) {
     return(path.expand(check_string(state_dict, "state_dict", call = call)))
   }
   names <- names(state_dict)
-  expected <- "a path or a named list of numeric arrays"
+  expected <- "a path, a state dict from read_state_dict() or a named list of numeric arrays"
   if (!is.list(state_dict) || is.null(names) || anyNA(names) || any(names == "")) {
     abort_argument("state_dict", expected, describe(state_dict), call = call)
   }
