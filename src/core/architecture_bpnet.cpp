@@ -91,9 +91,9 @@ ModulePart bpnet_part(Weights& weights, const std::string& prefix, const Body& b
   const int64_t tracks = known ? inputs - body.filters : 0;
   const bool has_tracks = controls && tracks > 0;
   part.parts.emplace_back(
-      "fconv", weights.same_convolution(fconv, weights.size(fconv + ".weight", 0),
-                                        has_tracks ? inputs : body.filters, 1,
-                                        Weights::Bias::optional));
+      "fconv",
+      weights.same_convolution(fconv, weights.size(fconv + ".weight", 0),
+                               has_tracks ? inputs : body.filters, 1, Weights::Bias::optional));
   part.parts.emplace_back(
       "linear", weights.linear(prefix + "linear", 1, known ? body.filters + has_tracks : -1,
                                Weights::Bias::optional));
@@ -102,8 +102,8 @@ ModulePart bpnet_part(Weights& weights, const std::string& prefix, const Body& b
   const std::string window = "[:, :, " + std::to_string(body.trimming - body.margin) + ":end + " +
                              std::to_string(body.margin) + "]";
   part.source = std::string("def forward(self, X: Tensor") +
-                (has_tracks ? ", control_track: Tensor" : "") + "):\n" +
-                "    end = X.size(2) - " + trim + "\n" + layers;
+                (has_tracks ? ", control_track: Tensor" : "") + "):\n" + "    end = X.size(2) - " +
+                trim + "\n" + layers;
   part.source += "    profile = self.fconv.forward(" +
                  std::string(has_tracks ? "torch.cat([X, control_track], 1)" : "X") + ")[:, :, " +
                  trim + ":end]\n" + "    pooled = torch.mean(X" + window + ", [2])\n";

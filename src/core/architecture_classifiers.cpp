@@ -100,8 +100,8 @@ ModulePart classifier(const std::string& name, std::vector<ModulePart> layers, i
   ModulePart part = sequential(std::move(layers));
   part.class_name = name;
   const std::string head = "def forward(self, input: Tensor):\n";
-  part.source = "def forward(self, X: Tensor):\n    input = X.unsqueeze(" +
-                std::to_string(across) + ")\n" + part.source.substr(head.size());
+  part.source = "def forward(self, X: Tensor):\n    input = X.unsqueeze(" + std::to_string(across) +
+                ")\n" + part.source.substr(head.size());
   return part;
 }
 
@@ -128,8 +128,8 @@ ModulePart basset(const NamedTensors& state_dict, const ClassifierOptions& optio
   if (!options.logits) {
     chain.add(sigmoid_layer());
   }
-  read_bases(chain.layers[0], options.alphabet);
   weights.check("Basset");
+  read_bases(chain.layers[0], options.alphabet);
   return classifier("Basset", std::move(chain.layers), 3);
 }
 
@@ -151,8 +151,8 @@ ModulePart deepsea(const NamedTensors& state_dict, const ClassifierOptions& opti
   if (!options.logits) {
     chain.add(sigmoid_layer());
   }
-  read_bases(chain.layers[0], options.alphabet);
   weights.check("DeepSEA");
+  read_bases(chain.layers[0], options.alphabet);
   return classifier("DeepSEA", std::move(chain.layers), 2);
 }
 
@@ -177,8 +177,8 @@ ModulePart beluga(const NamedTensors& state_dict, const ClassifierOptions& optio
   dense.dense("model.1.2");
   dense.add(relu_layer());
   dense.dense("model.1.4");
-  read_bases(convolutions.layers[0], options.alphabet);
   weights.check("Beluga");
+  read_bases(convolutions.layers[0], options.alphabet);
 
   std::vector<ModulePart> stages{sequential(std::move(convolutions.layers)),
                                  sequential(std::move(dense.layers))};

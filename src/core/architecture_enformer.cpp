@@ -45,9 +45,9 @@ ModulePart gelu_layer() { return plain_layer("GELU", "torch.sigmoid(1.702 * inpu
 ModulePart rearrange_layer() { return plain_layer("Rearrange", "input.transpose(1, 2)"); }
 
 ModulePart layer_norm(Weights& weights, const std::string& prefix, int64_t channels) {
-  ModulePart part = plain_layer("torch.nn.modules.normalization.LayerNorm",
-                                "torch.layer_norm(input, [" + std::to_string(channels) +
-                                    "], self.weight, self.bias, 1e-05)");
+  ModulePart part = plain_layer(
+      "torch.nn.modules.normalization.LayerNorm",
+      "torch.layer_norm(input, [" + std::to_string(channels) + "], self.weight, self.bias, 1e-05)");
   part.parameters = {{"weight", weights.take(prefix + ".weight", {channels})},
                      {"bias", weights.take(prefix + ".bias", {channels})}};
   return part;
@@ -92,19 +92,27 @@ std::string positions_source(int64_t functions, bool use_tf_gamma) {
          "    at = self.rel_pos_bias.device\n"
          "    distances = torch.arange(1 - n, n, dtype=7, device=at).unsqueeze(1)\n"
          "    far = torch.abs(distances)\n"
-         "    octaves = torch.linspace(3.0, torch.log(n) / 0.6931471805599453, " + F +
+         "    octaves = torch.linspace(3.0, torch.log(n) / 0.6931471805599453, " +
+         F +
          ", dtype=7, device=at)\n"
          "    exponential = torch.exp(far * -0.6931471805599453 / torch.pow(2.0, octaves))\n"
-         "    widths = torch.pow(2.0, torch.arange(1, " + F + " + 1, dtype=7, device=at)) - 1.0\n"
+         "    widths = torch.pow(2.0, torch.arange(1, " +
+         F +
+         " + 1, dtype=7, device=at)) - 1.0\n"
          "    central = (widths > far).to(7)\n"
-         "    mean = torch.linspace(n / " + F + ", float(n), " + F + ", dtype=7, device=at)\n"
-         "    deviation = n / (2 * " + F + ")\n"
+         "    mean = torch.linspace(n / " +
+         F + ", float(n), " + F +
+         ", dtype=7, device=at)\n"
+         "    deviation = n / (2 * " +
+         F +
+         ")\n"
          "    shape = torch.pow(mean / deviation, 2)\n"
          "    rate = mean / (deviation * deviation)\n"
          "    log_density = torch.xlogy(shape - 1.0, far) - rate * far - torch.lgamma(shape) + "
          "shape * torch.log(rate)\n"
          "    gamma = torch.exp(log_density) + 1e-08\n"
-         "    gamma = gamma / torch.amax(gamma, [" + std::string(use_tf_gamma ? "0" : "1") +
+         "    gamma = gamma / torch.amax(gamma, [" +
+         std::string(use_tf_gamma ? "0" : "1") +
          "], True)\n"
          "    features = torch.cat([exponential, central, gamma], 1)\n"
          "    signed = torch.sign(distances) * features\n"
@@ -133,14 +141,12 @@ ModulePart attention(Weights& weights, const std::string& prefix, int64_t channe
   ModulePart part;
   part.class_name = "Attention";
   for (const char* name : {"to_q", "to_k"}) {
-    part.parts.emplace_back(
-        name, weights.linear(key(name), queries, channels, Weights::Bias::no));
+    part.parts.emplace_back(name, weights.linear(key(name), queries, channels, Weights::Bias::no));
   }
-  part.parts.emplace_back("to_v",
-                          weights.linear(key("to_v"), values, channels, Weights::Bias::no));
+  part.parts.emplace_back("to_v", weights.linear(key("to_v"), values, channels, Weights::Bias::no));
   part.parts.emplace_back("to_out", weights.linear(key("to_out"), channels, values));
-  part.parts.emplace_back(
-      "to_rel_k", weights.linear(key("to_rel_k"), queries, positions, Weights::Bias::no));
+  part.parts.emplace_back("to_rel_k",
+                          weights.linear(key("to_rel_k"), queries, positions, Weights::Bias::no));
   for (const char* name : {"rel_content_bias", "rel_pos_bias"}) {
     part.parameters.emplace_back(name, weights.take(key(name), {1, heads, 1, width}));
   }
@@ -150,17 +156,28 @@ ModulePart attention(Weights& weights, const std::string& prefix, int64_t channe
   part.source =
       "def forward(self, input: Tensor):\n"
       "    n = input.size(1)\n"
-      "    q = self.to_q.forward(input)" + split + " * (float(" + std::to_string(width) +
+      "    q = self.to_q.forward(input)" +
+      split + " * (float(" + std::to_string(width) +
       ") ** -0.5)\n"
-      "    k = self.to_k.forward(input)" + split + "\n"
-      "    v = self.to_v.forward(input)" + split + "\n"
+      "    k = self.to_k.forward(input)" +
+      split +
+      "\n"
+      "    v = self.to_v.forward(input)" +
+      split +
+      "\n"
       "    content = torch.matmul(q + self.rel_content_bias, k.transpose(2, 3))\n"
       "    r = self.to_rel_k.forward(self.relative_positions(n))\n"
-      "    r = r.reshape([2 * n - 1, " + H + ", -1]).permute([1, 2, 0])\n"
+      "    r = r.reshape([2 * n - 1, " +
+      H +
+      ", -1]).permute([1, 2, 0])\n"
       "    position = torch.matmul(q + self.rel_pos_bias, r)\n"
       "    position = torch.cat([torch.zeros_like(position[:, :, :, :1]), position], 3)\n"
-      "    position = position.reshape([input.size(0), " + H + ", 2 * n, n])[:, :, 1:]\n"
-      "    position = position.reshape([input.size(0), " + H + ", n, 2 * n - 1])[:, :, :, :n]\n"
+      "    position = position.reshape([input.size(0), " +
+      H +
+      ", 2 * n, n])[:, :, 1:]\n"
+      "    position = position.reshape([input.size(0), " +
+      H +
+      ", n, 2 * n - 1])[:, :, :, :n]\n"
       "    shares = torch.softmax(content + position, -1)\n"
       "    mixed = torch.matmul(shares, v).transpose(1, 2).reshape([input.size(0), n, -1])\n"
       "    return self.to_out.forward(mixed)\n" +
@@ -174,9 +191,9 @@ ModulePart transformer_block(Weights& weights, const std::string& prefix, int64_
   const std::string second = prefix + ".1.fn.";
   const int64_t hidden = weights.size(second + "1.weight", 0);
   return sequential(
-      {residual(sequential({layer_norm(weights, first + "0", channels),
-                            attention(weights, first + "1", channels, use_tf_gamma),
-                            dropout_layer()})),
+      {residual(
+           sequential({layer_norm(weights, first + "0", channels),
+                       attention(weights, first + "1", channels, use_tf_gamma), dropout_layer()})),
        residual(sequential({layer_norm(weights, second + "0", channels),
                             weights.linear(second + "1", hidden, channels), dropout_layer(),
                             relu_layer(), weights.linear(second + "4", channels, hidden),
@@ -185,17 +202,17 @@ ModulePart transformer_block(Weights& weights, const std::string& prefix, int64_
 
 ModulePart crop(int64_t target_length) {
   const std::string T = std::to_string(target_length);
-  return plain_layer("TargetLengthCrop",
-                     target_length < 0 ? "input"
-                                       : "torch.narrow(input, 1, (input.size(1) - " + T +
-                                             " + 1) // 2, " + T + ")");
+  return plain_layer("TargetLengthCrop", target_length < 0
+                                             ? "input"
+                                             : "torch.narrow(input, 1, (input.size(1) - " + T +
+                                                   " + 1) // 2, " + T + ")");
 }
 
 // A head's name becomes a name in the source.
 bool is_name(const std::string& text) {
-  return !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz"
-                                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") ==
-                              std::string::npos;
+  return !text.empty() && text.find_first_not_of(
+                              "abcdefghijklmnopqrstuvwxyz"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == std::string::npos;
 }
 
 }  // namespace
@@ -211,19 +228,20 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
                           attention_pool(weights, "stem.2", channels)}));
 
   std::vector<ModulePart> tower;
-  for (int64_t i = 0; i < weights.count("conv_tower"); ++i) {
+  const int64_t stages = weights.count("conv_tower");
+  for (int64_t i = 0; i < stages; ++i) {
     const std::string prefix = "conv_tower." + std::to_string(i);
     const int64_t out = weights.size(prefix + ".0.2.weight", 0);
-    tower.push_back(
-        sequential({convolution_block(weights, prefix + ".0", channels, out),
-                    residual(convolution_block(weights, prefix + ".1.fn", out, out)),
-                    attention_pool(weights, prefix + ".2", out)}));
+    tower.push_back(sequential({convolution_block(weights, prefix + ".0", channels, out),
+                                residual(convolution_block(weights, prefix + ".1.fn", out, out)),
+                                attention_pool(weights, prefix + ".2", out)}));
     channels = out;
   }
   part.parts.emplace_back("conv_tower", sequential(std::move(tower)));
 
   std::vector<ModulePart> blocks;
-  for (int64_t i = 0; i < weights.count("transformer"); ++i) {
+  const int64_t depth = weights.count("transformer");
+  for (int64_t i = 0; i < depth; ++i) {
     blocks.push_back(transformer_block(weights, "transformer." + std::to_string(i), channels,
                                        options.use_tf_gamma));
   }
@@ -233,7 +251,8 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
   const int64_t last = weights.size("final_pointwise.1.2.weight", 0);
   part.parts.emplace_back(
       "final_pointwise",
-      sequential({rearrange_layer(), convolution_block(weights, "final_pointwise.1", channels, last),
+      sequential({rearrange_layer(),
+                  convolution_block(weights, "final_pointwise.1", channels, last),
                   rearrange_layer(), dropout_layer(), gelu_layer()}));
 
   ModulePart heads;
@@ -245,9 +264,9 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
       weights.ignore(prefix + ".");
     } else if (is_name(name)) {
       const int64_t tracks = weights.size(prefix + ".0.weight", 0);
-      heads.parts.emplace_back(
-          name, sequential({weights.linear(prefix + ".0", tracks, last),
-                            activation_layer("Softplus", "torch.softplus(input)")}));
+      heads.parts.emplace_back(name,
+                               sequential({weights.linear(prefix + ".0", tracks, last),
+                                           activation_layer("Softplus", "torch.softplus(input)")}));
       outputs += (outputs.empty() ? "" : ", ") + ("getattr(self._heads, \"" + name + "\")") +
                  ".forward(x)";
     }
@@ -262,7 +281,8 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
       "    x = self.conv_tower.forward(self.stem.forward(X)).transpose(1, 2)\n"
       "    x = self.crop_final.forward(self.transformer.forward(x))\n"
       "    x = self.final_pointwise.forward(x)\n"
-      "    return " + outputs + "\n";
+      "    return " +
+      outputs + "\n";
   weights.check("Enformer");
   return part;
 }

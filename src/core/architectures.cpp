@@ -16,7 +16,12 @@ bool starts_with(const std::string& text, const std::string& beginning) {
   return text.compare(0, beginning.size(), beginning) == 0;
 }
 
-std::string quoted(const std::string& key) { return "`" + key + "`"; }
+// A damaged file can hold any bytes for a name.
+std::string quoted(std::string key) {
+  std::replace_if(
+      key.begin(), key.end(), [](char letter) { return letter < ' ' || letter > '~'; }, '?');
+  return "`" + key + "`";
+}
 
 template <typename Sizes>
 std::string shape_text(const Sizes& sizes) {
@@ -28,14 +33,15 @@ std::string shape_text(const Sizes& sizes) {
 }
 
 // A wrong file can make hundreds of complaints of one sort.
+const size_t most_listed = 8;
+
 std::string listed(const std::vector<std::string>& items, const std::string& separator) {
-  const size_t most = 8;
   std::string text;
-  for (size_t i = 0; i < std::min(most, items.size()); ++i) {
+  for (size_t i = 0; i < std::min(most_listed, items.size()); ++i) {
     text += (i ? separator : "") + items[i];
   }
-  if (items.size() > most) {
-    text += " and " + std::to_string(items.size() - most) + " more";
+  if (items.size() > most_listed) {
+    text += " and " + std::to_string(items.size() - most_listed) + " more";
   }
   return text + ".";
 }
@@ -86,13 +92,14 @@ int64_t Weights::size(const std::string& key, int64_t dimension) const {
 
 std::vector<std::string> Weights::names_below(const std::string& prefix) const {
   std::vector<std::string> names;
+  std::set<std::string> seen;
   for (const std::string& key : keys_) {
     if (!starts_with(key, prefix + ".")) {
       continue;
     }
     const std::string rest = key.substr(prefix.size() + 1);
     const std::string name = rest.substr(0, rest.find('.'));
-    if (std::find(names.begin(), names.end(), name) == names.end()) {
+    if (seen.insert(name).second) {
       names.push_back(name);
     }
   }
@@ -100,12 +107,13 @@ std::vector<std::string> Weights::names_below(const std::string& prefix) const {
 }
 
 int64_t Weights::count(const std::string& prefix) const {
-  const std::vector<std::string> names = names_below(prefix);
+  const std::vector<std::string> below = names_below(prefix);
+  const std::set<std::string> names(below.begin(), below.end());
   int64_t layers = 0;
   // A number beyond what so many names can count is no layer's.
   const int64_t most = 2 * static_cast<int64_t>(names.size());
   for (int64_t i = 0; i < most; ++i) {
-    if (std::find(names.begin(), names.end(), std::to_string(i)) != names.end()) {
+    if (names.count(std::to_string(i)) > 0) {
       layers = i + 1;
     }
   }
@@ -129,10 +137,7 @@ at::Tensor Weights::take(const std::string& key, const std::vector<int64_t>& sha
     misshapen_.push_back(quoted(key) + " is " + shape_text(given) + ", expected " +
                          shape_text(shape));
   }
-  std::vector<int64_t> sizes = shape;
-  std::replace_if(
-      sizes.begin(), sizes.end(), [](int64_t size) { return size < 0; }, 1);
-  return at::zeros(sizes);
+  return at::zeros(std::vector<int64_t>(shape.size(), 1));
 }
 
 void Weights::ignore(const std::string& prefix) {
@@ -211,8 +216,8 @@ void Weights::check(const std::string& architecture) const {
   if (!misshapen_.empty()) {
     message += "\nOf the wrong shape: " + listed(misshapen_, "; ");
   }
-  for (const std::string& sentence : others_) {
-    message += "\n" + sentence;
+  for (size_t i = 0; i < std::min(most_listed, others_.size()); ++i) {
+    message += "\n" + others_[i];
   }
   throw Error("model", message);
 }

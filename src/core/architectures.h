@@ -36,7 +36,7 @@ class Weights {
   // What follows `prefix.` up to the next dot, each once, in the order of the state dict.
   std::vector<std::string> names_below(const std::string& prefix) const;
 
-  // The tensor of this shape, or zeros and a complaint.
+  // The tensor of this shape, or a complaint and a small stand-in of as many dimensions.
   at::Tensor take(const std::string& key, const std::vector<int64_t>& shape);
   // The keys that begin so may be there and are not used.
   void ignore(const std::string& prefix);

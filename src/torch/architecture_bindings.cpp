@@ -77,9 +77,8 @@ extern "C" {
 SEXP seqlift_torch_build_architecture(SEXP name, SEXP weights, SEXP options, SEXP path) {
   return guarded([&]() -> SEXP {
     const seqlift::NamedTensors tensors =
-        TYPEOF(weights) == STRSXP
-            ? seqlift::read_state_dict(Rcpp::as<std::string>(weights)).tensors
-            : to_tensors(Rcpp::List(weights));
+        TYPEOF(weights) == STRSXP ? seqlift::read_state_dict(Rcpp::as<std::string>(weights)).tensors
+                                  : to_tensors(Rcpp::List(weights));
     const seqlift::ModulePart part =
         architecture(Rcpp::as<std::string>(name))(tensors, Rcpp::List(options));
     seqlift::build_module(part).save(Rcpp::as<std::string>(path));

@@ -16,7 +16,8 @@ class StateDict {
  public:
   at::Tensor add(const std::string& key, const std::vector<int64_t>& sizes, double low = -0.5,
                  double high = 0.5) {
-    tensors.emplace_back(key, numbers(sizes, 100 + static_cast<int64_t>(tensors.size()), low, high));
+    tensors.emplace_back(key,
+                         numbers(sizes, 100 + static_cast<int64_t>(tensors.size()), low, high));
     return tensors.back().second;
   }
   void layer(const std::string& prefix, const std::vector<int64_t>& sizes) {

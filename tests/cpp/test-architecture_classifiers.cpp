@@ -116,7 +116,8 @@ TEST_CASE("an alphabet of other letters, and features that are no whole window, 
   CHECK(nets::error_of([&] { beluga(dict.tensors, reading("ACGU")); }) ==
         "argument: `alphabet` must hold the letters A, C, G and T once each, not \"ACGU\".");
   dict.replace("model.1.2.1.weight", nets::numbers({6, 7}, 1));
-  CHECK(nets::error_of([&] { beluga(dict.tensors); })
-            .find("`model.1.2.1.weight` takes 7 features, not a multiple of the 5 channels") !=
+  CHECK(nets::error_of([&] {
+          beluga(dict.tensors);
+        }).find("`model.1.2.1.weight` takes 7 features, not a multiple of the 5 channels") !=
         std::string::npos);
 }

@@ -135,12 +135,13 @@ at::Tensor attended(const StateDict& dict, const std::string& prefix, const at::
     at::Tensor logits = at::zeros({h.size(0), n, n}, at::kDouble);
     for (int64_t i = 0; i < n; ++i) {
       for (int64_t j = 0; j < n; ++j) {
-        const at::Tensor r = part(
-            at::linear(features(j - i, n, use_tf_gamma), dict[prefix + "to_rel_k.weight"]),
-            key_width);
+        const at::Tensor r =
+            part(at::linear(features(j - i, n, use_tf_gamma), dict[prefix + "to_rel_k.weight"]),
+                 key_width);
         const at::Tensor own = part(q, key_width).select(1, i);
         logits.select(1, i).select(1, j).copy_(
-            ((own + content) * part(k, key_width).select(1, j)).sum(1) + ((own + position) * r).sum(1));
+            ((own + content) * part(k, key_width).select(1, j)).sum(1) +
+            ((own + position) * r).sum(1));
       }
     }
     mixed.push_back(at::bmm(at::softmax(logits, 2), part(v, 4)));
@@ -151,24 +152,22 @@ at::Tensor attended(const StateDict& dict, const std::string& prefix, const at::
 
 // All bins [n, bins, 48] before the heads.
 at::Tensor trunk(const StateDict& dict, const at::Tensor& X, bool use_tf_gamma) {
-  at::Tensor h =
-      at::conv1d(X, dict["stem.0.weight"], dict["stem.0.bias"], 1, at::IntArrayRef{2});
+  at::Tensor h = at::conv1d(X, dict["stem.0.weight"], dict["stem.0.bias"], 1, at::IntArrayRef{2});
   h = pool(dict, "stem.2", h + block(dict, "stem.1.fn", h));
   h = block(dict, "conv_tower.0.0", h);
   h = pool(dict, "conv_tower.0.2", h + block(dict, "conv_tower.0.1.fn", h)).transpose(1, 2);
   for (const std::string one : {"transformer.0.", "transformer.1."}) {
     h = h + attended(dict, one + "0.fn.1.", normed(dict, one + "0.fn.0", h), use_tf_gamma);
-    const at::Tensor inner = at::relu(at::linear(normed(dict, one + "1.fn.0", h),
-                                                 dict[one + "1.fn.1.weight"],
-                                                 dict[one + "1.fn.1.bias"]));
+    const at::Tensor inner = at::relu(at::linear(
+        normed(dict, one + "1.fn.0", h), dict[one + "1.fn.1.weight"], dict[one + "1.fn.1.bias"]));
     h = h + at::linear(inner, dict[one + "1.fn.4.weight"], dict[one + "1.fn.4.bias"]);
   }
   return quick_gelu(block(dict, "final_pointwise.1", h.transpose(1, 2)).transpose(1, 2));
 }
 
 at::Tensor head(const StateDict& dict, const std::string& name, const at::Tensor& h) {
-  return at::softplus(at::linear(h, dict["_heads." + name + ".0.weight"],
-                                 dict["_heads." + name + ".0.bias"]));
+  return at::softplus(
+      at::linear(h, dict["_heads." + name + ".0.weight"], dict["_heads." + name + ".0.bias"]));
 }
 
 EnformerOptions keeping(int64_t bins) {

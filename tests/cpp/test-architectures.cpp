@@ -49,7 +49,8 @@ TEST_CASE("sizes that no tensor decides are any, and long lists are cut") {
   CHECK(nets::error_of([] { bpnet({}); }).find("Missing: `iconv.weight`") != std::string::npos);
 }
 
-TEST_CASE("a gap between numbered layers is a missing layer, a number out of all order is not one") {
+TEST_CASE(
+    "a gap between numbered layers is a missing layer, a number out of all order is not one") {
   StateDict dict = small();
   dict.layer("rconvs.2", {3, 3, 3});
   CHECK(complaint(dict) ==
@@ -74,6 +75,17 @@ TEST_CASE("an even width, more tracks than fit, and complex weights are refused 
   dict = small();
   dict.replace("fconv.bias", at::zeros({1}, at::kComplexDouble));
   CHECK(complaint(dict).find("not a tensor of numbers.") != std::string::npos);
+}
+
+TEST_CASE("names of any bytes and sizes that no memory holds are complaints, nothing more") {
+  StateDict dict;
+  dict.add("iconv.weight", {1 << 20, 1, 1});
+  dict.add("fconv.weight", {1 << 20, 1, 1});
+  dict.add(std::string("a\xff\nb"), {1});
+  const std::string message = complaint(dict);
+  CHECK(message.find("Left over: `a??b`.") != std::string::npos);
+  CHECK(message.find("`iconv.weight` is [1048576, 1, 1], expected [1048576, 4, 1]") !=
+        std::string::npos);
 }
 
 TEST_CASE("the name that DataParallel puts before all keys is left out") {
