@@ -72,52 +72,75 @@ ModulePart attention_pool(Weights& weights, const std::string& prefix, int64_t c
   part.parts.emplace_back(
       "to_attn_logits", weights.convolution(prefix + ".to_attn_logits", {channels, channels, 1, 1},
                                             {}, Weights::Bias::no));
-  part.source =
-      "def forward(self, input: Tensor):\n"
-      "    even = input.size(2) // 2 * 2\n"
-      "    pairs = input[:, :, :even].reshape([input.size(0), input.size(1), even // 2, 2])\n"
-      "    shares = torch.softmax(self.to_attn_logits.forward(pairs), -1)\n"
-      "    pooled = torch.sum(pairs * shares, [-1])\n"
-      "    if even < input.size(2):\n"
-      "        pooled = torch.cat([pooled, input[:, :, even:]], 2)\n"
-      "    return pooled\n";
+  part.source = R"(
+def forward(self, input: Tensor):
+    even = input.size(2) // 2 * 2
+    pairs = input[:, :, :even].reshape([input.size(0), input.size(1), even // 2, 2])
+    shares = torch.softmax(self.to_attn_logits.forward(pairs), -1)
+    pooled = torch.sum(pairs * shares, [-1])
+    if even < input.size(2):
+        pooled = torch.cat([pooled, input[:, :, even:]], 2)
+    return pooled
+)";
   return part;
+}
+
+// Source in which names in capitals stand for numbers.
+std::string with_numbers(std::string source,
+                         const std::vector<std::pair<std::string, int64_t>>& numbers) {
+  for (const auto& number : numbers) {
+    for (size_t at = source.find(number.first); at != std::string::npos;
+         at = source.find(number.first, at)) {
+      source.replace(at, number.first.size(), std::to_string(number.second));
+    }
+  }
+  return source;
 }
 
 // [2 n - 1, 6 F]: how far away, in three families of F functions, then the same with the sign of
 // the distance. Worked out in float64: the gamma densities are differences of large logarithms.
-std::string positions_source(int64_t functions, bool use_tf_gamma) {
-  const std::string F = std::to_string(functions);
-  return "def relative_positions(self, n: int):\n"
-         "    at = self.rel_pos_bias.device\n"
-         "    distances = torch.arange(1 - n, n, dtype=7, device=at).unsqueeze(1)\n"
-         "    far = torch.abs(distances)\n"
-         "    octaves = torch.linspace(3.0, torch.log(n) / 0.6931471805599453, " +
-         F +
-         ", dtype=7, device=at)\n"
-         "    exponential = torch.exp(far * -0.6931471805599453 / torch.pow(2.0, octaves))\n"
-         "    widths = torch.pow(2.0, torch.arange(1, " +
-         F +
-         " + 1, dtype=7, device=at)) - 1.0\n"
-         "    central = (widths > far).to(7)\n"
-         "    mean = torch.linspace(n / " +
-         F + ", float(n), " + F +
-         ", dtype=7, device=at)\n"
-         "    deviation = n / (2 * " +
-         F +
-         ")\n"
-         "    shape = torch.pow(mean / deviation, 2)\n"
-         "    rate = mean / (deviation * deviation)\n"
-         "    log_density = torch.xlogy(shape - 1.0, far) - rate * far - torch.lgamma(shape) + "
-         "shape * torch.log(rate)\n"
-         "    gamma = torch.exp(log_density) + 1e-08\n"
-         "    gamma = gamma / torch.amax(gamma, [" +
-         std::string(use_tf_gamma ? "0" : "1") +
-         "], True)\n"
-         "    features = torch.cat([exponential, central, gamma], 1)\n"
-         "    signed = torch.sign(distances) * features\n"
-         "    return torch.cat([features, signed], 1).to(self.rel_pos_bias.dtype)\n";
-}
+// The maximum is over distances (dimension 0) or over functions (1).
+const char* const positions_source = R"(
+def relative_positions(self, n: int):
+    at = self.rel_pos_bias.device
+    distances = torch.arange(1 - n, n, dtype=7, device=at).unsqueeze(1)
+    far = torch.abs(distances)
+    octaves = torch.linspace(3.0, torch.log(n) / 0.6931471805599453, FUNCTIONS, dtype=7, device=at)
+    exponential = torch.exp(far * -0.6931471805599453 / torch.pow(2.0, octaves))
+    widths = torch.pow(2.0, torch.arange(1, FUNCTIONS + 1, dtype=7, device=at)) - 1.0
+    central = (widths > far).to(7)
+    mean = torch.linspace(n / FUNCTIONS, float(n), FUNCTIONS, dtype=7, device=at)
+    deviation = n / (2 * FUNCTIONS)
+    shape = torch.pow(mean / deviation, 2)
+    rate = mean / (deviation * deviation)
+    log_scale = shape * torch.log(rate) - torch.lgamma(shape)
+    gamma = torch.exp(torch.xlogy(shape - 1.0, far) - rate * far + log_scale) + 1e-08
+    gamma = gamma / torch.amax(gamma, [MAXIMUM], True)
+    features = torch.cat([exponential, central, gamma], 1)
+    features = torch.cat([features, torch.sign(distances) * features], 1)
+    return features.to(self.rel_pos_bias.dtype)
+)";
+
+const char* const attention_source = R"(
+def split(self, values: Tensor):
+    return values.reshape([values.size(0), values.size(1), HEADS, -1]).transpose(1, 2)
+
+def forward(self, input: Tensor):
+    n = input.size(1)
+    q = self.split(self.to_q.forward(input)) * (float(WIDTH) ** -0.5)
+    k = self.split(self.to_k.forward(input))
+    v = self.split(self.to_v.forward(input))
+    content = torch.matmul(q + self.rel_content_bias, k.transpose(2, 3))
+    r = self.to_rel_k.forward(self.relative_positions(n))
+    r = r.reshape([2 * n - 1, HEADS, -1]).permute([1, 2, 0])
+    position = torch.matmul(q + self.rel_pos_bias, r)
+    position = torch.cat([torch.zeros_like(position[:, :, :, :1]), position], 3)
+    position = position.reshape([input.size(0), HEADS, 2 * n, n])[:, :, 1:]
+    position = position.reshape([input.size(0), HEADS, n, 2 * n - 1])[:, :, :, :n]
+    shares = torch.softmax(content + position, -1)
+    mixed = torch.matmul(shares, v).transpose(1, 2).reshape([input.size(0), n, -1])
+    return self.to_out.forward(mixed)
+)";
 
 // logits[i, j] = (q_i + content bias) k_j + (q_i + position bias) r_(j - i). The second is worked
 // out for all distances; laid out with one more column and cut at another width, each row stands
@@ -151,37 +174,9 @@ ModulePart attention(Weights& weights, const std::string& prefix, int64_t channe
     part.parameters.emplace_back(name, weights.take(key(name), {1, heads, 1, width}));
   }
 
-  const std::string H = std::to_string(heads);
-  const std::string split = ".reshape([input.size(0), n, " + H + ", -1]).transpose(1, 2)";
-  part.source =
-      "def forward(self, input: Tensor):\n"
-      "    n = input.size(1)\n"
-      "    q = self.to_q.forward(input)" +
-      split + " * (float(" + std::to_string(width) +
-      ") ** -0.5)\n"
-      "    k = self.to_k.forward(input)" +
-      split +
-      "\n"
-      "    v = self.to_v.forward(input)" +
-      split +
-      "\n"
-      "    content = torch.matmul(q + self.rel_content_bias, k.transpose(2, 3))\n"
-      "    r = self.to_rel_k.forward(self.relative_positions(n))\n"
-      "    r = r.reshape([2 * n - 1, " +
-      H +
-      ", -1]).permute([1, 2, 0])\n"
-      "    position = torch.matmul(q + self.rel_pos_bias, r)\n"
-      "    position = torch.cat([torch.zeros_like(position[:, :, :, :1]), position], 3)\n"
-      "    position = position.reshape([input.size(0), " +
-      H +
-      ", 2 * n, n])[:, :, 1:]\n"
-      "    position = position.reshape([input.size(0), " +
-      H +
-      ", n, 2 * n - 1])[:, :, :, :n]\n"
-      "    shares = torch.softmax(content + position, -1)\n"
-      "    mixed = torch.matmul(shares, v).transpose(1, 2).reshape([input.size(0), n, -1])\n"
-      "    return self.to_out.forward(mixed)\n" +
-      positions_source(positions / 6, use_tf_gamma);
+  part.source = with_numbers(attention_source, {{"HEADS", heads}, {"WIDTH", width}}) +
+                with_numbers(positions_source,
+                             {{"FUNCTIONS", positions / 6}, {"MAXIMUM", use_tf_gamma ? 0 : 1}});
   return part;
 }
 
@@ -276,13 +271,13 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
                                           : "There is no head `" + options.head + "`.");
   }
   part.parts.emplace_back("_heads", std::move(heads));
-  part.source =
-      "def forward(self, X: Tensor):\n"
-      "    x = self.conv_tower.forward(self.stem.forward(X)).transpose(1, 2)\n"
-      "    x = self.crop_final.forward(self.transformer.forward(x))\n"
-      "    x = self.final_pointwise.forward(x)\n"
-      "    return " +
-      outputs + "\n";
+  part.source = R"(
+def forward(self, X: Tensor):
+    x = self.conv_tower.forward(self.stem.forward(X)).transpose(1, 2)
+    x = self.crop_final.forward(self.transformer.forward(x))
+    x = self.final_pointwise.forward(x)
+    return )" + outputs +
+                "\n";
   weights.check("Enformer");
   return part;
 }
