@@ -267,7 +267,7 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
     }
   }
   if (outputs.empty()) {
-    weights.complain(options.head.empty() ? "There is no head, `_heads.human.0.weight` say."
+    weights.complain(options.head.empty() ? "There is no head such as `_heads.human.0.weight`."
                                           : "There is no head `" + options.head + "`.");
   }
   part.parts.emplace_back("_heads", std::move(heads));

@@ -163,9 +163,14 @@ test_that("modules have the names of the weights and PyTorch's classes, and can 
   expect_identical(classes[["rconvs.1"]], "torch.nn.modules.conv.Conv1d")
   expect_identical(model$info$class, "BPNet")
   counts <- select_output(model, 2)
-  explain <- function(...) deep_lift_shap(counts, X, n_shuffles = 3L, random_state = 1, ...)
+  explain <- function(...) {
+    numbers_of(deep_lift_shap(counts, X, n_shuffles = 3L, random_state = 1, ...))
+  }
   expect_equal(explain(rules = "module"), explain(), tolerance = 1e-5)
-  as_gradients <- explain(rules = "module", nonlinear_ops = c(ReLU = "gradient"))
+  expect_warning(
+    as_gradients <- explain(rules = "module", nonlinear_ops = c(ReLU = "gradient")),
+    class = "seqlift_warning_convergence"
+  )
   expect_gt(largest_difference(as_gradients, explain()), 1e-4)
 
   both <- c(
@@ -208,6 +213,16 @@ test_that("other arguments are checked before any work", {
   })
   dict$linear.bias <- NaN
   expect_snapshot(bpnet(dict), error = TRUE)
+})
+
+test_that("a state dict from a file is read by its path, or as read_state_dict() gives it", {
+  path <- test_path("state_dicts", "net.pth")
+  expect_error(bpnet(path), class = "seqlift_error_model")
+  expect_identical(
+    conditionMessage(expect_error(bpnet(path))),
+    conditionMessage(expect_error(bpnet(read_state_dict(path))))
+  )
+  expect_error(bpnet("no_such_file.pth"), class = "seqlift_error_file")
 })
 
 test_that("the model is a TorchScript file that can be kept", {
