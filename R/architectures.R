@@ -1,0 +1,294 @@
+# Published networks from their weights: the engine knows the layers, the state dict their sizes.
+
+#' BPNet, ChromBPNet and ProCapNet from a state dict
+#'
+#' Makes the network of a BPNet that was trained with PyTorch from its weights, without Python. How
+#' many filters, layers, strands and control tracks there are, and how wide the convolutions, is read
+#' from the weights.
+#'
+#' The names are those of bpnet-lite: `iconv`, `rconvs.0`, `rconvs.1`, ..., `fconv` and `linear`,
+#' each with `.weight` and `.bias` (`fconv` and `linear` may have none). ProCapNet has the same.
+#' ChromBPNet has them twice, after `accessibility.` and after `bias.`. A `module.` before all names,
+#' as DataParallel leaves it, is passed over.
+#'
+#' `bpnet()` adds each residual layer after its ReLU, as ChromBPNet's own code and bpnet-lite's
+#' `BPNet` do. The models of basepairmodels (bpnet-lite's `BasePairNet`), which add it before, have
+#' the same names but another arithmetic: do not read them with this function. `procapnet()` needs no
+#' control track, and computes what bpnet-lite's BPNet without one computes.
+#'
+#' `chrombpnet()` returns what explains the reads: the sum of both profiles, and the logarithm of the
+#' sum of both counts. For the accessibility alone, without the enzyme's bias, give `bpnet()` the
+#' weights whose names begin with `accessibility.`, with that left out.
+#'
+#' @param state_dict The weights: the path of a file that `torch.save(model.state_dict(), path)`
+#'   or safetensors wrote, what [read_state_dict()] gives, or a named list of numeric arrays, which
+#'   become single precision. Weights in files keep the precision that they have.
+#' @param trimming How many bases the profile is shorter than the sequence, at each end. Default
+#'   `NULL`: 47 + 2 + 4 + ... + 2^layers, bpnet-lite's own, 557 for eight layers. No weight tells
+#'   what the training used: (length of the sequences - length of the profile) / 2.
+#' @param device Where to run it, see [load_model()].
+#' @return A `seqlift_model` of class `BPNet`, `ChromBPNet` or `ProCapNet` with two outputs: the
+#'   logits of the profile, `[n, strands, L - 2 * trimming]`, and the log counts, `[n, 1]`. A BPNet
+#'   with control tracks has the input `control_track` (`X_ctl` in bpnet-lite), `[n, tracks, L]`.
+#'   Inner modules have the names of the weights, and PyTorch's classes.
+#' @section Errors: `seqlift_error_model` when names are missing, left over, or have another shape
+#'   than the other weights ask for (all of them are said at once), or weights are not finite;
+#'   `seqlift_error_argument` when `state_dict` is none of these, or
+#'   `trimming` is less than half the width of `fconv`; `seqlift_error_file` when the file is
+#'   missing, damaged, or of another format.
+#' @source Avsec et al. (2021), Nature Genetics 53:354 (BPNet); Pampari et al. (2024), bioRxiv
+#'   2024.12.25.630221 (ChromBPNet); Cochran et al. (2024), bioRxiv 2024.05.28.596138 (ProCapNet).
+#'   Names and order of the layers: bpnet-lite (Schreiber), github.com/jmschrei/bpnet-lite, and
+#'   github.com/kundajelab/ProCapNet.
+#' @seealso [select_output()] and [profile_score()] for what is explained, [with_args()] for the
+#'   control track.
+#' @export
+#' @examples
+#' # A BPNet of random weights: 6 filters, 2 layers, 2 strands, 2 control tracks.
+#' weights <- function(...) array(rnorm(prod(...), sd = 0.3), c(...))
+#' state_dict <- list(
+#'   iconv.weight = weights(c(6, 4, 21)), iconv.bias = weights(6),
+#'   rconvs.0.weight = weights(c(6, 6, 3)), rconvs.0.bias = weights(6),
+#'   rconvs.1.weight = weights(c(6, 6, 3)), rconvs.1.bias = weights(6),
+#'   fconv.weight = weights(c(2, 8, 75)), fconv.bias = weights(2),
+#'   linear.weight = weights(c(1, 7)), linear.bias = weights(1)
+#' )
+#' model <- bpnet(state_dict, trimming = 40)
+#' model
+#' counts <- select_output(with_args(model, list(control_track = 0)), 2)
+#' X <- random_one_hot(c(2, 4, 200), random_state = 1)
+#' deep_lift_shap(counts, X, n_shuffles = 5, random_state = 1)
+bpnet <- function(state_dict, trimming = NULL, device = NULL) {
+  build_bpnet("bpnet", state_dict, trimming, device)
+}
+
+#' @rdname bpnet
+#' @export
+chrombpnet <- function(state_dict, trimming = NULL, device = NULL) {
+  build_bpnet("chrombpnet", state_dict, trimming, device)
+}
+
+#' @rdname bpnet
+#' @export
+procapnet <- function(state_dict, trimming = NULL, device = NULL) {
+  build_bpnet("procapnet", state_dict, trimming, device)
+}
+
+build_bpnet <- function(name, state_dict, trimming, device, call = caller_env()) {
+  trimming <- check_count(trimming, "trimming", min = 0, null = TRUE, call = call)
+  options <- list(trimming = if (is.null(trimming)) -1L else trimming)
+  build_architecture(name, state_dict, options, device, call)
+}
+
+#' Basset, DeepSEA and Beluga from a state dict
+#'
+#' Makes the network of one of these classifiers from its weights, without Python. The number of
+#' filters, their widths, the dense layers and the number of tasks are read from the weights, the
+#' sizes of the poolings are the published ones.
+#'
+#' The names are those of the models' ports from Torch 7, which number the layers: Kipoi's Basset
+#' (`0.weight` to `21.1.bias`) and DeepSEA (`0.weight` to `14.1.bias`), and ExPecto's and Kipoi's
+#' Beluga (`model.0.0.weight` to `model.1.4.1.bias`). Networks of the same papers that others have written
+#' anew, with names of their own (`conv1`, `fc1`), are not read.
+#'
+#' DeepSEA and Beluga were trained with their bases in the order A, G, C, T. Here sequences are in
+#' the order A, C, G, T for every model: the channels of the first convolution are put in that
+#' order when the model is made. For weights that you trained with another order, give `alphabet`.
+#'
+#' DeepSEA's port takes 1e-6 for what is not above zero where others have a ReLU; so does this one.
+#' Kipoi also averages DeepSEA's prediction over both strands, which is not part of the weights.
+#'
+#' @inheritParams bpnet
+#' @param logits Whether the sigmoid at the end is left out: logits are what is usually explained.
+#'   Default `FALSE`: probabilities, as published.
+#' @param alphabet The order of the four bases that the weights were trained with, one string.
+#' @return A `seqlift_model` of class `Basset`, `DeepSEA` or `Beluga` that takes sequences of the one
+#'   length it was trained with (600, 1000 and 2000 bp) and gives `[n, tasks]`: 164, 919 and 2002
+#'   with the published weights. Inner modules have the names of the weights, and PyTorch's classes.
+#' @section Errors: `seqlift_error_model` when names are missing, left over, or have another shape
+#'   than the other weights ask for (all of them are said at once), or weights are not finite;
+#'   `seqlift_error_argument` when `state_dict` is none of these, or
+#'   `alphabet` does not hold the four letters once each; `seqlift_error_file` when the file is
+#'   missing, damaged, or of another format.
+#' @source Kelley, Snoek and Rinn (2016), Genome Research 26:990 (Basset); Zhou and Troyanskaya
+#'   (2015), Nature Methods 12:931 (DeepSEA); Zhou et al. (2018), Nature Genetics 50:1171 (Beluga).
+#'   Names and order of the layers: github.com/kipoi/models and github.com/FunctionLab/ExPecto.
+#' @export
+#' @examples
+#' # A DeepSEA of random weights with 3, 4 and 5 filters, for sequences of 27 bp.
+#' weights <- function(...) array(rnorm(prod(...), sd = 0.3), c(...))
+#' state_dict <- list(
+#'   `0.weight` = weights(c(3, 4, 1, 4)), `0.bias` = weights(3),
+#'   `4.weight` = weights(c(4, 3, 1, 3)), `4.bias` = weights(4),
+#'   `8.weight` = weights(c(5, 4, 1, 1)), `8.bias` = weights(5),
+#'   `12.1.weight` = weights(c(6, 5)), `12.1.bias` = weights(6),
+#'   `14.1.weight` = weights(c(2, 6)), `14.1.bias` = weights(2)
+#' )
+#' model <- deepsea(state_dict, logits = TRUE)
+#' predict(model, random_one_hot(c(2, 4, 27), random_state = 1))
+basset <- function(state_dict, logits = FALSE, alphabet = "ACGT", device = NULL) {
+  build_classifier("basset", state_dict, logits, alphabet, device)
+}
+
+#' @rdname basset
+#' @export
+deepsea <- function(state_dict, logits = FALSE, alphabet = "AGCT", device = NULL) {
+  build_classifier("deepsea", state_dict, logits, alphabet, device)
+}
+
+#' @rdname basset
+#' @export
+beluga <- function(state_dict, logits = FALSE, alphabet = "AGCT", device = NULL) {
+  build_classifier("beluga", state_dict, logits, alphabet, device)
+}
+
+build_classifier <- function(name, state_dict, logits, alphabet, device, call = caller_env()) {
+  options <- list(
+    logits = check_flag(logits, "logits", call = call),
+    alphabet = check_string(alphabet, "alphabet", call = call)
+  )
+  build_architecture(name, state_dict, options, device, call)
+}
+
+#' Enformer from a state dict
+#'
+#' Makes an Enformer from its weights, without Python: a tower of convolutions with attention
+#' pooling, a transformer with relative positions, and a head for each species. All sizes are read
+#' from the weights.
+#'
+#' The names are those of enformer-pytorch (`stem.0.weight`, `conv_tower.0.0.2.weight`,
+#' `transformer.0.0.fn.1.to_q.weight`, `_heads.human.0.weight`, ...), for which the published weights
+#' were converted (`EleutherAI/enformer-official-rough`). Its state
+#' dicts hold every stage a second time after `_trunk.`: that is passed over, or taken where it
+#' stands alone.
+#'
+#' The transformer sees how far apart two bins are through three families of functions. The third,
+#' densities of gamma distributions, is scaled in two ways: by each function's maximum over all
+#' distances in the published weights, by the largest function at each distance in models that
+#' enformer-pytorch trained with its defaults. No weight tells which; `use_tf_gamma` says it, as in
+#' enformer-pytorch. Here they are computed in double precision for any length; the table that
+#' enformer-pytorch keeps of TensorFlow's single precision differs from them by up to 0.0025.
+#'
+#' @inheritParams bpnet
+#' @param head Name of the head to keep: `"human"`, `"mouse"`, or what the weights name after
+#'   `_heads.`. Default `NULL`: all, as outputs in the order of the state dict.
+#' @param target_length How many central bins the model gives; `NULL` for all. Default 896, as
+#'   published, of the 1536 bins of 196608 bp.
+#' @param use_tf_gamma Whether positions are scaled as in the published weights (default `TRUE`) or
+#'   as in models that enformer-pytorch trained with its defaults (`FALSE`).
+#' @return A `seqlift_model` of class `Enformer` that gives `[n, bins, tracks]` for each head (5313
+#'   human and 1643 mouse tracks as published). Inner modules have the names of the weights and the
+#'   classes of PyTorch and enformer-pytorch.
+#' @section Errors: `seqlift_error_model` when names are missing, left over, or have another shape
+#'   than the other weights ask for (all of them are said at once), when there is no such head, or
+#'   weights are not finite; `seqlift_error_argument` when `state_dict` is none of these;
+#'   `seqlift_error_file` when the file is missing, damaged, or of another format.
+#' @source Avsec et al. (2021), Nature Methods 18:1196. Names and order of the layers:
+#'   enformer-pytorch (Wang), github.com/lucidrains/enformer-pytorch.
+#' @export
+#' @examples
+#' # An Enformer of random weights: 12 channels, one stage of the tower, one transformer block.
+#' weights <- function(...) array(rnorm(prod(...), sd = 0.2), c(...))
+#' block <- function(prefix, inputs, outputs, width) {
+#'   values <- list(
+#'     `0.weight` = weights(inputs), `0.bias` = weights(inputs),
+#'     `0.running_mean` = weights(inputs), `0.running_var` = runif(inputs) + 0.5,
+#'     `2.weight` = weights(c(outputs, inputs, width)), `2.bias` = weights(outputs)
+#'   )
+#'   setNames(values, paste0(prefix, names(values)))
+#' }
+#' state_dict <- c(
+#'   list(stem.0.weight = weights(c(6, 4, 15)), stem.0.bias = weights(6)),
+#'   block("stem.1.fn.", 6, 6, 1),
+#'   list(stem.2.to_attn_logits.weight = weights(c(6, 6, 1, 1))),
+#'   block("conv_tower.0.0.", 6, 12, 5),
+#'   block("conv_tower.0.1.fn.", 12, 12, 1),
+#'   list(
+#'     conv_tower.0.2.to_attn_logits.weight = weights(c(12, 12, 1, 1)),
+#'     transformer.0.0.fn.0.weight = weights(12), transformer.0.0.fn.0.bias = weights(12),
+#'     transformer.0.0.fn.1.rel_content_bias = weights(c(1, 2, 1, 4)),
+#'     transformer.0.0.fn.1.rel_pos_bias = weights(c(1, 2, 1, 4)),
+#'     transformer.0.0.fn.1.to_q.weight = weights(c(8, 12)),
+#'     transformer.0.0.fn.1.to_k.weight = weights(c(8, 12)),
+#'     transformer.0.0.fn.1.to_v.weight = weights(c(12, 12)),
+#'     transformer.0.0.fn.1.to_out.weight = weights(c(12, 12)),
+#'     transformer.0.0.fn.1.to_out.bias = weights(12),
+#'     transformer.0.0.fn.1.to_rel_k.weight = weights(c(8, 6)),
+#'     transformer.0.1.fn.0.weight = weights(12), transformer.0.1.fn.0.bias = weights(12),
+#'     transformer.0.1.fn.1.weight = weights(c(24, 12)), transformer.0.1.fn.1.bias = weights(24),
+#'     transformer.0.1.fn.4.weight = weights(c(12, 24)), transformer.0.1.fn.4.bias = weights(12)
+#'   ),
+#'   block("final_pointwise.1.", 12, 24, 1),
+#'   list(`_heads.human.0.weight` = weights(c(3, 24)), `_heads.human.0.bias` = weights(3))
+#' )
+#' model <- enformer(state_dict, target_length = 4)
+#' X <- random_one_hot(c(1, 4, 32), random_state = 1)
+#' dim(predict(model, X))
+#' audit_model(profile_score(model), X)
+enformer <- function(state_dict, head = NULL, target_length = 896L, use_tf_gamma = TRUE,
+                     device = NULL) {
+  head <- check_string(head, "head", null = TRUE)
+  target_length <- check_count(target_length, "target_length", null = TRUE)
+  options <- list(
+    head = if (is.null(head)) "" else head,
+    target_length = if (is.null(target_length)) -1L else target_length,
+    use_tf_gamma = check_flag(use_tf_gamma, "use_tf_gamma")
+  )
+  build_architecture("enformer", state_dict, options, device, rlang::current_env())
+}
+
+# `name`: of the function that the user called, and of the engine's architecture.
+build_architecture <- function(name, state_dict, options, device, call) {
+  device <- if (is.null(device)) NULL else check_device(device, call = call)
+  weights <- weights_of(state_dict, call)
+  path <- if (is.character(weights)) weights else "state_dict"
+  write <- function(to) {
+    result <- ask_engine("build_architecture", name, weights, options, to, call = call)
+    if (is_engine_error(result)) {
+      raise_architecture_error(result, name, call)
+    }
+  }
+  converted_model(write, list(format = "PyTorch state dict", path = path), device, call)
+}
+
+# What the engine reads them from: a path, or a named list of arrays.
+weights_of <- function(state_dict, call) {
+  if (inherits(state_dict, "seqlift_state_dict")) {
+    # Stops where the file has changed since.
+    state_dict_values(state_dict, integer(), call)
+    return(unclass(state_dict)$path)
+  }
+  if (is.character(state_dict)) {
+    return(path.expand(check_string(state_dict, "state_dict", call = call)))
+  }
+  names <- names(state_dict)
+  expected <- "a path, a state dict from read_state_dict() or a named list of numeric arrays"
+  if (!is.list(state_dict) || is.null(names) || anyNA(names) || any(names == "")) {
+    abort_argument("state_dict", expected, describe(state_dict), call = call)
+  }
+  twice <- names[duplicated(names)]
+  if (length(twice) > 0L) {
+    abort_seqlift("argument", "{.arg state_dict} has {.val {twice}} more than once.", call = call)
+  }
+  for (name in names) {
+    if (!is.numeric(state_dict[[name]])) {
+      abort_argument(paste0("state_dict$", name), "a numeric array", describe(state_dict[[name]]),
+        call = call
+      )
+    }
+  }
+  lapply(state_dict, unclass)
+}
+
+# What does not fit comes in lines: one for each sort.
+raise_architecture_error <- function(result, name, call) {
+  if (result$error != "model") {
+    raise_engine_error(result, NULL, call)
+  }
+  lines <- strsplit(result$message, "\n", fixed = TRUE)[[1L]]
+  lines <- gsub("}", "}}", gsub("{", "{{", lines, fixed = TRUE), fixed = TRUE)
+  names(lines) <- c("", rep("x", length(lines) - 1L))
+  abort_seqlift("model", c(lines, i = "See {.help {name}} for the names that are expected."),
+    call = call
+  )
+}
