@@ -16,7 +16,8 @@
 #' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
 #' @return A `seqlift_dependency_map`: a double array `[n, l, l]`, l = end - start + 1, symmetric,
 #'   with a diagonal of zeros, in units of the model's output; the attributes `start` (the first
-#'   position) and `X` (the letters of the window, one string a sequence) say where it is. With
+#'   position) and `X` (the letters of the window, one string a sequence) say where it is, and
+#'   [attribution_ranges()] where in the genome. With
 #'   `raw_outputs = TRUE` a double array `[n, 4, l, 4, l]` of the interactions, with their sign, 0
 #'   for a base that is there already.
 #' @section Errors: `seqlift_error_argument` for a window that is empty or leaves the sequence;
@@ -78,9 +79,10 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
   map <- apply(abs(interactions), c(1L, 3L, 5L), max)
   dimnames(map) <- if (!is.null(sequences$names)) list(sequences$names, NULL, NULL)
   letters <- decode_one_hot(name_channels(codes_to_one_hot(codes), sequences$names))
-  structure(map,
+  map <- structure(map,
     class = c("seqlift_dependency_map", "array"), start = window[1L], X = letters
   )
+  place_result(map, sequences$ranges)
 }
 
 # `otherwise`: what else can be done, the end of a sentence.
@@ -184,5 +186,6 @@ print.seqlift_dependency_map <- function(x, ...) {
     "Largest interaction: ", format(max(x), digits = 3), "\n",
     sep = ""
   )
+  cat_field("ranges", ranges_line(attr(x, "ranges", exact = TRUE)))
   invisible(x)
 }

@@ -134,7 +134,8 @@ over_sequences <- function(verb, arguments, sequences, BPPARAM, unit = 1L, call 
   result <- join_results(values)
   raise_warnings(done, chunks, call)
   report_joined_deltas(result, done, arguments, call)
-  finish_joined(result, sequences)
+  # What the workers did not see of the sequences: the regions that they come from.
+  place_result(result, sequences$ranges)
 }
 
 # `func` of a perturbation. The functions of seqlift know best how to share their sequences; one of
@@ -423,14 +424,4 @@ join_info <- function(own) {
   }
   info$integrated <- unique(of_each("integrated"))
   info
-}
-
-# What the workers did not see of the sequences: the regions that they come from.
-finish_joined <- function(result, sequences) {
-  if (is_output_list(result)) {
-    result[] <- lapply(result, finish_joined, sequences)
-  } else if (inherits(result, "seqlift_attributions") && !is.null(sequences$ranges)) {
-    attr(result, "ranges") <- sequences$ranges
-  }
-  result
 }

@@ -106,16 +106,16 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
     scores <- scores * as.vector(codes_to_one_hot(codes))
   }
   colnames(codes) <- sequences$names
-  new_attributions(scores,
+  result <- new_attributions(scores,
     X = codes, convergence_deltas = matrix(0, sequences$n, 0L),
     kind = if (hypothetical) "hypothetical" else "attributions",
     info = list(
       method = paste0("saturation mutagenesis (", method, ")"), start = region[1L],
       target = target, dtype = dtype, device = device, model = model$name,
       seconds = proc.time()[["elapsed"]] - began
-    ),
-    ranges = window_ranges(sequences$ranges, region[1L], region[2L])
+    )
   )
+  place_result(result, sequences$ranges)
 }
 
 # Targets are entries of the first dimension behind the sequences; a model that gives one number a
