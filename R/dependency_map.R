@@ -21,8 +21,8 @@
 #'   `raw_outputs = TRUE` a double array `[n, 4, l, 4, l]` of the interactions, with their sign, 0
 #'   for a base that is there already.
 #' @section Errors: `seqlift_error_argument` for a window that is empty or leaves the sequence;
-#'   `seqlift_error_target` for an output that does not exist; `seqlift_error_output` for a model with
-#'   several outputs (see [select_output()]); otherwise as [predict.seqlift_model()].
+#'   `seqlift_error_target` for an output that does not exist; `seqlift_error_output` for a model
+#'   with several outputs (see [select_output()]); otherwise as [predict.seqlift_model()].
 #' @references Tomaz da Silva, Karollus, Hingerl, Galindez, Wagner, Hernandez-Alias, Incarnato and
 #'   Gagneur (2024), Nucleotide dependency analysis of DNA language models reveals genomic
 #'   functional elements; here for a model's predictions instead of a language model's letters.
@@ -38,14 +38,12 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
                            BPPARAM = NULL) {
   given <- as.list(environment())
   call <- rlang::current_env()
-  check_model(model)
-  sequences <- as_sequences(X, extra_channels = TRUE)
-  region <- check_region(start, end, sequences$length)
-  window <- seq(region[1L], region[2L])
-  check_flag(raw_outputs, "raw_outputs")
-  method <- check_choice(method, window_methods, "method")
-  batch_size <- check_count(batch_size, "batch_size")
-  target <- if (is.null(target)) NULL else check_targets(target)
+  asked <- check_substitutions(given, call)
+  sequences <- asked$sequences
+  window <- asked$window
+  method <- asked$method
+  batch_size <- asked$batch_size
+  target <- asked$target
   if (is_parallel(BPPARAM)) {
     return(over_sequences("dependency_map", given, sequences, BPPARAM))
   }

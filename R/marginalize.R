@@ -23,7 +23,8 @@
 #'   background or one for all), `target`, `batch_size`, `random_state`, ...
 #' @param motifs Several motifs, instead of `motif`: a list or character vector of them, a
 #'   `DNAStringSet`, a `PFMatrixList` or `PWMatrixList` of TFBSTools, an array `[k, 4, m]`, or the
-#'   path of a file in the format of MEME or JASPAR (see [read_motifs()]). Motifs may differ in length. Default `NULL`.
+#'   path of a file in the format of MEME or JASPAR (see [read_motifs()]). Motifs may differ in
+#'   length. Default `NULL`.
 #' @param additional_func_kwargs List of further arguments for `func`, by name: those that have the
 #'   name of an argument of this function, such as `start`. Default: none.
 #' @param BPPARAM Where `func` is called: `NULL` (default) in this session, or a parameter object of

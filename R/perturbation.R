@@ -49,7 +49,8 @@ check_same_outputs <- function(before, after, axes, call) {
 #' What [marginalize()], [marginalize_annotations()], [ablate()], [ablate_annotations()],
 #' [space_motifs()], [substitution_effect()], [deletion_effect()], [insertion_effect()] and
 #' [variant_effect()] return: a list with `before` and `after`, the results of `func` for the
-#' sequences as they were and as they became, in the units of `func` (of the model's output for [predict()][predict.seqlift_model]).
+#' sequences as they were and as they became, in the units of `func` (of the model's
+#' output for [predict()][predict.seqlift_model]).
 #'
 #' An effect is `after - before`. `as.data.frame()` has every one of them, `summary()` their mean
 #' and standard error over the backgrounds:
@@ -79,7 +80,8 @@ check_same_outputs <- function(before, after, axes, call) {
 #'   apply, where the sequences have places in the genome ([attribution_ranges()]) `range`, that of
 #'   the sequence as it was given or of the annotated region, such as `"chr1:1001-1500:+"`, and for
 #'   [variant_effect()] `seqnames`, `pos` and `strand`, the place of the first letter of the variant
-#'   as it is read; `output` (of several), then the place within the output (`target` in one `[n, targets]`,
+#'   as it is read; `output` (of several), then the place within the output (`target` in
+#'   one `[n, targets]`,
 #'   `base` and `position` in attributions, else `index_1`, `index_2`, ...), `before`, `after`,
 #'   `effect`.
 #' - `summary()`: a data frame with a row for each combination of what was varied, output and
