@@ -52,7 +52,7 @@ ablate <- function(model, X, start, end, n = 20L, shuffle = dinucleotide_shuffle
       count_shuffles(n)
     ),
     func = label, axes = list(before = "sequence", after = c("sequence", "shuffle")),
-    replicates = "sequence", call = call
+    replicates = "sequence", ranges = sequences$ranges, call = call
   )
 }
 
@@ -117,7 +117,7 @@ ablate_annotations <- function(model, X, annotations, n = 20L, shuffle = dinucle
     func = label,
     axes = list(before = c("annotation", NA), after = c("annotation", NA, "shuffle")),
     varied = list(axis = "annotation", table = label_examples(regions, sequences$names)),
-    replicates = "shuffle", call = call
+    replicates = "shuffle", ranges = ranges_of_regions(regions, sequences, call), call = call
   )
 }
 

@@ -106,7 +106,7 @@
 #'   none (`[n, 0]`).
 #'
 #'   With `layer` an array `[n, ...]` of the shape of the module's output (a list of them for
-#'   several modules), which [convergence_deltas()] reads too. With `explain_args = TRUE` a list:
+#'   several modules), which [convergence_deltas()] and [attribution_ranges()] read too. With `explain_args = TRUE` a list:
 #'   `X`, and an array of the shape of each other input by its name.
 #' @section Errors: `seqlift_error_argument` for an argument that is not as described;
 #'   `seqlift_error_sequence`, `seqlift_error_references`, `seqlift_error_target`,

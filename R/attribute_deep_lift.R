@@ -85,7 +85,7 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
   )
   check_finite_result(result, call)
   if (by_layer) {
-    return(layer_results(result$layers, result$deltas, layer, length(target), sequences$names))
+    return(layer_results(result$layers, result$deltas, layer, length(target), sequences))
   }
   kept <- reference_array(made$references, sequences)
   if (contributes) {

@@ -174,7 +174,7 @@ finish_gradients <- function(job, result, call) {
   n_targets <- ncol(result$predictions)
   values <- lapply(result$values, job$change)
   if (length(job$layer) > 0L) {
-    return(layer_results(values, result$deltas, job$layer, n_targets, job$sequences$names))
+    return(layer_results(values, result$deltas, job$layer, n_targets, job$sequences))
   }
   values <- lapply(values, without_single_target, n_targets = n_targets)
   deltas <- lapply(result$deltas, without_single_target, n_targets = n_targets)
@@ -199,14 +199,15 @@ finish_gradients <- function(job, result, call) {
   c(list(X = attributions), stats::setNames(of_args, job$arg_names))
 }
 
-# One array for each layer, with its convergence deltas where the method has them.
-layer_results <- function(values, deltas, layers, n_targets, names) {
+# One array for each layer, with its convergence deltas and the places of the sequences.
+layer_results <- function(values, deltas, layers, n_targets, sequences) {
+  if (length(deltas) == 0L) {
+    deltas <- rep(list(array(0, c(sequences$n, 0L, n_targets))), length(layers))
+  }
   results <- lapply(seq_along(layers), function(i) {
-    value <- name_rows(without_single_target(values[[i]], n_targets), names)
-    if (length(deltas) > 0L) {
-      attr(value, "convergence_deltas") <- without_single_target(deltas[[i]], n_targets)
-    }
-    value
+    value <- name_rows(without_single_target(values[[i]], n_targets), sequences$names)
+    attr(value, "convergence_deltas") <- without_single_target(deltas[[i]], n_targets)
+    place_result(value, sequences$ranges)
   })
   if (length(layers) == 1L) results[[1L]] else stats::setNames(results, layers)
 }

@@ -29,7 +29,9 @@ report_listed_motifs <- 20L
 #' @param model A model, see [load_model()]; its output must be `[n, targets]`. Choose one of
 #'   several outputs with [select_output()], explain a profile with [profile_score()].
 #' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array
-#'   `[n, 4, L]`. Their names are used throughout; those without are numbered.
+#'   `[n, 4, L]`. Their names are used throughout; those without are numbered. Where they know their
+#'   ranges (those of [sequences_from()], or `attributions` with [attribution_ranges()]), the page
+#'   says where sequences, seqlets and variants lie in the genome.
 #' @param output_file Path of the HTML file to write; its folder must exist. A file that is there is
 #'   replaced when the new one is finished, not before.
 #' @param target Which column of the output is explained, from 1. Default 1.
@@ -46,7 +48,8 @@ report_listed_motifs <- 20L
 #' @param motifs Motifs to try: character vector, list or the path of a MEME or JASPAR file, see
 #'   [marginalize()]. The 20 with the largest effects are shown. Default `NULL`.
 #' @param variants Substitutions to try, each alone: a data frame with columns `example`,
-#'   `position`, `alt` and, if wanted, `ref`, see [substitution_effect()]. Default `NULL`.
+#'   `position`, `alt` and, if wanted, `ref`, or for an `X` of [sequences_from()] variants on the
+#'   genome, see [substitution_effect()]. Default `NULL`.
 #' @param title Title of the page. Default: "Which letters drive the prediction?".
 #' @param top How many sequences are drawn, those with the strongest seqlets first. Default 8. The
 #'   tables list all sequences and seqlets.
@@ -91,9 +94,12 @@ attribution_report <- function(model, X, output_file, args = NULL, target = 1L,
     settings = c(list(n_shuffles = n_shuffles, random_state = random_state), further),
     attributions = attributions, title = title, top = top,
     labels = sequences$names %||% paste("sequence", seq_len(sequences$n)),
+    ranges = sequences$ranges %||% attr(attributions, "ranges", exact = TRUE),
     known = check_annotations(annotations, one_hot_array(sequences)),
     motifs = check_report_motifs(motifs, sequences, call),
-    variants = check_report_variants(variants, sequences, call),
+    variants = check_report_variants(
+      as_variant_table(variants, "variants", X, "substitution", call), sequences, call
+    ),
     code = reproducing_code(match.call(), model, random_state)
   )
   job$labels <- make.unique(job$labels, sep = " ")

@@ -16,12 +16,13 @@
 #' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
 #' @return A `seqlift_dependency_map`: a double array `[n, l, l]`, l = end - start + 1, symmetric,
 #'   with a diagonal of zeros, in units of the model's output; the attributes `start` (the first
-#'   position) and `X` (the letters of the window, one string a sequence) say where it is. With
+#'   position) and `X` (the letters of the window, one string a sequence) say where it is, and
+#'   [attribution_ranges()] where in the genome. With
 #'   `raw_outputs = TRUE` a double array `[n, 4, l, 4, l]` of the interactions, with their sign, 0
 #'   for a base that is there already.
 #' @section Errors: `seqlift_error_argument` for a window that is empty or leaves the sequence;
-#'   `seqlift_error_target` for an output that does not exist; `seqlift_error_output` for a model with
-#'   several outputs (see [select_output()]); otherwise as [predict.seqlift_model()].
+#'   `seqlift_error_target` for an output that does not exist; `seqlift_error_output` for a model
+#'   with several outputs (see [select_output()]); otherwise as [predict.seqlift_model()].
 #' @references Tomaz da Silva, Karollus, Hingerl, Galindez, Wagner, Hernandez-Alias, Incarnato and
 #'   Gagneur (2024), Nucleotide dependency analysis of DNA language models reveals genomic
 #'   functional elements; here for a model's predictions instead of a language model's letters.
@@ -37,14 +38,12 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
                            BPPARAM = NULL) {
   given <- as.list(environment())
   call <- rlang::current_env()
-  check_model(model)
-  sequences <- as_sequences(X, extra_channels = TRUE)
-  region <- check_region(start, end, sequences$length)
-  window <- seq(region[1L], region[2L])
-  check_flag(raw_outputs, "raw_outputs")
-  method <- check_choice(method, window_methods, "method")
-  batch_size <- check_count(batch_size, "batch_size")
-  target <- if (is.null(target)) NULL else check_targets(target)
+  asked <- check_substitutions(given, call)
+  sequences <- asked$sequences
+  window <- asked$window
+  method <- asked$method
+  batch_size <- asked$batch_size
+  target <- asked$target
   if (is_parallel(BPPARAM)) {
     return(over_sequences("dependency_map", given, sequences, BPPARAM))
   }
@@ -78,9 +77,10 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
   map <- apply(abs(interactions), c(1L, 3L, 5L), max)
   dimnames(map) <- if (!is.null(sequences$names)) list(sequences$names, NULL, NULL)
   letters <- decode_one_hot(name_channels(codes_to_one_hot(codes), sequences$names))
-  structure(map,
+  map <- structure(map,
     class = c("seqlift_dependency_map", "array"), start = window[1L], X = letters
   )
+  place_result(map, sequences$ranges)
 }
 
 # `otherwise`: what else can be done, the end of a sentence.
@@ -184,5 +184,6 @@ print.seqlift_dependency_map <- function(x, ...) {
     "Largest interaction: ", format(max(x), digits = 3), "\n",
     sep = ""
   )
+  cat_field("ranges", ranges_line(attr(x, "ranges", exact = TRUE)))
   invisible(x)
 }

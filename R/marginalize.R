@@ -23,7 +23,8 @@
 #'   background or one for all), `target`, `batch_size`, `random_state`, ...
 #' @param motifs Several motifs, instead of `motif`: a list or character vector of them, a
 #'   `DNAStringSet`, a `PFMatrixList` or `PWMatrixList` of TFBSTools, an array `[k, 4, m]`, or the
-#'   path of a file in the format of MEME or JASPAR (see [read_motifs()]). Motifs may differ in length. Default `NULL`.
+#'   path of a file in the format of MEME or JASPAR (see [read_motifs()]). Motifs may differ in
+#'   length. Default `NULL`.
 #' @param additional_func_kwargs List of further arguments for `func`, by name: those that have the
 #'   name of an argument of this function, such as `start`. Default: none.
 #' @param BPPARAM Where `func` is called: `NULL` (default) in this session, or a parameter object of
@@ -81,7 +82,7 @@ marginalize <- function(model, X, motif, start = NULL, func = predict, ..., moti
         backgrounds
       ),
       func = label, axes = list(before = "sequence", after = "sequence"), replicates = "sequence",
-      call = call
+      ranges = sequences$ranges, call = call
     ))
   }
   new_perturbation(done$before, stack_results(done$afters, labels = placed$names), "marginalize",
@@ -90,7 +91,7 @@ marginalize <- function(model, X, motif, start = NULL, func = predict, ..., moti
     ),
     func = label, axes = list(before = "sequence", after = c("motif", "sequence")),
     varied = list(axis = "motif", table = data.frame(motif = placed$names)),
-    replicates = "sequence", call = call
+    replicates = "sequence", ranges = sequences$ranges, call = call
   )
 }
 
@@ -152,7 +153,7 @@ marginalize_annotations <- function(model, X, X0, annotations, start = NULL, fun
     ),
     func = label, axes = list(before = axes, after = axes),
     varied = list(axis = "annotation", table = label_examples(regions, sequences$names)),
-    replicates = "sequence", call = call
+    replicates = "sequence", ranges = ranges_of_regions(regions, sequences, call), call = call
   )
 }
 
@@ -325,6 +326,12 @@ examples_expected <- function(sequences) {
     "on sequences of `X`, by number from 1 to ", sequences$n,
     if (!is.null(sequences$names)) " or by name"
   )
+}
+
+# Where the annotated regions lie in the genome.
+ranges_of_regions <- function(regions, sequences, call) {
+  own <- take_ranges(sequences$ranges, regions$example, call)
+  window_ranges(own, regions$start, regions$end)
 }
 
 # The examples of a table by name where they have one.

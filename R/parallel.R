@@ -25,7 +25,8 @@
 #' The result is the same to the last bit for any number of workers, of any kind, and the same as
 #' without `BPPARAM` up to rounding. `random_state = NULL` draws the seed in this session, so that
 #' `set.seed()` governs it. Errors and warnings of workers are raised here, with their classes;
-#' where they count sequences they say from which one. A function of your own (`func`,
+#' where they count sequences they say from which one. An error ends the chunks that have not begun,
+#' unless `BPPARAM` says `stop.on.error = FALSE`. A function of your own (`func`,
 #' `references`, `nonlinear_ops`) must treat each sequence on its own, take its randomness from
 #' `random_state`, and hold what it needs: variables of your global environment are not sent.
 #'
@@ -134,7 +135,8 @@ over_sequences <- function(verb, arguments, sequences, BPPARAM, unit = 1L, call 
   result <- join_results(values)
   raise_warnings(done, chunks, call)
   report_joined_deltas(result, done, arguments, call)
-  finish_joined(result, sequences)
+  # What the workers did not see of the sequences: the regions that they come from.
+  place_result(result, sequences$ranges)
 }
 
 # `func` of a perturbation. The functions of seqlift know best how to share their sequences; one of
@@ -203,17 +205,23 @@ chunk_job <- function(verb, arguments, rows, n) {
       arguments[[name]] <- of_rows(arguments[[name]])
     }
   }
-  for (model in intersect(c("model", "object"), names(arguments))) {
-    if (inherits(arguments[[model]], "seqlift_model")) {
-      arguments[[model]]$args <- lapply(arguments[[model]]$args, of_rows)
-    }
-  }
+  arguments <- change_model(arguments, "args", function(model) lapply(model$args, of_rows))
   for (said_here in intersect(c("verbose", "print_convergence_deltas"), names(arguments))) {
     arguments[[said_here]] <- FALSE
   }
   list(
     verb = verb, arguments = arguments, first = rows[1L], threads = engine$threads %||% 1L
   )
+}
+
+# A field of the model among the arguments of a verb anew; predict() calls it `object`.
+change_model <- function(arguments, field, f) {
+  for (model in intersect(c("model", "object"), names(arguments))) {
+    if (inherits(arguments[[model]], "seqlift_model")) {
+      arguments[[model]][[field]] <- f(arguments[[model]])
+    }
+  }
+  arguments
 }
 
 # Rows of what has one for each of the n sequences; anything else as it is.
@@ -234,29 +242,36 @@ sequence_rows <- function(X, rows) {
 
 # ---- in the workers --------------------------------------------------------------------
 
-# Their results, list(value, warnings) each, in order; the first error of a chunk is raised.
+# Their results, list(value, warnings) each, in order. A chunk that fails ends the others as soon as
+# the backend can, and the first that did is raised.
 run_jobs <- function(jobs, chunks, BPPARAM, call) {
   # Unpacked by the worker itself, when it knows where seqlift is.
   work <- function(job, libraries) {
-    tryCatch(
+    one <- tryCatch(
       {
         .libPaths(c(libraries, .libPaths()))
         getNamespace("seqlift")$run_job(unserialize(job))
       },
       error = function(error) list(warnings = list(), failed = conditionMessage(error))
     )
+    if (is.null(one$failed) && is.null(one$error)) {
+      return(one)
+    }
+    # BiocParallel keeps the fields of a condition, not its class.
+    stop(structure(
+      list(message = "A chunk of sequences failed.", call = NULL, failed_job = one),
+      class = c("error", "condition")
+    ))
   }
   environment(work) <- baseenv()
   libraries <- .libPaths()
-  done <- BiocParallel::bplapply(jobs, work, libraries = libraries, BPPARAM = BPPARAM)
-  for (i in seq_along(jobs)) {
-    one <- if (i <= length(done)) done[[i]]
-    if (!is.list(one) || is.null(one$warnings)) {
-      abort_seqlift("worker",
-        "A worker was lost: there is no result for sequences {range_label(chunks[[i]])}.",
-        call = call
-      )
-    }
+  done <- tryCatch(
+    BiocParallel::bplapply(jobs, work, libraries = libraries, BPPARAM = BPPARAM),
+    bplist_error = function(error) attr(error, "result")
+  )
+  failures <- lapply(done, function(one) if (is.list(one)) one$failed_job)
+  for (i in which(lengths(failures) > 0L)) {
+    one <- failures[[i]]
     if (!is.null(one$failed)) {
       abort_seqlift("worker",
         c("A worker could not begin with sequences {range_label(chunks[[i]])}: {one$failed}",
@@ -265,8 +280,16 @@ run_jobs <- function(jobs, chunks, BPPARAM, call) {
         call = call
       )
     }
-    if (!is.null(one$error)) {
-      raise_again(one$error, chunks[[i]], length(chunks), call)
+    raise_again(one$error, chunks[[i]], length(chunks), call)
+  }
+  # No chunk that was cut short by the failure of another comes here.
+  for (i in seq_along(jobs)) {
+    one <- if (i <= length(done)) done[[i]]
+    if (!is.list(one) || is.null(one$warnings)) {
+      abort_seqlift("worker",
+        "A worker was lost: there is no result for sequences {range_label(chunks[[i]])}.",
+        call = call
+      )
     }
   }
   done
@@ -281,12 +304,7 @@ run_job <- function(job) {
     engine$threads <- before
     engine$first_sequence <- NULL
   })
-  arguments <- job$arguments
-  for (model in intersect(c("model", "object"), names(arguments))) {
-    if (inherits(arguments[[model]], "seqlift_model")) {
-      arguments[[model]]$cache <- cache_here(arguments[[model]])
-    }
-  }
+  arguments <- change_model(job$arguments, "cache", cache_here)
   warnings <- list()
   result <- tryCatch(
     withCallingHandlers(list(value = call_by_name(job$verb, arguments)),
@@ -377,60 +395,4 @@ report_joined_deltas <- function(result, done, arguments, call) {
     threshold <- arguments$warning_threshold %||% formals(deep_lift_shap)$warning_threshold
     report_deltas(result, threshold, prints, call)
   }
-}
-
-# ---- results ---------------------------------------------------------------------------
-
-# Results of chunks, lists in lists or arrays with a row a sequence, as one.
-join_results <- function(parts) {
-  first <- parts[[1L]]
-  if (length(parts) == 1L) {
-    return(first)
-  }
-  if (is_output_list(first)) {
-    joined <- lapply(seq_along(first), function(i) {
-      join_results(lapply(parts, function(part) part[[i]]))
-    })
-    attributes(joined) <- attributes(first)
-    return(joined)
-  }
-  join_arrays(parts)
-}
-
-# What an array says of itself is joined too: row by row where it has a row a sequence.
-join_arrays <- function(parts) {
-  joined <- bind_rows(parts)
-  about <- attributes(parts[[1L]])
-  for (name in setdiff(names(about), c("dim", "dimnames", "names"))) {
-    own <- lapply(parts, attr, name, exact = TRUE)
-    attr(joined, name) <- switch(name,
-      convergence_deltas = , references = bind_rows(own),
-      X = if (is.raw(own[[1L]])) do.call(cbind, own) else do.call(c, own),
-      info = join_info(own),
-      own[[1L]]
-    )
-  }
-  joined
-}
-
-# How the chunks of one call were computed: their time adds up, the largest change is of all.
-join_info <- function(own) {
-  info <- own[[1L]]
-  of_each <- function(name) unlist(lapply(own, function(one) one[[name]]))
-  info$seconds <- if (!is.null(info$seconds)) sum(of_each("seconds"))
-  info$largest_output_change <- if (!is.null(info$largest_output_change)) {
-    max(of_each("largest_output_change"))
-  }
-  info$integrated <- unique(of_each("integrated"))
-  info
-}
-
-# What the workers did not see of the sequences: the regions that they come from.
-finish_joined <- function(result, sequences) {
-  if (is_output_list(result)) {
-    result[] <- lapply(result, finish_joined, sequences)
-  } else if (inherits(result, "seqlift_attributions") && !is.null(sequences$ranges)) {
-    attr(result, "ranges") <- sequences$ranges
-  }
-  result
 }

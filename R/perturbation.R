@@ -10,16 +10,20 @@
 #                "motif", "annotation", "spacing", "shuffle"; NA for one that says nothing)
 #   varied       NULL, or list(axis =, table =): a data frame with a row for each place on that axis
 #   replicates   the axis that means and standard errors are taken over; NULL for none
+#
+# Attribute `ranges`: a GRanges with a place for each entry of the first axis of `before`, or NULL;
+# see ranges.R.
 
 new_perturbation <- function(before, after, verb, what, func, axes, varied = NULL,
-                             replicates = NULL, call = caller_env()) {
+                             replicates = NULL, ranges = NULL, call = caller_env()) {
   check_same_outputs(before, after, axes, call)
   structure(
     list(before = before, after = after),
     class = "seqlift_perturbation",
     info = list(
       verb = verb, what = what, func = func, axes = axes, varied = varied, replicates = replicates
-    )
+    ),
+    ranges = ranges
   )
 }
 
@@ -45,7 +49,8 @@ check_same_outputs <- function(before, after, axes, call) {
 #' What [marginalize()], [marginalize_annotations()], [ablate()], [ablate_annotations()],
 #' [space_motifs()], [substitution_effect()], [deletion_effect()], [insertion_effect()] and
 #' [variant_effect()] return: a list with `before` and `after`, the results of `func` for the
-#' sequences as they were and as they became, in the units of `func` (of the model's output for [predict()][predict.seqlift_model]).
+#' sequences as they were and as they became, in the units of `func` (of the model's
+#' output for [predict()][predict.seqlift_model]).
 #'
 #' An effect is `after - before`. `as.data.frame()` has every one of them, `summary()` their mean
 #' and standard error over the backgrounds:
@@ -72,7 +77,11 @@ check_same_outputs <- function(before, after, axes, call) {
 #' - `as.data.frame()`: a data frame with a row for each number of `after`. Columns: what was varied
 #'   (`motif`; `annotation`, `example`, `start`, `end`; `spacing`, or `spacing_1`, `spacing_2` for
 #'   several gaps), `sequence` (name, or number where there are none) and `shuffle` where they
-#'   apply, `output` (of several), then the place within the output (`target` in one `[n, targets]`,
+#'   apply, where the sequences have places in the genome ([attribution_ranges()]) `range`, that of
+#'   the sequence as it was given or of the annotated region, such as `"chr1:1001-1500:+"`, and for
+#'   [variant_effect()] `seqnames`, `pos` and `strand`, the place of the first letter of the variant
+#'   as it is read; `output` (of several), then the place within the output (`target` in
+#'   one `[n, targets]`,
 #'   `base` and `position` in attributions, else `index_1`, `index_2`, ...), `before`, `after`,
 #'   `effect`.
 #' - `summary()`: a data frame with a row for each combination of what was varied, output and
@@ -93,6 +102,7 @@ print.seqlift_perturbation <- function(x, ...) {
   info <- attr(x, "info", exact = TRUE)
   cli::cat_line("<seqlift_perturbation> ", info$verb, "(): ", info$what)
   cat_field("function", info$func)
+  cat_field("ranges", ranges_line(attr(x, "ranges", exact = TRUE)))
   for (part in c("before", "after")) {
     cat_field(part, shapes_line(x[[part]]))
   }
@@ -110,7 +120,10 @@ shapes_line <- function(x) {
 strongest_effects <- function(effects, count = 3L) {
   top <- utils::head(order(abs(effects$effect), decreasing = TRUE), count)
   rows <- effects[top, , drop = FALSE]
-  keys <- setdiff(names(effects), c("n", "before", "after", "effect", "std_error", "start", "end"))
+  keys <- setdiff(names(effects), c(
+    "n", "before", "after", "effect", "std_error", "start", "end", "range", "seqnames", "pos",
+    "strand"
+  ))
   # What is the same everywhere tells nothing apart.
   keys <- Filter(function(key) length(unique(effects[[key]])) > 1L, keys)
   labels <- vapply(seq_len(nrow(rows)), function(i) {
@@ -143,7 +156,7 @@ summary.seqlift_perturbation <- function(object, ...) {
       values <- c(lapply(values, mean_over, axis), list(std_error = std_error))
       axes <- axes[-axis]
     }
-    cbind_before(tidy_arrays(values, axes, info$varied), "before", list(n = n))
+    cbind_before(tidy_arrays(values, axes, info$varied, axis_ranges(object)), "before", list(n = n))
   })
 }
 
@@ -152,7 +165,10 @@ summary.seqlift_perturbation <- function(object, ...) {
 as.data.frame.seqlift_perturbation <- function(x, row.names = NULL, optional = FALSE, ...) {
   info <- attr(x, "info", exact = TRUE)
   result <- table_of_outputs(x, function(before, after, effect) {
-    tidy_arrays(list(before = before, after = after, effect = effect), info$axes$after, info$varied)
+    tidy_arrays(
+      list(before = before, after = after, effect = effect), info$axes$after, info$varied,
+      axis_ranges(x)
+    )
   })
   if (!is.null(row.names)) {
     row.names(result) <- row.names
@@ -255,9 +271,19 @@ name_places <- function(labels, n_axes, rank) {
   paste0("index_", seq_len(n_places))
 }
 
+# The places in the genome, as text, and the axis along which they are.
+axis_ranges <- function(x) {
+  ranges <- attr(x, "ranges", exact = TRUE)
+  if (is.null(ranges)) {
+    return(NULL)
+  }
+  check_package("GenomicRanges", "A result with ranges")
+  list(axis = attr(x, "info", exact = TRUE)$axes$before[1L], text = range_text(ranges))
+}
+
 # A data frame of arrays of one shape, the last axis running fastest: leading axes by their names,
 # then the place within an output, then the values.
-tidy_arrays <- function(values, axes, varied) {
+tidy_arrays <- function(values, axes, varied, ranges = NULL) {
   shape <- dim(values[[1L]])
   labels <- dimnames(values[[1L]])
   rank <- length(shape)
@@ -268,13 +294,15 @@ tidy_arrays <- function(values, axes, varied) {
     if (is.na(name)) {
       return(NULL)
     }
-    if (identical(name, varied$axis)) {
-      return(varied$table[index, , drop = FALSE])
-    }
     names <- labels[[axis]]
-    stats::setNames(list(if (is.null(names)) index else names[index]), name)
+    column <- if (identical(name, varied$axis)) {
+      as.list(varied$table[index, , drop = FALSE])
+    } else {
+      stats::setNames(list(if (is.null(names)) index else names[index]), name)
+    }
+    c(column, if (identical(name, ranges$axis)) list(range = ranges$text[index]))
   })
-  columns <- do.call(c, lapply(columns, as.list))
+  columns <- do.call(c, columns)
   values <- lapply(values, function(one) as.vector(aperm(one, rev(seq_len(rank)))))
   as.data.frame(c(columns, values), optional = TRUE)
 }

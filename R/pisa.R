@@ -123,10 +123,11 @@ new_pisa <- function(result, sequences, kind, outputs, model, references) {
     rownames(deltas) <- sequences$names
   }
   dimnames(values) <- labels
-  structure(values,
+  influence <- structure(values,
     class = c("seqlift_pisa", "array"), convergence_deltas = deltas, references = references,
-    kind = kind, outputs = outputs, model = model, ranges = sequences$ranges
+    kind = kind, outputs = outputs, model = model
   )
+  place_result(influence, sequences$ranges)
 }
 
 #' @export

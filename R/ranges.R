@@ -10,14 +10,22 @@
 #' sequences that came as letters or as an array, set them.
 #'
 #' The ranges follow when sequences are taken (`x[i, , ]`), and those of
-#' [saturation_mutagenesis()] are those of its window. They are what [as_summarized_experiment()],
-#' [export_bigwig()], [seqlets_as_granges()] and `as.data.frame()` place a result by. Arithmetic
-#' gives plain arrays, which have none.
+#' [saturation_mutagenesis()] and [dependency_map()] are those of the window. They are what
+#' [as_summarized_experiment()], [export_bigwig()], [seqlets_as_granges()] and `as.data.frame()`
+#' place a result by. Arithmetic gives plain arrays, which have none, and so do functions that
+#' return plain arrays ([predict()][predict.seqlift_model], `raw_outputs = TRUE` of mutagenesis).
 #'
-#' @param x A result of an attribution method (class `seqlift_attributions`), or of [pisa()].
-#' @param value A `GRanges` with one range for each sequence of `x`, in their order, each as wide as
-#'   the sequences, on the strand that the sequence was read from (`"*"` counts as `"+"`); its
-#'   metadata columns are kept. `NULL` takes the ranges away.
+#' Of a [seqlift_perturbation] they are those of the first axis of `before`: the sequences as they
+#' were given; for each variant of [variant_effect()] that of its sequence; for each annotation the
+#' annotated region.
+#'
+#' @param x A result of an attribution method (class `seqlift_attributions`, in memory or in a
+#'   file, or what [attribute()] returns for a layer), of [pisa()], of [dependency_map()], or a
+#'   [seqlift_perturbation].
+#' @param value A `GRanges` with one range for each sequence of `x` (for what else is said above),
+#'   in their order, each as wide as the sequences, on the strand that the sequence was read from
+#'   (`"*"` counts as `"+"`); its metadata columns are kept. `NULL` takes the ranges away. Ranges of
+#'   a file are its own.
 #' @return `attribution_ranges()`: the `GRanges`, in the order of the sequences, or `NULL` where
 #'   they are not known. The assignment: `x` with these ranges.
 #' @section Errors: `seqlift_error_argument` when `x` is no such result, or `value` is not a
@@ -36,25 +44,58 @@
 #' attributions
 #' attribution_ranges(attributions[2, , ])
 attribution_ranges <- function(x) {
-  check_has_deltas(x, "x")
+  if (inherits(x, "seqlift_h5_attributions")) {
+    return(read_ranges(x$stored, seq_len(dim(x)[1L])))
+  }
+  check_placed(x)
   attr(x, "ranges", exact = TRUE)
 }
 
 #' @rdname attribution_ranges
 #' @export
 `attribution_ranges<-` <- function(x, value) {
-  if (!inherits(x, "seqlift_pisa")) {
-    check_attributions(x, "x")
-  }
+  check_placed(x)
   if (!is.null(value)) {
     check_package("GenomicRanges", "Setting ranges")
-    check_ranges(value, dim(x)[1L], n_positions(x), "value")
+    check_ranges(value, n_placed(x), n_positions(x), "value")
   }
   attr(x, "ranges") <- value
   x
 }
 
-# One range for each of n sequences, as wide as they are.
+# Results know their convergence deltas, those of perturbation what they are.
+is_placed <- function(x) {
+  !is.null(attr(x, "convergence_deltas", exact = TRUE)) ||
+    inherits(x, c("seqlift_dependency_map", "seqlift_perturbation"))
+}
+
+check_placed <- function(x, call = caller_env()) {
+  if (!is_placed(x)) {
+    abort_argument("x", "a result of an attribution method or of a perturbation", describe(x),
+      call = call
+    )
+  }
+}
+
+# A result with the places of its sequences, `ranges`: those of a window where it has no more.
+place_result <- function(x, ranges) {
+  if (is.null(ranges)) {
+    return(x)
+  }
+  if (is_output_list(x)) {
+    x[] <- lapply(x, place_result, ranges)
+  } else if (is_placed(x)) {
+    width <- n_positions(x)
+    if (!is.null(width)) {
+      first <- attr(x, "info", exact = TRUE)$start %||% attr(x, "start", exact = TRUE) %||% 1L
+      ranges <- window_ranges(ranges, first, first + width - 1L)
+    }
+    attr(x, "ranges") <- ranges
+  }
+  x
+}
+
+# One range for each of n sequences, as wide as they are (`width` NULL: not known).
 check_ranges <- function(ranges, n, width, arg, call = caller_env()) {
   if (!inherits(ranges, "GRanges") || length(ranges) != n) {
     abort_argument(arg, paste("a GRanges with", n, if (n == 1L) "range" else "ranges"),
@@ -63,7 +104,7 @@ check_ranges <- function(ranges, n, width, arg, call = caller_env()) {
     )
   }
   widths <- GenomicRanges::width(ranges)
-  odd <- which(widths != width)
+  odd <- if (!is.null(width)) which(widths != width)
   if (length(odd) > 0L) {
     abort_argument(arg, paste0("of ranges as wide as the sequences, ", width, " bp"),
       paste0("of ", widths[odd[1L]], " bp (range ", odd[1L], ")"),
@@ -121,7 +162,7 @@ take_ranges <- function(ranges, rows, call) {
   ranges[rows]
 }
 
-# The ranges of positions `start` to `end` of the sequences.
+# The ranges of positions `start` to `end` of the sequences, one pair for all or one for each.
 window_ranges <- function(ranges, start, end) {
   if (is.null(ranges)) {
     return(NULL)
@@ -179,12 +220,21 @@ parse_range_text <- function(text) {
   )
 }
 
-# How many positions the sequences of a result have.
+# How many sequences (annotations, variants) of a result have a place.
+n_placed <- function(x) {
+  dim(if (inherits(x, "seqlift_perturbation")) flatten_outputs(x$before)[[1L]] else x)[1L]
+}
+
+# How many positions the sequences of a result have; NULL where it does not know (the units of a
+# layer, perturbations).
 n_positions <- function(x) {
-  if (inherits(x, "seqlift_pisa")) {
-    return(utils::tail(dim(x), 1L))
+  shape <- dim(x)
+  if (inherits(x, c("seqlift_pisa", "seqlift_dependency_map"))) {
+    return(shape[length(shape)])
   }
-  dim(x)[if (attr(x, "kind", exact = TRUE) == "multipliers") 4L else 3L]
+  if (inherits(x, "seqlift_attributions")) {
+    shape[if (attr(x, "kind", exact = TRUE) == "multipliers") 4L else 3L]
+  }
 }
 
 # For print(): the first ranges in words.

@@ -33,6 +33,25 @@ find_report_seqlets <- function(report) {
   seqlets
 }
 
+# Where parts of sequences (or all of each) lie in the genome, as a reader or a genome browser takes
+# it; NULL where that is not known.
+genome_labels <- function(report, example = seq_along(report$labels), start = NULL, end = NULL) {
+  if (is.null(report$ranges)) {
+    return(NULL)
+  }
+  ranges <- report$ranges[example]
+  if (!is.null(start)) {
+    ranges <- window_ranges(ranges, start, end)
+  }
+  places <- range_places(ranges)
+  first <- format(places$start, big.mark = ",", trim = TRUE, scientific = FALSE)
+  last <- format(places$end, big.mark = ",", trim = TRUE, scientific = FALSE)
+  paste0(
+    places$seqnames, ":", first, ifelse(places$width > 1L, paste0("-", last), ""),
+    ifelse(places$strand == "*", "", paste0(" (", sub("-", "\u2212", places$strand), ")"))
+  )
+}
+
 # Names of the annotations that overlap a range of a sequence.
 known_at <- function(known, example, start, end) {
   here <- (is.na(known$row) | known$row == example) & known$start <= end & known$end >= start

@@ -61,15 +61,13 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
   given <- as.list(environment())
   call <- rlang::current_env()
   began <- proc.time()[["elapsed"]]
-  check_model(model)
-  sequences <- as_sequences(X, extra_channels = TRUE)
-  region <- check_region(start, end, sequences$length)
-  window <- seq(region[1L], region[2L])
+  asked <- check_substitutions(given, call)
   check_flag(hypothetical, "hypothetical")
-  check_flag(raw_outputs, "raw_outputs")
-  method <- check_choice(method, window_methods, "method")
-  batch_size <- check_count(batch_size, "batch_size")
-  target <- if (is.null(target)) NULL else check_targets(target)
+  sequences <- asked$sequences
+  window <- asked$window
+  method <- asked$method
+  batch_size <- asked$batch_size
+  target <- asked$target
   if (is_parallel(BPPARAM)) {
     return(over_sequences("saturation_mutagenesis", given, sequences, BPPARAM))
   }
@@ -106,15 +104,30 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
     scores <- scores * as.vector(codes_to_one_hot(codes))
   }
   colnames(codes) <- sequences$names
-  new_attributions(scores,
+  result <- new_attributions(scores,
     X = codes, convergence_deltas = matrix(0, sequences$n, 0L),
     kind = if (hypothetical) "hypothetical" else "attributions",
     info = list(
-      method = paste0("saturation mutagenesis (", method, ")"), start = region[1L],
+      method = paste0("saturation mutagenesis (", method, ")"), start = window[1L],
       target = target, dtype = dtype, device = device, model = model$name,
       seconds = proc.time()[["elapsed"]] - began
-    ),
-    ranges = window_ranges(sequences$ranges, region[1L], region[2L])
+    )
+  )
+  place_result(result, sequences$ranges)
+}
+
+# The arguments that substitutions in a window have in common, of saturation_mutagenesis() and
+# dependency_map(): list(sequences, window, method, batch_size, target).
+check_substitutions <- function(given, call) {
+  check_model(given$model, call)
+  sequences <- as_sequences(given$X, call = call, extra_channels = TRUE)
+  region <- check_region(given$start, given$end, sequences$length, call)
+  check_flag(given$raw_outputs, "raw_outputs", call)
+  list(
+    sequences = sequences, window = seq(region[1L], region[2L]),
+    method = check_choice(given$method, window_methods, "method", call = call),
+    batch_size = check_count(given$batch_size, "batch_size", call = call),
+    target = if (!is.null(given$target)) check_targets(given$target, call)
   )
 }
 

@@ -59,7 +59,7 @@ space_motifs <- function(model, X, motifs, spacings, func = predict, ..., start 
     ),
     func = label, axes = list(before = "sequence", after = c("sequence", "spacing")),
     varied = list(axis = "spacing", table = spacing_table(spacings)), replicates = "sequence",
-    call = call
+    ranges = sequences$ranges, call = call
   )
 }
 

@@ -103,9 +103,12 @@ variant_effect <- function(model, X, variants, left = FALSE, func = predict, ...
     func = label, axes = list(before = "variant", after = "variant"),
     varied = list(
       axis = "variant",
-      table = data.frame(table[c("variant", "example", "position", "ref", "alt")], row.names = NULL)
+      table = as.data.frame(c(
+        table[c("variant", "example", "position", "ref", "alt")],
+        genomic_positions(sequences$ranges, table$example, table$position)
+      ))
     ),
-    call = call
+    ranges = take_ranges(sequences$ranges, table$example, call), call = call
   )
 }
 
@@ -167,7 +170,8 @@ substitution_effect <- function(model, X, substitutions, func = predict, ...,
   codes[cbind(variants$position, variants$example)] <- variants$alt
   finish_variants(
     plan, one_hot_array(sequences), finish_one_hot(codes, sequences), "substitution_effect",
-    count_variants(substitutions, "substitution", variants$example, sequences), label, call
+    count_variants(substitutions, "substitution", variants$example, sequences), label,
+    sequences$ranges, call
   )
 }
 
@@ -210,7 +214,7 @@ deletion_effect <- function(model, X, deletions, left = FALSE, func = predict, .
     paste0(
       count_variants(deletions, "deletion", variants$example, sequences), ", cut to ",
       sequences$length - most, " bp"
-    ), label, call
+    ), label, sequences$ranges, call
   )
 }
 
@@ -241,15 +245,16 @@ insertion_effect <- function(model, X, insertions, left = FALSE, func = predict,
   }
   finish_variants(
     plan, one_hot_array(sequences), finish_one_hot(inserted, sequences), "insertion_effect",
-    count_variants(insertions, "insertion", variants$example, sequences), label, call
+    count_variants(insertions, "insertion", variants$example, sequences), label, sequences$ranges,
+    call
   )
 }
 
-finish_variants <- function(plan, X_before, X_after, verb, what, label, call) {
+finish_variants <- function(plan, X_before, X_after, verb, what, label, ranges, call) {
   axes <- list(before = "sequence", after = "sequence")
   new_perturbation(
     call_func(plan, X_before, call = call), call_func(plan, X_after, call = call), verb,
-    what = what, func = label, axes = axes, call = call
+    what = what, func = label, axes = axes, ranges = ranges, call = call
   )
 }
 

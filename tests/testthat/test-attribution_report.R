@@ -94,6 +94,34 @@ test_that("the numbers of a report are those of the functions", {
   expect_match(text, "random_state = 7", fixed = TRUE)
 })
 
+test_that("a report says where sequences, seqlets and variants lie in the genome", {
+  skip_if_no_report_tools()
+  skip_without_genomes()
+  letters <- demo_sequences()[c("fly_planted_AGATAAG", "fly_no_site")]
+  genome <- Biostrings::DNAStringSet(c(
+    chrA = strrep("N", 1000), chrB = strrep("N", 1000)
+  ))
+  # The first sequence is read from the minus strand of chrA, 201 to 700.
+  Biostrings::subseq(genome[1L], 201, 700) <- Biostrings::reverseComplement(
+    Biostrings::DNAStringSet(letters[1L])
+  )
+  Biostrings::subseq(genome[2L], 401, 900) <- Biostrings::DNAStringSet(letters[2L])
+  X <- sequences_from(GenomicRanges::GRanges(
+    c(planted = "chrA:201-700:-", none = "chrB:401-900:+")
+  ), genome)
+  # Position 252 of the first sequence is 700 - 252 + 1; the letters are those of the plus strand.
+  variant <- GenomicRanges::GRanges("chrA:449", REF = "T", ALT = "G")
+  text <- report_text(report_page(counts_model(), X, variants = variant, n_shuffles = 5L))
+  expect_match(text, "planted *chrA:201-700 \\(\u2212\\) *[0-9.]+ *none *chrB:401-900 \\(\\+\\)")
+  expect_match(text, "Prediction [0-9.]+[.] chrA:201-700 \\(\u2212\\)")
+  expect_match(text, "planted *252 *chrA:449 \\(\u2212\\) *A\u2192C")
+  # A seqlet at s to e lies at 700 - e + 1 to 700 - s + 1.
+  pattern <- "planted *([0-9]+)\u2013([0-9]+) *chrA:([0-9]+)-([0-9]+) \\(\u2212\\) *[ACGT]+"
+  found <- as.integer(regmatches(text, regexec(pattern, text))[[1L]][-1L])
+  expect_identical(found[3:4], 701L - found[2:1])
+  expect_no_match(report_text(report_page(counts_model(), letters)), "places of the genome")
+})
+
 test_that("a report says plainly that there is nothing to see", {
   skip_if_no_report_tools()
   X <- unname(demo_sequences()[1:2])

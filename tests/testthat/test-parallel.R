@@ -215,6 +215,26 @@ test_that("an error of a worker has its class and says which sequences it is of"
   )
 })
 
+test_that("an error ends the chunks that have not begun", {
+  skip_if_not(has_biocparallel)
+  folder <- new_folder()
+  # Every sequence is a chunk, ten for each of the two workers; all leave a trace and fail.
+  failing <- local({
+    folder <- folder
+    function(model, X) {
+      file.create(tempfile("begun-", folder))
+      stop("no luck")
+    }
+  })
+  error <- expect_error(
+    marginalize(test_model("tiny"), test_sequences(20L), "GA", func = failing, BPPARAM = workers),
+    "no luck"
+  )
+  expect_lte(length(list.files(folder)), 2L)
+  # The workers are there for the next call.
+  expect_length(predict(test_model("tiny"), test_sequences(4L), BPPARAM = workers), 12L)
+})
+
 test_that("a worker that cannot begin is told of", {
   skip_if_not(has_biocparallel)
   expect_error(
@@ -281,8 +301,12 @@ test_that("a fork is refused where a model was used, and works where none was", 
   model <- test_model("tiny")
   X <- test_sequences()
   for (forking in list(
-    BiocParallel::MulticoreParam(2L), BiocParallel::SnowParam(2L, type = "FORK")
+    BiocParallel::MulticoreParam(2L), BiocParallel::SnowParam(2L, type = "FORK"),
+    if (requireNamespace("batchtools", quietly = TRUE)) {
+      BiocParallel::BatchtoolsParam(2L, cluster = "multicore")
+    }
   )) {
+    if (is.null(forking)) next
     expect_error(predict(model, X, BPPARAM = forking), "SnowParam(2)",
       fixed = TRUE, class = "seqlift_error_fork"
     )

@@ -11,7 +11,10 @@ test_that("what explains a DNAStringSet with ranges gives a result with these ra
     attribute(model, X, "deep_lift_reveal_cancel", n_shuffles = 2L, random_state = 0),
     taylor_ism(model, X), mean_effects(taylor_ism(model, X)),
     mean_effects(as.array(taylor_ism(model, X)), X),
-    saturation_mutagenesis(model, X), pisa(model, X, n_shuffles = 2L, random_state = 0)
+    saturation_mutagenesis(model, X), pisa(model, X, n_shuffles = 2L, random_state = 0),
+    dependency_map(model, X),
+    attribute(model, X, "saliency", layer = "conv"),
+    attribute(model, X, "deep_lift_rescale", layer = "conv", n_shuffles = 2L, random_state = 0)
   )
   for (result in results) {
     expect_identical(attribution_ranges(result), places)
@@ -50,6 +53,94 @@ test_that("a window has the ranges of its positions, on either strand", {
     as.character(attribution_ranges(scores)), c("chr1:103-105:+", "chr1:208-210:-", "chr2:7-9:*")
   )
   expect_identical(S4Vectors::mcols(attribution_ranges(scores))$score, c(0.5, 1.5, 2.5))
+})
+
+test_that("the map of a window has the ranges of its positions", {
+  map <- dependency_map(test_model("tiny"), ranged_sequences(), start = 3, end = 5)
+  expect_identical(
+    as.character(attribution_ranges(map)), c("chr1:103-105:+", "chr1:208-210:-", "chr2:7-9:*")
+  )
+  expect_match(capture.output(print(map)), "ranges: +chr1:103-105:[+]", all = FALSE)
+})
+
+test_that("results of several layers have ranges each, and deltas where there are none too", {
+  layers <- attribute(test_model("tiny"), ranged_sequences(), "saliency", layer = c("conv", "relu"))
+  for (one in layers) {
+    expect_identical(attribution_ranges(one), sequence_places())
+    expect_identical(dim(convergence_deltas(one)), c(3L, 0L))
+  }
+})
+
+test_that("perturbations know where their sequences lie", {
+  X <- ranged_sequences()
+  places <- sequence_places()
+  text <- c("chr1:101-112:+", "chr1:201-212:-", "chr2:5-16:*")
+  results <- list(
+    marginalize(NULL, X, "ACG", func = count_bases),
+    marginalize(NULL, X, motifs = c("ACG", "GG"), func = count_bases),
+    ablate(NULL, X, 2, 9, n = 2L, shuffle = shuffle_region, func = count_bases, random_state = 0),
+    space_motifs(NULL, X, c("A", "C"), spacings = 1:2, func = count_bases),
+    substitution_effect(NULL, X, data.frame(example = 2, position = 1, alt = "A"),
+      func = count_bases
+    ),
+    deletion_effect(NULL, X, data.frame(example = 2, position = 1), func = count_bases),
+    insertion_effect(NULL, X, data.frame(example = 2, position = 1, alt = "A"), func = count_bases)
+  )
+  for (result in results) {
+    expect_identical(attribution_ranges(result), places)
+    frame <- as.data.frame(result)
+    expect_identical(frame$range, text[match(frame$sequence, names(X))])
+    expect_match(capture.output(print(result)), "ranges: +chr1:101-112:[+]", all = FALSE)
+    expect_no_match(capture.output(print(result)), "effect:.*range")
+  }
+  # The mean over sequences has no place, that of each sequence has.
+  expect_false("range" %in% names(summary(results[[1L]])))
+  effects <- summary(results[[5L]])
+  expect_identical(effects$range, text[match(effects$sequence, names(X))])
+})
+
+test_that("a variant has the place of its sequence, and its own", {
+  X <- ranged_sequences()
+  variants <- data.frame(
+    example = c("two", "one", "two"), position = c(2, 5, 12), ref = c("G", "TG", "C"),
+    alt = c("A", "T", "CA")
+  )
+  result <- variant_effect(NULL, X, variants, func = count_bases)
+  expect_identical(attribution_ranges(result), sequence_places()[c(2, 1, 2)])
+  frame <- as.data.frame(result)
+  frame <- frame[frame$target == "A", ]
+  expect_identical(frame$range, c("chr1:201-212:-", "chr1:101-112:+", "chr1:201-212:-"))
+  # The second sequence is read from the minus strand.
+  expect_identical(frame$seqnames, rep("chr1", 3L))
+  expect_identical(frame$pos, c(211L, 105L, 201L))
+  expect_identical(frame$strand, c("-", "+", "-"))
+})
+
+test_that("annotations have the place of the annotated region", {
+  X <- ranged_sequences()
+  regions <- data.frame(example = c(2, 1), start = c(2, 3), end = c(4, 9))
+  places <- c("chr1:209-211:-", "chr1:103-109:+")
+  ablated <- ablate_annotations(NULL, X, regions,
+    n = 2L, shuffle = shuffle_region, func = count_bases, random_state = 0
+  )
+  placed <- marginalize_annotations(NULL, X, test_sequences(2L), regions, func = count_bases)
+  for (result in list(ablated, placed)) {
+    expect_identical(unname(as.character(attribution_ranges(result))), places)
+    frame <- summary(result)
+    expect_identical(unique(frame$range), places)
+  }
+})
+
+test_that("perturbations of letters have no ranges, which can be set", {
+  result <- marginalize(NULL, unname(test_sequences()), "ACG", func = two_outputs)
+  expect_null(attribution_ranges(result))
+  expect_false("range" %in% names(as.data.frame(result)))
+  expect_error(attribution_ranges(result) <- sequence_places()[1:2], "3 ranges",
+    class = "seqlift_error_argument"
+  )
+  attribution_ranges(result) <- sequence_places()
+  frame <- as.data.frame(result)
+  expect_identical(frame$range, range_text(sequence_places())[frame$sequence])
 })
 
 test_that("ranges follow the sequences that are taken, and the targets", {
@@ -196,9 +287,25 @@ test_that("results from workers and from files keep the ranges of their sequence
   S4Vectors::mcols(places) <- NULL
   expect_identical(attribution_ranges(streamed[2:3, , ]), places)
   expect_identical(attribution_ranges(read_h5(path)[2:3, , ]), places)
+  expect_identical(attribution_ranges(streamed)[2:3], places)
 
-  parallel <- deep_lift_shap(model, X,
-    n_shuffles = 2L, random_state = 0, BPPARAM = BiocParallel::SnowParam(2L)
+  workers <- BiocParallel::SnowParam(2L)
+  workers <- BiocParallel::bpstart(workers)
+  on.exit(BiocParallel::bpstop(workers))
+  parallel <- list(
+    deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0, BPPARAM = workers),
+    pisa(model, X, n_shuffles = 2L, random_state = 0, BPPARAM = workers),
+    attribute(model, X, "saliency", layer = "conv", BPPARAM = workers),
+    marginalize(model, X, "ACG", BPPARAM = workers)
   )
-  expect_identical(attribution_ranges(parallel), sequence_places())
+  for (result in parallel) {
+    expect_identical(attribution_ranges(result), sequence_places())
+  }
+  # A window is placed as it is in this session.
+  for (verb in list(saturation_mutagenesis, dependency_map)) {
+    expect_identical(
+      attribution_ranges(verb(model, X, start = 3, end = 5, BPPARAM = workers)),
+      attribution_ranges(verb(model, X, start = 3, end = 5))
+    )
+  }
 })

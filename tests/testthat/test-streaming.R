@@ -22,6 +22,18 @@ noting <- function(log, stop_at = "", seconds = 0) {
 
 notes <- function(log) if (file.exists(log)) readLines(log) else character()
 
+# A call that fails at sequence `at` as long as `stop_at` is there.
+failing_at <- function(X, at, env = parent.frame()) {
+  folder <- new_folder(env)
+  log <- file.path(folder, "log")
+  stop_at <- file.path(folder, "stop")
+  writeLines(X[at], stop_at)
+  list(
+    path = file.path(folder, "scores.h5"), log = log, stop_at = stop_at,
+    references = noting(log, stop_at)
+  )
+}
+
 parts_done <- function(path) list.files(paste0(path, ".parts"), "^chunk-[0-9]+\\.rds$")
 
 many_sequences <- function(n) {
@@ -74,22 +86,19 @@ test_that("the sequences may be a DNAStringSet, and the numbers multipliers of s
 
 test_that("after an error the chunks that are done are not done again", {
   skip_without_hdf5()
-  folder <- new_folder()
-  path <- file.path(folder, "scores.h5")
-  log <- file.path(folder, "log")
-  stop_at <- file.path(folder, "stop")
   X <- many_sequences(6L)
-  writeLines(X[5], stop_at)
-  f <- noting(log, stop_at)
+  failing <- failing_at(X, 5L)
+  path <- failing$path
+  f <- failing$references
   error <- expect_error(in_memory(X, references = f, output = path), class = "seqlift_error_references")
   expect_match(conditionMessage(error), "sequences 5 to 5")
   expect_length(parts_done(path), 4L)
   expect_false(file.exists(path))
   # What a kill leaves that comes while the file is put together.
   writeLines("half", file.path(paste0(path, ".parts"), "whole.h5"))
-  unlink(stop_at)
+  unlink(failing$stop_at)
   stored <- in_memory(X, references = f, output = path)
-  expect_identical(notes(log), rep(X, each = 2L))
+  expect_identical(notes(failing$log), rep(X, each = 2L))
   same_numbers(stored, in_memory(X))
 })
 
@@ -166,13 +175,11 @@ test_that("an interrupt leaves what can be resumed", {
 
 test_that("another call is refused and told what differs; the same one is done already", {
   skip_without_hdf5()
-  folder <- new_folder()
-  path <- file.path(folder, "scores.h5")
-  log <- file.path(folder, "log")
-  stop_at <- file.path(folder, "stop")
   X <- many_sequences(6L)
-  writeLines(X[3], stop_at)
-  f <- noting(log, stop_at)
+  failing <- failing_at(X, 3L)
+  path <- failing$path
+  log <- failing$log
+  f <- failing$references
   first <- function(X = many_sequences(6L), ...) in_memory(X, ..., output = path)
   refused <- function(..., names) {
     expect_error(first(...), names, class = "seqlift_error_resume")
@@ -194,7 +201,7 @@ test_that("another call is refused and told what differs; the same one is done a
   }
   expect_error(first(references = f), class = "seqlift_error_references")
   compare()
-  unlink(stop_at)
+  unlink(failing$stop_at)
   stored <- first(references = f, target = 1)
   compare()
   noted <- length(notes(log))
@@ -205,18 +212,37 @@ test_that("another call is refused and told what differs; the same one is done a
 
 test_that("a chunk that was damaged is computed again", {
   skip_without_hdf5()
-  folder <- new_folder()
-  path <- file.path(folder, "scores.h5")
-  stop_at <- file.path(folder, "stop")
   X <- many_sequences(4L)
-  writeLines(X[4], stop_at)
-  f <- noting(file.path(folder, "log"), stop_at)
+  failing <- failing_at(X, 4L)
+  path <- failing$path
+  f <- failing$references
   expect_error(in_memory(X, references = f, output = path), class = "seqlift_error_references")
   part <- file.path(paste0(path, ".parts"), parts_done(path)[2])
   writeBin(readBin(part, "raw", 200L), part)
-  unlink(stop_at)
+  unlink(failing$stop_at)
   expect_error(in_memory(X, references = f, output = path), "damaged", class = "seqlift_error_file")
   same_numbers(in_memory(X, references = f, output = path), in_memory(X))
+})
+
+test_that("ten times as many sequences take no more memory", {
+  skip_without_hdf5()
+  skip_if_not_installed("callr")
+  skip_on_cran()
+  skip_if_not(file.exists("/proc/self/status"), "there is no /proc on this system")
+  # Multipliers and references of 4000 sequences of 12 bp are 307 MB in memory.
+  peaks <- callr::r(function(model, X) {
+    model <- seqlift::load_model(model)
+    vapply(c(400L, 4000L), function(n) {
+      seqlift::deep_lift_shap(model, rep_len(X, n),
+        n_shuffles = 50L, raw_outputs = TRUE, return_references = TRUE, random_state = 0,
+        batch_size = 50L, output = tempfile(fileext = ".h5")
+      )
+      peak <- grep("^VmHWM", readLines("/proc/self/status"), value = TRUE)
+      as.numeric(gsub("[^0-9]", "", peak)) / 1024
+    }, numeric(1L))
+  }, list(normalizePath(model_path("tiny")), unname(test_sequences(5L))), libpath = .libPaths())
+  # In MB; what grows is chunks of 63 sequences in place of 7, and garbage between collections.
+  expect_lt(diff(peaks), 100)
 })
 
 test_that("workers write the chunks", {
