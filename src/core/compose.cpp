@@ -85,6 +85,7 @@ struct Input {
   std::string otherwise;  // its default, or "" where it has none
   bool tensor = true;     // or an Optional[Tensor]
   bool optional = false;
+  bool keeps_default = false;  // which cannot be written down: the input is left out unless given
 };
 
 std::string source_of_default(const c10::IValue& value) {
@@ -97,7 +98,7 @@ std::string source_of_default(const c10::IValue& value) {
   return value.isInt() ? std::to_string(value.toInt()) : source_number(value.toDouble());
 }
 
-// The model's inputs. One whose default cannot be written down keeps it: it is left out.
+// The sequences first.
 std::vector<Input> inputs_of(const Module& module) {
   std::vector<Input> inputs;
   const auto& arguments = schema_of(module).arguments();
@@ -111,17 +112,18 @@ std::vector<Input> inputs_of(const Module& module) {
     const c10::TypePtr inner = optional ? optional->getElementType() : argument.type();
     input.tensor = inner->isSubtypeOf(*c10::TensorType::get());
     if (const auto& value = argument.default_value()) {
-      if (!value->isNone() && !value->isBool() && !value->isInt() && !value->isDouble()) {
-        continue;
-      }
-      input.otherwise = source_of_default(*value);
+      input.keeps_default =
+          !value->isNone() && !value->isBool() && !value->isInt() && !value->isDouble();
+      input.otherwise = input.keeps_default ? "" : source_of_default(*value);
     }
     inputs.push_back(input);
   }
   return inputs;
 }
 
-std::string head(const std::vector<Input>& inputs) {
+std::string head(std::vector<Input> inputs) {
+  std::stable_partition(inputs.begin() + 1, inputs.end(),
+                        [](const Input& input) { return input.otherwise.empty(); });
   std::string text = "def forward(self";
   for (const Input& input : inputs) {
     text += ", " + input.name + ": " + input.type;
@@ -248,19 +250,24 @@ std::string reverse(const std::string& name, const std::string& tensor, Reversal
 
 Module wrapped_module(const std::shared_ptr<const Model>& model,
                       const std::vector<Wrapper>& wrappers,
-                      const std::vector<FilledInput>& filled) {
+                      const std::vector<FilledInput>& filled,
+                      const std::vector<std::string>& given) {
   Opened opened = open_again(model->module);
-  std::vector<Input> all = inputs_of(model->module);
+  std::vector<Input> all;
   std::vector<Input> open;
-  const std::string x = all[0].name;
-  for (Input& input : all) {
+  for (Input input : inputs_of(model->module)) {
     const auto found = std::find_if(filled.begin(), filled.end(), [&](const FilledInput& one) {
       return one.name == input.argument;
     });
     if (found == filled.end()) {
-      open.push_back(input);
+      const bool wanted = std::find(given.begin(), given.end(), input.argument) != given.end();
+      if (!input.keeps_default || wanted) {
+        open.push_back(input);
+        all.push_back(input);
+      }
       continue;
     }
+    const std::string& x = all[0].name;
     const std::string buffer = free_name(opened.module, "filled_" + input.argument);
     opened.module.register_buffer(buffer, found->value);
     std::string repeats = x + ".size(0)";
@@ -269,9 +276,10 @@ Module wrapped_module(const std::shared_ptr<const Model>& model,
       repeats += positions ? ", " + x + ".size(2)" : ", 1";
     }
     input.name = "self." + buffer + ".to(" + x + ".dtype).repeat([" + repeats + "])";
+    all.push_back(input);
   }
   std::string source = head(open);
-  source += line("seqlift_outputs = " + call_of(opened.inner, x, all));
+  source += line("seqlift_outputs = " + call_of(opened.inner, all[0].name, all));
   source += returned(wrap(opened.module, wrappers,
                           outputs_of(model->module, "seqlift_outputs", listed_outputs(model))));
   return define(opened.module, source);
@@ -288,7 +296,7 @@ Module ensemble_module(const std::vector<EnsembleMember>& members) {
   for (size_t i = 0; i < members.size(); ++i) {
     const EnsembleMember& member = members[i];
     const std::string name = "model_" + std::to_string(i + 1);
-    const Module wrapped = wrapped_module(member.model, member.wrappers, {});
+    const Module wrapped = wrapped_module(member.model, member.wrappers, {}, member.own_inputs);
     module.register_module(name, wrapped);
     module.register_attribute("weight_" + std::to_string(i + 1), c10::FloatType::get(),
                               member.weight);
@@ -345,7 +353,7 @@ Module ensemble_module(const std::vector<EnsembleMember>& members) {
 Module reverse_complement_module(const std::shared_ptr<const Model>& model,
                                  const std::vector<Wrapper>& wrappers,
                                  const ReverseComplementOptions& options) {
-  const Module wrapped = wrapped_module(model, wrappers, {});
+  const Module wrapped = wrapped_module(model, wrappers, {}, options.given);
   Opened opened = open_again(wrapped);
   const std::vector<Input> inputs = inputs_of(wrapped);
   const std::string x = inputs[0].name;

@@ -23,12 +23,15 @@ struct FilledInput {
 };
 
 // The model with the wrappers and the filled inputs as its `forward`. Its own modules keep their
-// paths and classes; the score of a profile is the module "profile_score".
+// paths and classes; the score of a profile is the module "profile_score". An input with a default
+// that TorchScript's source cannot say (a tensor) is no input any more, unless it is among `given`:
+// then it must always be given.
 // Errors: kind "model" for a model whose outputs are not tensors whose number is known from its
 // code, or whose inputs have types that cannot be written down.
 torch::jit::Module wrapped_module(const std::shared_ptr<const Model>& model,
                                   const std::vector<Wrapper>& wrappers,
-                                  const std::vector<FilledInput>& filled);
+                                  const std::vector<FilledInput>& filled,
+                                  const std::vector<std::string>& given = {});
 
 struct EnsembleMember {
   std::shared_ptr<const Model> model;
@@ -56,6 +59,7 @@ enum class Reversal {
 struct ReverseComplementOptions {
   std::map<std::string, Reversal> inputs;  // beside the sequences; automatic where nothing is said
   std::vector<Reversal> outputs;           // of the model with its wrappers
+  std::vector<std::string> given;          // inputs that are always given, see wrapped_module()
 };
 
 // The mean of the model's outputs for X and for its reverse complement (channels 1 to 4 and

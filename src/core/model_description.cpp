@@ -24,6 +24,8 @@ using Shape = std::vector<int64_t>;  // of one sequence
 constexpr int64_t first_length = 64;
 constexpr int64_t last_length = 1 << 20;
 constexpr int64_t most_channels = 16;
+// With one row, a model that takes rows for positions would go unnoticed.
+constexpr int64_t rows_of_probe = 2;
 
 // An input that could be found for the model: [k, L] or [k] for each sequence.
 struct ArgShape {
@@ -59,9 +61,13 @@ std::optional<Mismatch> mismatch_of(const std::string& message) {
       std::regex("size mismatch, got input \\(\\d+\\), mat \\(\\d+x(\\d+)\\), vec \\((\\d+)\\)"),
       std::regex("batch2 tensor to be: \\[\\d+, (\\d+)\\] but got: \\[\\d+, (\\d+)\\]"),
       std::regex("normalized_shape=\\[(\\d+)\\].*got input of size\\[(?:\\d+, )*(\\d+)\\]"),
-      std::regex("shape '\\[-?\\d+, (\\d+)\\]' is invalid for input of size (\\d+)"),
       std::regex("for (\\d+) sequences it returns (\\d+)")};
   std::smatch found;
+  // x.view(-1, 640), x.view(x.size(0), 640).
+  static const std::regex view("shape '\\[(-?\\d+), (\\d+)\\]' is invalid for input of size (\\d+)");
+  if (std::regex_search(message, found, view)) {
+    return Mismatch{rows_of_probe * std::stoll(found[2]), std::stoll(found[3])};
+  }
   for (const std::regex& one : words) {
     if (std::regex_search(message, found, one)) {
       return Mismatch{std::stoll(found[1]), std::stoll(found[2])};
@@ -170,8 +176,7 @@ const Probe& Prober::probe(int64_t length, const Setting& setting) {
   Probe result;
   const auto begin = Clock::now();
   try {
-    // Two rows: with one, a model that takes rows for positions would go unnoticed.
-    const std::vector<Value> all = inputs(length, 2, setting);
+    const std::vector<Value> all = inputs(length, rows_of_probe, setting);
     const std::vector<Value> args(all.begin() + 1, all.end());
     for (const at::Tensor& output :
          predict_rows(graph_, constants_, all[0].x.toTensor(), args, cancelled_)) {
@@ -213,6 +218,12 @@ int64_t Prober::solve(int64_t length, const Setting& setting) {
   const auto got = [second](const Mismatch& one) { return second ? one.second : one.first; };
   int64_t low = 0;
   int64_t high = last_length;
+  (got(*here) < wanted ? low : high) = length;
+  if (got(*there) > wanted) {
+    high = std::min(high, other);
+  } else {
+    low = std::max(low, other);
+  }
   double x0 = static_cast<double>(length);
   double y0 = static_cast<double>(got(*here));
   double x1 = static_cast<double>(other);

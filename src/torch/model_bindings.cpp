@@ -63,6 +63,7 @@ torch::jit::Module compose(const Rcpp::List& plan) {
   for (size_t i = 0; i < inputs.size(); ++i) {
     options.inputs[inputs[i]] = to_reversal(turned[i]);
   }
+  options.given = texts(plan, "given");
   for (const std::string& output : texts(plan, "outputs")) {
     options.outputs.push_back(to_reversal(output));
   }
