@@ -55,11 +55,14 @@ ensemble <- function(..., weights = NULL) {
     sources = unlist(lapply(members, model_sources))
   )
   model <- composed_model(plan, origin, members[[1L]]$device, call)
+  own <- list()
   for (i in seq_along(members)) {
     args <- members[[i]]$args
-    model$args[sprintf("model_%d_%s", rep(i, length(args)), names(args))] <- args
+    names <- sprintf("model_%d_%s", rep(i, length(args)), names(args))
+    model$args[names] <- args
+    own[names] <- lapply(names(args), function(name) list(member = i, name = name))
   }
-  model
+  with_members(model, unname(members), own)
 }
 
 check_members <- function(members, call) {
@@ -164,7 +167,7 @@ reverse_complement_average <- function(model, inputs = NULL, outputs = NULL) {
   )
   result <- composed_model(plan, origin, model$device, call)
   result$args <- model$args
-  result
+  with_members(result, list(model), list())
 }
 
 reversals <- c("strands", "positions", "none")
@@ -305,6 +308,37 @@ composed_model <- function(plan, origin, device, call) {
   converted_model(function(path) call_engine("compose", path, plan, call = call), origin, device,
     call
   )
+}
+
+# ---- members ---------------------------------------------------------------------------------
+
+# Which member each input of a composed model belongs to, and by which name: `own` says it of those
+# that are one member's; all others are all members' and have the same name there.
+with_members <- function(model, members, own) {
+  inputs <- model$info$arguments[-1L]
+  model$members <- members
+  model$owners <- stats::setNames(lapply(inputs, function(name) {
+    owner <- own[[name]]
+    if (is.null(owner)) list(member = 1L, name = name, shared = TRUE) else c(owner, shared = FALSE)
+  }), inputs)
+  model
+}
+
+# A single number in an input fills the shape that the member takes by itself: what the composition
+# leaves of the member may not tell it. list(model, name), or NULL for a model with no members.
+owner_of <- function(model, name, given = model$args) {
+  owner <- model$owners[[name]]
+  if (is.null(owner)) {
+    return(NULL)
+  }
+  member <- model$members[[owner$member]]
+  for (input in names(given)) {
+    other <- model$owners[[input]]
+    if (other$shared || other$member == owner$member) {
+      member$args[other$name] <- given[input]
+    }
+  }
+  list(model = member, name = owner$name)
 }
 
 # ---- what a model is called ------------------------------------------------------------------

@@ -23,8 +23,8 @@ describe_model <- function(model) {
   found
 }
 
-# The inputs beside the sequences that the model needs, each as an array [1, ...], or NULL where no
-# more than a number is known.
+# The inputs beside the sequences that the model needs, each as an array [1, ...], as
+# c(channels, 1 if it has positions) where a member tells its shape, or NULL where nothing does.
 described_args <- function(model) {
   inputs <- model$info$arguments[-1L]
   optional <- model$info$has_default[-1L]
@@ -33,13 +33,19 @@ described_args <- function(model) {
   args <- lapply(needed, function(name) {
     value <- model$args[[name]]
     if (is.null(value) || (is.null(dim(value)) && length(value) == 1L)) {
-      return(NULL)
+      return(shape_by_member(model, name))
     }
     row <- first_row(if (is.null(dim(value))) array(value) else value)
     storage.mode(row) <- "double"
     row
   })
   stats::setNames(args, needed)
+}
+
+shape_by_member <- function(model, name) {
+  owner <- owner_of(model, name)
+  shape <- if (!is.null(owner)) describe_model(owner$model)$args[[owner$name]]
+  if (length(shape) > 1L) c(as.integer(shape[2L]), length(shape) == 3L)
 }
 
 shape_text <- function(shape) {

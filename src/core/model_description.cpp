@@ -24,6 +24,9 @@ using Shape = std::vector<int64_t>;  // of one sequence
 constexpr int64_t first_length = 64;
 constexpr int64_t last_length = 1 << 20;
 constexpr int64_t most_channels = 16;
+// Where a model takes any length, its sizes are told from such: a crop to a fixed number of
+// positions has all of them here.
+constexpr int64_t usual_length = 2048;
 // With one row, a model that takes rows for positions would go unnoticed.
 constexpr int64_t rows_of_probe = 2;
 
@@ -38,8 +41,8 @@ struct ArgShape {
 };
 
 struct Setting {
-  int64_t channels = 4;           // of X
-  std::vector<ArgShape> unknown;  // for each undefined input
+  int64_t channels = 4;         // of X
+  std::vector<ArgShape> shapes;  // of every input, where it is not given by its values
 };
 
 // One evaluation: what the model returned, or why it failed.
@@ -76,6 +79,15 @@ std::optional<Mismatch> mismatch_of(const std::string& message) {
   return std::nullopt;
 }
 
+std::vector<ArgShape> all_shapes() {
+  std::vector<ArgShape> shapes;
+  for (const int64_t k : {2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}) {
+    shapes.push_back({k, true});
+    shapes.push_back({k, false});
+  }
+  return shapes;
+}
+
 // How a number depends on the length, told from two lengths.
 std::string size_text(int64_t a, int64_t at, int64_t b, int64_t bt) {
   if (a == b) {
@@ -95,8 +107,11 @@ std::string size_text(int64_t a, int64_t at, int64_t b, int64_t bt) {
 
 class Prober {
  public:
-  Prober(const Graph& graph, Constants& constants, const DescribeOptions& options)
-      : graph_(graph),
+  Prober(const std::shared_ptr<const Model>& model, Constants& constants,
+         const DescribeOptions& options)
+      : model_(model),
+        whole_(build_graph(model, {})),
+        graph_(options.wrappers.empty() ? whole_ : build_graph(model, {options.wrappers, {}, {}, {}})),
         constants_(constants),
         options_(options),
         until_(Clock::now() + std::chrono::duration_cast<Clock::duration>(
@@ -108,7 +123,11 @@ class Prober {
   using Clock = std::chrono::steady_clock;
 
   std::vector<Value> inputs(int64_t length, int64_t rows, const Setting& setting) const;
-  const Probe& probe(int64_t length, const Setting& setting);
+  const Probe& probe(int64_t length, const Setting& setting) {
+    return probe(length, setting, asked_);
+  }
+  const Probe& probe(int64_t length, const Setting& setting,
+                     const std::shared_ptr<const Graph>& graph);
   // Whether the time is enough for sequences of this length, as far as shorter ones tell.
   bool affords(int64_t length) const;
   bool works(int64_t length, const Setting& setting) {
@@ -121,14 +140,17 @@ class Prober {
   // The last length from `from` on, in steps of one sign, that the model takes.
   int64_t last_working(int64_t from, int64_t direction, const Setting& setting);
   bool find_setting(Setting& setting, int64_t& length);
-  std::vector<bool> unique_shapes(const Setting& setting, int64_t length);
+  bool is_unique(size_t arg, const Setting& setting, int64_t length);
 
   // The positions of X that one position of output `index` sees.
   std::optional<Range> field(size_t index, int64_t length, const Setting& setting,
                              bool* positional);
   std::string receptive_field(size_t index, int64_t length, const Setting& setting, bool open);
 
-  const Graph& graph_;
+  std::shared_ptr<const Model> model_;
+  std::shared_ptr<const Graph> whole_;  // without what is put around the model
+  std::shared_ptr<const Graph> graph_;
+  std::shared_ptr<const Graph> asked_ = whole_;
   Constants& constants_;
   const DescribeOptions& options_;
   Clock::time_point until_;
@@ -147,11 +169,10 @@ std::vector<Value> Prober::inputs(int64_t length, int64_t rows, const Setting& s
     numbers[((7 * i + i / 3 + i / 11) % std::min<int64_t>(4, setting.channels)) * length + i] = 1;
   }
   values[0].x = to_compute(X, constants_).repeat({rows, 1, 1});
-  size_t unknown = 0;
-  for (const at::Tensor& given : options_.args) {
-    at::Tensor arg = given;
+  for (size_t i = 0; i < options_.args.size(); ++i) {
+    at::Tensor arg = options_.args[i].values;
     if (!arg.defined()) {
-      Shape shape = setting.unknown.at(unknown++).at(length);
+      Shape shape = setting.shapes.at(i).at(length);
       shape.insert(shape.begin(), 1);
       arg = at::zeros(shape);
     }
@@ -164,9 +185,11 @@ std::vector<Value> Prober::inputs(int64_t length, int64_t rows, const Setting& s
   return values;
 }
 
-const Probe& Prober::probe(int64_t length, const Setting& setting) {
-  std::string key = std::to_string(length) + "/" + std::to_string(setting.channels);
-  for (const ArgShape& shape : setting.unknown) {
+const Probe& Prober::probe(int64_t length, const Setting& setting,
+                           const std::shared_ptr<const Graph>& graph) {
+  std::string key = (graph == whole_ ? "whole/" : "") + std::to_string(length) + "/" +
+                    std::to_string(setting.channels);
+  for (const ArgShape& shape : setting.shapes) {
     key += "/" + std::to_string(shape.channels) + (shape.positions ? "L" : "");
   }
   const auto known = probes_.find(key);
@@ -179,7 +202,7 @@ const Probe& Prober::probe(int64_t length, const Setting& setting) {
     const std::vector<Value> all = inputs(length, rows_of_probe, setting);
     const std::vector<Value> args(all.begin() + 1, all.end());
     for (const at::Tensor& output :
-         predict_rows(graph_, constants_, all[0].x.toTensor(), args, cancelled_)) {
+         predict_rows(*graph, constants_, all[0].x.toTensor(), args, cancelled_)) {
       result.outputs.push_back(output.sizes().slice(1).vec());
     }
     result.works = true;
@@ -258,15 +281,16 @@ int64_t Prober::solve(int64_t length, const Setting& setting) {
 
 int64_t Prober::find_length(Setting& setting) {
   std::vector<int64_t> lengths;
-  for (const at::Tensor& arg : options_.args) {
-    if (arg.defined() && arg.dim() == 3) {
-      lengths.push_back(arg.size(2));
+  for (const DescribedArg& arg : options_.args) {
+    if (arg.values.defined() && arg.values.dim() == 3) {
+      lengths.push_back(arg.values.size(2));
     }
   }
   for (int64_t length = first_length; length <= last_length; length *= 2) {
     lengths.push_back(length);
   }
   static const std::regex channels("to have (\\d+) channels, but got (\\d+) channels");
+  int mismatches = 0;
   for (const int64_t length : lengths) {
     if (!affords(length)) {
       return 0;
@@ -284,7 +308,7 @@ int64_t Prober::find_length(Setting& setting) {
     }
     if (mismatch_of(result.message)) {
       const int64_t solved = solve(length, setting);
-      if (solved > 0) {
+      if (solved > 0 || ++mismatches > 2) {
         return solved;
       }
     } else if (result.kind != "length") {
@@ -308,43 +332,57 @@ int64_t Prober::last_working(int64_t from, int64_t direction, const Setting& set
   return good;
 }
 
-// All inputs of unknown shape are taken to have the same, as single numbers for them are.
+// All inputs of unknown shape are first taken to have the same, as single numbers for them are.
 bool Prober::find_setting(Setting& setting, int64_t& length) {
-  size_t unknown = 0;
-  for (const at::Tensor& arg : options_.args) {
-    unknown += arg.defined() ? 0 : 1;
+  std::vector<size_t> unknown;
+  for (size_t i = 0; i < options_.args.size(); ++i) {
+    const DescribedArg& arg = options_.args[i];
+    setting.shapes.push_back({arg.channels, arg.positions});
+    if (!arg.values.defined() && arg.channels == 0) {
+      unknown.push_back(i);
+    }
   }
-  if (unknown == 0) {
+  const auto found = [&]() {
     length = find_length(setting);
     return length > 0;
+  };
+  if (unknown.empty()) {
+    return found();
   }
-  for (const int64_t k : {2, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}) {
-    for (const bool positions : {true, false}) {
-      setting.unknown.assign(unknown, ArgShape{k, positions});
-      length = find_length(setting);
-      if (length > 0) {
-        return true;
+  for (const ArgShape& shape : all_shapes()) {
+    for (const size_t i : unknown) {
+      setting.shapes[i] = shape;
+    }
+    if (found()) {
+      return true;
+    }
+  }
+  if (unknown.size() == 2) {
+    for (const ArgShape& first : all_shapes()) {
+      for (const ArgShape& second : all_shapes()) {
+        setting.shapes[unknown[0]] = first;
+        setting.shapes[unknown[1]] = second;
+        if (found()) {
+          return true;
+        }
       }
     }
   }
   return false;
 }
 
-// Which of the unknown inputs take no other shape.
-std::vector<bool> Prober::unique_shapes(const Setting& setting, int64_t length) {
-  std::vector<bool> unique(setting.unknown.size(), true);
-  for (size_t i = 0; i < unique.size(); ++i) {
-    for (int64_t k = 1; k <= most_channels && unique[i]; ++k) {
-      for (const bool positions : {true, false}) {
-        Setting other = setting;
-        other.unknown[i] = {k, positions};
-        const bool same =
-            k == setting.unknown[i].channels && positions == setting.unknown[i].positions;
-        unique[i] = unique[i] && (same || (affords(length) && !probe(length, other).works));
-      }
+// Whether the model takes no other shape for an input.
+bool Prober::is_unique(size_t arg, const Setting& setting, int64_t length) {
+  for (const ArgShape& shape : all_shapes()) {
+    Setting other = setting;
+    other.shapes[arg] = shape;
+    const bool same = shape.channels == setting.shapes[arg].channels &&
+                      shape.positions == setting.shapes[arg].positions;
+    if (!same && (!affords(length) || probe(length, other, whole_).works)) {
+      return false;
     }
   }
-  return unique;
+  return true;
 }
 
 // Follows one substitution to the output as saturation mutagenesis does (change.h): on the way each
@@ -389,7 +427,14 @@ std::optional<Range> Prober::field(size_t index, int64_t length, const Setting& 
   memo.start();
   log.start(false);
   try {
-    const Value output = evaluate(graph_, constants_, all, options).at(index);
+    // Of this output alone: what the others look at does not count.
+    GraphOptions alone;
+    alone.wrappers = options_.wrappers;
+    if (graph_->outputs > 1) {
+      alone.wrappers.push_back({Wrapper::Kind::select_output, static_cast<int64_t>(index)});
+    }
+    const auto graph = build_graph(model_, alone);
+    const Value output = evaluate(*graph, constants_, all, options).at(0);
     *positional = false;
     if (output.change) {
       const Change& change = *output.change;
@@ -449,18 +494,33 @@ std::string Prober::receptive_field(size_t index, int64_t length, const Setting&
 
 ModelDescription Prober::describe() {
   ModelDescription result;
-  result.outputs.resize(static_cast<size_t>(graph_.outputs), {{}, "?"});
+  result.outputs.resize(static_cast<size_t>(graph_->outputs), {{}, "?"});
   Setting setting;
   int64_t length = 0;
   result.known = find_setting(setting, length);
+  if (!result.known && graph_ != whole_) {
+    asked_ = graph_;
+    setting = Setting();
+    result.known = find_setting(setting, length);
+  }
   result.X = {"n", std::to_string(setting.channels), "L"};
   result.args.resize(options_.args.size());
-  if (!result.known) {
+  asked_ = graph_;
+  if (!result.known || !works(length, setting)) {
+    result.known = false;
     return result;
   }
-  const std::vector<Shape> here = probe(length, setting).outputs;
+  std::vector<bool> unique;
+  for (size_t i = 0; i < options_.args.size(); ++i) {
+    unique.push_back(options_.args[i].channels > 0 || options_.args[i].values.defined() ||
+                     is_unique(i, setting, length));
+  }
   const bool open = works(2 * length, setting) || works(4 * length, setting);
   int64_t other = works(2 * length, setting) ? 2 * length : 4 * length;
+  while (open && other <= usual_length && affords(8 * other) && works(2 * other, setting)) {
+    length = other;
+    other *= 2;
+  }
   if (!open) {
     result.shortest = last_working(length, -1, setting);
     result.longest = last_working(length, 1, setting);
@@ -469,24 +529,18 @@ ModelDescription Prober::describe() {
       result.X[2] = std::to_string(length);
     }
   }
-  const std::vector<bool> unique = unique_shapes(setting, length);
-  size_t unknown = 0;
   for (size_t i = 0; i < options_.args.size(); ++i) {
-    if (options_.args[i].defined()) {
+    const at::Tensor& values = options_.args[i].values;
+    const Shape shape =
+        values.defined() ? values.sizes().slice(1).vec() : setting.shapes[i].at(-1);
+    if (unique[i]) {
       result.args[i] = {"n"};
-      for (const int64_t size : options_.args[i].sizes().slice(1)) {
-        result.args[i].push_back(std::to_string(size));
-      }
-    } else {
-      const ArgShape& shape = setting.unknown[unknown];
-      if (unique[unknown++]) {
-        result.args[i] = {"n", std::to_string(shape.channels)};
-        if (shape.positions) {
-          result.args[i].push_back(result.X[2]);
-        }
+      for (const int64_t size : shape) {
+        result.args[i].push_back(size < 0 ? result.X[2] : std::to_string(size));
       }
     }
   }
+  const std::vector<Shape> here = probe(length, setting).outputs;
   const std::vector<Shape> there = probe(other, setting).outputs;
   for (size_t i = 0; i < result.outputs.size() && i < here.size(); ++i) {
     Sizes& sizes = result.outputs[i].sizes;
@@ -502,10 +556,10 @@ ModelDescription Prober::describe() {
 
 }  // namespace
 
-ModelDescription describe_model(const Graph& graph, Constants& constants,
+ModelDescription describe_model(const std::shared_ptr<const Model>& model, Constants& constants,
                                 const DescribeOptions& options) {
   const at::NoGradGuard guard;
-  return Prober(graph, constants, options).describe();
+  return Prober(model, constants, options).describe();
 }
 
 }  // namespace seqlift

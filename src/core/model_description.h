@@ -12,11 +12,18 @@
 
 namespace seqlift {
 
+// An input beside X: its values [1, ...] or, where these are not defined, its shape for each sequence,
+// [channels, L] or [channels]; 0 channels where that is to be found.
+struct DescribedArg {
+  at::Tensor values;
+  int64_t channels = 0;
+  bool positions = false;
+};
+
 struct DescribeOptions {
-  // The inputs beside X that the model needs, in its order: values [1, ...], or undefined tensors
-  // where the shape is to be found, [k, L] or [k] for each sequence.
-  std::vector<at::Tensor> args;
-  double seconds = 2;  // when to give up
+  std::vector<Wrapper> wrappers;
+  std::vector<DescribedArg> args;  // those that the model needs, in its order
+  double seconds = 2;              // when to give up
 };
 
 // Sizes as text: "n" sequences, "4", "L" positions, "L - 20", "L / 32", "?" for an unknown one.
@@ -40,7 +47,7 @@ struct ModelDescription {
 };
 
 // Never fails: what cannot be found in the time is said to be unknown.
-ModelDescription describe_model(const Graph& graph, Constants& constants,
+ModelDescription describe_model(const std::shared_ptr<const Model>& model, Constants& constants,
                                 const DescribeOptions& options);
 
 }  // namespace seqlift

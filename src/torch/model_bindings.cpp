@@ -83,23 +83,30 @@ SEXP seqlift_torch_compose(SEXP path, SEXP plan) {
   });
 }
 
-// `args`: the inputs that the model needs, arrays [1, ...] or NULL where the shape is to be found.
+// `args`: of each input that the model needs, a double array [1, ...] of its values, c(channels,
+// whether it has positions) as integers where only its shape is known, or NULL where that is to be
+// found.
 SEXP seqlift_torch_describe(SEXP pointer, SEXP args, SEXP options_list) {
   return guarded([&]() -> SEXP {
     Handle& handle = handle_of(pointer);
     const Rcpp::List options(options_list);
     std::string key;
-    seqlift::GraphOptions graph_options;
-    graph_options.wrappers = to_wrappers(options, key);
     seqlift::DescribeOptions describe_options;
+    describe_options.wrappers = to_wrappers(options, key);
     const Rcpp::List given(args);
     for (R_xlen_t i = 0; i < given.size(); ++i) {
       const SEXP value = given[i];
-      describe_options.args.push_back(Rf_isNull(value) ? at::Tensor()
-                                                       : view_array(value).contiguous());
+      seqlift::DescribedArg arg;
+      if (TYPEOF(value) == INTSXP) {
+        arg.channels = INTEGER(value)[0];
+        arg.positions = INTEGER(value)[1] != 0;
+      } else if (!Rf_isNull(value)) {
+        arg.values = view_array(value).contiguous();
+      }
+      describe_options.args.push_back(arg);
     }
     const seqlift::ModelDescription found = seqlift::describe_model(
-        *graph_of(handle, key, graph_options), constants_of(handle, options), describe_options);
+        handle.model, constants_of(handle, options), describe_options);
     Rcpp::List outputs;
     for (const seqlift::OutputDescription& output : found.outputs) {
       outputs.push_back(Rcpp::List::create(
