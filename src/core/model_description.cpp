@@ -205,7 +205,12 @@ const Probe& Prober::probe(int64_t length, const Setting& setting,
          predict_rows(*graph, constants_, all[0].x.toTensor(), args, cancelled_)) {
       result.outputs.push_back(output.sizes().slice(1).vec());
     }
-    result.works = true;
+    const auto is_empty = [](const Shape& shape) {
+      return std::find(shape.begin(), shape.end(), 0) != shape.end();
+    };
+    result.works = std::none_of(result.outputs.begin(), result.outputs.end(), is_empty);
+    // Too short for one of its outputs.
+    result.kind = result.works ? "" : "length";
   } catch (const Error& error) {
     result.kind = error.kind();
     result.message = error.what();

@@ -278,8 +278,8 @@ test_that("a saved model is the model, with everything that was put around it", 
   expect_same_outputs(outputs_of(both, X), outputs_of(two_heads(), X))
   open <- saved(select_output(test_model("two_heads"), 2))
   expect_same_outputs(
-    outputs_of(with_args(open, list(control_track = 0.5)), X),
-    outputs_of(select_output(two_heads(0.5), 2), X)
+    outputs_of(with_args(open, list(control_track = track_of())), X),
+    outputs_of(select_output(two_heads(), 2), X)
   )
 })
 
