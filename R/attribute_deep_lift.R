@@ -98,7 +98,7 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
     result, sequences, target, if (what == "attributions") what else "multipliers",
     list(
       method = paste("DeepLIFT", what), rules = gsub("_", " ", rules), target = target,
-      random_state = made$random_state, device = device, model = basename(model$path),
+      random_state = made$random_state, device = device, model = model_name(model),
       warning_threshold = warning_threshold
     ),
     if (return_references) kept

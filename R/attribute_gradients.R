@@ -33,7 +33,7 @@ gradient_job <- function(model, X, target, args, layer = NULL, target_layer = NU
     ),
     info = list(
       target = target, dtype = if (dtype == "native") dtype_name(model$info$dtype) else dtype,
-      device = device, model = basename(model$path)
+      device = device, model = model_name(model)
     )
   )
 }

@@ -346,7 +346,7 @@ render_report <- function(report, path) {
   file.copy(vapply(c("report.Rmd", "report.css"), report_resource, ""), folder)
   report$folder <- folder
   subtitle <- paste0(
-    basename(report$model$path), ", ", count_of(report$sequences$n, "sequence"), " of ",
+    model_name(report$model), ", ", count_of(report$sequences$n, "sequence"), " of ",
     report$sequences$length, " bp, ", format(Sys.Date())
   )
   rmarkdown::render(

@@ -133,7 +133,7 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   attributions <- finish_attributions(result, sequences, target, kind, list(
     method = "DeepLIFT/SHAP", rules = rules, target = target, random_state = made$random_state,
     dtype = if (dtype == "native") dtype_name(model$info$dtype) else dtype, device = device,
-    model = basename(model$path),
+    model = model_name(model),
     seconds = proc.time()[["elapsed"]] - started, warning_threshold = warning_threshold,
     integrated = result$integrated
   ), if (return_references) reference_array(made$references, sequences))

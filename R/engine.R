@@ -102,10 +102,7 @@ raise_engine_error <- function(result, shape, call) {
   }
   message <- gsub("}", "}}", gsub("{", "{{", result$message, fixed = TRUE), fixed = TRUE)
   hint <- switch(result$error,
-    file = if (grepl("could not be read as TorchScript", message, fixed = TRUE)) {
-      "It is damaged, or written by torch.save(): {.code torch.jit.script(model).save(path)} in
-       Python writes TorchScript, {.fn read_state_dict} reads weights."
-    },
+    file = hint_for_file(message),
     evaluation =
       "Check that the model takes the length and the channels of {.arg X}, here {shape}, and the
        shapes in {.arg args}.",
@@ -115,6 +112,19 @@ raise_engine_error <- function(result, shape, call) {
     internal = "This is a fault of seqlift or of the model's code; please report it."
   )
   abort_seqlift(result$error, c(message, i = hint), call = call)
+}
+
+# What to do with a file that is no TorchScript, or none that can be read.
+hint_for_file <- function(message) {
+  if (grepl("HDF5", message, fixed = TRUE)) {
+    return("{.fn load_keras_model} reads Keras models from HDF5 files.")
+  }
+  if (grepl("could not be read as TorchScript|it is a Python pickle", message)) {
+    "It is damaged, or written by torch.save(). Weights alone (a state dict) are read by
+     {.fn read_state_dict}, and {.fn bpnet}, {.fn chrombpnet}, {.fn procapnet}, {.fn beluga},
+     {.fn basset}, {.fn deepsea} and {.fn enformer} make a model of them; of other models
+     {.code torch.jit.script(model).save(path)} in Python writes TorchScript."
+  }
 }
 
 #' See or set how many threads seqlift uses

@@ -22,8 +22,8 @@ ask_session <- function(name, args, call) {
   write_native(
     list(
       name = name, args = without_callbacks(args), load_as = paste0("model", engine$calls),
-      of_model = length(args) > 0L && is.environment(args[[1L]]),
-      live = live_handles(), folder = getwd(), parent = Sys.getpid()
+      live = live_handles(), folder = getwd(), parent = Sys.getpid(),
+      of_model = length(args) > 0L && is.environment(args[[1L]])
     ),
     file.path(folder, "request")
   )
@@ -130,7 +130,7 @@ callbacks_of <- function(args) {
   list(progress = options$progress, rules = options$nonlinear_ops)
 }
 
-# Those of methods come last; what reads a file has none.
+# Those of methods come last; what is no method of a model has none.
 options_of <- function(args) {
   last <- if (length(args) > 0L) args[[length(args)]]
   if (is.list(last)) last

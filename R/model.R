@@ -18,7 +18,8 @@
 #'   finite; `seqlift_error_device` when there is no such device; `seqlift_error_libtorch` when
 #'   another LibTorch is loaded already and the engine cannot have a session of its own, see
 #'   [seqlift_engine].
-#' @seealso [select_output()], [profile_score()], [with_args()] to choose what is explained.
+#' @seealso [select_output()], [profile_score()], [with_args()] to choose what is explained;
+#'   [ensemble()], [reverse_complement_average()] for means; [save_model()] to keep a model.
 #' @export
 #' @examples
 #' model <- load_model(system.file("extdata", "demo_model.pt", package = "seqlift"))
@@ -30,10 +31,11 @@ load_model <- function(path, device = NULL) {
   open_model(path, device, origin = NULL, call)
 }
 
-# `origin`: for a model that was made here, list(format, path) of what it was made from.
+# `origin`: for a model that was made here, list(format, path) of what it was made from, and
+# `sources` where that is other models: their files.
 open_model <- function(path, device, origin, call) {
   loaded <- call_engine("load", path, call = call)
-  check_weights(loaded$info, if (is.null(origin)) path else origin$path, call)
+  check_weights(loaded$info, origin$path %||% path, call)
   cache <- new.env(parent = emptyenv())
   cache$pointer <- loaded$pointer
   cache$token <- engine$token
@@ -74,9 +76,8 @@ check_weights <- function(info, path, call) {
 #'
 #' A module of R's torch is traced with an example input, in evaluation mode, and written to a
 #' TorchScript file in the session's temporary folder, which becomes the model's file. Its weights
-#' are copied: what is trained later does not change the model. To keep the model for another
-#' session, save it yourself: `torch::jit_save(torch::jit_trace(net, example, respect_mode =
-#' FALSE), path)`, then [load_model()].
+#' are copied: what is trained later does not change the model. [save_model()] keeps the model for
+#' another session.
 #'
 #' A trace holds the operations that ran for the example, and no modules inside the model: `if` and
 #' lengths that R code read from the input are fixed, and neither `rules = "module"` nor
@@ -131,18 +132,30 @@ model_pointer <- function(model, call = caller_env()) {
   load_engine(call)
   cache <- model$cache
   if (!identical(cache$token, engine$token) || !is_live_pointer(cache$pointer)) {
-    if (!file.exists(model$path) || unname(tools::md5sum(model$path)) != model$hash) {
-      abort_seqlift("file",
-        c("The model's file {.path {model$path}} is gone or has changed since it was loaded.",
-          i = "Load the model again with {.fn load_model}."
-        ),
-        call = call
-      )
-    }
-    cache$pointer <- call_engine("load", model$path, call = call)$pointer
+    cache$pointer <- call_engine("load", model_file(model, call), call = call)$pointer
     cache$token <- engine$token
   }
   cache$pointer
+}
+
+# The path of the model's file, which must still be what it was.
+model_file <- function(model, call = caller_env()) {
+  if (file.exists(model$path) && unname(tools::md5sum(model$path)) == model$hash) {
+    return(model$path)
+  }
+  advice <- if (is.null(model$origin)) {
+    c(i = "Load the model again with {.fn load_model}.")
+  } else {
+    c(
+      x = "It lay in the temporary folder of the R session that made the model, {origin_line(model)}.",
+      i = "Make the model again, and keep it with {.code save_model(model, path)}: {.fn load_model}
+           opens that file in any session."
+    )
+  }
+  abort_seqlift("file",
+    c("The model's file {.path {model$path}} is gone or has changed since it was loaded.", advice),
+    call = call
+  )
 }
 
 # readRDS() gives an external pointer back as a null pointer, in the same process too. Where the
@@ -218,27 +231,4 @@ add_wrapper <- function(model, kind, index) {
 dtype_name <- function(dtype) {
   known <- c(Float = "float32", Double = "float64", BFloat16 = "bfloat16", Half = "float16")
   if (dtype %in% names(known)) known[[dtype]] else dtype
-}
-
-#' @export
-print.seqlift_model <- function(x, ...) {
-  arguments <- x$info$arguments
-  filled <- names(x$args)
-  steps <- vapply(x$wrappers, function(one) paste0(one$kind, "(", one$index, ")"), character(1L))
-  cli::cat_line("<seqlift_model> ", x$info$class)
-  cli::cat_line("  inputs      ", paste0(arguments,
-    ifelse(arguments %in% filled, " (filled in)", ""),
-    collapse = ", "
-  ))
-  cli::cat_line(
-    "  outputs     ", count_outputs(x),
-    if (length(steps) > 0L) paste0(": ", paste(steps, collapse = " then "))
-  )
-  cli::cat_line(
-    "  parameters  ", format(x$info$parameters, big.mark = ",", scientific = FALSE),
-    " (", dtype_name(x$info$dtype), ")"
-  )
-  cli::cat_line("  file        ", x$path)
-  cli::cat_line("  md5         ", x$hash)
-  invisible(x)
 }

@@ -47,9 +47,7 @@ as_seqlift_model.script_module <- function(x, example = NULL) {
 
 # The model's file stays with the R session.
 load_script_module <- function(module) {
-  path <- tempfile("torch-module-", fileext = ".pt")
-  torch::jit_save(module, path)
-  load_model(path)
+  converted_model(function(path) torch::jit_save(module, path), list(format = "a module of R's torch"))
 }
 
 check_r_torch <- function(call) {

@@ -75,7 +75,7 @@ pisa <- function(model, X, ..., args = NULL, outputs = NULL, batch_size = 32L,
   )
   result <- explain_pairs(model, sequences, args, made$references, options, call)
   influence <- new_pisa(
-    result, sequences, kind, outputs, basename(model$path),
+    result, sequences, kind, outputs, model_name(model),
     if (return_references) reference_array(made$references, sequences)
   )
   report_deltas(influence, warning_threshold, print_convergence_deltas, call)

@@ -194,7 +194,7 @@ report_facts <- function(report) {
   info <- attr(report$attributions, "info", exact = TRUE)
   libtorch <- engine$about$version %||% NA
   rows <- c(
-    "Model file" = basename(model$path),
+    "Model file" = model_name(model),
     "Checksum of the model (md5)" = model$hash,
     "Model class" = paste0(
       model$info$class, ", ", format(model$info$parameters, big.mark = ",", scientific = FALSE),

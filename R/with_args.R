@@ -112,6 +112,10 @@ one_arg <- function(value, name, model, given, sequences, call) {
 # The shape, without the sequences, that a single number fills: the only one among tracks
 # [k, L] and features [k] that the model accepts.
 number_shape <- function(name, model, given, sequences, call) {
+  owner <- owner_of(model, name, given)
+  if (!is.null(owner)) {
+    return(number_shape(owner$name, owner$model, owner$model$args, sequences, call))
+  }
   key <- paste(name, sequences$length, sequences$channels, sep = "/")
   known <- model$cache[[key]]
   if (!is.null(known)) {

@@ -159,6 +159,10 @@ void Evaluation::run_node(const Node* node) {
     case c10::prim::TupleUnpack:
     case c10::prim::ListUnpack:
       return unpack(node);
+    case c10::prim::RaiseException:
+      // `assert` and `raise` in the model's code.
+      throw Error("evaluation", "The model's own code refuses this input (" + place(node) +
+                                    "): " + value(node->input(0)).x.toStringRef());
     case c10::prim::Uninitialized:
       values_[node->output()] = Value();
       return;

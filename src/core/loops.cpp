@@ -253,11 +253,11 @@ SEQLIFT_VECTORISED
 void tile_in(const Fourier& fourier, const float* __restrict x, int64_t length, int64_t channels,
              int64_t start, float* __restrict out, int64_t stride) {
   const int64_t half = fourier.points / 2;
-  float even[(most_points / 2 + 1) * strip] = {};
-  float odd[(most_points / 2) * strip] = {};
-  float real[(most_points / 2 + 1) * strip];
-  float imaginary[(most_points / 2) * strip];
-  const float nothing[strip] = {};
+  alignas(64) float even[(most_points / 2 + 1) * strip] = {};
+  alignas(64) float odd[(most_points / 2) * strip] = {};
+  alignas(64) float real[(most_points / 2 + 1) * strip];
+  alignas(64) float imaginary[(most_points / 2) * strip];
+  alignas(64) const float nothing[strip] = {};
   for (int64_t first = 0; first < channels; first += strip) {
     const int64_t width = channels - first < strip ? channels - first : strip;
     for (int64_t j = 0; j <= half; ++j) {
@@ -307,10 +307,10 @@ SEQLIFT_VECTORISED
 void tile_out(const Fourier& fourier, const float* const* products, int64_t channels,
               const float* __restrict bias, int64_t count, float* __restrict y) {
   const int64_t half = fourier.points / 2;
-  float real[(most_points / 2 + 1) * strip] = {};
-  float imaginary[(most_points / 2) * strip] = {};
-  float even[(most_points / 2 + 1) * strip];
-  float odd[(most_points / 2) * strip];
+  alignas(64) float real[(most_points / 2 + 1) * strip] = {};
+  alignas(64) float imaginary[(most_points / 2) * strip] = {};
+  alignas(64) float even[(most_points / 2 + 1) * strip];
+  alignas(64) float odd[(most_points / 2) * strip];
   for (int64_t first = 0; first < channels; first += strip) {
     const int64_t width = channels - first < strip ? channels - first : strip;
     for (int64_t c = 0; c < width; ++c) {

@@ -12,8 +12,6 @@ namespace seqlift {
 
 namespace {
 
-using torch::jit::Module;
-
 const char* const softmax_source =
     "def forward(self, logits):\n"
     "    return torch.softmax(logits, -1)\n";
@@ -28,27 +26,30 @@ const char* const score_source =
     "    centred = flat - torch.mean(flat, [-1], True)\n"
     "    return torch.sum(self.scaling.forward(centred), [-1], True)\n";
 
-Module make_profile_score(const std::shared_ptr<torch::jit::CompilationUnit>& unit) {
+}  // namespace
+
+ModulePart profile_score_part() {
+  ModulePart softmax;
   // PyTorch's own class, which the peers override.
-  Module softmax(c10::QualifiedName("__torch__.torch.nn.modules.activation.Softmax"), unit);
-  softmax.define(softmax_source);
-  Module scaling(c10::QualifiedName("__torch__.seqlift.LogitScaling"), unit);
-  scaling.register_module("softmax", softmax);
-  scaling.define(scaling_source);
-  Module score(c10::QualifiedName("__torch__.seqlift.ProfileScore"), unit);
-  score.register_module("scaling", scaling);
-  score.define(score_source);
+  softmax.class_name = "torch.nn.modules.activation.Softmax";
+  softmax.source = softmax_source;
+  ModulePart scaling;
+  scaling.class_name = "seqlift.LogitScaling";
+  scaling.source = scaling_source;
+  scaling.parts = {{"softmax", softmax}};
+  ModulePart score;
+  score.class_name = "seqlift.ProfileScore";
+  score.source = score_source;
+  score.parts = {{"scaling", scaling}};
   return score;
 }
-
-}  // namespace
 
 // A graph takes no module for a constant. It does take an object of another class, so the module is
 // an attribute of one.
 torch::jit::Value* call_profile_score(torch::jit::Graph& graph, torch::jit::Value* logits,
                                       torch::jit::Value*& holder) {
   const auto unit = std::make_shared<torch::jit::CompilationUnit>();
-  const Module score = make_profile_score(unit);
+  const torch::jit::Module score = build_module(profile_score_part());
   const auto type = c10::ClassType::create(c10::QualifiedName("__torch__.seqlift.Wrapper"), unit);
   type->addAttribute(profile_score_path, score.type());
   const auto object = c10::ivalue::Object::create(c10::StrongTypePtr(unit, type), 1);

@@ -4,7 +4,12 @@
 
 #include <torch/csrc/jit/ir/ir.h>
 
+#include "modules.h"
+
 namespace seqlift {
+
+// ProfileScore with what it holds: logits [n, ...] to scores [n, 1].
+ModulePart profile_score_part();
 
 // Where the modules stand in the wrapped model: ProfileScore here, LogitScaling and Softmax below.
 constexpr const char* profile_score_path = "profile_score()";

@@ -51,6 +51,8 @@ ModulePart activation_layer(const std::string& class_name, const std::string& ex
 // What holds numbered modules: a Sequential calls each with what the one before it returns.
 ModulePart sequential(std::vector<ModulePart> layers);
 
+// With enough digits to read the same number back.
+std::string source_number(double number);
 // "[1, 2]", as TorchScript writes a list.
 std::string source_list(const std::vector<int64_t>& numbers);
 

@@ -1,0 +1,129 @@
+# What a model takes and returns, for people to read. TorchScript tells names, not shapes: the engine
+# finds those by trying a few lengths (src/core/model_description.cpp).
+
+# list(known, X, lengths, args = named list of sizes, outputs = list of list(shape,
+# receptive_field)). Found once for a model with the same things around it. Never fails.
+describe_model <- function(model) {
+  args <- described_args(model)
+  key <- paste("description", rlang::hash(list(model$wrappers, args)))
+  known <- model$cache[[key]]
+  if (!is.null(known)) {
+    return(known)
+  }
+  options <- list(wrappers = model$wrappers, dtype = "native", device = "cpu")
+  found <- tryCatch(
+    call_engine("describe", model_pointer(model), unname(args), options),
+    error = function(error) NULL
+  )
+  if (is.null(found)) {
+    return(list(known = FALSE, outputs = rep(list(list(receptive_field = "?")), count_outputs(model))))
+  }
+  names(found$args) <- names(args)
+  model$cache[[key]] <- found
+  found
+}
+
+# The inputs beside the sequences that the model needs, each as an array [1, ...], as
+# c(channels, 1 if it has positions) where a member tells its shape, or NULL where nothing does.
+described_args <- function(model) {
+  inputs <- model$info$arguments[-1L]
+  optional <- model$info$has_default[-1L]
+  filled <- names(model$args)
+  needed <- inputs[seq_len(max(0L, which(inputs %in% filled), which(!optional)))]
+  args <- lapply(needed, function(name) {
+    value <- model$args[[name]]
+    if (is.null(value) || (is.null(dim(value)) && length(value) == 1L)) {
+      return(shape_by_member(model, name))
+    }
+    row <- first_row(if (is.null(dim(value))) array(value) else value)
+    storage.mode(row) <- "double"
+    row
+  })
+  stats::setNames(args, needed)
+}
+
+shape_by_member <- function(model, name) {
+  owner <- owner_of(model, name)
+  shape <- if (!is.null(owner)) describe_model(owner$model)$args[[owner$name]]
+  if (length(shape) > 1L) c(as.integer(shape[2L]), length(shape) == 3L)
+}
+
+shape_text <- function(shape) {
+  if (length(shape) == 0L) "[n, ...]" else paste0("[", paste(shape, collapse = ", "), "]")
+}
+
+# "[n, 4, L], L from 995 to 1010"
+sequences_text <- function(found) {
+  if (!found$known) {
+    return("[n, 4, L]")
+  }
+  lengths <- found$lengths
+  range <- if (lengths[1L] != lengths[2L]) {
+    paste0(", L from ", lengths[1L], " to ", lengths[2L])
+  }
+  paste0(shape_text(found$X), range)
+}
+
+field_text <- function(field) {
+  if (field == "L") {
+    return("the whole sequence")
+  }
+  if (field == "?") "unknown" else paste(field, "bp")
+}
+
+#' @rdname load_model
+#' @param x A model.
+#' @param ... Not used.
+#' @section Printing:
+#' `print()` shows what the model takes and returns. `n` is the number of sequences and `L` their
+#' length; `L from 995 to 1010` are all lengths that the model takes, and with no such note it takes
+#' many. The receptive field is how many positions of the sequence one position of an output is
+#' computed from (the whole output, where it has no positions). Shapes and receptive fields are found
+#' by trying the model on sequences of a few lengths, for two seconds at most; what is not found
+#' by then is said to be unknown.
+#' @export
+print.seqlift_model <- function(x, ...) {
+  found <- describe_model(x)
+  cli::cat_line("<seqlift_model> ", x$info$class)
+  print_rows("inputs", input_lines(x, found))
+  print_rows("outputs", vapply(found$outputs, function(output) shape_text(output$shape), ""))
+  print_rows("receptive field", unique_lines(vapply(
+    found$outputs, function(output) field_text(output$receptive_field), ""
+  )))
+  if (length(x$wrappers) > 0L) {
+    print_rows("put around it", paste(wrapper_calls(x), collapse = ", then "))
+  }
+  print_rows("parameters", paste0(
+    format(x$info$parameters, big.mark = ",", scientific = FALSE), " (", dtype_name(x$info$dtype),
+    ")"
+  ))
+  print_rows("made from", origin_line(x))
+  print_rows("md5", x$hash)
+  invisible(x)
+}
+
+input_lines <- function(model, found) {
+  arguments <- model$info$arguments
+  shapes <- vapply(arguments[-1L], function(name) shape_text(found$args[[name]]), "")
+  notes <- ifelse(arguments %in% names(model$args), ", filled in",
+    ifelse(model$info$has_default, ", optional", "")
+  )
+  paste0(arguments, " ", c(sequences_text(found), shapes), notes)
+}
+
+# One line where all outputs have the same.
+unique_lines <- function(lines) if (length(unique(lines)) == 1L) lines[1L] else lines
+
+origin_line <- function(model) {
+  origin <- model$origin
+  if (is.null(origin$path)) {
+    return(if (is.null(origin)) model$path else origin$format)
+  }
+  if (composed(model)) origin$path else paste0(origin$path, " (", origin$format, ")")
+}
+
+# A name, then its lines one below the other.
+print_rows <- function(name, lines) {
+  names <- c(name, rep("", length(lines) - 1L))
+  cli::cat_line("  ", format(names, width = 17L), lines)
+}
