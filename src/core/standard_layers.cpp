@@ -25,15 +25,6 @@ std::string add(ModulePart& part, const char* name, const at::Tensor& weight) {
 
 std::string dimensions_of(size_t dimensions) { return std::to_string(dimensions) + "d"; }
 
-// Enough digits to read the same number back.
-std::string source_number(double number) {
-  std::ostringstream out;
-  out.imbue(std::locale::classic());
-  out.precision(std::numeric_limits<double>::max_digits10);
-  out << std::scientific << number;
-  return out.str();
-}
-
 }  // namespace
 
 std::string source_list(const std::vector<int64_t>& numbers) {
@@ -42,6 +33,14 @@ std::string source_list(const std::vector<int64_t>& numbers) {
     text += (i ? ", " : "") + std::to_string(numbers[i]);
   }
   return text + "]";
+}
+
+std::string source_number(double number) {
+  std::ostringstream out;
+  out.imbue(std::locale::classic());
+  out.precision(std::numeric_limits<double>::max_digits10);
+  out << std::scientific << number;
+  return out.str();
 }
 
 ModulePart convolution_layer(const at::Tensor& weight, const at::Tensor& bias,

@@ -17,5 +17,6 @@ SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options
 SEXP seqlift_torch_gradients(SEXP pointer, SEXP input, SEXP options);
 SEXP seqlift_torch_path_gradients(SEXP pointer, SEXP input, SEXP references, SEXP options);
 SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits, SEXP options);
+SEXP seqlift_torch_convert_keras(SEXP file, SEXP path);
 
 }  // extern "C"
