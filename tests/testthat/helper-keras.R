@@ -109,7 +109,7 @@ layer_config <- function(layer, version, shape = NULL) {
     return(layer_network(layer, version))
   }
   config <- c(list(name = layer$name, trainable = TRUE), layer$options)
-  if (!is.null(shape)) config$batch_input_shape <- c(list(NULL), as.list(shape))
+  if (!is.null(shape)) config$batch_input_shape <- open_shape(shape)
   if (version > 1) config["dtype"] <- list(dtype_of(version))
   entry <- list(class_name = layer$class_name, config = config)
   if (version == 3) {
@@ -127,7 +127,7 @@ layer_network <- function(layer, version) {
 }
 
 input_entry <- function(name, shape, version) {
-  shape <- c(list(NULL), lapply(shape, function(one) if (is.na(one)) NULL else one))
+  shape <- open_shape(shape)
   config <- c(stats::setNames(list(shape), if (version < 3) "batch_input_shape" else "batch_shape"),
     list(name = name, sparse = FALSE), dtype = "float32"
   )
@@ -309,3 +309,6 @@ expect_keras <- function(layers, expected, X = keras_sequences(), ..., args = NU
 keras_sequences <- function(n = 2L, length = 16L) {
   unclass(random_one_hot(c(n, 4L, length), random_state = 3)) |> as.vector() |> array(c(n, 4L, length))
 }
+
+# With the batch, which is open as a length of NA is.
+open_shape <- function(shape) c(list(NULL), lapply(shape, function(one) if (is.na(one)) NULL else one))

@@ -160,7 +160,7 @@ test_that("layers that join branches do, in either order of dimensions", {
   expect_keras(
     list(keras_conv("a", w[[1L]], from = "sequence"), keras_layer("Conv1D", "again", filters = 4L, kernel_size = I(1L), use_bias = FALSE,
       weights = list(kernel = some_weights(1, 5, 4)), from = "a"), keras_layer("GlobalMaxPooling1D", "top", from = "again"),
-    keras_layer("RepeatVector", "rep", n = 3L, from = "top")),
+    keras_layer("RepeatVector", name = "rep", n = 3L, from = "top")),
     function(x) matrix(apply(loop_conv(a(x), some_weights(1, 5, 4)), 2L, max), 3L, 4L, byrow = TRUE)
   )
 })
@@ -256,7 +256,7 @@ test_that("recurrent layers keep Keras's gates, orders and directions", {
   r <- list(kernel = some_weights(6, 5), recurrent_kernel = some_weights(5, 5, seed = 3), bias = some_weights(5))
   for (name in c("tanh", "relu")) {
     f <- if (name == "tanh") tanh else function(x) pmax(x, 0)
-    expect_keras(layer("SimpleRNN", weights = r, activation = name), function(x) {
+    expect_keras(layer("SimpleRNN", weights = r, activation = name, recurrent_activation = NULL), function(x) {
       h <- numeric(5)
       y <- after_first(x)
       for (t in seq_len(nrow(y))) h <- f(drop(y[t, ] %*% r$kernel + h %*% r$recurrent_kernel) + r$bias)
