@@ -71,7 +71,7 @@
 #' # HDF5 has the dimensions the other way round: Keras's kernel is [width, 4, filters].
 #' rhdf5::h5write(array(c(0, 1, 1, 0), c(1, 4, 1)), file, "model_weights/letters/kernel")
 #' weights <- rhdf5::H5Gopen(file, "model_weights")
-#' rhdf5::h5writeAttribute(c("letters", "mean"), weights, "layer_names")
+#' rhdf5::h5writeAttribute("letters", weights, "layer_names")
 #' letters <- rhdf5::H5Gopen(weights, "letters")
 #' rhdf5::h5writeAttribute("kernel", letters, "weight_names")
 #' rhdf5::h5closeAll()
