@@ -40,7 +40,13 @@ predict.seqlift_model <- function(object, X, args = NULL, batch_size = 32L, dtyp
   check_flag(verbose, "verbose")
   outputs <- run_predict(object, sequences, args, batch_size, dtype, device, verbose, call)
   outputs <- lapply(outputs, name_rows, names = sequences$names)
-  if (length(outputs) == 1L) outputs[[1L]] else outputs
+  if (length(outputs) == 1L) outputs[[1L]] else name_outputs(outputs, object)
+}
+
+# By the names that a model has them by in the file that it was made of.
+name_outputs <- function(outputs, model) {
+  names <- model$origin$outputs
+  if (length(names) == length(outputs)) stats::setNames(outputs, names) else outputs
 }
 
 # The bare call: checked arguments in, a list of arrays out.

@@ -22,5 +22,6 @@ SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits, SEXP op
 SEXP seqlift_torch_build_architecture(SEXP name, SEXP weights, SEXP options, SEXP path);
 SEXP seqlift_torch_state_dict(SEXP path);
 SEXP seqlift_torch_state_dict_values(SEXP path, SEXP places);
+SEXP seqlift_torch_convert_keras(SEXP file, SEXP path);
 
 }  // extern "C"

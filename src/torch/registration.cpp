@@ -25,6 +25,7 @@ const R_CallMethodDef methods[] = {
     {"seqlift_torch_build_architecture", entry(&seqlift_torch_build_architecture), 4},
     {"seqlift_torch_state_dict", entry(&seqlift_torch_state_dict), 1},
     {"seqlift_torch_state_dict_values", entry(&seqlift_torch_state_dict_values), 2},
+    {"seqlift_torch_convert_keras", entry(&seqlift_torch_convert_keras), 2},
     {nullptr, nullptr, 0}};
 
 }  // namespace

@@ -1,0 +1,258 @@
+# Keras's HDF5 files. The configuration is JSON in the attribute `model_config`; the weights lie in
+# the group `model_weights`, or at the root of a file of weights alone: the attribute `layer_names`
+# lists the groups, `weight_names` of each its data sets, both cut into numbered pieces where
+# they are too long for one attribute.
+
+#' Load a model of Keras
+#'
+#' Reads an HDF5 file (`.h5`, `.hdf5`) that Keras wrote with `model.save()`, and makes the same model
+#' of it, without Python: Sequential and functional models of Keras 1.2, Keras 2 (`tf.keras`
+#' too) and Keras 3's `.h5`, such as those of BPNet and ChromBPNet. A file of weights alone
+#' (`model.save_weights()`) needs the configuration (`model.to_json()`) in `json`.
+#'
+#' ## What goes in and out
+#' Sequences are `[n, 4, L]` here as everywhere in seqlift, where Keras has `[n, L, 4]`; models that
+#' take `[n, 4, L]`, or either with a dimension of 1 more (`[n, 1, L, 4]`, `[n, L, 1, 4]`,
+#' `[n, 1, 4, L]`, `[n, 4, L, 1]`, `[n, L, 4, 1]`), are given what they take. The input that holds
+#' sequences comes first, whichever place it has in Keras. Other inputs (control tracks) are given as
+#' Keras has them, `[n, L, k]`, and their names are Keras's (letters, digits and `_`).
+#' Outputs come as Keras has them: a profile is `[n, L, k]`. [predict()] of a model with several
+#' outputs names them as Keras does.
+#'
+#' ## Layers
+#' Conv1D and Conv2D (also separable, depthwise and transposed), Dense, Flatten, Reshape, Permute,
+#' RepeatVector, BatchNormalization, LayerNormalization, pooling and global pooling (maximum and
+#' average), Activation and the layers of activations, Dropout and noise (which do nothing in a
+#' prediction), Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Cropping,
+#' ZeroPadding, UpSampling (nearest), LSTM, GRU, SimpleRNN and Bidirectional; of keras-genomics
+#' RevCompConv1D (which computes `2 conv(x) + b`), RevCompConv1DBatchNorm and
+#' DenseAfterRevcompConv1D; models inside models. Every layer is a module by its own name, and has
+#' PyTorch's class where PyTorch has one, so that `rules = "module"` and `nonlinear_ops` in
+#' [deep_lift_shap()] know it. Any other layer, and any option that is not understood, is an error
+#' that names it.
+#'
+#' A Lambda layer is Python code, which is never run, and is refused. The one exception is
+#' `lambda x: tf.math.reduce_logsumexp(x, axis=-1, keepdims=True)`, which stands in every ChromBPNet
+#' with its bias model, and is known by its code as Python 3.6 to 3.11 compiled it.
+#'
+#' ## Theano
+#' Theano turns kernels round before it multiplies, TensorFlow does not. A file that says it is
+#' Theano's has its kernels turned. Keras 1 did not say; there, weights whose names
+#' lack TensorFlow's `:0` are taken for Theano's, with a message.
+#'
+#' @param path Path of the HDF5 file.
+#' @param json Path of a JSON file with the configuration, for a file that holds weights alone; takes
+#'   the place of the configuration in the file where there is one. `NULL` (default): the file's own.
+#' @param device See [load_model()].
+#' @return A `seqlift_model`. Its TorchScript file lies in the session's temporary folder. Weights are
+#'   float64 where the file's are, else float32.
+#' @section Errors: `seqlift_error_file` for a file that is missing, is damaged, or is not Keras's;
+#'   for weights without a configuration; for a configuration that is not JSON.
+#'   `seqlift_error_model` for layers, options or connections that are not understood, for weights
+#'   that are missing, left over or of another shape (all of them at once), and for weights that are
+#'   not finite. `seqlift_error_package` when rhdf5 is not installed.
+#' @source Keras: `keras/saving/legacy/hdf5_format.py` and the layers' definitions (Apache 2.0);
+#'   keras-genomics: `keras_genomics/layers`.
+#' @seealso [load_model()]
+#' @export
+#' @examplesIf requireNamespace("rhdf5", quietly = TRUE)
+#' # One convolution of width 1 with a mean over positions, written as Keras writes it.
+#' path <- tempfile(fileext = ".h5")
+#' config <- '{"class_name": "Sequential", "config": {"name": "gc", "layers": [
+#'   {"class_name": "Conv1D", "config": {"name": "letters", "batch_input_shape": [null, 20, 4],
+#'     "filters": 1, "kernel_size": [1], "strides": [1], "padding": "valid",
+#'     "dilation_rate": [1], "activation": "linear", "use_bias": false}},
+#'   {"class_name": "GlobalAveragePooling1D", "config": {"name": "mean"}}]}}'
+#' rhdf5::h5createFile(path)
+#' file <- rhdf5::H5Fopen(path)
+#' rhdf5::h5writeAttribute(config, file, "model_config")
+#' rhdf5::h5createGroup(file, "model_weights")
+#' rhdf5::h5createGroup(file, "model_weights/letters")
+#' # HDF5 has the dimensions the other way round: Keras's kernel is [width, 4, filters].
+#' rhdf5::h5write(array(c(0, 1, 1, 0), c(1, 4, 1)), file, "model_weights/letters/kernel")
+#' weights <- rhdf5::H5Gopen(file, "model_weights")
+#' rhdf5::h5writeAttribute("letters", weights, "layer_names")
+#' letters <- rhdf5::H5Gopen(weights, "letters")
+#' rhdf5::h5writeAttribute("kernel", letters, "weight_names")
+#' rhdf5::h5closeAll()
+#' model <- load_keras_model(path)
+#' predict(model, "GATTACAGATTACAGATTAC") # its GC content
+load_keras_model <- function(path, json = NULL, device = NULL) {
+  call <- rlang::current_env()
+  path <- path.expand(check_string(path, "path"))
+  json <- check_string(json, "json", null = TRUE)
+  device <- if (is.null(device)) NULL else check_device(device)
+  check_package("rhdf5", "Reading a model of Keras")
+  file <- read_keras_file(path, json, call)
+  converted <- NULL
+  write <- function(to) converted <<- call_engine("convert_keras", file, to, call = call)
+  model <- converted_model(write, list(format = "Keras HDF5", path = path), device, call)
+  model$origin$outputs <- converted$outputs
+  if (converted$theano && !nzchar(file$backend)) {
+    inform_seqlift("theano",
+      c("The kernels in {.path {path}} are taken for those of Theano, and turned round.",
+        i = "The file does not say who wrote it, and its weights have not the names of TensorFlow."
+      )
+    )
+  }
+  model
+}
+
+# list(config, keras_version, backend, dtype, layers), as the engine takes it.
+read_keras_file <- function(path, json, call) {
+  refuse <- function(problem, hint = NULL) {
+    abort_seqlift("file", c(paste0("The file {.path {path}} ", problem, "."), i = hint), call = call)
+  }
+  if (!file.exists(path) || dir.exists(path)) {
+    refuse("does not exist")
+  }
+  if (!isTRUE(suppressMessages(rhdf5::H5Fis_hdf5(path, showWarnings = FALSE)))) {
+    refuse("is not an HDF5 file", "In Python, {.code model.save(\"model.h5\")} writes one.")
+  }
+  config <- if (!is.null(json)) read_json_file(path.expand(json), call)
+  file <- rlang::try_fetch(
+    read_keras_groups(path),
+    error = function(error) {
+      if (inherits(error, "seqlift_error")) {
+        stop(error)
+      }
+      abort_seqlift("file", "The file {.path {path}} could not be read: it is damaged.",
+        parent = error, call = call
+      )
+    }
+  )
+  if (is.null(file$layers)) {
+    refuse(
+      if (file$native) {
+        "holds weights in Keras 3's own layout, which is not supported"
+      } else {
+        "holds no weights of a Keras model: it has no {.field layer_names}"
+      },
+      "In Python, {.code model.save(\"model.h5\")} writes what is read here."
+    )
+  }
+  if (file$too_large) {
+    refuse("declares weights that are much larger than the file itself")
+  }
+  file$config <- config %||% file$config
+  if (is.null(file$config)) {
+    refuse("holds weights alone: it has no {.field model_config}",
+      "Give the file of {.code model.to_json()} in {.arg json}."
+    )
+  }
+  file[c("config", "keras_version", "backend", "dtype", "layers")]
+}
+
+read_json_file <- function(json, call) {
+  if (!file.exists(json) || dir.exists(json)) {
+    abort_seqlift("file", "The file {.path {json}} in {.arg json} does not exist.", call = call)
+  }
+  bytes <- readBin(json, "raw", file.size(json))
+  if (any(bytes == 0L)) {
+    abort_seqlift("file", "The file {.path {json}} in {.arg json} is not JSON.", call = call)
+  }
+  rawToChar(bytes)
+}
+
+read_keras_groups <- function(path) {
+  file <- suppressMessages(rhdf5::H5Fopen(path, flags = "H5F_ACC_RDONLY"))
+  on.exit(rhdf5::H5Fclose(file))
+  root <- file
+  if (rhdf5::H5Lexists(file, "model_weights")) {
+    root <- rhdf5::H5Gopen(file, "model_weights")
+    on.exit(rhdf5::H5Gclose(root), add = TRUE, after = FALSE)
+  }
+  attribute <- function(name) {
+    for (at in list(file, root)) {
+      text <- string_attribute(at, name)
+      if (length(text) == 1L) {
+        return(text)
+      }
+    }
+    NULL
+  }
+  read <- list(
+    config = attribute("model_config"), keras_version = attribute("keras_version") %||% "",
+    backend = attribute("backend") %||% "", too_large = FALSE,
+    native = rhdf5::H5Lexists(file, "layers") ||
+      rhdf5::H5Lexists(file, "_layer_checkpoint_dependencies")
+  )
+  layers <- string_attributes(root, "layer_names")
+  if (is.null(layers)) {
+    return(read)
+  }
+  # Text and weights are no smaller in memory than compressed; a hundred times is no real file.
+  room <- 100 * file.size(path)
+  bytes <- 4L
+  read$layers <- lapply(layers, function(layer) {
+    group <- rhdf5::H5Gopen(root, layer)
+    on.exit(rhdf5::H5Gclose(group))
+    names <- string_attributes(group, "weight_names")
+    weights <- list()
+    for (name in names) {
+      data <- rhdf5::H5Dopen(group, name)
+      shape <- data_shape(data)
+      room <<- room - shape$bytes * prod(shape$size)
+      if (room < 0) {
+        rhdf5::H5Dclose(data)
+        break
+      }
+      bytes <<- max(bytes, shape$bytes)
+      weights[[name]] <- rhdf5::H5Dread(data)
+      rhdf5::H5Dclose(data)
+    }
+    list(name = layer, weights = lapply(weights, as_doubles))
+  })
+  read$too_large <- room < 0
+  read$dtype <- if (bytes > 4L) "float64" else "float32"
+  read
+}
+
+# A scalar of HDF5 is an array without dimensions; the engine sees one number.
+as_doubles <- function(x) {
+  if (!is.numeric(x)) {
+    stop("A weight does not hold numbers.")
+  }
+  array(as.double(x), if (is.null(dim(x))) length(x) else dim(x))
+}
+
+data_shape <- function(data) {
+  space <- rhdf5::H5Dget_space(data)
+  type <- rhdf5::H5Dget_type(data)
+  on.exit(rhdf5::H5Sclose(space))
+  list(
+    size = as.numeric(rhdf5::H5Sget_simple_extent_dims(space)$size),
+    bytes = as.numeric(rhdf5::H5Tget_size(type))
+  )
+}
+
+# NULL where there is none.
+string_attribute <- function(at, name) {
+  if (!rhdf5::H5Aexists(at, name)) {
+    return(NULL)
+  }
+  attribute <- rhdf5::H5Aopen(at, name)
+  on.exit(rhdf5::H5Aclose(attribute))
+  space <- rhdf5::H5Aget_space(attribute)
+  empty <- prod(as.numeric(rhdf5::H5Sget_simple_extent_dims(space)$size)) == 0
+  rhdf5::H5Sclose(space)
+  if (empty) {
+    return(character(0))
+  }
+  text <- as.character(rhdf5::H5Aread(attribute))
+  Encoding(text) <- "UTF-8"
+  text
+}
+
+string_attributes <- function(at, name) {
+  whole <- string_attribute(at, name)
+  pieces <- character(0)
+  while (is.null(whole)) {
+    piece <- string_attribute(at, paste0(name, length(pieces)))
+    if (is.null(piece)) {
+      break
+    }
+    pieces <- c(pieces, list(piece))
+  }
+  if (is.null(whole) && length(pieces) > 0L) unlist(pieces) else whole
+}

@@ -1,0 +1,39 @@
+// Models of Keras: the configuration and the weights that a Keras file holds, turned into a module
+// that computes the same. The graph comes here, the layers in keras_layers.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "modules.h"
+
+namespace seqlift {
+
+struct KerasLayerWeights {
+  std::string name;      // of the layer; of a model inside the model, that model's
+  NamedTensors weights;  // in the file's order, by the file's names ("conv1d/kernel:0")
+};
+
+struct KerasFile {
+  std::string config;         // JSON, as model.to_json() writes it
+  std::string keras_version;  // "1.2.2", "2.8.0"; empty where the file does not say
+  std::string backend;        // "tensorflow", "theano"; empty where the file does not say
+  std::vector<KerasLayerWeights> layers;
+};
+
+struct KerasModel {
+  ModulePart part;
+  // Keras's own names; of the inputs, the sequences come first.
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  bool theano = false;  // the kernels are those of Theano, turned round
+};
+
+// The module takes X [n, 4, L], then the model's other inputs as they are in Keras, and returns
+// every output in Keras's order of dimensions; inside, channels come before positions. Each layer is
+// a module by its own name. Errors: kind "file" for what is not JSON, kind "model" for a layer,
+// option or graph that is not understood, and for weights that are missing, left over or of
+// another shape, all of them at once.
+KerasModel keras_model(const KerasFile& file);
+
+}  // namespace seqlift

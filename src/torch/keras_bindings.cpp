@@ -1,0 +1,58 @@
+#include <ATen/ATen.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <string>
+
+#include "bindings.h"
+#include "core/keras.h"
+#include "handle.h"
+
+using namespace seqlift_r;
+
+namespace {
+
+// HDF5 counts dimensions from the slowest, R from the fastest: the same memory, turned round.
+at::Tensor to_weight(SEXP array, at::ScalarType dtype) {
+  const at::Tensor view = view_array(array);
+  std::vector<int64_t> order;
+  for (int64_t i = view.dim(); i-- > 0;) {
+    order.push_back(i);
+  }
+  return view.permute(order).to(dtype).contiguous().clone();
+}
+
+}  // namespace
+
+extern "C" {
+
+// `file`: list(config, keras_version, backend, dtype, layers = list of list(name, weights = list of
+// double arrays by name)); the model is written to `path`.
+SEXP seqlift_torch_convert_keras(SEXP file_list, SEXP path) {
+  return guarded([&]() -> SEXP {
+    const Rcpp::List given(file_list);
+    const at::ScalarType dtype = text(given, "dtype") == "float64" ? at::kDouble : at::kFloat;
+    seqlift::KerasFile file;
+    file.config = text(given, "config");
+    file.keras_version = text(given, "keras_version");
+    file.backend = text(given, "backend");
+    for (const SEXP one : Rcpp::List(given["layers"])) {
+      const Rcpp::List layer(one);
+      const Rcpp::List weights(layer["weights"]);
+      seqlift::KerasLayerWeights own;
+      own.name = text(layer, "name");
+      for (R_xlen_t i = 0; i < weights.size(); ++i) {
+        own.weights.emplace_back(
+            Rcpp::as<std::string>(Rcpp::CharacterVector(weights.names())[i]),
+            to_weight(weights[i], dtype));
+      }
+      file.layers.push_back(std::move(own));
+    }
+    const seqlift::KerasModel model = seqlift::keras_model(file);
+    seqlift::build_module(model.part).save(Rcpp::as<std::string>(path));
+    return Rcpp::List::create(Rcpp::Named("inputs") = model.inputs,
+                              Rcpp::Named("outputs") = model.outputs,
+                              Rcpp::Named("theano") = model.theano);
+  });
+}
+
+}  // extern "C"

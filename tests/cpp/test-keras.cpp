@@ -1,0 +1,142 @@
+// What comes from a file that may be anything: the configuration as text, the weights as tensors.
+#include "core/keras.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <random>
+#include <string>
+
+#include "catch.h"
+#include "core/error.h"
+
+namespace {
+
+// A convolution, an activation of its own, a mean and a dense layer, beside a model inside.
+const char* config = R"({"class_name": "Functional", "config": {"name": "net", "layers": [
+  {"class_name": "InputLayer", "config": {"batch_input_shape": [null, 12, 4], "name": "sequence"},
+   "name": "sequence", "inbound_nodes": []},
+  {"class_name": "Conv1D", "config": {"name": "conv", "filters": 3, "kernel_size": [3],
+   "strides": [2], "padding": "same", "dilation_rate": [1], "groups": 1, "use_bias": true,
+   "activation": "relu"}, "name": "conv", "inbound_nodes": [[["sequence", 0, 0, {}]]]},
+  {"class_name": "Sequential", "config": {"name": "inner", "layers": [
+    {"class_name": "Flatten", "config": {"name": "flat", "data_format": "channels_last"}},
+    {"class_name": "Dense", "config": {"name": "head", "units": 2, "activation": "softmax",
+     "use_bias": true}}]},
+   "name": "inner", "inbound_nodes": [[["conv", 0, 0, {}]]]},
+  {"class_name": "GlobalMaxPooling1D", "config": {"name": "top"}, "name": "top",
+   "inbound_nodes": [[["conv", 0, 0, {}]]]}],
+ "input_layers": [["sequence", 0, 0]],
+ "output_layers": [["inner", 1, 0], ["top", 0, 0]]}, "keras_version": "2.8.0"})";
+
+seqlift::KerasFile file_of(const std::string& text) {
+  seqlift::KerasFile file;
+  file.config = text;
+  file.layers = {
+      {"conv", {{"conv/kernel:0", at::ones({3, 4, 3})}, {"conv/bias:0", at::ones({3})}}},
+      {"inner", {{"head/kernel:0", at::ones({18, 2})}, {"head/bias:0", at::ones({2})}}}};
+  return file;
+}
+
+std::string kind_of(const seqlift::KerasFile& file) {
+  try {
+    seqlift::build_module(seqlift::keras_model(file).part);
+    return "";
+  } catch (const seqlift::Error& error) {
+    return error.kind();
+  }
+}
+
+std::string message_of(const seqlift::KerasFile& file) {
+  try {
+    seqlift::keras_model(file);
+    return "";
+  } catch (const seqlift::Error& error) {
+    return error.what();
+  }
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  return text.replace(text.find(from), from.size(), to);
+}
+
+}  // namespace
+
+TEST_CASE("A graph with a model inside and two outputs is built", "[keras]") {
+  const auto model = seqlift::keras_model(file_of(config));
+  REQUIRE(model.outputs == std::vector<std::string>{"inner", "top"});
+  auto module = seqlift::build_module(model.part);
+  const auto outputs = module.forward({at::ones({5, 4, 12})}).toTuple()->elements();
+  CHECK(outputs[0].toTensor().sizes() == at::IntArrayRef({5, 2}));
+  // Twelve letters of ones under three, and the bias.
+  CHECK(at::equal(outputs[1].toTensor(), at::full({5, 3}, 13)));
+}
+
+TEST_CASE("All that is wrong with the weights is said at once", "[keras]") {
+  auto file = file_of(config);
+  file.layers[0].weights[0].second = at::ones({3, 5, 3});
+  file.layers[1].weights.pop_back();
+  file.layers.push_back({"other", {{"other/kernel:0", at::ones({1})}}});
+  const std::string message = message_of(file);
+  CHECK_THAT(message, Catch::Contains("`conv/kernel:0` of Conv1D \"conv\" is [3, 5, 3] and should be "
+                                      "[3, 4, 3]"));
+  CHECK_THAT(message, Catch::Contains("`bias` [2] of Dense \"head\" is missing"));
+  CHECK_THAT(message, Catch::Contains("`other/kernel:0` of \"other\" belongs to no layer"));
+}
+
+TEST_CASE("Options that would need much memory, and depth without end, are refused", "[keras]") {
+  const std::string text = config;
+  CHECK(kind_of(file_of(replaced(text, "\"filters\": 3", "\"filters\": 2000000000"))) == "model");
+  CHECK(kind_of(file_of(replaced(text, "\"units\": 2", "\"units\": 1e300"))) == "model");
+  CHECK(kind_of(file_of(replaced(text, "[null, 12, 4]", "[null, 2147483648, 4]"))) == "model");
+  CHECK(kind_of(file_of(std::string(1000000, '['))) == "file");
+  CHECK(kind_of(file_of("")) == "file");
+  CHECK(kind_of(file_of("[]")) == "model");
+  CHECK_THAT(message_of(file_of(replaced(text, "[[[\"sequence\", 0, 0, {}]]]",
+                                         "[[[\"conv\", 0, 0, {}]]]"))),
+             Catch::Contains("depends on its own output"));
+}
+
+// Characters and whole pieces of the text changed, moved and left out: every one ends in a model or
+// in an error of the core's own.
+TEST_CASE("Configurations that have been changed end in a model or an error", "[keras]") {
+  const std::string text = config;
+  const std::vector<std::string> pieces = {
+      "null", "-1", "0", "[]", "{}", "\"\"", "1e9", "[[\"conv\", 0, 0]]", "true", "\"same\"",
+      "\"Add\"", "\"LSTM\"", "\"Bidirectional\"", "\"Concatenate\"", "[1, 2]", "99999999999999999999",
+      "\"BatchNormalization\"", "\"Reshape\"", "\"channels_first\"", "\"Conv2D\""};
+  std::mt19937 random(1);
+  const auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };
+  int models = 0, errors = 0;
+  for (int round = 0; round < 6000; ++round) {
+    std::string changed = text;
+    const size_t times = 1 + below(3);
+    for (size_t i = 0; i < times; ++i) {
+      const size_t at = below(changed.size());
+      const size_t kind = below(4);
+      if (kind == 0) {
+        changed[at] = static_cast<char>(below(128));
+      } else if (kind == 1) {
+        changed.erase(at, below(20));
+      } else if (kind == 2) {
+        changed.insert(at, changed.substr(below(changed.size()), below(40)));
+      } else {
+        // A value for a value.
+        const size_t colon = changed.find(':', at);
+        if (colon != std::string::npos) {
+          const size_t end = changed.find_first_of(",}", colon);
+          changed.replace(colon + 1, (end == std::string::npos ? changed.size() : end) - colon - 1,
+                          pieces[below(pieces.size())]);
+        }
+      }
+    }
+    const std::string kind = kind_of(file_of(changed));
+    const bool known = kind.empty() || kind == "file" || kind == "model";
+    if (!known) {
+      FAIL(kind << " of " << changed);
+    }
+    (kind.empty() ? models : errors) += 1;
+  }
+  CHECK(models > 100);
+  CHECK(errors > 3000);
+}
