@@ -8,6 +8,7 @@
 #include <torch/version.h>
 
 #include <atomic>
+#include <utility>
 #include <vector>
 
 namespace nets {
@@ -35,17 +36,24 @@ char* base_of(const at::Tensor& tensor) {
   return static_cast<char*>(tensor.storage().data_ptr().get());
 }
 
-at::Tensor with_storage(c10::Storage storage, const at::Tensor& like, int64_t offset) {
+at::Tensor with_storage(c10::Storage storage, const caffe2::TypeMeta& type, at::IntArrayRef sizes,
+                        at::IntArrayRef strides, int64_t offset) {
   const c10::DispatchKeySet keys{c10::DispatchKey::PrivateUse1,
                                  c10::DispatchKey::AutogradPrivateUse1};
-  at::Tensor tensor = at::detail::make_tensor<c10::TensorImpl>(std::move(storage), keys,
-                                                               like.dtype());
-  tensor.unsafeGetTensorImpl()->set_sizes_and_strides(like.sizes(), like.strides(), offset);
+  at::Tensor tensor = at::detail::make_tensor<c10::TensorImpl>(std::move(storage), keys, type);
+  tensor.unsafeGetTensorImpl()->set_sizes_and_strides(sizes, strides, offset);
   return tensor;
 }
 
+at::Tensor with_storage(c10::Storage storage, const at::Tensor& like, int64_t offset) {
+  return with_storage(std::move(storage), like.dtype(), like.sizes(), like.strides(), offset);
+}
+
 // The memory of a tensor of the CPU as one of the device, which keeps it alive.
-at::Tensor to_ours(const at::Tensor& tensor) {
+at::Tensor to_ours(const at::Tensor& given) {
+  // Zeros without memory, which some gradients are.
+  const at::Tensor tensor =
+      given._is_zerotensor() ? at::zeros(given.sizes(), given.scalar_type()) : given;
   auto* owner = new at::Tensor(tensor);
   c10::Storage storage(
       c10::Storage::use_byte_size_t(), tensor.storage().nbytes(),
@@ -68,16 +76,12 @@ template <typename Change>
 void change_tensors(c10::IValue& value, const Change& change) {
   if (value.isTensor()) {
     value = change(value.toTensor());
-  } else if (value.isTensorList()) {
-    c10::List<at::Tensor> changed;
-    for (const at::Tensor& tensor : value.toTensorVector()) {
-      changed.push_back(change(tensor));
-    }
-    value = changed;
-  } else if (value.isOptionalTensorList()) {
-    c10::List<c10::optional<at::Tensor>> changed;
-    for (const c10::optional<at::Tensor>& tensor : value.toOptionalTensorVector()) {
-      changed.push_back(tensor ? c10::optional<at::Tensor>(change(*tensor)) : c10::nullopt);
+  } else if (value.isList()) {
+    const c10::impl::GenericList list = value.toList();
+    c10::impl::GenericList changed(list.elementType());
+    for (c10::IValue element : list.vec()) {
+      change_tensors(element, change);
+      changed.push_back(element);
     }
     value = changed;
   } else if (value.isDevice()) {
@@ -92,8 +96,16 @@ void run_on_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
   const size_t count = schema.arguments().size();
   const std::vector<c10::IValue> given(stack->end() - static_cast<int64_t>(count), stack->end());
   std::vector<at::Tensor> ours;
-  for (size_t i = stack->size() - count; i < stack->size(); ++i) {
-    change_tensors((*stack)[i], [&](const at::Tensor& tensor) {
+  std::vector<std::pair<at::Tensor, at::Tensor>> grown;
+  for (size_t i = 0; i < count; ++i) {
+    const auto* alias = schema.arguments()[i].alias_info();
+    const bool written = alias && alias->isWrite();
+    change_tensors((*stack)[stack->size() - count + i], [&](const at::Tensor& tensor) {
+      if (is_ours(tensor) && written && tensor.numel() == 0) {
+        // The operation gives it its size.
+        grown.emplace_back(tensor, at::empty({0}, at::TensorOptions(tensor.scalar_type())));
+        return grown.back().second;
+      }
       if (is_ours(tensor)) {
         ours.push_back(tensor);
         return to_cpu(tensor);
@@ -104,6 +116,11 @@ void run_on_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
     });
   }
   operation.redispatchBoxed(c10::DispatchKeySet(c10::DispatchKey::CPU), stack);
+  for (const auto& pair : grown) {
+    c10::TensorImpl* tensor = pair.first.unsafeGetTensorImpl();
+    tensor->set_storage_keep_dtype(to_ours(pair.second).storage());
+    tensor->set_sizes_and_strides(pair.second.sizes(), pair.second.strides(), 0);
+  }
   const auto back = [&](const at::Tensor& tensor) {
     if (!tensor.defined() || is_ours(tensor)) {
       return tensor;
@@ -147,6 +164,22 @@ at::Tensor empty_strided(at::IntArrayRef sizes, at::IntArrayRef strides,
   return to_ours(at::empty_strided(sizes, strides, at::TensorOptions(type.value_or(at::kFloat))));
 }
 
+const at::Tensor& resize(const at::Tensor& self, at::IntArrayRef sizes,
+                         c10::optional<at::MemoryFormat> format) {
+  const at::Tensor sized = empty(sizes, self.scalar_type(), {}, {}, {}, format);
+  if (!self.sizes().equals(sizes)) {
+    self.unsafeGetTensorImpl()->set_storage_keep_dtype(sized.storage());
+    self.unsafeGetTensorImpl()->set_sizes_and_strides(sized.sizes(), sized.strides(), 0);
+  }
+  return self;
+}
+
+at::Tensor as_strided(const at::Tensor& self, at::IntArrayRef sizes, at::IntArrayRef strides,
+                      c10::optional<int64_t> offset) {
+  return with_storage(self.storage(), self.dtype(), sizes, strides,
+                      offset.value_or(self.storage_offset()));
+}
+
 at::Tensor& copy(at::Tensor& self, const at::Tensor& source, bool) {
   at::Tensor to = is_ours(self) ? to_cpu(self) : self;
   to.copy_(is_ours(source) ? to_cpu(source) : source);
@@ -188,7 +221,9 @@ TORCH_LIBRARY_IMPL(_, PrivateUse1, library) {
 TORCH_LIBRARY_IMPL(aten, PrivateUse1, library) {
   library.impl("empty.memory_format", TORCH_FN(empty));
   library.impl("empty_strided", TORCH_FN(empty_strided));
+  library.impl("as_strided", TORCH_FN(as_strided));
   library.impl("copy_", TORCH_FN(copy));
+  library.impl("resize_", TORCH_FN(resize));
   library.impl("convolution_overrideable", TORCH_FN(convolution));
   library.impl("convolution_backward_overrideable", TORCH_FN(convolution_backward));
 }

@@ -292,16 +292,6 @@ TEST_CASE("an operation on the stand-in device and the CPU together fails", "[de
   CHECK_THROWS(there.index_select(0, at::zeros({1}, at::kLong)));
 }
 
-TEST_CASE("every operation of the table runs where X is, with nothing left on the CPU",
-          "[device]") {
-  if (!found_stand_in()) {
-    return;
-  }
-  const long before = stand_in_operations();
-  check_table(stand_in());
-  CHECK(stand_in_operations() > before + 10000);
-}
-
 TEST_CASE("whole nets run where X is, with nothing left on the CPU", "[device]") {
   if (!found_stand_in()) {
     return;
@@ -415,19 +405,25 @@ TEST_CASE("what the core computes does not depend on how much memory there is", 
       expected = all[i]();
       most = memory.most();
     }
-    const LimitedMemory memory(most - most / 8);
-    compare(expected, all[i](), 1e-12);
-    CHECK(memory.refused() > 0);
+    Numbers found;
+    int64_t refused = 0;
+    {
+      const LimitedMemory memory(most - most / 8);
+      found = all[i]();
+      refused = memory.refused();
+    }
+    compare(expected, found, 1e-12);
+    CHECK(refused > 0);
   }
 }
 
 TEST_CASE("an evaluation without enough memory for one sequence says so", "[device]") {
   const auto net = convolutional();
   const Given pairs = given(3, 4, 12);
-  const LimitedMemory memory(4096);
-  for (const std::string& error :
-       {error_of([&]() { predicted_at(net, pairs, {at::kCPU}); }),
-        error_of([&]() { explained_at(net, pairs, {at::kCPU}); })}) {
-    CHECK(error.find("memory: There is not enough memory on cpu") == 0);
+  std::string error;
+  {
+    const LimitedMemory memory(4096);
+    error = error_of([&]() { predicted_at(net, pairs, {at::kCPU}); });
   }
+  CHECK(error.find("memory: There is not enough memory on cpu for a batch of 1: ") == 0);
 }
