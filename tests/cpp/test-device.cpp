@@ -422,7 +422,7 @@ TEST_CASE("an evaluation without enough memory for one sequence says so", "[devi
   const Given pairs = given(3, 4, 12);
   std::string error;
   {
-    const LimitedMemory memory(4096);
+    const LimitedMemory memory(512);
     error = error_of([&]() { predicted_at(net, pairs, {at::kCPU}); });
   }
   CHECK(error.find("memory: There is not enough memory on cpu for a batch of 1: ") == 0);
