@@ -10,7 +10,7 @@ LIBRARY ?= $(CURDIR)/build/library
 WITH_LIBRARY = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
 .PHONY: help demo test check repo vignettes sanitize bench lint document site matrix slurm install core \
-  clean
+  device clean
 
 help:
 	@echo 'make demo       install what is needed, build, run the main job; report in demo/'
@@ -19,6 +19,7 @@ help:
 	@echo 'make repo       a CRAN-like repository of the source package, in build/repository'
 	@echo 'make vignettes  every vignette as a page, in build/vignettes'
 	@echo 'make sanitize   the tests of the core under AddressSanitizer and UBSan'
+	@echo 'make device     the tests of the core that need CUDA, with the LibTorch in LIBTORCH_HOME'
 	@echo 'make bench      timings beside the bare model and beside tangermeme, if it is installed'
 	@echo 'make lint       lintr, clang-format, cppcheck, clang-tidy'
 	@echo 'make document   RcppExports, NAMESPACE and man/ from the sources'
@@ -49,6 +50,9 @@ install:
 core:
 	cmake -S src/core -B build/core
 	cmake --build build/core --parallel $(JOBS)
+
+device: core
+	build/core/tests/test-core '[cuda]'
 
 check:
 	@sh tools/install-dependencies check

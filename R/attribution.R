@@ -72,8 +72,9 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #' missing: for each pair of a sequence and a reference,
 #' `sum(multipliers * (X - reference)) - (f(X) - f(reference))`, taken before anything
 #' is averaged. It is zero up to rounding when every operation had a rule that keeps
-#' summation-to-delta (about 1e-6 of the output in float32, 1e-14 in float64); a large
-#' one says that the attributions do not explain the prediction.
+#' summation-to-delta (about 1e-6 of the output in float32, 1e-14 in float64; in float32 on a CUDA
+#' device looser than on the CPU, as its kernels add in other orders); a large one says that the
+#' attributions do not explain the prediction.
 #'
 #' @param attributions A result of [deep_lift_shap()], [attribute()] (class
 #'   `seqlift_attributions`, or what it returns for a layer) or [pisa()].

@@ -157,10 +157,10 @@ check_device <- function(device, call = caller_env()) {
   if (is.null(device)) {
     return(if (engine$about$cuda) "cuda" else "cpu")
   }
-  if (!grepl("^(cpu|cuda(:[0-9]+)?)$", device)) {
+  if (!grepl("^(cpu|cuda(:(0|[1-9][0-9]*))?)$", device)) {
     abort_argument("device", "\"cpu\", \"cuda\", \"cuda:1\" or NULL", describe(device), call = call)
   }
-  number <- suppressWarnings(as.integer(sub("^cuda:?", "", device)))
+  number <- suppressWarnings(as.numeric(sub("^cuda:?", "", device)))
   missing <- if (is.na(number)) 0L else number
   if (device != "cpu" && missing >= engine$about$devices) {
     abort_seqlift("device",

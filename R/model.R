@@ -11,13 +11,20 @@
 #'
 #' @param path Path of the file.
 #' @param device Where to run it: `"cpu"`, `"cuda"`, `"cuda:1"`, or `NULL` (default) for cuda when
-#'   the LibTorch in use has it, else cpu. Each call can choose another.
+#'   the LibTorch in use has it, else cpu. Each call can choose another, see the section on devices.
 #' @return A `seqlift_model`.
 #' @section Errors: `seqlift_error_file` when the file is missing, a directory, truncated or not
 #'   TorchScript; `seqlift_error_model` when it has no `forward` method or weights that are not
 #'   finite; `seqlift_error_device` when there is no such device; `seqlift_error_libtorch` when
 #'   another LibTorch is loaded already and the engine cannot have a session of its own, see
 #'   [seqlift_engine].
+#' @section Devices: On a CUDA device predictions, attributions and mutagenesis are computed there and
+#'   the results come back to R. Batches are made as large as fits the memory that is free, at most
+#'   `batch_size`; a batch that runs out of memory all the same is run again in halves, which
+#'   changes results by rounding alone. `seqlift_error_memory` says when not even one sequence fits,
+#'   or, with `rules = "module"`, whose batches belong together, the whole batch. TF32 is off while
+#'   seqlift computes. In float32 results differ from the CPU's in the last digits, and
+#'   [convergence_deltas()] are looser; in float64 they are equal to rounding.
 #' @seealso [select_output()], [profile_score()], [with_args()] to choose what is explained;
 #'   [ensemble()], [reverse_complement_average()] for means; [save_model()] to keep a model.
 #' @export

@@ -6,6 +6,7 @@
 #include <limits>
 #include <set>
 
+#include "device.h"
 #include "error.h"
 #include "pairs.h"
 
@@ -91,8 +92,10 @@ class Auditor {
 
 }  // namespace
 
-AuditResult audit(const Graph& graph, Constants& constants, const Sequences& sequences,
-                  const References& references, const DeepLiftShapOptions& options) {
+namespace {
+
+AuditResult audit_batch(const Graph& graph, Constants& constants, const Sequences& sequences,
+                        const References& references, const DeepLiftShapOptions& options) {
   const int64_t n = sequences.count;
   const int64_t r = references.count;
   const at::Tensor X = to_compute(sequences.X(0, n), constants);
@@ -111,6 +114,21 @@ AuditResult audit(const Graph& graph, Constants& constants, const Sequences& seq
   }
   // Extra channels beyond the bases are the same in X and its references.
   return auditor.finish((repeated - ref).to(at::kDouble), n);
+}
+
+}  // namespace
+
+AuditResult audit(const Graph& graph, Constants& constants, const Sequences& sequences,
+                  const References& references, const DeepLiftShapOptions& options) {
+  const int64_t pairs = sequences.count * references.count;
+  BatchOptions batch_options;
+  batch_options.most = batch_options.least = pairs;
+  Batches batches(constants.device(), batch_options);
+  AuditResult result;
+  batches.attempt(pairs, [&]() {
+    result = audit_batch(graph, constants, sequences, references, options);
+  });
+  return result;
 }
 
 }  // namespace seqlift

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "device.h"
 #include "error.h"
 #include "layers.h"
 #include "pairs.h"
@@ -149,17 +150,21 @@ struct Rows {
 };
 
 // In the order of the chunks, so that threads do not matter; each chunk's memory is let go.
-at::Tensor join(std::vector<std::vector<Rows>>& chunks, size_t point, int64_t count) {
+using Batch = std::vector<Rows>;  // of each point
+
+at::Tensor join(std::vector<std::vector<Batch>>& chunks, size_t point, int64_t count) {
   at::Tensor whole;
-  for (std::vector<Rows>& chunk : chunks) {
-    Rows& rows = chunk[point];
-    if (!whole.defined()) {
-      std::vector<int64_t> sizes = rows.values.sizes().vec();
-      sizes[0] = count;
-      whole = at::zeros(sizes, rows.values.options());
+  for (std::vector<Batch>& chunk : chunks) {
+    for (Batch& batch : chunk) {
+      Rows& rows = batch[point];
+      if (!whole.defined()) {
+        std::vector<int64_t> sizes = rows.values.sizes().vec();
+        sizes[0] = count;
+        whole = at::zeros(sizes, rows.values.options());
+      }
+      whole.narrow(0, rows.first, rows.values.size(0)).add_(rows.values);
+      rows.values.reset();
     }
-    whole.narrow(0, rows.first, rows.values.size(0)).add_(rows.values);
-    rows.values.reset();
   }
   return whole;
 }
@@ -185,10 +190,13 @@ DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Seq
   for (size_t i = 0; i < n_points; ++i) {
     deltas.push_back(at::zeros(by_pair, in_double));
   }
-  std::vector<std::vector<Rows>> values(chunks);
-  const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
-    const int64_t begin = chunk * size;
-    const int64_t here = std::min(size, count - begin);
+  std::vector<std::vector<Batch>> values(chunks);
+  BatchOptions batch_options;
+  batch_options.most = size;
+  Batches batches(constants.device(), batch_options);
+  const auto run = [&](int64_t begin, int64_t end, const std::atomic<bool>& cancelled) {
+    const int64_t here = end - begin;
+    Batch batch;
     const Pairs pairs = gather(sequences, references, constants, begin, begin + here);
     const at::Tensor f = predictions(graph, constants, pairs, options, cancelled);
     const std::vector<Point> points = explain(graph, constants, pairs, options, f, cancelled);
@@ -222,10 +230,17 @@ DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Seq
             at::zeros(sizes, in_double)
                 .index_add_(0, sequence - rows.first, rows.values / static_cast<double>(r));
       }
-      values[chunk].push_back(rows);
+      batch.push_back(rows);
     }
+    return batch;
   };
-  run_chunks(chunks, work, options.work);
+  const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
+    const int64_t first = chunk * size;
+    batches.run(first, std::min(first + size, count), [&](int64_t begin, int64_t end) {
+      values[chunk].push_back(run(begin, end, cancelled));
+    });
+  };
+  run_chunks(chunks, work, work_on(constants.device(), options.work));
   const auto by_sequence = [&](const at::Tensor& rows) {
     return rows.unflatten(0, {sequences.count, r});
   };

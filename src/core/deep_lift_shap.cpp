@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "device.h"
 #include "error.h"
 #include "memo.h"
 #include "pairs.h"
@@ -27,10 +28,11 @@ struct Piece {
 // How many pairs are evaluated together, at most `batch_size`. A model whose weights overflow the
 // cache wants as many as there are for each reading of them; a small one wants its activations to
 // stay in the cache (64 channels are assumed), which is worth a third of the time (bench/).
-int64_t pairs_together(const Model& model, int64_t length, int64_t batch_size) {
+int64_t pairs_together(const Model& model, int64_t length, const Constants& constants,
+                       int64_t batch_size) {
   constexpr int64_t cache = 1 << 21;
   constexpr int64_t bytes = 4;
-  if (model.parameters * bytes > 2 * cache) {
+  if (!constants.device().is_cpu() || model.parameters * bytes > 2 * cache) {
     return batch_size;
   }
   const int64_t fitting = cache / (64 * bytes * std::max<int64_t>(length, 1));
@@ -69,7 +71,8 @@ class Collector {
   }
 
   // A block of the pairs of `whole`: X and references as [pairs, C, L]. The blocks of a piece come
-  // one after the other.
+  // one after the other. What is on a device comes to the CPU before anything is kept, so that a
+  // block for which memory runs out leaves nothing here.
   void add(const Piece& whole, const Piece& piece, const at::Tensor& X,
            const at::Tensor& references, const PairResult& given) {
     std::vector<Part> parts;
@@ -81,7 +84,9 @@ class Collector {
     }
     const int64_t n = piece.sequences();
     const int64_t r = piece.references();
-    const at::Tensor change = given.f_x - given.f_ref;
+    const at::Tensor f_x = given.f_x.cpu();
+    const at::Tensor f_ref = given.f_ref.cpu();
+    const at::Tensor change = f_x - f_ref;
     const std::lock_guard<std::mutex> lock(mutex_);
     result_.integrated.insert(given.integrated.begin(), given.integrated.end());
     const auto place = [&](const at::Tensor& whole) {
@@ -93,7 +98,7 @@ class Collector {
       if (!kept.deltas.defined()) {
         kept.deltas = at::zeros_like(result_.reference_predictions);
       }
-      place(kept.deltas).copy_((parts[i].sums - change).unflatten(0, {n, r}).cpu());
+      place(kept.deltas).copy_((parts[i].sums - change).unflatten(0, {n, r}));
       // Sums over references grow in place; multipliers each have theirs.
       const Piece& place_of = raw() ? piece : whole;
       auto& part = kept.parts[{place_of.i_begin, place_of.j_begin}];
@@ -103,9 +108,9 @@ class Collector {
         part = {place_of, parts[i].values};
       }
     }
-    place(result_.reference_predictions).copy_(given.f_ref.unflatten(0, {n, r}).cpu());
+    place(result_.reference_predictions).copy_(f_ref.unflatten(0, {n, r}));
     result_.predictions.narrow(0, piece.i_begin, n)
-        .copy_(given.f_x.unflatten(0, {n, r}).select(1, 0).cpu());
+        .copy_(f_x.unflatten(0, {n, r}).select(1, 0));
   }
 
   // Sums over the references are formed in the order of the pieces, so that threads do not matter.
@@ -163,7 +168,7 @@ class Collector {
       const at::Tensor hypothetical = hypothetical_attributions(m, ref).to(at::kDouble);
       values.push_back(hypothetical.unflatten(0, pairs).sum(1).cpu());
     }
-    return {at::stack(values, target_dim()), at::stack(sums, 1)};
+    return {at::stack(values, target_dim()), at::stack(sums, 1).cpu()};
   }
 
   Part of_layer(const Piece& piece, const LayerPairs& layer) const {
@@ -177,7 +182,7 @@ class Collector {
       values.push_back(raw() ? raw_values(m, contributions).unflatten(0, pairs).cpu()
                              : contributions.unflatten(0, pairs).sum(1).cpu());
     }
-    return {at::stack(values, -1), at::stack(sums, 1)};
+    return {at::stack(values, -1), at::stack(sums, 1).cpu()};
   }
 
   // The parts of all pieces, for `n` sequences.
@@ -231,6 +236,7 @@ struct Inputs {
   const DeepLiftShapOptions& options;
   const PairOptions& pair_options;
   Collector& collector;
+  WorkOptions work;
 };
 
 std::vector<Value> repeat_rows(const std::vector<Value>& args, int64_t times) {
@@ -278,8 +284,9 @@ PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const
   if (!treatment.repeated) {
     try {
       PairResult result = pairs.on_halves(X, ref, args, per_sequence, memo);
-      if (per_sequence == 1 && !treatment.checked.exchange(true)) {
+      if (per_sequence == 1 && !treatment.checked) {
         check_independent(pairs, X, ref, args, result);
+        treatment.checked = true;
       }
       return result;
     } catch (const BatchMoved&) {
@@ -317,40 +324,64 @@ PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, cons
 
 void run_operator_mode(const Inputs& in) {
   const int64_t length = in.sequences.X(0, 1).size(2);
-  const int64_t together = pairs_together(*in.graph.model, length, in.options.batch_size);
+  BatchOptions batch_options;
+  batch_options.most =
+      pairs_together(*in.graph.model, length, in.constants, in.options.batch_size);
+  Batches batches(in.constants.device(), batch_options);
   const std::vector<Piece> pieces =
-      make_pieces(in.sequences.count, in.references.count, together, in.options.work);
+      make_pieces(in.sequences.count, in.references.count, batch_options.most, in.work);
   Treatment treatment;
   treatment.checked = in.constants.reduced();  // rounds too coarsely to tell
   const Chunk work = [&](int64_t number, const std::atomic<bool>& cancelled) {
-    const Piece& piece = pieces[number];
     const PairEvaluator pairs(in.graph, in.constants, in.pair_options, cancelled);
-    const at::Tensor X = to_compute(in.sequences.X(piece.i_begin, piece.i_end), in.constants);
-    const std::vector<Value> args =
-        batch_of_args(in.sequences, in.constants, piece.i_begin, piece.i_end);
-    const int64_t blocks =
-        piece.sequences() > 1 ? 1 : (piece.references() + together - 1) / together;
-    const int64_t size = (piece.references() + blocks - 1) / blocks;
-    Memo memo;
-    for (int64_t j = piece.j_begin; j < piece.j_end; j += size) {
-      const Piece block{piece.i_begin, piece.i_end, j, std::min(j + size, piece.j_end)};
-      const at::Tensor ref = to_compute(
-          in.references.get(block.i_begin, block.i_end, block.j_begin, block.j_end), in.constants);
-      const PairResult result =
-          block.pairs() == 1
-              ? evaluate_single(pairs, X, ref, args, treatment)
-              : evaluate_block(pairs, X, ref, args, block.references(), &memo, treatment);
-      in.collector.add(piece, block, X.repeat_interleave(block.references(), 0), ref, result);
+    const Piece& all = pieces[number];
+    for (int64_t i = all.i_begin; i < all.i_end;) {
+      // As many sequences with all their references as are left room for; else one, whose
+      // references come in blocks of about the same size.
+      const int64_t whole = std::max<int64_t>(1, batches.limit() / all.references());
+      const Piece piece{i, std::min(i + whole, all.i_end), all.j_begin, all.j_end};
+      const at::Tensor X = to_compute(in.sequences.X(piece.i_begin, piece.i_end), in.constants);
+      const std::vector<Value> args =
+          batch_of_args(in.sequences, in.constants, piece.i_begin, piece.i_end);
+      Memo memo;
+      const auto evaluate = [&](const Piece& block) {
+        const at::Tensor ref = to_compute(
+            in.references.get(block.i_begin, block.i_end, block.j_begin, block.j_end),
+            in.constants);
+        const PairResult result =
+            block.pairs() == 1
+                ? evaluate_single(pairs, X, ref, args, treatment)
+                : evaluate_block(pairs, X, ref, args, block.references(), &memo, treatment);
+        in.collector.add(piece, block, X.repeat_interleave(block.references(), 0), ref, result);
+      };
+      bool fits = true;
+      for (int64_t j = piece.j_begin; j < piece.j_end && fits;) {
+        const int64_t rest = piece.j_end - j;
+        const int64_t room = std::max<int64_t>(1, batches.limit() / piece.sequences());
+        const int64_t blocks = (rest + room - 1) / room;
+        const Piece block{i, piece.i_end, j, j + (rest + blocks - 1) / blocks};
+        if (batches.attempt(block.pairs(), [&]() { evaluate(block); })) {
+          j = block.j_end;
+        } else {
+          memo = Memo();
+          fits = piece.sequences() == 1;
+        }
+      }
+      i = fits ? piece.i_end : i;
     }
   };
-  run_chunks(static_cast<int64_t>(pieces.size()), work, in.options.work);
+  run_chunks(static_cast<int64_t>(pieces.size()), work, in.work);
 }
 
-// The peers' softmax rule looks at the whole batch, so the batches are theirs: consecutive pairs.
+// The peers' softmax rule looks at the whole batch, so the batches are theirs: consecutive pairs, as
+// many as were asked for or none.
 void run_module_mode(const Inputs& in) {
   const int64_t r = in.references.count;
   const int64_t pairs = in.sequences.count * r;
   const int64_t size = in.options.batch_size;
+  BatchOptions batch_options;
+  batch_options.most = batch_options.least = size;
+  Batches batches(in.constants.device(), batch_options);
   const Chunk work = [&](int64_t number, const std::atomic<bool>& cancelled) {
     const PairEvaluator evaluator(in.graph, in.constants, in.pair_options, cancelled);
     const int64_t begin = number * size;
@@ -372,18 +403,20 @@ void run_module_mode(const Inputs& in) {
     for (size_t k = 0; k < args.size(); ++k) {
       joined[k].x = at::cat(args[k]);
     }
-    const PairResult result = evaluator.stacked(at::cat(X), at::cat(ref), joined);
-    for (int64_t pair = begin; pair < end; ++pair) {
-      const int64_t k = pair - begin;
-      PairResult one;
-      one.multipliers = [&result, k](size_t t) { return result.multipliers(t).narrow(0, k, 1); };
-      one.f_x = result.f_x.narrow(0, k, 1);
-      one.f_ref = result.f_ref.narrow(0, k, 1);
-      const Piece piece{pair / r, pair / r + 1, pair % r, pair % r + 1};
-      in.collector.add(piece, piece, X[k], ref[k], one);
-    }
+    batches.attempt(end - begin, [&]() {
+      const PairResult result = evaluator.stacked(at::cat(X), at::cat(ref), joined);
+      for (int64_t pair = begin; pair < end; ++pair) {
+        const int64_t k = pair - begin;
+        PairResult one;
+        one.multipliers = [&result, k](size_t t) { return result.multipliers(t).narrow(0, k, 1); };
+        one.f_x = result.f_x.narrow(0, k, 1);
+        one.f_ref = result.f_ref.narrow(0, k, 1);
+        const Piece piece{pair / r, pair / r + 1, pair % r, pair % r + 1};
+        in.collector.add(piece, piece, X[k], ref[k], one);
+      }
+    });
   };
-  run_chunks((pairs + size - 1) / size, work, in.options.work);
+  run_chunks((pairs + size - 1) / size, work, in.work);
 }
 
 }  // namespace
@@ -405,7 +438,8 @@ DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
   pair_options.profile = options.profile;
   pair_options.mean_normalise = options.mean_normalise;
   pair_options.integrate = options.integrate;
-  const Inputs inputs{graph, constants, sequences, references, options, pair_options, collector};
+  const Inputs inputs{graph,   constants,    sequences, references,
+                      options, pair_options, collector, work_on(constants.device(), options.work)};
   if (options.module_mode) {
     run_module_mode(inputs);
   } else {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "change.h"
+#include "device.h"
 #include "error.h"
 #include "evaluation.h"
 #include "kernels.h"
@@ -65,6 +66,27 @@ void follow_dtype(Call& call, const Constants& constants) {
     if (dtype == constants.native() && constants.native() != constants.compute()) {
       call.inputs[position] = Value();
       call.inputs[position].x = static_cast<int64_t>(constants.compute());
+    }
+  }
+}
+
+// On a device other than the CPU everything is made there: a trace has the device written in that it
+// was made on, and code that names none means the CPU.
+void follow_device(Call& call, const at::Device& device) {
+  const int position = call.find("device");
+  if (position >= 0 && (call.inputs[position].x.isNone() || call.inputs[position].x.isDevice())) {
+    call.inputs[position] = Value();
+    call.inputs[position].x = device;
+  }
+}
+
+// What an operation left on the CPU all the same. Single numbers may stay: operations take them
+// from anywhere, and reading them there costs nothing.
+void bring(std::vector<c10::IValue>& stack, const at::Device& device) {
+  for (c10::IValue& value : stack) {
+    if (value.isTensor() && value.toTensor().defined() && value.toTensor().is_cpu() &&
+        value.toTensor().dim() > 0) {
+      value = value.toTensor().to(device);
     }
   }
 }
@@ -151,6 +173,10 @@ void Evaluation::run_operation(const Node* node) {
   }
   shield(call);
   follow_dtype(call, constants_);
+  const bool elsewhere = !constants_.device().is_cpu();
+  if (elsewhere) {
+    follow_device(call, constants_.device());
+  }
   leave_training(call);
   if (call.batch.memo) {
     call.batch.memo->enter(node);
@@ -167,7 +193,8 @@ void Evaluation::run_operation(const Node* node) {
     const bool normalises = call.name == "batch_norm";
     const bool pools = call.name == "max_pool1d";
     call.evaluate = [operation = known_operation->getOperation(node), writes, reduced, variadic,
-                     dense, normalises, pools](std::vector<c10::IValue> stack) mutable {
+                     dense, normalises, pools, elsewhere,
+                     device = constants_.device()](std::vector<c10::IValue> stack) mutable {
       if (variadic) {
         stack.emplace_back(static_cast<int64_t>(stack.size()));
       }
@@ -194,6 +221,9 @@ void Evaluation::run_operation(const Node* node) {
       if (reduced) {
         cast(stack, at::kBFloat16, at::kFloat);
       }
+      if (elsewhere) {
+        bring(stack, device);
+      }
       return stack;
     };
   }
@@ -208,6 +238,7 @@ void Evaluation::run_operation(const Node* node) {
       write_back(call, outputs, tainted);
     }
   } catch (const c10::Error& error) {
+    throw_if_out_of_memory(error);
     const std::string text = error.what_without_backtrace();
     const std::string why = text.substr(0, text.find("\nException"));
     explain_failure(call, why);

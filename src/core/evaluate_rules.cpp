@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "device.h"
 #include "error.h"
 #include "evaluation.h"
 
@@ -134,7 +135,8 @@ std::vector<Value> Evaluation::checked(Call& call, const Operation* operation) c
   std::vector<Value> outputs;
   try {
     outputs = operation->rule(call);
-  } catch (const c10::Error&) {
+  } catch (const c10::Error& error) {
+    throw_if_out_of_memory(error);
     refuse(call, why);
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -170,7 +172,10 @@ std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, 
     std::vector<Value> outputs;
     try {
       outputs = by_rule(call, operation, tainted);
-    } catch (const Error&) {
+    } catch (const Error& error) {
+      if (error.kind() == "memory") {
+        throw;
+      }
       outputs = ruled(call, operation, tainted);
       report(call, "integrated", "path integral", true, true);
       return outputs;

@@ -36,6 +36,17 @@ std::vector<Value> override_relu(const Call& call, GradientOptions::Relu rule) {
 
 at::Tensor twice(const at::Tensor& rows) { return at::cat({rows, rows}); }
 
+// All of a batch, before any of it is added up: memory may run out on the way.
+RowGradients on_cpu(RowGradients batch) {
+  for (std::vector<at::Tensor>* tensors : {&batch.points, &batch.gradients}) {
+    for (at::Tensor& tensor : *tensors) {
+      tensor = tensor.defined() ? tensor.detach().cpu() : tensor;
+    }
+  }
+  batch.f = batch.f.cpu();
+  return batch;
+}
+
 }  // namespace
 
 RowGradients GradientEvaluator::run(const GradientRows& rows, bool backward) const {
@@ -168,14 +179,14 @@ RowGradients GradientEvaluator::sum(
     }
     std::vector<int64_t> broadcast(part.dim(), 1);
     broadcast[0] = -1;
-    total.index_add_(0, unit, part.detach().cpu().to(at::kDouble) * weight.view(broadcast));
+    total.index_add_(0, unit, part.to(at::kDouble) * weight.view(broadcast));
   };
-  for (int64_t begin = 0; begin < all; begin += size) {
-    const at::Tensor number = at::arange(begin, std::min(begin + size, all), at::kLong);
+  const auto batch = [&](int64_t begin, int64_t end) {
+    const at::Tensor number = at::arange(begin, end, at::kLong);
     const at::Tensor unit = at::floor_divide(number, each);
     const at::Tensor place = number - unit * each;
     const at::Tensor weight = weights.index_select(0, place);
-    const RowGradients part = run(rows(unit, place));
+    const RowGradients part = on_cpu(run(rows(unit, place)));
     sums.points.resize(part.points.size());
     sums.gradients.resize(part.points.size());
     for (size_t i = 0; i < part.points.size(); ++i) {
@@ -183,8 +194,45 @@ RowGradients GradientEvaluator::sum(
       add(sums.gradients[i], part.gradients[i], unit, weight);
     }
     add(sums.f, part.f, unit, weight);
+  };
+  for (int64_t begin = 0; begin < all; begin += size) {
+    batches_.run(begin, std::min(begin + size, all), batch);
   }
   return sums;
+}
+
+RowGradients GradientEvaluator::forward(const at::Tensor& X,
+                                        const std::vector<at::Tensor>& args) const {
+  std::vector<RowGradients> parts;
+  batches_.run(0, X.size(0), [&](int64_t begin, int64_t end) {
+    GradientRows rows{X.narrow(0, begin, end - begin), args, {}};
+    for (at::Tensor& arg : rows.args) {
+      arg = arg.narrow(0, begin, end - begin);
+    }
+    parts.push_back(run(rows, false));
+  });
+  RowGradients all;
+  std::vector<at::Tensor> f;
+  for (size_t i = 0; i < parts[0].points.size(); ++i) {
+    std::vector<at::Tensor> points;
+    for (const RowGradients& part : parts) {
+      if (part.points[i].defined()) {
+        points.push_back(part.points[i]);
+      }
+    }
+    all.points.push_back(points.empty() ? at::Tensor() : at::cat(points));
+  }
+  for (const RowGradients& part : parts) {
+    f.push_back(part.f);
+  }
+  all.f = at::cat(f).cpu();
+  return all;
+}
+
+BatchOptions batches_of(const GradientOptions& options) {
+  BatchOptions batches;
+  batches.most = options.batch_size;
+  return batches;
 }
 
 std::vector<at::Tensor> arg_rows(const Sequences& sequences, Constants& constants, int64_t begin,
@@ -207,8 +255,9 @@ GradientResult averaged(const Graph& graph, Constants& constants, const Sequence
   std::vector<RowGradients> parts(chunks);
   const at::Tensor weights =
       at::full({copies_of_each}, 1.0 / static_cast<double>(copies_of_each), at::kDouble);
+  Batches batches(constants.device(), batches_of(options));
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
-    const GradientEvaluator evaluator(graph, constants, options, cancelled);
+    const GradientEvaluator evaluator(graph, constants, options, batches, cancelled);
     const int64_t begin = chunk * size;
     const int64_t end = std::min(begin + size, sequences.count);
     const at::Tensor X = to_compute(sequences.X(begin, end), constants);
@@ -228,7 +277,7 @@ GradientResult averaged(const Graph& graph, Constants& constants, const Sequence
           return rows;
         });
   };
-  run_chunks(chunks, work, options.work);
+  run_chunks(chunks, work, work_on(constants.device(), options.work));
   GradientResult result;
   std::vector<at::Tensor> f;
   for (size_t i = 0; chunks > 0 && i < parts[0].gradients.size(); ++i) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "device.h"
 #include "predict.h"
 
 namespace seqlift {
@@ -67,11 +68,18 @@ struct RowGradients {
 
 class GradientEvaluator {
  public:
+  // `batches` of options.batch_size rows.
   GradientEvaluator(const Graph& graph, Constants& constants, const GradientOptions& options,
-                    const std::atomic<bool>& cancelled)
-      : graph_(graph), constants_(constants), options_(options), cancelled_(cancelled) {}
+                    Batches& batches, const std::atomic<bool>& cancelled)
+      : graph_(graph),
+        constants_(constants),
+        options_(options),
+        batches_(batches),
+        cancelled_(cancelled) {}
 
   RowGradients run(const GradientRows& rows, bool backward = true) const;
+  // Forward alone, batch by batch; `f` on the CPU.
+  RowGradients forward(const at::Tensor& X, const std::vector<at::Tensor>& args) const;
   // For `units` units (sequences, or pairs) with a point for each weight: the weighted sums over
   // its points, batch by batch. `rows` makes the points number `place` [rows] of units `unit`
   // [rows]. Float64.
@@ -85,8 +93,12 @@ class GradientEvaluator {
   const Graph& graph_;
   Constants& constants_;
   const GradientOptions& options_;
+  Batches& batches_;
   const std::atomic<bool>& cancelled_;
 };
+
+// Those of a call.
+BatchOptions batches_of(const GradientOptions& options);
 
 // The further inputs of sequences begin .. end - 1.
 std::vector<at::Tensor> arg_rows(const Sequences& sequences, Constants& constants, int64_t begin,

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "device.h"
 #include "ends.h"
 
 namespace seqlift {
@@ -151,7 +152,8 @@ at::Tensor derivative(const Unary& function, const at::Tensor& at) {
     }
     // Autograd gives the conjugate of a complex function's derivative.
     slope = torch::autograd::grad({value}, {point}, {at::ones_like(value)})[0].conj();
-  } catch (const std::exception&) {
+  } catch (const std::exception& error) {
+    throw_if_out_of_memory(error);
     // LibTorch has no derivative of it (a floored quotient, a loss in its target): the difference
     // over a step at which rounding and the third derivative weigh about the same.
     const at::NoGradGuard guard;

@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "device.h"
 #include "error.h"
 #include "layers.h"
 #include "predict.h"
@@ -88,6 +89,7 @@ std::vector<at::Tensor> column_gradients(const at::Tensor& columns,
     result =
         torch::autograd::grad({columns.select(1, target).sum()}, points, {}, keep, false, true);
   } catch (const c10::Error& error) {
+    throw_if_out_of_memory(error);
     const std::string why = error.what_without_backtrace();
     throw Error("evaluation", "The gradient of the model failed: " + why.substr(0, why.find('\n')));
   }

@@ -22,36 +22,6 @@ at::Tensor rows_of(const at::Tensor& tensor, const at::Tensor& index) {
   return tensor.index_select(0, index.to(tensor.device()));
 }
 
-// Forward alone, batch by batch.
-RowGradients forward(const GradientEvaluator& evaluator, const at::Tensor& X,
-                     const std::vector<at::Tensor>& args, int64_t batch_size) {
-  std::vector<RowGradients> parts;
-  for (int64_t begin = 0; begin < X.size(0); begin += batch_size) {
-    const int64_t count = std::min(batch_size, X.size(0) - begin);
-    GradientRows rows{X.narrow(0, begin, count), args, {}};
-    for (at::Tensor& arg : rows.args) {
-      arg = arg.narrow(0, begin, count);
-    }
-    parts.push_back(evaluator.run(rows, false));
-  }
-  RowGradients all;
-  std::vector<at::Tensor> f;
-  for (size_t i = 0; i < parts[0].points.size(); ++i) {
-    std::vector<at::Tensor> points;
-    for (const RowGradients& part : parts) {
-      if (part.points[i].defined()) {
-        points.push_back(part.points[i]);
-      }
-    }
-    all.points.push_back(points.empty() ? at::Tensor() : at::cat(points));
-  }
-  for (const RowGradients& part : parts) {
-    f.push_back(part.f);
-  }
-  all.f = at::cat(f).cpu();
-  return all;
-}
-
 // Where each pair of the chunk's sequences begin .. end - 1 has its point: [pairs, nodes].
 at::Tensor positions(const PathOptions& options, int64_t begin, int64_t end, int64_t references) {
   const int64_t pairs = (end - begin) * references;
@@ -85,15 +55,14 @@ PathResult run_chunk(const Inputs& in, const GradientEvaluator& evaluator, const
                      const std::vector<at::Tensor>& reference_args, const at::Tensor& share) {
   const int64_t n = X.size(0);
   const int64_t r = in.references;
-  const int64_t batch_size = in.options.gradients.batch_size;
   const bool by_layer = !in.graph.layer_paths.empty();
   const at::Tensor sequence_of = at::floor_divide(at::arange(n * r, at::kLong), r);
   std::vector<at::Tensor> args_of_pairs;
   for (size_t k = 0; k < args.size(); ++k) {
     args_of_pairs.push_back(rows_of(reference_args[k], sequence_of));
   }
-  const RowGradients x = forward(evaluator, X, args, batch_size);
-  const RowGradients ref = forward(evaluator, references, args_of_pairs, batch_size);
+  const RowGradients x = evaluator.forward(X, args);
+  const RowGradients ref = evaluator.forward(references, args_of_pairs);
 
   const at::Tensor weights = in.options.random_points
                                  ? at::ones({1}, at::kDouble)
@@ -183,8 +152,9 @@ PathResult path_gradients(const Graph& graph, Constants& constants, const Sequen
     at_references.args = options.reference_args;
   }
   std::vector<PathResult> parts(chunks);
+  Batches batches(constants.device(), batches_of(own));
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
-    const GradientEvaluator evaluator(graph, constants, own, cancelled);
+    const GradientEvaluator evaluator(graph, constants, own, batches, cancelled);
     const int64_t begin = chunk * size;
     const int64_t end = std::min(begin + size, sequences.count);
     parts[chunk] = run_chunk(inputs, evaluator, to_compute(sequences.X(begin, end), constants),
@@ -193,7 +163,7 @@ PathResult path_gradients(const Graph& graph, Constants& constants, const Sequen
                              arg_rows(at_references, constants, begin, end),
                              positions(options, begin, end, r));
   };
-  run_chunks(chunks, work, own.work);
+  run_chunks(chunks, work, work_on(constants.device(), own.work));
   PathResult result;
   result.values = join(parts, &PathResult::values);
   result.deltas = join(parts, &PathResult::deltas);

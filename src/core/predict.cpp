@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "device.h"
 #include "error.h"
 #include "evaluate.h"
 
@@ -122,16 +123,22 @@ std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
   const int64_t length = sequences.X(0, 1).size(2);
   const int64_t together = rows_at_once(options.batch_size, length, graph, constants);
   const int64_t chunks = (sequences.count + together - 1) / together;
+  BatchOptions batch_options;
+  batch_options.most = together;
+  Batches batches(constants.device(), batch_options);
   std::vector<std::vector<at::Tensor>> parts(chunks);
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
     const at::NoGradGuard guard;
-    const int64_t begin = chunk * together;
-    const int64_t end = std::min(begin + together, sequences.count);
-    const at::Tensor X = to_compute(sequences.X(begin, end), constants);
-    const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
-    parts[chunk] = predict_rows(graph, constants, X, args, cancelled);
+    const int64_t first = chunk * together;
+    std::vector<std::vector<at::Tensor>> batched;
+    batches.run(first, std::min(first + together, sequences.count), [&](int64_t begin, int64_t end) {
+      const at::Tensor X = to_compute(sequences.X(begin, end), constants);
+      const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
+      batched.push_back(predict_rows(graph, constants, X, args, cancelled));
+    });
+    parts[chunk] = batched.size() == 1 ? batched[0] : join_batches(batched);
   };
-  run_chunks(chunks, work, options.work);
+  run_chunks(chunks, work, work_on(constants.device(), options.work));
   return join_batches(parts);
 }
 

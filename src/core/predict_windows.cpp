@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "change.h"
+#include "device.h"
 #include "error.h"
 #include "evaluate.h"
 
@@ -57,12 +58,14 @@ class EditedCopies {
  public:
   EditedCopies(const Graph& graph, Constants& constants, const Sequences& sequences,
                const WindowEdits& edits, const PredictWindowsOptions& options,
-               const std::atomic<bool>& cancelled)
+               Batches& batches, Batches& window_batches, const std::atomic<bool>& cancelled)
       : graph_(graph),
         constants_(constants),
         sequences_(sequences),
         edits_(edits),
         options_(options),
+        batches_(batches),
+        window_batches_(window_batches),
         cancelled_(cancelled) {}
 
   // The outputs of a task's edits, in its order.
@@ -86,6 +89,8 @@ class EditedCopies {
   const Sequences& sequences_;
   const WindowEdits& edits_;
   const PredictWindowsOptions& options_;
+  Batches& batches_;         // of copies evaluated whole
+  Batches& window_batches_;  // of windows
   const std::atomic<bool>& cancelled_;
   at::Tensor X_;  // [1, C, L]
   std::vector<Value> args_;
@@ -106,9 +111,8 @@ std::vector<Value> repeated(const std::vector<Value>& args, int64_t rows) {
 
 EditedCopies::Outputs EditedCopies::whole(const int64_t* edits, int64_t count) {
   std::vector<Outputs> parts;
-  const int64_t together = rows_at_once(options_.batch_size, X_.size(2), graph_, constants_);
-  for (int64_t begin = 0; begin < count; begin += together) {
-    const int64_t rows = std::min(together, count - begin);
+  batches_.run(0, count, [&](int64_t begin, int64_t end) {
+    const int64_t rows = end - begin;
     const at::Tensor X = X_.repeat({rows, 1, 1});
     const int64_t width = content_.size(2);
     for (int64_t j = 0; j < rows; ++j) {
@@ -118,7 +122,7 @@ EditedCopies::Outputs EditedCopies::whole(const int64_t* edits, int64_t count) {
           .copy_(content_[edit]);
     }
     parts.push_back(predict_rows(graph_, constants_, X, repeated(args_, rows), cancelled_));
-  }
+  });
   evaluated_whole += count;
   return join_batches(parts);
 }
@@ -221,11 +225,16 @@ EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, in
     local_ = false;
   } catch (const RangeExceeded&) {
     return in_windows_or_whole(edits, count, false);
-  } catch (const Error& error) {
-    // What fails on the copies fails there, too, in the words of a prediction.
-    if (error.kind() == "interrupt") {
+  } catch (const std::exception& error) {
+    // What fails on the copies fails there, too, in the words of a prediction. Where memory runs
+    // out fewer windows may fit; where not one does beside what is remembered of the sequence, a
+    // copy may.
+    const auto* own = dynamic_cast<const Error*>(&error);
+    const bool memory = is_out_of_memory(error);
+    if (memory ? count > 1 : !own || own->kind() == "interrupt") {
       throw;
     }
+    memo_ = memory ? Memo() : memo_;
     local_ = false;
   }
   const auto bad = [](const at::Tensor& output) {
@@ -249,8 +258,13 @@ EditedCopies::Outputs EditedCopies::run(const Task& task) {
     return whole(edits, count);
   }
   std::vector<Outputs> parts;
+  const auto run_windows = [&](int64_t first, int64_t last, bool ranges) {
+    window_batches_.run(first, last, [&](int64_t begin, int64_t end) {
+      parts.push_back(in_windows_or_whole(edits + begin, end - begin, ranges));
+    });
+  };
   int64_t done = std::min(scouts, count);
-  parts.push_back(in_windows_or_whole(edits, done, false));
+  run_windows(0, done, false);
   log.find_ranges();
   const bool too_wide = log.done_work > worthwhile * log.whole_work;
   local_ = local_ && !(options_.method == Method::automatic && too_wide);
@@ -258,8 +272,11 @@ EditedCopies::Outputs EditedCopies::run(const Task& task) {
       std::clamp<int64_t>(batch_numbers / std::max<int64_t>(log.widest, 1), 2, largest_batch);
   while (done < count) {
     const int64_t rows = local_ ? std::min(size, count - done) : count - done;
-    parts.push_back(local_ ? in_windows_or_whole(edits + done, rows, true)
-                           : whole(edits + done, rows));
+    if (local_) {
+      run_windows(done, done + rows, true);
+    } else {
+      parts.push_back(whole(edits + done, rows));
+    }
     done += rows;
   }
   return join_batches(parts);
@@ -270,12 +287,26 @@ EditedCopies::Outputs EditedCopies::run(const Task& task) {
 PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
                                      const Sequences& sequences, const WindowEdits& edits,
                                      const PredictWindowsOptions& options) {
-  const std::vector<Task> tasks = make_tasks(edits, sequences.count, options.work.threads);
+  const WorkOptions work_options = work_on(constants.device(), options.work);
+  const std::vector<Task> tasks = make_tasks(edits, sequences.count, work_options.threads);
+  if (tasks.empty()) {
+    return {};
+  }
+  BatchOptions of_copies;
+  of_copies.most =
+      rows_at_once(options.batch_size, sequences.X(0, 1).size(2), graph, constants);
+  Batches batches(constants.device(), of_copies);
+  // Windows are few numbers: they are halved if need be, not sized.
+  BatchOptions of_windows;
+  of_windows.most = largest_batch;
+  of_windows.measure = false;
+  Batches window_batches(constants.device(), of_windows);
   PredictWindowsResult result;
   std::mutex mutex;
   const auto count = static_cast<int64_t>(edits.row.size());
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
-    EditedCopies copies(graph, constants, sequences, edits, options, cancelled);
+    EditedCopies copies(graph, constants, sequences, edits, options, batches, window_batches,
+                        cancelled);
     const std::vector<at::Tensor> outputs = copies.run(tasks[chunk]);
     const at::Tensor place = at::tensor(tasks[chunk].edits, at::TensorOptions(at::kLong));
     const std::lock_guard<std::mutex> lock(mutex);
@@ -291,7 +322,7 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
     result.whole_work += copies.log.whole_work;
     result.evaluated_whole += copies.evaluated_whole;
   };
-  run_chunks(static_cast<int64_t>(tasks.size()), work, options.work);
+  run_chunks(static_cast<int64_t>(tasks.size()), work, work_options);
   return result;
 }
 

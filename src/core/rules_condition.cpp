@@ -6,6 +6,7 @@
 #include <ATen/ATen.h>
 #include <ATen/ExpandUtils.h>
 
+#include "constants.h"
 #include "error.h"
 #include "steps.h"
 
@@ -27,9 +28,10 @@ Halves step_of(const Predicate& predicate, const Halves& input, const BatchShape
 // Input `position` as a tensor on both halves, whatever it is: a number, a constant mask. Truth
 // values and whole numbers become numbers of type `dtype`.
 Halves operand(const Call& call, int position, at::ScalarType dtype) {
+  const auto options = at::TensorOptions(at::kDouble).device(call.constants->device());
   const auto tensor = [&](const c10::IValue& value) {
     const at::Tensor found =
-        value.isTensor() ? value.toTensor() : at::scalar_tensor(value.toScalar(), at::kDouble);
+        value.isTensor() ? value.toTensor() : at::scalar_tensor(value.toScalar(), options);
     return at::isFloatingType(found.scalar_type()) && value.isTensor() ? found : found.to(dtype);
   };
   const Value& value = call.inputs[position];

@@ -1,5 +1,7 @@
 #include "handle.h"
 
+#include "core/device.h"
+
 namespace seqlift_r {
 
 namespace {
@@ -93,7 +95,7 @@ seqlift::Constants& constants_of(Handle& handle, const Rcpp::List& options) {
   const std::string device = text(options, "device");
   auto& constants = handle.constants[dtype + "/" + device];
   if (!constants) {
-    constants = std::make_shared<seqlift::Constants>(native, compute, at::Device(device), reduced);
+    constants = std::make_shared<seqlift::Constants>(native, compute, seqlift::device_of(device), reduced);
   }
   return *constants;
 }
@@ -185,6 +187,12 @@ Prepared prepare(Handle& handle, const Rcpp::List& options) {
   prepared.options.integrate =
       options.containsElementNamed("fallback") && text(options, "fallback") == "integrate";
   prepared.options.registrations = to_registrations(options, key, calls_back);
+  if (calls_back && text(options, "device") != "cpu" && !seqlift::backward_stays()) {
+    throw seqlift::Error("device",
+                         "A function in `nonlinear_ops` needs LibTorch 2.0 or later on a device "
+                         "other than the CPU: this one would call it on another thread than R's. "
+                         "Use device = \"cpu\".");
+  }
   prepared.options.work = to_work(options, calls_back);
   seqlift::GraphOptions graph_options;
   graph_options.wrappers = to_wrappers(options, key);

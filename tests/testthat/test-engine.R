@@ -42,7 +42,8 @@ test_that("a device that is not there is an error", {
   X <- test_sequences()
   expect_error(predict(model, X, device = "cuda:99"), class = "seqlift_error_device")
   expect_error(load_model(model_path("tiny"), device = "cuda:99"), class = "seqlift_error_device")
-  for (device in list("tpu", "cuda:", "CPU", 1, NA, c("cpu", "cpu"))) {
+  expect_error(predict(model, X, device = "cuda:99999999999"), class = "seqlift_error_device")
+  for (device in list("tpu", "cuda:", "cuda:01", "CPU", 1, NA, c("cpu", "cpu"))) {
     expect_error(deep_lift_shap(model, X, device = device), class = "seqlift_error_argument")
   }
   skip_if(read.dcf(system.file("libtorch.dcf", package = "seqlift"))[1L, "Cuda"] != "no")
