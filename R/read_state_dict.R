@@ -103,9 +103,12 @@ state_dict_places <- function(x, i, call = caller_env()) {
   names <- names(x)
   places <- if (is.character(i)) match(i, names) else seq_along(names)[i]
   if (anyNA(places)) {
-    missing <- if (is.character(i)) i[is.na(places)] else i
-    abort_argument("i", "names or numbers of tensors in the state dict", describe(missing),
-      hint = "It holds {.val {names}}.", call = call
+    missing <- describe(if (is.character(i)) i[is.na(places)] else i)
+    abort_seqlift("argument",
+      c("{.arg i} must be names or numbers of tensors in the state dict, not {missing}.",
+        i = "It holds {.val {names}}."
+      ),
+      call = call
     )
   }
   places

@@ -28,7 +28,7 @@ OUT = pathlib.Path(__file__).resolve().parent.parent / "testthat" / "state_dicts
 
 def numbers(shape, dtype):
     index = 7 * torch.arange(int(torch.tensor(shape).prod())) % 11
-    values = index if not dtype.is_floating_point else (index - 5) / 10 + 0.03
+    values = index if not dtype.is_floating_point else (index - 5).double() / 10 + 0.03
     return values.reshape(shape).to(dtype)
 
 
