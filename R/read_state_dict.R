@@ -33,7 +33,17 @@
 #' @seealso [load_model()] for TorchScript.
 #' @export
 #' @examples
-#' path <- system.file("extdata", "rule_examples.pt", package = "seqlift")
+#' # The file of one 2 x 3 tensor, as the Python package safetensors writes it.
+#' header <- '{"weight":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}'
+#' path <- tempfile(fileext = ".safetensors")
+#' file <- file(path, "wb")
+#' writeBin(nchar(header), file, size = 8L, endian = "little")
+#' writeChar(header, file, eos = NULL)
+#' writeBin(as.double(1:6), file, size = 4L, endian = "little")
+#' close(file)
+#' state_dict <- read_state_dict(path)
+#' state_dict
+#' state_dict$weight
 read_state_dict <- function(path) {
   call <- rlang::current_env()
   path <- path.expand(check_string(path, "path"))

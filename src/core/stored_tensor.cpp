@@ -37,16 +37,16 @@ int64_t count(const StoredTensor& stored, const std::string& what) {
 
 // How many elements from the first to the last, both included.
 int64_t reach(const StoredTensor& stored, const std::string& what) {
-  int64_t last = 0;
+  int64_t elements = 1;
   for (size_t d = 0; d < stored.sizes.size(); ++d) {
     int64_t step = 0;
     if (stored.strides[d] < 0 ||
         __builtin_mul_overflow(stored.sizes[d] - 1, stored.strides[d], &step) ||
-        __builtin_add_overflow(last, step, &last)) {
+        __builtin_add_overflow(elements, step, &elements)) {
       throw Error("file", what + " has strides that lead out of its data.");
     }
   }
-  return last + 1;
+  return elements;
 }
 
 }  // namespace
