@@ -80,12 +80,9 @@ at::Tensor order_of(const std::string& alphabet) {
 }
 
 // The first convolution reads A, C, G, T, as everything here: its channels change places.
-void read_bases(ModulePart& convolution, const std::string& alphabet) {
+void read_bases(ModulePart& convolution, const at::Tensor& order) {
   at::Tensor& weight = convolution.parameters[0].second;
-  const at::Tensor order = order_of(alphabet);
-  if (alphabet != bases) {
-    weight = weight.index_select(1, order);
-  }
+  weight = weight.index_select(1, order);
 }
 
 ModulePart sigmoid_layer() { return activation_layer("Sigmoid", "torch.sigmoid(input)"); }
@@ -108,6 +105,7 @@ ModulePart classifier(const std::string& name, std::vector<ModulePart> layers, i
 }  // namespace
 
 ModulePart basset(const NamedTensors& state_dict, const ClassifierOptions& options) {
+  const at::Tensor order = order_of(options.alphabet);
   Weights weights(state_dict);
   Chain chain(weights, 3);
   const int64_t pools[] = {3, 4, 4};
@@ -129,11 +127,12 @@ ModulePart basset(const NamedTensors& state_dict, const ClassifierOptions& optio
     chain.add(sigmoid_layer());
   }
   weights.check("Basset");
-  read_bases(chain.layers[0], options.alphabet);
+  read_bases(chain.layers[0], order);
   return classifier("Basset", std::move(chain.layers), 3);
 }
 
 ModulePart deepsea(const NamedTensors& state_dict, const ClassifierOptions& options) {
+  const at::Tensor order = order_of(options.alphabet);
   Weights weights(state_dict);
   Chain chain(weights, 2);
   for (int64_t i = 0; i < 3; ++i) {
@@ -152,11 +151,12 @@ ModulePart deepsea(const NamedTensors& state_dict, const ClassifierOptions& opti
     chain.add(sigmoid_layer());
   }
   weights.check("DeepSEA");
-  read_bases(chain.layers[0], options.alphabet);
+  read_bases(chain.layers[0], order);
   return classifier("DeepSEA", std::move(chain.layers), 2);
 }
 
 ModulePart beluga(const NamedTensors& state_dict, const ClassifierOptions& options) {
+  const at::Tensor order = order_of(options.alphabet);
   Weights weights(state_dict);
   Chain convolutions(weights, 2);
   for (const int64_t i : {0, 6, 12}) {
@@ -178,7 +178,7 @@ ModulePart beluga(const NamedTensors& state_dict, const ClassifierOptions& optio
   dense.add(relu_layer());
   dense.dense("model.1.4");
   weights.check("Beluga");
-  read_bases(convolutions.layers[0], options.alphabet);
+  read_bases(convolutions.layers[0], order);
 
   std::vector<ModulePart> stages{sequential(std::move(convolutions.layers)),
                                  sequential(std::move(dense.layers))};
