@@ -178,7 +178,7 @@ serve_call <- function(folder) {
   setwd(request$folder)
   rm(list = setdiff(ls(served_models), request$live), envir = served_models)
   args <- with_callbacks(request$args, folder, request$parent)
-  if (request$name %in% c("info", "load")) {
+  if (request$name %in% c("info", "load", "convert_keras")) {
     args <- request$args
   } else {
     args[[1L]] <- served_models[[request$args[[1L]]]]
