@@ -79,7 +79,7 @@ field_text <- function(field) {
 #' length; `L from 995 to 1010` are all lengths that the model takes, and with no such note it takes
 #' many. The receptive field is how many positions of the sequence one position of an output is
 #' computed from (the whole output, where it has no positions). Shapes and receptive fields are found
-#' by trying the model on sequences of a few lengths, for two seconds at most; what is not found
+#' by trying the model on sequences of a few lengths, for four seconds at most; what is not found
 #' by then is said to be unknown.
 #' @export
 print.seqlift_model <- function(x, ...) {

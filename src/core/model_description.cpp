@@ -3,7 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <regex>
@@ -131,7 +133,8 @@ class Prober {
   // Whether the time is enough for sequences of this length, as far as shorter ones tell.
   bool affords(int64_t length) const;
   bool works(int64_t length, const Setting& setting) {
-    return affords(length) && probe(length, setting).works;
+    gave_up_ = gave_up_ || !affords(length);
+    return !gave_up_ && probe(length, setting).works;
   }
 
   // A length that the model takes with such inputs, or 0.
@@ -158,6 +161,7 @@ class Prober {
   double seconds_ = 0;  // that a sequence of the length seconds_for_ took
   int64_t seconds_for_ = 1;
   std::atomic<bool> cancelled_{false};
+  bool gave_up_ = false;  // the time was not enough to tell which lengths work
 };
 
 // X first, one-hot without a pattern of its own.
@@ -522,7 +526,7 @@ ModelDescription Prober::describe() {
   }
   const bool open = works(2 * length, setting) || works(4 * length, setting);
   int64_t other = works(2 * length, setting) ? 2 * length : 4 * length;
-  while (open && other <= usual_length && affords(8 * other) && works(2 * other, setting)) {
+  while (open && other <= usual_length && affords(16 * other) && works(2 * other, setting)) {
     length = other;
     other *= 2;
   }
@@ -530,7 +534,9 @@ ModelDescription Prober::describe() {
     result.shortest = last_working(length, -1, setting);
     result.longest = last_working(length, 1, setting);
     other = length;
-    if (result.shortest == result.longest) {
+    if (gave_up_) {
+      result.shortest = result.longest = 0;
+    } else if (result.shortest == result.longest) {
       result.X[2] = std::to_string(length);
     }
   }

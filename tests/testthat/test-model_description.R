@@ -11,7 +11,7 @@ printed <- function(model) {
 test_that("shapes and receptive fields of the demo model", {
   found <- printed(demo_model())
   expect_identical(found$inputs, c("X [n, 4, L]", "control_track [n, 2, L]"))
-  expect_identical(found$outputs, c("[n, 2, 400]", "[n, 1]"))
+  expect_identical(found$outputs, c("[n, 2, L - 100]", "[n, 1]"))
   # What a substitution changes in the profile's middle, and no further.
   width <- as.integer(sub(" bp", "", found[["receptive field"]][1L]))
   X <- one_hot_encode(demo_sequences()[1L])
