@@ -6,8 +6,9 @@
 //   end                   where the directory is, in 32 bits
 #include "zip_reader.h"
 
+#include <zlib.h>
+
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <utility>
 
@@ -31,45 +32,6 @@ constexpr uint64_t locator_size = 20;
 constexpr uint64_t longest_comment = 0xffff;
 constexpr uint64_t unfolded_limit = uint64_t{256} << 20;
 enum Method : uint16_t { method_stored = 0, method_deflated = 8 };
-
-// Eight bytes at a time: table[k][b] is the CRC of byte b followed by k zeros.
-using CrcTables = std::array<std::array<uint32_t, 256>, 8>;
-
-CrcTables make_crc_tables() {
-  CrcTables tables{};
-  for (uint32_t byte = 0; byte < 256; ++byte) {
-    uint32_t crc = byte;
-    for (int bit = 0; bit < 8; ++bit) {
-      crc = (crc >> 1) ^ ((crc & 1) ? 0xedb88320u : 0);
-    }
-    tables[0][byte] = crc;
-  }
-  for (size_t k = 1; k < tables.size(); ++k) {
-    for (uint32_t byte = 0; byte < 256; ++byte) {
-      const uint32_t before = tables[k - 1][byte];
-      tables[k][byte] = (before >> 8) ^ tables[0][before & 0xff];
-    }
-  }
-  return tables;
-}
-
-uint32_t crc32(const char* data, size_t size) {
-  static const CrcTables tables = make_crc_tables();
-  const auto* bytes = reinterpret_cast<const uint8_t*>(data);
-  uint32_t crc = 0xffffffffu;
-  for (; size >= 8; size -= 8, bytes += 8) {
-    uint32_t next = 0;
-    for (int i = 0; i < 4; ++i) {
-      next ^= tables[7 - i][((crc >> (8 * i)) & 0xff) ^ bytes[i]];
-    }
-    crc = next ^ tables[3][bytes[4]] ^ tables[2][bytes[5]] ^ tables[1][bytes[6]] ^
-          tables[0][bytes[7]];
-  }
-  for (; size > 0; --size, ++bytes) {
-    crc = (crc >> 8) ^ tables[0][(crc ^ *bytes) & 0xff];
-  }
-  return ~crc;
-}
 
 }  // namespace
 
@@ -241,7 +203,7 @@ const ZipReader::Member& ZipReader::find(const std::string& name) const {
 
 void ZipReader::check_crc(const std::string& name, uint32_t crc, const char* data,
                           size_t size) const {
-  if (crc32(data, size) == crc) {
+  if (crc32_z(0, reinterpret_cast<const Bytef*>(data), size) == crc) {
     return;
   }
   damaged("its member \"" + printable(name) + "\" " +
