@@ -102,9 +102,9 @@ raise_engine_error <- function(result, shape, call) {
   }
   message <- gsub("}", "}}", gsub("{", "{{", result$message, fixed = TRUE), fixed = TRUE)
   hint <- switch(result$error,
-    file = if (grepl("could not be read", message, fixed = TRUE)) {
+    file = if (grepl("could not be read as TorchScript", message, fixed = TRUE)) {
       "It is damaged, or written by torch.save(): {.code torch.jit.script(model).save(path)} in
-       Python writes TorchScript."
+       Python writes TorchScript, {.fn read_state_dict} reads weights."
     },
     evaluation =
       "Check that the model takes the length and the channels of {.arg X}, here {shape}, and the

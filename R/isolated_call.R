@@ -22,6 +22,7 @@ ask_session <- function(name, args, call) {
   write_native(
     list(
       name = name, args = without_callbacks(args), load_as = paste0("model", engine$calls),
+      of_model = length(args) > 0L && is.environment(args[[1L]]),
       live = live_handles(), folder = getwd(), parent = Sys.getpid()
     ),
     file.path(folder, "request")
@@ -129,7 +130,7 @@ callbacks_of <- function(args) {
   list(progress = options$progress, rules = options$nonlinear_ops)
 }
 
-# Those of methods come last; "info" and "load" have none.
+# Those of methods come last; what reads a file has none.
 options_of <- function(args) {
   last <- if (length(args) > 0L) args[[length(args)]]
   if (is.list(last)) last
@@ -178,9 +179,7 @@ serve_call <- function(folder) {
   setwd(request$folder)
   rm(list = setdiff(ls(served_models), request$live), envir = served_models)
   args <- with_callbacks(request$args, folder, request$parent)
-  if (request$name %in% c("info", "load")) {
-    args <- request$args
-  } else {
+  if (request$of_model) {
     args[[1L]] <- served_models[[request$args[[1L]]]]
   }
   value <- tryCatch(do.call(ask_engine, c(request$name, args), quote = TRUE), error = identity)

@@ -48,9 +48,9 @@ constexpr std::array<std::string_view, 9> things{
 constexpr std::array<std::string_view, 12> element_types{
     "Double", "Float", "Half", "BFloat16", "Long",         "Int",
     "Short",  "Char",  "Byte", "Bool",     "ComplexFloat", "ComplexDouble"};
-constexpr std::array<std::string_view, 12> dtypes{
-    "float64", "float32", "float16", "bfloat16", "int64",     "int32",
-    "int16",   "int8",    "uint8",   "bool",     "complex64", "complex128"};
+constexpr std::array<std::string_view, 12> dtypes{"float64", "float32", "float16",   "bfloat16",
+                                                  "int64",   "int32",   "int16",     "int8",
+                                                  "uint8",   "bool",    "complex64", "complex128"};
 
 // Names with a place of their own, so that values can refer to them.
 const std::vector<std::string>& known_globals() {

@@ -50,7 +50,7 @@ class Pickle {
   // Of tuples, lists, sets, dicts, calls and persistent ones.
   const std::vector<uint32_t>& items(uint32_t id) const { return containers_[values_[id].items]; }
   uint32_t root() const { return root_; }
-  size_t size() const { return size_; }            // bytes that were read
+  size_t size() const { return size_; }             // bytes that were read
   size_t values() const { return values_.size(); }  // how many there are
 
  private:

@@ -16,22 +16,34 @@ constexpr size_t longest_names = size_t{64} << 20;  // all together, in bytes
 constexpr int most_wrappings = 8;                   // a parameter of a tensor of a type
 
 const std::map<std::string, at::ScalarType>& element_types() {
-  static const std::map<std::string, at::ScalarType> all{
-      {"Double", at::kDouble}, {"Float", at::kFloat}, {"Half", at::kHalf},
-      {"BFloat16", at::kBFloat16}, {"Long", at::kLong}, {"Int", at::kInt},
-      {"Short", at::kShort}, {"Char", at::kChar}, {"Byte", at::kByte},
-      {"Bool", at::kBool}, {"ComplexFloat", at::kComplexFloat},
-      {"ComplexDouble", at::kComplexDouble}};
+  static const std::map<std::string, at::ScalarType> all{{"Double", at::kDouble},
+                                                         {"Float", at::kFloat},
+                                                         {"Half", at::kHalf},
+                                                         {"BFloat16", at::kBFloat16},
+                                                         {"Long", at::kLong},
+                                                         {"Int", at::kInt},
+                                                         {"Short", at::kShort},
+                                                         {"Char", at::kChar},
+                                                         {"Byte", at::kByte},
+                                                         {"Bool", at::kBool},
+                                                         {"ComplexFloat", at::kComplexFloat},
+                                                         {"ComplexDouble", at::kComplexDouble}};
   return all;
 }
 
 const std::map<std::string, at::ScalarType>& dtypes() {
-  static const std::map<std::string, at::ScalarType> all{
-      {"torch.float64", at::kDouble}, {"torch.float32", at::kFloat}, {"torch.float16", at::kHalf},
-      {"torch.bfloat16", at::kBFloat16}, {"torch.int64", at::kLong}, {"torch.int32", at::kInt},
-      {"torch.int16", at::kShort}, {"torch.int8", at::kChar}, {"torch.uint8", at::kByte},
-      {"torch.bool", at::kBool}, {"torch.complex64", at::kComplexFloat},
-      {"torch.complex128", at::kComplexDouble}};
+  static const std::map<std::string, at::ScalarType> all{{"torch.float64", at::kDouble},
+                                                         {"torch.float32", at::kFloat},
+                                                         {"torch.float16", at::kHalf},
+                                                         {"torch.bfloat16", at::kBFloat16},
+                                                         {"torch.int64", at::kLong},
+                                                         {"torch.int32", at::kInt},
+                                                         {"torch.int16", at::kShort},
+                                                         {"torch.int8", at::kChar},
+                                                         {"torch.uint8", at::kByte},
+                                                         {"torch.bool", at::kBool},
+                                                         {"torch.complex64", at::kComplexFloat},
+                                                         {"torch.complex128", at::kComplexDouble}};
   return all;
 }
 
@@ -115,8 +127,8 @@ class PickledTensors {
       for (size_t i = items.size(); i > 0; i -= step) {
         const uint32_t item = items[i - 1];
         if (is_container(item) || is_tensor(item)) {
-          left.push_back({item, paths_.size() - 1, keyed ? items[i - 2] : 0, i - 1, keyed,
-                          place.depth + 1});
+          left.push_back(
+              {item, paths_.size() - 1, keyed ? items[i - 2] : 0, i - 1, keyed, place.depth + 1});
         }
       }
     }

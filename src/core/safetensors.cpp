@@ -20,10 +20,9 @@ constexpr size_t most_numbers = 64;  // the dimensions of a tensor
 
 const std::map<std::string, at::ScalarType>& types() {
   static const std::map<std::string, at::ScalarType> all{
-      {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf},
-      {"BF16", at::kBFloat16}, {"I64", at::kLong}, {"I32", at::kInt},
-      {"I16", at::kShort}, {"I8", at::kChar}, {"U8", at::kByte},
-      {"BOOL", at::kBool}, {"C64", at::kComplexFloat}};
+      {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf},        {"BF16", at::kBFloat16},
+      {"I64", at::kLong},   {"I32", at::kInt},   {"I16", at::kShort},       {"I8", at::kChar},
+      {"U8", at::kByte},    {"BOOL", at::kBool}, {"C64", at::kComplexFloat}};
   return all;
 }
 
@@ -166,9 +165,8 @@ void check_places(const std::vector<Entry>& entries, uint64_t size, const std::s
   for (const Entry& entry : entries) {
     order.push_back(&entry);
   }
-  std::sort(order.begin(), order.end(), [](const Entry* a, const Entry* b) {
-    return a->offsets < b->offsets;
-  });
+  std::sort(order.begin(), order.end(),
+            [](const Entry* a, const Entry* b) { return a->offsets < b->offsets; });
   int64_t end = 0;
   for (const Entry* entry : order) {
     if (entry->offsets[0] != end || entry->offsets[1] < end) {
@@ -209,7 +207,8 @@ NamedTensors read_safetensors(const Bytes& file, const std::string& name) {
     const auto type = types().find(entry.type);
     if (type == types().end()) {
       throw Error("file", "\"" + name + "\": the tensor \"" + printable(entry.name) +
-                              "\" is of type \"" + printable(entry.type) + "\", which is not read.");
+                              "\" is of type \"" + printable(entry.type) +
+                              "\", which is not read.");
     }
     Bytes bytes;
     bytes.data = begin + length + entry.offsets[0];

@@ -42,9 +42,11 @@ StateDict read_state_dict(const Bytes& file, const std::string& name) {
     state_dict.format = "safetensors";
     state_dict.tensors = read_safetensors(file, name);
   } else if (starts_with(file, "\x89HDF\r\n\x1a\n")) {
-    throw Error("file", "\"" + name + "\" is an HDF5 file: read a Keras model by load_keras_model().");
+    throw Error("file",
+                "\"" + name + "\" is an HDF5 file: read a Keras model by load_keras_model().");
   } else {
-    throw Error("file", "\"" + name + "\" is none of the files that hold weights: neither of "
+    throw Error("file", "\"" + name +
+                            "\" is none of the files that hold weights: neither of "
                             "torch.save() nor safetensors.");
   }
   if (state_dict.tensors.empty()) {

@@ -116,9 +116,9 @@ void check_little_endian(const Pickle& machine, const std::string& name) {
   const auto& items = machine.items(machine.root());
   for (size_t i = 0; i < items.size(); i += 2) {
     if (machine.is(items[i], PickleKind::text) && machine.text(items[i]) == "little_endian" &&
-        machine.is(items[i + 1], PickleKind::boolean) &&
-        machine.value(items[i + 1]).integer == 0) {
-      throw Error("file", "\"" + name + "\" was written on a big-endian machine, which is not read.");
+        machine.is(items[i + 1], PickleKind::boolean) && machine.value(items[i + 1]).integer == 0) {
+      throw Error("file",
+                  "\"" + name + "\" was written on a big-endian machine, which is not read.");
     }
   }
 }
@@ -144,7 +144,8 @@ size_t octal(const char* text, size_t length, const std::string& name) {
       continue;
     }
     if (text[i] < '0' || text[i] > '7') {
-      throw Error("file", "\"" + name + "\" could not be read as a tar archive: a number of it is "
+      throw Error("file", "\"" + name +
+                              "\" could not be read as a tar archive: a number of it is "
                               "no number.");
     }
     value = value * 8 + static_cast<size_t>(text[i] - '0');
@@ -266,13 +267,15 @@ NamedTensors read_torch_zip(const Bytes& file, const std::string& name) {
     throw Error("file", "\"" + name + "\" is a TorchScript file: read the model by load_model().");
   }
   if (!zip.has(folder + "data.pkl")) {
-    throw Error("file", "\"" + name + "\" is a zip archive without \"data.pkl\", so torch.save() "
+    throw Error("file", "\"" + name +
+                            "\" is a zip archive without \"data.pkl\", so torch.save() "
                             "did not write it.");
   }
   if (zip.has(folder + "byteorder")) {
     const Bytes order = zip.read(folder + "byteorder");
     if (std::string(order.data, order.size) != "little") {
-      throw Error("file", "\"" + name + "\" was written on a big-endian machine, which is not read.");
+      throw Error("file",
+                  "\"" + name + "\" was written on a big-endian machine, which is not read.");
     }
   }
   const Bytes data = zip.read(folder + "data.pkl");
@@ -344,13 +347,13 @@ NamedTensors read_torch_pickle(const Bytes& file, const std::string& name) {
     const int64_t width = width_of(wanted.type);
     if (found == storages.end() ||
         static_cast<int64_t>(found->second.size) / width != wanted.elements) {
-      not_torch_save(name, "the storage \"" + printable(wanted.key) +
-                               "\" is missing or of another size");
+      not_torch_save(name,
+                     "the storage \"" + printable(wanted.key) + "\" is missing or of another size");
     }
     Storage storage = wanted.type;
-    storage.bytes = wanted.whole ? found->second
-                                 : view_of(found->second, wanted.view_begin, wanted.view_elements,
-                                           width, name);
+    storage.bytes =
+        wanted.whole ? found->second
+                     : view_of(found->second, wanted.view_begin, wanted.view_elements, width, name);
     return storage;
   };
   return pickled_tensors(pickle, objects, name);

@@ -75,7 +75,8 @@ uint32_t crc32(const char* data, size_t size) {
 
 ZipReader::ZipReader(const std::string& path) : ZipReader(map_file(path), path) {}
 
-ZipReader::ZipReader(Bytes file, std::string name) : file_(std::move(file)), name_(std::move(name)) {
+ZipReader::ZipReader(Bytes file, std::string name)
+    : file_(std::move(file)), name_(std::move(name)) {
   read_directory();
 }
 

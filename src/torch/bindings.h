@@ -17,5 +17,7 @@ SEXP seqlift_torch_audit(SEXP pointer, SEXP input, SEXP references, SEXP options
 SEXP seqlift_torch_gradients(SEXP pointer, SEXP input, SEXP options);
 SEXP seqlift_torch_path_gradients(SEXP pointer, SEXP input, SEXP references, SEXP options);
 SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits, SEXP options);
+SEXP seqlift_torch_state_dict(SEXP path);
+SEXP seqlift_torch_state_dict_values(SEXP path, SEXP places);
 
 }  // extern "C"

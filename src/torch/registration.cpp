@@ -20,6 +20,8 @@ const R_CallMethodDef methods[] = {
     {"seqlift_torch_gradients", entry(&seqlift_torch_gradients), 3},
     {"seqlift_torch_path_gradients", entry(&seqlift_torch_path_gradients), 4},
     {"seqlift_torch_predict_windows", entry(&seqlift_torch_predict_windows), 4},
+    {"seqlift_torch_state_dict", entry(&seqlift_torch_state_dict), 1},
+    {"seqlift_torch_state_dict_values", entry(&seqlift_torch_state_dict_values), 2},
     {nullptr, nullptr, 0}};
 
 }  // namespace

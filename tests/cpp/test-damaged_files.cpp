@@ -1,0 +1,165 @@
+// Ten thousand damaged files of each format: each is read, or refused by an error of kind "file".
+// Nothing else may happen, and no more memory be asked for than the file accounts for.
+#include <ATen/ATen.h>
+#include <sys/resource.h>
+#include <torch/csrc/jit/api/module.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
+#include "catch.h"
+#include "core/error.h"
+#include "core/model.h"
+#include "core/standard_layers.h"
+#include "core/state_dict.h"
+#include "files.h"
+
+using namespace seqlift;
+
+namespace {
+
+constexpr int n_files = 10000;
+
+// The most this process has held, in bytes.
+int64_t peak_memory() {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+struct Outcome {
+  int read = 0;
+  int refused = 0;
+  std::string other;  // an error of another kind
+};
+
+template <typename Body>
+void count(Outcome& outcome, const Body& body) {
+  try {
+    body();
+    ++outcome.read;
+  } catch (const Error& error) {
+    if (error.kind() == "file" || error.kind() == "model") {
+      ++outcome.refused;
+    } else {
+      outcome.other = error.what();
+    }
+  } catch (const std::exception& error) {
+    outcome.other = error.what();
+  }
+}
+
+// `damage(draws)` makes one file.
+template <typename Damage>
+Outcome outcome_of(const Damage& damage) {
+  files::Draws draws(6);
+  Outcome outcome;
+  for (int i = 0; i < n_files && outcome.other.empty(); ++i) {
+    const Bytes file = files::bytes_of(damage(draws));
+    count(outcome, [&] {
+      for (const auto& one : read_state_dict(file, "a.pth").tensors) {
+        // Every number can be looked at.
+        if (one.second.numel() < 1000) {
+          one.second.to(at::kComplexDouble).sum();
+        }
+      }
+    });
+  }
+  return outcome;
+}
+
+std::string saved_model() {
+  const auto numbers = [](at::IntArrayRef sizes) {
+    return at::arange(at::prod(at::tensor(sizes)).item<int64_t>(), at::kFloat).view(sizes);
+  };
+  const ModulePart part = sequential({convolution_layer(numbers({2, 4, 3}), numbers({2})),
+                                      activation_layer("ReLU", "torch.relu(input)"),
+                                      pool_layer({"max", {2}, {}, {0}})});
+  std::ostringstream stream;
+  build_module(part).save(stream);
+  return stream.str();
+}
+
+struct TemporaryFile {
+  std::string path = "/tmp/seqlift-damaged-XXXXXX";
+  TemporaryFile() { close(mkstemp(&path[0])); }
+  ~TemporaryFile() { std::remove(path.c_str()); }
+  void write(const std::string& content) const {
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << content;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("damaged archives of torch.save() are read or refused") {
+  const std::string whole = files::torch_zip(files::state_dict_pickle());
+  const int64_t before = peak_memory();
+  const Outcome outcome =
+      outcome_of([&](files::Draws& draws) { return files::damaged(whole, draws); });
+  CHECK(outcome.other.empty());
+  CHECK(outcome.refused > n_files / 2);
+  CHECK(peak_memory() - before < int64_t{256} << 20);
+}
+
+TEST_CASE("archives whose pickle is damaged, but not its CRC, are read or refused") {
+  const std::string pickle = files::state_dict_pickle();
+  const int64_t before = peak_memory();
+  const Outcome outcome = outcome_of(
+      [&](files::Draws& draws) { return files::torch_zip(files::damaged(pickle, draws)); });
+  CHECK(outcome.other.empty());
+  CHECK(outcome.read > 100);
+  CHECK(outcome.refused > n_files / 2);
+  CHECK(peak_memory() - before < int64_t{256} << 20);
+}
+
+TEST_CASE("damaged pickles of torch.save() are read or refused") {
+  const std::string whole = files::torch_pickle(files::state_dict_pickle());
+  const int64_t before = peak_memory();
+  const Outcome outcome =
+      outcome_of([&](files::Draws& draws) { return files::damaged(whole, draws); });
+  CHECK(outcome.other.empty());
+  CHECK(outcome.read > 100);
+  CHECK(outcome.refused > n_files / 2);
+  CHECK(peak_memory() - before < int64_t{256} << 20);
+}
+
+TEST_CASE("damaged tar archives of torch.save() are read or refused") {
+  const std::string whole = files::torch_tar();
+  const int64_t before = peak_memory();
+  const Outcome outcome =
+      outcome_of([&](files::Draws& draws) { return files::damaged(whole, draws); });
+  CHECK(outcome.other.empty());
+  CHECK(outcome.read > 100);
+  CHECK(outcome.refused > n_files / 10);
+  CHECK(peak_memory() - before < int64_t{256} << 20);
+}
+
+TEST_CASE("damaged safetensors are read or refused") {
+  const std::string whole = files::safetensors();
+  const int64_t before = peak_memory();
+  const Outcome outcome =
+      outcome_of([&](files::Draws& draws) { return files::damaged(whole, draws); });
+  CHECK(outcome.other.empty());
+  CHECK(outcome.read > 100);
+  CHECK(outcome.refused > n_files / 2);
+  CHECK(peak_memory() - before < int64_t{256} << 20);
+}
+
+TEST_CASE("damaged TorchScript files are loaded or refused") {
+  const std::string whole = saved_model();
+  const TemporaryFile file;
+  file.write(whole);
+  REQUIRE(load_model(file.path)->parameters == 26);
+  const int64_t before = peak_memory();
+  files::Draws draws(6);
+  Outcome outcome;
+  for (int i = 0; i < n_files && outcome.other.empty(); ++i) {
+    file.write(files::damaged(whole, draws));
+    count(outcome, [&] { load_model(file.path); });
+  }
+  CHECK(outcome.other.empty());
+  CHECK(outcome.refused > n_files / 2);
+  CHECK(peak_memory() - before < int64_t{256} << 20);
+}

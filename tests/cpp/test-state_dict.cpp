@@ -1,0 +1,256 @@
+// The files of torch.save() and safetensors, made in memory; those that Python wrote are read in
+// tests/testthat/test-read_state_dict.R.
+#include <ATen/ATen.h>
+
+#include "catch.h"
+#include "core/error.h"
+#include "core/state_dict.h"
+#include "files.h"
+
+using namespace seqlift;
+using files::PickleWriter;
+
+namespace {
+
+StateDict read(const std::string& file) { return read_state_dict(files::bytes_of(file), "a.pth"); }
+
+std::string problem(const std::string& file) {
+  try {
+    read(file);
+  } catch (const Error& error) {
+    CHECK(error.kind() == "file");
+    return error.what();
+  }
+  return "";
+}
+
+bool says(const std::string& message, const std::string& words) {
+  INFO(message);
+  return message.find(words) != std::string::npos;
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
+// One tensor "x" that views storage "0" (1 to 6) of an archive.
+std::string one_tensor(int64_t elements, int64_t offset, const std::vector<int64_t>& sizes,
+                       const std::vector<int64_t>& strides) {
+  return files::torch_zip(PickleWriter()
+                              .raw("}")
+                              .text("x")
+                              .tensor("0", elements, offset, sizes, strides)
+                              .raw("s")
+                              .done());
+}
+
+std::string one_entry(const std::string& entry, const std::string& data = files::floats(6)) {
+  return files::safetensors("{\"x\":" + entry + "}", data);
+}
+
+}  // namespace
+
+TEST_CASE("one state dict is the same in every format") {
+  const std::vector<std::pair<std::string, std::string>> formats{
+      {"PyTorch", files::torch_zip(files::state_dict_pickle())},
+      {"PyTorch pickle", files::torch_pickle(files::state_dict_pickle())},
+      {"PyTorch tar", files::torch_tar()},
+      {"safetensors", files::safetensors()}};
+  for (const auto& format : formats) {
+    INFO(format.first);
+    const StateDict state_dict = read(format.second);
+    CHECK(state_dict.format == format.first);
+    REQUIRE(state_dict.tensors.size() == 2);
+    CHECK(state_dict.tensors[0].first == "weight");
+    CHECK(at::equal(state_dict.find("weight"), at::arange(1, 7, at::kFloat).view({2, 3})));
+    CHECK(at::equal(state_dict.find("bias"), at::arange(1, 3, at::kFloat)));
+    CHECK_FALSE(state_dict.find("weigh").defined());
+  }
+}
+
+TEST_CASE("tensors outlive everything that was read, and may be written to") {
+  at::Tensor weight;
+  { weight = read(files::safetensors()).find("weight"); }
+  weight.add_(1);
+  CHECK(weight.sum().item<float>() == 27);
+}
+
+TEST_CASE("strides and offsets are those of the tensor") {
+  const auto x = [](const std::string& file) { return read(file).find("x"); };
+  const at::Tensor all = at::arange(1, 7, at::kFloat);
+  CHECK(at::equal(x(one_tensor(6, 0, {3, 2}, {1, 3})), all.view({2, 3}).t()));
+  CHECK(at::equal(x(one_tensor(6, 2, {2}, {3})), at::tensor({3.0f, 6.0f})));
+  CHECK(x(one_tensor(6, 5, {}, {})).item<float>() == 6);
+  CHECK(at::equal(x(one_tensor(6, 1, {1000}, {0})), at::full({1000}, 2.0f)));
+  CHECK(x(one_tensor(6, 0, {0, 3}, {3, 1})).sizes() == at::IntArrayRef({0, 3}));
+}
+
+TEST_CASE("a tensor that leaves its storage is refused") {
+  const int64_t most = INT64_MAX;
+  CHECK(problem(one_tensor(6, 0, {6}, {1})).empty());
+  CHECK(says(problem(one_tensor(6, 0, {7}, {1})), "\"x\" reaches beyond its data"));
+  CHECK(says(problem(one_tensor(6, 1, {6}, {1})), "reaches beyond"));
+  CHECK(says(problem(one_tensor(6, -1, {2}, {1})), "reaches beyond"));
+  CHECK(says(problem(one_tensor(6, most, {2}, {1})), "reaches beyond"));
+  CHECK(says(problem(one_tensor(6, 0, {2}, {-1})), "strides"));
+  CHECK(says(problem(one_tensor(6, 0, {most, 2}, {1, 1})), "more elements than can be counted"));
+  CHECK(says(problem(one_tensor(6, 0, {2, 3}, {most, most})), "strides"));
+  CHECK(says(problem(one_tensor(6, 0, {-2}, {1})), "negative"));
+  CHECK(says(problem(one_tensor(6, 0, {most, most, 0}, {0, 0, 0})), "counted"));
+  CHECK(says(problem(one_tensor(6, 0, {int64_t{1} << 40}, {0})), "repeats 6 numbers"));
+  CHECK(says(problem(one_tensor(6, 0, {2}, {1, 1})), "strides of 2"));
+  CHECK(says(problem(one_tensor(6, 0, std::vector<int64_t>(65, 1), std::vector<int64_t>(65, 1))),
+             "65 dimensions"));
+}
+
+TEST_CASE("a storage that is missing or of another size is refused") {
+  CHECK(says(problem(one_tensor(7, 0, {6}, {1})), "has 6 elements instead of 7"));
+  const std::string pickle = files::state_dict_pickle();
+  const std::string other =
+      replaced(pickle, "X" + files::little(1, 4) + "1", "X" + files::little(1, 4) + "7");
+  CHECK(says(problem(files::torch_zip(other)), "no member \"net/data/7\""));
+  CHECK(says(problem(files::torch_pickle(other)), "used nowhere"));
+  const std::string longer = files::torch_pickle(pickle);
+  CHECK(says(problem(longer.substr(0, longer.size() - 1)), "cut short"));
+  CHECK(says(problem(longer + "x"), "1 bytes are left over"));
+}
+
+TEST_CASE("a legacy storage may be a view of another") {
+  // What a storage is a view of comes as (key of the view, first element, elements).
+  const auto body = [](const PickleWriter& pickle) {
+    const std::string whole = pickle.done();
+    return whole.substr(2, whole.size() - 3);
+  };
+  const std::string view = body(PickleWriter().raw("(").text("v").integer(4).integer(2).raw("ttQ"));
+  std::string pickle = files::state_dict_pickle();
+  pickle = replaced(pickle, "tQ", view);
+  pickle = replaced(pickle, body(PickleWriter().tuple({2, 3}).tuple({3, 1})),
+                    body(PickleWriter().tuple({2}).tuple({1})));
+  const StateDict state_dict = read(files::torch_pickle(pickle));
+  CHECK(at::equal(state_dict.find("weight"), at::tensor({5.0f, 6.0f})));
+  CHECK(at::equal(state_dict.find("bias"), at::tensor({1.0f, 2.0f})));
+}
+
+TEST_CASE("of a checkpoint the state dict is read; dicts inside dicts are joined by dots") {
+  const auto names = [](const std::string& pickle) {
+    std::vector<std::string> all;
+    for (const auto& one : read(files::torch_zip(pickle)).tensors) {
+      all.push_back(one.first);
+    }
+    return all;
+  };
+  const auto nested = [](const std::string& key) {
+    PickleWriter pickle;
+    pickle.raw("}(").text("epoch").integer(3).text("best").tensor("1", 2, 0, {2}, {1});
+    pickle.text(key).raw("}(").text("a").tensor("0", 6, 0, {6}, {1});
+    pickle.text("b").raw("](").tensor("1", 2, 0, {2}, {1}).raw("N").tensor("1", 2, 0, {1}, {1});
+    return pickle.raw("euu").done();
+  };
+  const std::vector<std::string> inner{"a", "b.0", "b.2"};
+  CHECK(names(nested("state_dict")) == inner);
+  CHECK(names(nested("model_state_dict")) == inner);
+  CHECK(names(nested("model")) == inner);
+  CHECK(names(nested("net")) == std::vector<std::string>{"best", "net.a", "net.b.0", "net.b.2"});
+}
+
+TEST_CASE("containers that hold themselves, or each other again and again, are refused") {
+  CHECK(says(problem(files::torch_zip(PickleWriter()
+                                          .raw("]q\x01h\x01"
+                                               "a")
+                                          .done())),
+             "hold themselves"));
+  // Each list holds the one before it twice: 2^60 tensors.
+  PickleWriter pickle;
+  pickle.raw("]").tensor("0", 6, 0, {6}, {1}).raw("aq").raw("\x01");
+  for (int i = 0; i < 60; ++i) {
+    pickle.raw(
+        "](h\x01h\x01"
+        "eq\x01");
+  }
+  CHECK(says(problem(files::torch_zip(pickle.done())), "hold themselves"));
+  std::string deep;
+  for (int i = 0; i < 100000; ++i) {
+    deep = "]" + deep + "a";
+  }
+  CHECK_FALSE(
+      problem(files::torch_zip("\x80\x02" + deep.substr(0, deep.size() - 1) + ".")).empty());
+}
+
+TEST_CASE("other files are told apart") {
+  CHECK(says(problem("\x89HDF\r\n\x1a\n and so on"), "load_keras_model()"));
+  CHECK(says(
+      problem(files::zip({files::stored("m/constants.pkl", ""), files::stored("m/data.pkl", "")})),
+      "load_model()"));
+  CHECK(says(problem(files::zip({files::stored("photo.jpg", "")})), "without \"data.pkl\""));
+  CHECK(says(problem(files::zip({})), "empty"));
+  CHECK(says(problem(""), "none of the files"));
+  CHECK(says(problem("Some text that is longer than eight bytes."), "none of the files"));
+  CHECK(says(problem(PickleWriter().raw("}").done()), "pickle of another kind"));
+  CHECK(says(problem(files::torch_zip(PickleWriter().raw("}").done())), "holds no tensors"));
+  CHECK(says(problem(files::torch_zip(PickleWriter().integer(3).done())), "no dict of tensors"));
+  CHECK(says(problem(files::zip({files::stored("m/data.pkl", files::state_dict_pickle()),
+                                 files::stored("m/byteorder", "big")})),
+             "big-endian"));
+  CHECK(says(problem(replaced(files::torch_pickle(files::state_dict_pickle()), "little_endian\x88",
+                              "little_endian\x89")),
+             "big-endian"));
+  CHECK_THROWS_AS(read_state_dict("no such file"), Error);
+  CHECK_THROWS_AS(read_state_dict("/"), Error);
+  CHECK_THROWS_AS(read_state_dict("/dev/zero"), Error);
+}
+
+TEST_CASE("safetensors whose header says what cannot be are refused") {
+  const std::string good = "{\"dtype\":\"F32\",\"shape\":[6],\"data_offsets\":[0,24]}";
+  CHECK(problem(one_entry(good)).empty());
+  CHECK(says(problem(one_entry(replaced(good, "[6]", "[7]"))), "reaches beyond"));
+  CHECK(says(problem(one_entry(replaced(good, "[6]", "[5]"))), "do not fit its shape"));
+  CHECK(says(problem(one_entry(replaced(good, "24", "20"))), "take 20 bytes of 24"));
+  CHECK(says(problem(one_entry(replaced(good, "[0,", "[4,"))), "does not begin"));
+  CHECK(says(problem(one_entry(replaced(good, "24", "9223372036854775807"))), "take 92"));
+  CHECK(says(problem(one_entry(replaced(good, "F32", "F8_E4M3"))), "\"F8_E4M3\", which is not"));
+  CHECK(says(problem(one_entry(replaced(good, "[6]", "[-6]"))), "negative"));
+  CHECK(says(problem(one_entry(replaced(good, "[6]", "[6.5]"))), "fraction"));
+  CHECK(says(problem(one_entry(replaced(good, "[6]", "[[6]]"))), "a list where there is none"));
+  CHECK(says(problem(one_entry(replaced(good, ",\"shape\":[6]", ""))), "lacks type, shape"));
+  CHECK(says(problem(one_entry("{\"a\":{\"b\":{}}}")), "an object where there is none"));
+  CHECK(says(problem(one_entry("5")), "a number where there is none"));
+  CHECK(
+      says(problem(files::safetensors("{\"x\":" + good + ",\"x\":" + good + "}", files::floats(6))),
+           "\"x\" twice"));
+  CHECK(says(problem(files::safetensors("{\"x\":" + good, files::floats(6))), "no JSON"));
+  CHECK(says(problem(files::safetensors("{" + std::string(1000, '['), "")), "no JSON"));
+  CHECK(says(problem(files::safetensors("{}", "")), "no tensors"));
+  std::string long_header = one_entry(good);
+  long_header[2] = '\x7f';
+  CHECK_FALSE(problem(long_header).empty());
+  CHECK(says(problem(one_entry(replaced(good, "[6]", "[2,9223372036854775807]"))), "counted"));
+}
+
+TEST_CASE("tensors at odd places and of every byte value are read") {
+  // Eight bytes of length and a header of an odd length: the data are not aligned.
+  const std::string header =
+      "{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+      "\"b\":{\"dtype\":\"BOOL\",\"shape\":[3],\"data_offsets\":[8,11]}}";
+  for (const char* spaces : {"", " ", "  "}) {
+    const StateDict state_dict =
+        read(files::safetensors(header + spaces, files::floats(2) + std::string("\0\1\7", 3)));
+    CHECK(at::equal(state_dict.find("x"), at::tensor({1.0f, 2.0f})));
+    CHECK(at::equal(state_dict.find("b").to(at::kLong), at::tensor({0, 1, 1}, at::kLong)));
+  }
+}
+
+TEST_CASE("names that no model can have are refused") {
+  const auto named = [](const std::string& name) {
+    return problem(files::torch_zip(
+        PickleWriter().raw("}").text(name).tensor("0", 6, 0, {6}, {1}).raw("s").done()));
+  };
+  CHECK(named("caf\xc3\xa9").empty());
+  CHECK(named("\xf0\x9f\xa7\xac").empty());
+  for (const std::string& name :
+       {std::string("a\0b", 3), std::string("\xff"), std::string("\xc3"), std::string("\xc0\x80"),
+        std::string("\xed\xa0\x80"), std::string("\xf4\x90\x80\x80"), std::string(1001, 'a')}) {
+    CHECK(says(named(name), "not UTF-8 or too long"));
+  }
+}
