@@ -369,7 +369,7 @@ class ModuleWriter {
     if (pieces_.empty()) {
       find_pieces();
     }
-    if (pieces_.at(call.key + "\n" + call.path) > 1 && keys_differ_) {
+    if (keys_differ_ && pieces_.at(call.key + "\n" + call.path) > 1) {
       return "piece" + std::to_string(inside.holder->pieces++);
     }
     const int calls = inside.holder->calls++;
@@ -492,9 +492,12 @@ torch::jit::Module make_exported_module(ExportedProgram program) {
 }
 
 bool is_exported_program(const std::string& path) {
-  const Bytes file = map_file(path);
-  const bool zip = file.size > 4 && file.data[0] == 'P' && file.data[1] == 'K';
-  return zip && is_exported_program(ZipReader(file, path));
+  // What is wrong with a file is for whoever reads it to say.
+  try {
+    return is_exported_program(ZipReader(path));
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 void convert_exported_program(const std::string& path, const std::string& to) {

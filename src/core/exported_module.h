@@ -27,9 +27,10 @@ namespace seqlift {
 // be set free, training mode), "file" (values that are never computed).
 torch::jit::Module make_exported_module(ExportedProgram program);
 
-// False where `path` is no archive of torch.export; else the module is written to `to` as
-// TorchScript. Errors: those of read_exported_program() and make_exported_module().
+// By its content; false where there is no such file.
 bool is_exported_program(const std::string& path);
+// Writes the module to `to`, as TorchScript. Errors: those of read_exported_program() and
+// make_exported_module().
 void convert_exported_program(const std::string& path, const std::string& to);
 
 }  // namespace seqlift

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <sstream>
 #include <unordered_map>
@@ -392,6 +393,22 @@ class OperationWriter {
       give(0, "torch.clone(" + written("input", 0) + ")");
       return true;
     }
+    // A view of what LibTorch may have laid out in another order than the PyTorch that exported it.
+    // A reshape is the same numbers; only where something is written in place could it differ.
+    if ((name == "view" && target.overload.empty()) || name == "_unsafe_view") {
+      const char* const form = program_.writes_in_place ? "torch.view(" : "torch.reshape(";
+      give(0, form + written("self", 0) + ", " + written("size", 1) + ")");
+      return true;
+    }
+    if (name == "squeeze" && target.overload == "dims" && !find_schema(target)) {
+      return write_squeeze();
+    }
+    if (name == "_unsafe_index" && target.overload == "Tensor") {
+      // index without its check of the bounds
+      const Target index{"index", "Tensor"};
+      assign(index.name, call(index.name, *find_schema(index)), *find_schema(index));
+      return true;
+    }
     if (name == "eq" && target.overload == "Scalar") {
       return write_infinite();
     }
@@ -409,6 +426,28 @@ class OperationWriter {
       return write_attention();
     }
     return write_view_copy(target);
+  }
+
+  // One dimension after the other, from the last one, so that the places of the others stay.
+  bool write_squeeze() {
+    const ExportedArgument& x = input("self", 0);
+    const auto sizes = program_.sizes.find(x.text);
+    std::vector<int64_t> dims;
+    for (const ExportedArgument& item : input("dim", 1).items) {
+      const bool negative = item.integer < 0;
+      if (item.kind != Kind::integer || (negative && sizes == program_.sizes.end())) {
+        return false;
+      }
+      dims.push_back(negative ? item.integer + static_cast<int64_t>(sizes->second.size())
+                              : item.integer);
+    }
+    std::sort(dims.begin(), dims.end(), std::greater<int64_t>());
+    std::string text = literal(x, nullptr);
+    for (const int64_t dim : dims) {
+      text = "torch.squeeze(" + text + ", " + std::to_string(dim) + ")";
+    }
+    give(0, text);
+    return true;
   }
 
   // A comparison looks at a difference, and that to infinity is infinite.

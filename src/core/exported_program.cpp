@@ -191,7 +191,17 @@ class ProgramParser : ExportedJson {
         fail("an operation returns what is no value");
       }
     }
+    note_writing(node.target);
     program_.nodes.push_back(std::move(node));
+  }
+
+  // "torch.ops.aten.add_.Tensor", not "torch.ops.aten.__and__.Tensor". detach_ changes no number.
+  void note_writing(const std::string& target) {
+    const std::string name = target.substr(0, target.rfind('.'));
+    const size_t length = name.size();
+    const bool writes = length > 2 && name[length - 1] == '_' && name[length - 2] != '_' &&
+                        name != "torch.ops.aten.detach_";
+    program_.writes_in_place = program_.writes_in_place || writes;
   }
 
   void open(const json& given, const std::string& prefix, const Names& inputs, int depth) {

@@ -79,6 +79,7 @@ struct ExportedProgram {
   // Every module in the order of the model, where the file says so.
   std::vector<std::string> module_paths;
   std::unordered_map<std::string, at::Tensor> weights;  // by their name
+  bool writes_in_place = false;  // whether an operation writes to one of its inputs
   std::string torch_version;
 };
 

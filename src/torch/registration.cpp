@@ -13,6 +13,8 @@ DL_FUNC entry(Routine* routine) {
 const R_CallMethodDef methods[] = {
     {"seqlift_torch_info", entry(&seqlift_torch_info), 0},
     {"seqlift_torch_load", entry(&seqlift_torch_load), 1},
+    {"seqlift_torch_is_exported_program", entry(&seqlift_torch_is_exported_program), 1},
+    {"seqlift_torch_convert_exported_program", entry(&seqlift_torch_convert_exported_program), 2},
     {"seqlift_torch_predict", entry(&seqlift_torch_predict), 3},
     {"seqlift_torch_deep_lift_shap", entry(&seqlift_torch_deep_lift_shap), 4},
     {"seqlift_torch_deep_lift", entry(&seqlift_torch_deep_lift), 4},

@@ -1,7 +1,9 @@
 // Archives and graphs that are damaged, by accident and on purpose.
 #include <ATen/ATen.h>
+#include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <random>
 #include <sstream>
@@ -132,7 +134,8 @@ TEST_CASE("an archive damaged anywhere gives an error, never a crash") {
   content << file.rdbuf();
   const std::string whole = content.str();
   std::mt19937 random(2);
-  const std::string path = std::string(std::tmpnam(nullptr)) + ".pt2";
+  std::string path = "/tmp/seqlift-archive-XXXXXX";
+  close(mkstemp(&path[0]));
   int errors = 0;
   for (int i = 0; i < 1000; ++i) {
     std::string text = whole;
