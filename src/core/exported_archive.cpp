@@ -178,8 +178,8 @@ class ArchiveReader : ExportedJson {
     const Bytes bytes = archive_.read(member);
     bool needed = false;
     for (const ExportedInput& input : program.inputs) {
-      needed = needed || (input.kind != ExportedInput::Kind::user &&
-                          program.weights.count(input.name) == 0);
+      needed = needed ||
+               (input.kind != ExportedInput::Kind::user && program.weights.count(input.name) == 0);
     }
     // An empty state dict is a state dict without tensors.
     if (bytes.size == 0 || !needed) {

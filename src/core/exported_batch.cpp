@@ -142,8 +142,8 @@ class BatchTracker {
     std::vector<int64_t> result;
     const ExportedArgument* argument = find(node, name);
     if (argument) {
-      const auto items = argument->kind == Kind::list ? argument->items
-                                                      : std::vector<ExportedArgument>{*argument};
+      const auto items =
+          argument->kind == Kind::list ? argument->items : std::vector<ExportedArgument>{*argument};
       for (const ExportedArgument& item : items) {
         if (item.kind == Kind::integer) {
           result.push_back(item.integer < 0 ? item.integer + dimensions : item.integer);
@@ -159,7 +159,8 @@ class BatchTracker {
     const std::string prefix = "torch.ops.aten.";
     const std::string name =
         node.target.rfind(prefix, 0) == 0
-            ? node.target.substr(prefix.size(), node.target.find('.', prefix.size()) - prefix.size())
+            ? node.target.substr(prefix.size(),
+                                 node.target.find('.', prefix.size()) - prefix.size())
             : "";
     ExportedArgument* sizes = find(node, "size");
     sizes = sizes ? sizes : find(node, name == "unflatten" ? "sizes" : "shape");
@@ -285,8 +286,9 @@ class BatchTracker {
                const Sizes& out, int64_t place) {
     int64_t at = place;
     if (name == "unflatten") {
-      const auto first = dims(node, "dim", static_cast<int64_t>(out.size()) -
-                                               static_cast<int64_t>(sizes.items.size()) + 1);
+      const auto first =
+          dims(node, "dim",
+               static_cast<int64_t>(out.size()) - static_cast<int64_t>(sizes.items.size()) + 1);
       at = first.empty() ? place : place - first[0];
     }
     if (name == "repeat" || at < 0 || at >= static_cast<int64_t>(sizes.items.size())) {
@@ -306,8 +308,8 @@ class BatchTracker {
   // shown to every sequence. Its shape holds the batch where it holds the number of sequences.
   void make(ExportedNode& node, ExportedArgument& sizes, const std::string& name) {
     static const std::unordered_set<std::string> makers = {
-        "zeros", "ones", "full", "empty", "expand", "broadcast_to", "new_zeros", "new_ones",
-        "new_full", "new_empty"};
+        "zeros",        "ones",      "full",     "empty",    "expand",
+        "broadcast_to", "new_zeros", "new_ones", "new_full", "new_empty"};
     if (makers.count(name) == 0) {
       return;
     }
@@ -334,10 +336,9 @@ class BatchTracker {
     const std::string prefix = "torch.ops.aten.";
     for (const ExportedNode& node : program_.nodes) {
       const bool joins = node.target == prefix + "cat.default";
-      const bool recurs = node.target == prefix + "lstm.input" ||
-                          node.target == prefix + "gru.input" ||
-                          node.target == prefix + "rnn_tanh.input" ||
-                          node.target == prefix + "rnn_relu.input";
+      const bool recurs =
+          node.target == prefix + "lstm.input" || node.target == prefix + "gru.input" ||
+          node.target == prefix + "rnn_tanh.input" || node.target == prefix + "rnn_relu.input";
       if (joins || recurs) {
         for (const std::string& name : values_read(node)) {
           wanted_.emplace(name, joins ? 0 : 1);

@@ -62,10 +62,10 @@ class ExportedJson {
     return value.get<std::string>();
   }
   int64_t integer(const json& value) const {
-    const bool fits = value.is_number_integer() &&
-                      !(value.is_number_unsigned() &&
-                        value.get<uint64_t>() >
-                            static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
+    const bool fits =
+        value.is_number_integer() &&
+        !(value.is_number_unsigned() &&
+          value.get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()));
     if (!fits) {
       fail("something that must be a whole number is not");
     }
@@ -106,11 +106,10 @@ class ExportedJson {
   at::ScalarType dtype(const json& value) const {
     // The file counts from 1 in LibTorch's order as far as bfloat16; complex numbers are in
     // between.
-    const at::ScalarType types[] = {at::kByte,          at::kChar,          at::kShort,
-                                    at::kInt,           at::kLong,          at::kHalf,
-                                    at::kFloat,         at::kDouble,        at::kComplexHalf,
-                                    at::kComplexFloat,  at::kComplexDouble, at::kBool,
-                                    at::kBFloat16};
+    const at::ScalarType types[] = {
+        at::kByte,          at::kChar,  at::kShort,   at::kInt,         at::kLong,
+        at::kHalf,          at::kFloat, at::kDouble,  at::kComplexHalf, at::kComplexFloat,
+        at::kComplexDouble, at::kBool,  at::kBFloat16};
     const int64_t number = integer(value);
     if (number < 1 || number > 13) {
       throw Error("model", "\"" + name_ + "\" holds numbers of a type that is not read (" +

@@ -152,8 +152,8 @@ class ModuleWriter {
   struct Frame {
     std::string path;
     Holder* holder;
-    std::unordered_set<std::string> local;   // values that have a name in it
-    std::vector<std::string> arguments;      // those of them that come from outside
+    std::unordered_set<std::string> local;  // values that have a name in it
+    std::vector<std::string> arguments;     // those of them that come from outside
     std::string body;
   };
 
@@ -215,11 +215,12 @@ class ModuleWriter {
   // The inputs of forward keep theirs.
   static std::string input_name(const std::string& given, const std::vector<std::string>& taken) {
     static const std::unordered_set<std::string> words = {
-        "self",  "def",  "return", "if",   "elif",  "else",  "for",   "while", "in",    "is",
-        "not",   "and",  "or",     "with", "as",    "pass",  "break", "continue", "lambda",
-        "global", "class", "import", "from", "None", "True", "False", "del",  "raise", "assert",
-        "try",   "except", "finally", "yield", "nonlocal", "async", "await", "torch", "getattr",
-        "annotate", "float", "int", "max", "min"};
+        "self",  "def",      "return", "if",     "elif",   "else",    "for",      "while",
+        "in",    "is",       "not",    "and",    "or",     "with",    "as",       "pass",
+        "break", "continue", "lambda", "global", "class",  "import",  "from",     "None",
+        "True",  "False",    "del",    "raise",  "assert", "try",     "except",   "finally",
+        "yield", "nonlocal", "async",  "await",  "torch",  "getattr", "annotate", "float",
+        "int",   "max",      "min"};
     const bool number = given.size() > 1 && given[0] == 'v' &&
                         std::all_of(given.begin() + 1, given.end(),
                                     [](unsigned char letter) { return std::isdigit(letter); });
@@ -357,9 +358,9 @@ class ModuleWriter {
     }
     const std::string method = method_name(inside, call);
     const std::string results = joined(returned);
-    inside.holder->source +=
-        "def " + method + "(self" + arguments + "):\n" + inside.body + "    return " +
-        (returned.size() == 1 ? results : "(" + results + ")") + "\n";
+    inside.holder->source += "def " + method + "(self" + arguments + "):\n" + inside.body +
+                             "    return " +
+                             (returned.size() == 1 ? results : "(" + results + ")") + "\n";
     frame.body += "    " + results + " = " + object + "." + method + "(" + joined(given) + ")\n";
   }
 

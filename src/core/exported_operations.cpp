@@ -190,9 +190,10 @@ class OperationWriter {
   std::string list_literal(const ExportedArgument& argument, const c10::Type* type) const {
     const c10::Type* inner = nullptr;
     if (type) {
-      const auto list = type->kind() == c10::TypeKind::OptionalType && !type->containedTypes().empty()
-                            ? type->containedTypes()[0].get()
-                            : type;
+      const auto list =
+          type->kind() == c10::TypeKind::OptionalType && !type->containedTypes().empty()
+              ? type->containedTypes()[0].get()
+              : type;
       inner = list->containedTypes().empty() ? nullptr : list->containedTypes()[0].get();
     }
     std::string text = "[";
@@ -288,8 +289,7 @@ class OperationWriter {
     std::string targets;
     for (size_t i = 0; i < node_.outputs.size(); ++i) {
       const std::string& output = node_.outputs[i];
-      targets += (i ? ", " : "") +
-                 (output.empty() ? "unused" + std::to_string(i) : value_(output));
+      targets += (i ? ", " : "") + (output.empty() ? "unused" + std::to_string(i) : value_(output));
     }
     lines_.push_back(targets + " = " + call);
   }
@@ -311,23 +311,26 @@ class OperationWriter {
 
   // What torch.export checks of its own: the sizes and types that it took for granted.
   bool write_check() const {
-    static const std::unordered_set<std::string> checks = {
-        "_assert_tensor_metadata",  "_assert_scalar",          "_assert_async",
-        "_functional_assert_async", "_functional_assert_scalar", "sym_constrain_range",
-        "sym_constrain_range_for_size"};
+    static const std::unordered_set<std::string> checks = {"_assert_tensor_metadata",
+                                                           "_assert_scalar",
+                                                           "_assert_async",
+                                                           "_functional_assert_async",
+                                                           "_functional_assert_scalar",
+                                                           "sym_constrain_range",
+                                                           "sym_constrain_range_for_size"};
     return checks.count(aten_target(node_.target).name) > 0;
   }
 
   // Python's arithmetic on sizes.
   bool write_number() {
     static const std::unordered_map<std::string, std::string> operators = {
-        {"add", "+"},      {"sub", "-"},  {"mul", "*"},  {"floordiv", "//"}, {"truediv", "/"},
-        {"mod", "%"},      {"pow", "**"}, {"eq", "=="},  {"ne", "!="},       {"lt", "<"},
-        {"le", "<="},      {"gt", ">"},   {"ge", ">="},  {"and_", "and"},    {"or_", "or"}};
+        {"add", "+"}, {"sub", "-"},  {"mul", "*"}, {"floordiv", "//"}, {"truediv", "/"},
+        {"mod", "%"}, {"pow", "**"}, {"eq", "=="}, {"ne", "!="},       {"lt", "<"},
+        {"le", "<="}, {"gt", ">"},   {"ge", ">="}, {"and_", "and"},    {"or_", "or"}};
     static const std::unordered_map<std::string, std::string> functions = {
-        {"_operator.neg", "-"},        {"math.ceil", "torch.ceil"}, {"math.floor", "torch.floor"},
-        {"math.trunc", "int"},         {"torch.sym_float", "float"}, {"torch.sym_int", "int"},
-        {"torch.sym_not", "not "},     {"torch.sym_max", "max"},    {"torch.sym_min", "min"}};
+        {"_operator.neg", "-"},    {"math.ceil", "torch.ceil"},  {"math.floor", "torch.floor"},
+        {"math.trunc", "int"},     {"torch.sym_float", "float"}, {"torch.sym_int", "int"},
+        {"torch.sym_not", "not "}, {"torch.sym_max", "max"},     {"torch.sym_min", "min"}};
     const std::string& target = node_.target;
     if (target == "seqlift.same") {
       give(0, written("value", 0));
@@ -469,8 +472,7 @@ class OperationWriter {
     }
     const ExportedArgument* grouped = find("enable_gqa");
     if (grouped && grouped->integer) {
-      refuse("shares heads between queries (enable_gqa), which LibTorch " TORCH_VERSION
-             " cannot");
+      refuse("shares heads between queries (enable_gqa), which LibTorch " TORCH_VERSION " cannot");
     }
     const std::string q = written("query", 0);
     const std::string k = written("key", 1);
@@ -509,8 +511,9 @@ class OperationWriter {
   // "view_copy" and its like: what the view shows, as a tensor of its own.
   bool write_view_copy(const Target& target) {
     static const std::unordered_set<std::string> views = {
-        "view", "permute", "transpose", "expand",  "squeeze", "unsqueeze", "slice",  "select",
-        "split", "t",      "unbind",    "diagonal", "alias",  "unfold",    "detach", "split_with_sizes"};
+        "view",   "permute",         "transpose", "expand", "squeeze",  "unsqueeze", "slice",
+        "select", "split",           "t",         "unbind", "diagonal", "alias",     "unfold",
+        "detach", "split_with_sizes"};
     const std::string& name = target.name;
     const size_t end = name.size() > 5 ? name.size() - 5 : 0;
     if (end == 0 || name.compare(end, 5, "_copy") != 0 || views.count(name.substr(0, end)) == 0) {

@@ -19,9 +19,8 @@ class ProgramParser : ExportedJson {
 
   ExportedProgram parse(const json& root) {
     const json* version = find(root, "schema_version");
-    const int64_t major = version ? version->is_object() ? integer(member(*version, "major"))
-                                                         : integer(*version)
-                                  : 0;
+    const int64_t major =
+        version ? version->is_object() ? integer(member(*version, "major")) : integer(*version) : 0;
     if (major < 1 || major > 8) {
       throw Error("file", "\"" + name_ + "\" has the graph of torch.export in version " +
                               std::to_string(major) + "; versions 1 to 8 are known.");
@@ -109,8 +108,8 @@ class ProgramParser : ExportedJson {
                                  const Names& inputs) const {
     const auto [kind, value] = only(given);
     static const std::unordered_map<std::string, std::string> lists = {
-        {"as_ints", "as_int"},       {"as_floats", "as_float"}, {"as_bools", "as_bool"},
-        {"as_strings", "as_string"}, {"as_tensors", ""},        {"as_optional_tensors", "union"},
+        {"as_ints", "as_int"},       {"as_floats", "as_float"},  {"as_bools", "as_bool"},
+        {"as_strings", "as_string"}, {"as_tensors", ""},         {"as_optional_tensors", "union"},
         {"as_sym_ints", "union"},    {"as_sym_floats", "union"}, {"as_sym_bools", "union"}};
     const auto list = lists.find(kind);
     if (list != lists.end()) {
@@ -128,8 +127,8 @@ class ProgramParser : ExportedJson {
       }
       return argument;
     }
-    const bool symbolic = kind == "as_sym_int" || kind == "as_sym_float" ||
-                          kind == "as_sym_bool" || kind == "as_optional_tensor";
+    const bool symbolic = kind == "as_sym_int" || kind == "as_sym_float" || kind == "as_sym_bool" ||
+                          kind == "as_optional_tensor";
     if (symbolic) {
       const auto [inner_kind, inner] = only(*value);
       return read_one(inner_kind, *inner, prefix, inputs);
@@ -169,7 +168,7 @@ class ProgramParser : ExportedJson {
     // A block of code under torch.no_grad() is a graph inside the graph. No gradient of the
     // forward pass depends on it here.
     if (node.target.find("wrap_with_set_grad_enabled") != std::string::npos && depth < 16) {
-      return open(given, prefix, inputs, depth);
+      return open(given, prefix, inputs, depth, node);
     }
     for (const json& input : array(member(given, "inputs"))) {
       const json* name = find(input, "name");
@@ -204,7 +203,8 @@ class ProgramParser : ExportedJson {
     program_.writes_in_place = program_.writes_in_place || writes;
   }
 
-  void open(const json& given, const std::string& prefix, const Names& inputs, int depth) {
+  void open(const json& given, const std::string& prefix, const Names& inputs, int depth,
+            const ExportedNode& caller) {
     const json& arguments = array(member(given, "inputs"));
     if (arguments.size() < 2) {
       fail("a graph inside the graph is missing");
@@ -217,16 +217,21 @@ class ProgramParser : ExportedJson {
     const std::string inside = prefix + "inner" + std::to_string(++inner_graphs_) + ".";
     Names names;
     for (size_t i = 0; i < parameters.size(); ++i) {
-      const ExportedArgument outer =
-          read_argument(member(arguments[i + 2], "arg"), prefix, inputs);
+      const ExportedArgument outer = read_argument(member(arguments[i + 2], "arg"), prefix, inputs);
       const ExportedArgument inner = read_argument(parameters[i], "", {});
       if (outer.kind == Kind::value && inner.kind == Kind::value) {
         names[inner.text] = outer.text;
       }
     }
     read_values(graph, inside);
+    const size_t first = program_.nodes.size();
     for (const json& node : array(member(graph, "nodes"))) {
       read_node(node, inside, names, depth + 1);
+    }
+    for (size_t i = first; i < program_.nodes.size(); ++i) {
+      if (program_.nodes[i].modules.empty()) {
+        program_.nodes[i].modules = caller.modules;
+      }
     }
     std::vector<std::string> returned;
     for (const json& output : array(member(graph, "outputs"))) {
@@ -242,6 +247,7 @@ class ProgramParser : ExportedJson {
           fail("a graph inside the graph returns another number of outputs");
         }
         ExportedNode same;
+        same.modules = caller.modules;
         same.target = "seqlift.same";
         ExportedArgument from;
         from.kind = Kind::value;
@@ -320,8 +326,8 @@ class ProgramParser : ExportedJson {
       }
       at = end + 8;
       const std::string file = trace.substr(begin, end - begin);
-      const bool torch = file.find("/torch/") != std::string::npos || file.empty() ||
-                         file[0] == '<';
+      const bool torch =
+          file.find("/torch/") != std::string::npos || file.empty() || file[0] == '<';
       if (torch && !node.file.empty()) {
         continue;
       }
@@ -329,7 +335,8 @@ class ProgramParser : ExportedJson {
       node.line = std::strtol(trace.c_str() + at, nullptr, 10);
       const size_t eol = trace.find('\n', at);
       const size_t code = eol == std::string::npos ? eol : trace.find_first_not_of(" \n", eol);
-      node.code = code == std::string::npos ? "" : trace.substr(code, trace.find('\n', code) - code);
+      node.code =
+          code == std::string::npos ? "" : trace.substr(code, trace.find('\n', code) - code);
     }
   }
 

@@ -50,8 +50,8 @@ struct ExportedModuleCall {
 struct ExportedNode {
   std::string target;  // "torch.ops.aten.conv1d.default"
   std::vector<std::pair<std::string, ExportedArgument>> inputs;
-  std::vector<std::string> outputs;  // names of values
-  bool returns_list = false;         // one list, of which `outputs` are the items
+  std::vector<std::string> outputs;         // names of values
+  bool returns_list = false;                // one list, of which `outputs` are the items
   std::vector<ExportedModuleCall> modules;  // from the outside in, without the model itself
   // The innermost line of the user's own code.
   std::string file;

@@ -1,8 +1,8 @@
 // Archives that PyTorch's torch.export wrote (tests/models/export_models.py), against what PyTorch
 // itself predicted and against the same networks as TorchScript.
 #include <ATen/ATen.h>
-#include <unistd.h>
 #include <torch/csrc/jit/runtime/operator.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -88,8 +88,8 @@ nets::Given pairs(bool with_control) {
 }  // namespace
 
 TEST_CASE("networks of torch.export predict what PyTorch predicts") {
-  for (const char* name : {"net", "net_core", "transformer", "recurrent", "shared", "heads",
-                           "heads_fixed"}) {
+  for (const char* name :
+       {"net", "net_core", "transformer", "recurrent", "shared", "heads", "heads_fixed"}) {
     INFO(name);
     CHECK(from_expected(name, name, sequences()) < 1e-6);
   }
@@ -106,7 +106,9 @@ TEST_CASE("they are explained exactly, and as their TorchScript is") {
     INFO(name);
     const auto given = pairs(std::string(name) == "bpnet");
     nets::Settings settings;
-    settings.select_output = std::string(name) == "bpnet" ? 1 : std::string(name) == "shared" ? 0 : -1;
+    settings.select_output = std::string(name) == "bpnet"    ? 1
+                             : std::string(name) == "shared" ? 0
+                                                             : -1;
     const auto explained = nets::explain(converted(name), given, settings);
     CHECK(nets::largest_change(explained) > 1e-3);
     CHECK(nets::worst_delta(explained) < 1e-10);
@@ -154,9 +156,9 @@ TEST_CASE("the audit names modules, classes and the user's own lines") {
   CHECK(by_module["features.2"].class_name == "torch.nn.modules.activation.ReLU");
   CHECK(by_module["features.0"].source.rfind("export_models.py:", 0) == 0);
   CHECK(by_module["features.3"].kind == "max");
-  const std::vector<std::string> paths = {"",           "features",   "features.0", "features.1",
-                                          "features.2", "features.3", "dense",      "act",
-                                          "out"};
+  const std::vector<std::string> paths = {"",           "features",   "features.0",
+                                          "features.1", "features.2", "features.3",
+                                          "dense",      "act",        "out"};
   CHECK(model->module_paths == paths);
 }
 

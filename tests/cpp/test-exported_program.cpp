@@ -76,9 +76,8 @@ TEST_CASE("operations that are not PyTorch's, or in training mode, are refused b
   const std::string missing =
       outcome(with(graph, "torch.ops.aten.relu.default", "torch.ops.aten.relu.nonesuch"));
   CHECK(begins(missing, "model: The operation torch.ops.aten.relu.nonesuch (in features.2,"));
-  const std::string training =
-      outcome(with(graph, "\"training\", \"arg\": {\"as_bool\": false",
-                   "\"training\", \"arg\": {\"as_bool\": true"));
+  const std::string training = outcome(with(graph, "\"training\", \"arg\": {\"as_bool\": false",
+                                            "\"training\", \"arg\": {\"as_bool\": true"));
   CHECK(begins(training, "model: The operation torch.ops.aten.batch_norm.default"));
   CHECK(training.find("model.eval()") != std::string::npos);
   // Names cannot become code.

@@ -150,7 +150,9 @@ class Shared(nn.Module):
         h = self.act(h * torch.tensor([0.5, -1.0, 2.0, 1.5]).view(1, 4, 1))
         top, mean = h.max(dim=2).values, h.mean(dim=2)
         gate = torch.where(mean > 0.1, mean, torch.zeros_like(mean))
-        return {"a": (self.out(top), gate), "b": torch.sigmoid(mean)}
+        with torch.no_grad():
+            shift = torch.abs(self.out.bias) * 0.5
+        return {"a": (self.out(top) + shift, gate), "b": torch.sigmoid(mean)}
 
 
 class Heads(nn.Module):
