@@ -6,16 +6,38 @@
 #' Load a model
 #'
 #' Reads a TorchScript file (`torch.jit.script(model).save()` or `torch.jit.trace(...).save()` in
-#' Python), saved in training or evaluation mode, from LibTorch 1.13 or later. The model is used
-#' in evaluation mode and is never changed.
+#' Python), saved in training or evaluation mode, from LibTorch 1.13 or later, or an archive of
+#' `torch.export` (`.pt2`); the file's content says which. The model is used in evaluation mode and
+#' is never changed.
+#'
+#' # Archives of torch.export
+#'
+#' `torch.export.save(torch.export.export(model.eval(), (x,), dynamic_shapes = ({0:
+#' torch.export.Dim("batch")},)), "model.pt2")`, by PyTorch 2.1 or later, in both of its formats,
+#' decomposed (`run_decompositions()`) or not. The operations of its graph become a TorchScript
+#' module in R's temporary folder, by the engine alone, which is explained as any other: rules,
+#' [audit_model()] and `rules = "module"` find the paths and classes of the modules and the lines
+#' of the code where the archive tells them. A module that the export has taken apart into other
+#' operations (a `MaxPool1d` after `run_decompositions()`) has its class, but module rules, which
+#' look for the module's own operation, may not find it; operator rules need none of this.
+#'
+#' The inputs are the tensors that the model takes, the outputs those that it returns, in their
+#' order; where outputs are nested in tuples or dictionaries, in the order of PyTorch's own
+#' flattening. The batch dimension may be dynamic. One that is fixed is set free where every size
+#' that it makes up can be told, and the result is tried with other numbers of sequences; else the
+#' model is refused, with what to write in the export.
+#'
+#' An operation that the LibTorch in use does not have (a model from a newer PyTorch) is refused by
+#' its name and line, as is control flow (`torch.cond`) and a model that was exported in training
+#' mode.
 #'
 #' @param path Path of the file.
 #' @param device Where to run it: `"cpu"`, `"cuda"`, `"cuda:1"`, or `NULL` (default) for cuda when
 #'   the LibTorch in use has it, else cpu. Each call can choose another, see the section on devices.
 #' @return A `seqlift_model`.
-#' @section Errors: `seqlift_error_file` when the file is missing, a directory, truncated or not
-#'   TorchScript; `seqlift_error_model` when it has no `forward` method or weights that are not
-#'   finite; `seqlift_error_device` when there is no such device; `seqlift_error_libtorch` when
+#' @section Errors: `seqlift_error_file` when the file is missing, a directory, truncated or neither
+#'   TorchScript nor of `torch.export`; `seqlift_error_model` when it has no `forward` method,
+#'   weights that are not finite, or what an archive of `torch.export` is refused for, see above; `seqlift_error_device` when there is no such device; `seqlift_error_libtorch` when
 #'   another LibTorch is loaded already and the engine cannot have a session of its own, see
 #'   [seqlift_engine].
 #' @section Devices: On a CUDA device predictions, attributions and mutagenesis are computed there and
@@ -35,6 +57,12 @@ load_model <- function(path, device = NULL) {
   call <- rlang::current_env()
   path <- path.expand(check_string(path, "path"))
   device <- if (is.null(device)) NULL else check_device(device)
+  if (call_engine("is_exported_program", path, call = call)) {
+    return(converted_model(
+      function(to) call_engine("convert_exported_program", path, to, call = call),
+      origin = list(format = "torch.export", path = path), device = device, call = call
+    ))
+  }
   open_model(path, device, origin = NULL, call)
 }
 

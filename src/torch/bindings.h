@@ -12,6 +12,8 @@ SEXP seqlift_torch_info();
 SEXP seqlift_torch_load(SEXP path);
 SEXP seqlift_torch_compose(SEXP path, SEXP plan);
 SEXP seqlift_torch_describe(SEXP pointer, SEXP args, SEXP options);
+SEXP seqlift_torch_is_exported_program(SEXP path);
+SEXP seqlift_torch_convert_exported_program(SEXP path, SEXP to);
 SEXP seqlift_torch_predict(SEXP pointer, SEXP input, SEXP options);
 SEXP seqlift_torch_deep_lift_shap(SEXP pointer, SEXP input, SEXP references, SEXP options);
 SEXP seqlift_torch_deep_lift(SEXP pointer, SEXP input, SEXP references, SEXP options);

@@ -15,6 +15,8 @@ const R_CallMethodDef methods[] = {
     {"seqlift_torch_load", entry(&seqlift_torch_load), 1},
     {"seqlift_torch_compose", entry(&seqlift_torch_compose), 2},
     {"seqlift_torch_describe", entry(&seqlift_torch_describe), 3},
+    {"seqlift_torch_is_exported_program", entry(&seqlift_torch_is_exported_program), 1},
+    {"seqlift_torch_convert_exported_program", entry(&seqlift_torch_convert_exported_program), 2},
     {"seqlift_torch_predict", entry(&seqlift_torch_predict), 3},
     {"seqlift_torch_deep_lift_shap", entry(&seqlift_torch_deep_lift_shap), 4},
     {"seqlift_torch_deep_lift", entry(&seqlift_torch_deep_lift), 4},
