@@ -125,9 +125,8 @@ AuditResult audit(const Graph& graph, Constants& constants, const Sequences& seq
   batch_options.most = batch_options.least = pairs;
   Batches batches(constants.device(), batch_options);
   AuditResult result;
-  batches.attempt(pairs, [&]() {
-    result = audit_batch(graph, constants, sequences, references, options);
-  });
+  batches.attempt(
+      pairs, [&]() { result = audit_batch(graph, constants, sequences, references, options); });
   return result;
 }
 

@@ -69,14 +69,14 @@ Opened open_again(const Module& original) {
     std::vector<c10::Argument> arguments = schema.arguments();
     arguments[0] = c10::Argument(arguments[0].name(), copy);
     made->setSchema(c10::FunctionSchema(name, schema.overload_name(), std::move(arguments),
-                                        schema.returns(), schema.is_vararg(),
-                                        schema.is_varret()));
+                                        schema.returns(), schema.is_vararg(), schema.is_varret()));
     copy->addMethod(made);
   }
   return opened;
 }
 
-// Inputs as TorchScript writes them ----------------------------------------------------------------
+// Inputs as TorchScript writes them
+// ----------------------------------------------------------------
 
 struct Input {
   std::string name;      // in the new forward
@@ -212,8 +212,8 @@ Module define(Module module, const std::string& source) {
   try {
     module.define(source);
   } catch (const std::exception& error) {
-    throw Error("model", "The model cannot be put together with others: " +
-                             std::string(error.what()));
+    throw Error("model",
+                "The model cannot be put together with others: " + std::string(error.what()));
   }
   return module;
 }
@@ -239,9 +239,10 @@ std::string reverse(const std::string& name, const std::string& tensor, Reversal
                     const std::string& what, const std::string& indent = "") {
   std::string text;
   if (reversal == Reversal::automatic) {
-    text += indent + line("assert " + tensor + ".dim() != 3 or " + tensor + ".size(1) <= 2, \"" +
-                          what + " has more than two strands: reverse_complement_average() must be "
-                          "told how it is read from the other strand\"");
+    text +=
+        indent + line("assert " + tensor + ".dim() != 3 or " + tensor + ".size(1) <= 2, \"" + what +
+                      " has more than two strands: reverse_complement_average() must be "
+                      "told how it is read from the other strand\"");
   }
   return text + indent + line(name + " = " + reversed(tensor, reversal));
 }
@@ -249,8 +250,7 @@ std::string reverse(const std::string& name, const std::string& tensor, Reversal
 }  // namespace
 
 Module wrapped_module(const std::shared_ptr<const Model>& model,
-                      const std::vector<Wrapper>& wrappers,
-                      const std::vector<FilledInput>& filled,
+                      const std::vector<Wrapper>& wrappers, const std::vector<FilledInput>& filled,
                       const std::vector<std::string>& given) {
   Opened opened = open_again(model->module);
   std::vector<Input> all;
@@ -363,8 +363,7 @@ Module reverse_complement_module(const std::shared_ptr<const Model>& model,
   std::vector<Input> turned = inputs;
   for (size_t i = 1; i < inputs.size(); ++i) {
     const auto told = options.inputs.find(inputs[i].name);
-    const Reversal reversal =
-        told == options.inputs.end() ? Reversal::automatic : told->second;
+    const Reversal reversal = told == options.inputs.end() ? Reversal::automatic : told->second;
     if (!inputs[i].tensor || reversal == Reversal::none) {
       continue;
     }

@@ -43,8 +43,8 @@ struct EnsembleMember {
 };
 
 // Holds the members as the modules "model_1", "model_2", ...; every output is the sum of theirs,
-// each times its weight. Errors: as above; kind "model" too where the members differ in their shared
-// inputs or in the number of their outputs.
+// each times its weight. Errors: as above; kind "model" too where the members differ in their
+// shared inputs or in the number of their outputs.
 torch::jit::Module ensemble_module(const std::vector<EnsembleMember>& members);
 
 // What becomes of a tensor when the sequence is read from the other strand.

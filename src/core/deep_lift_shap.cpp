@@ -109,8 +109,7 @@ class Collector {
       }
     }
     place(result_.reference_predictions).copy_(f_ref.unflatten(0, {n, r}));
-    result_.predictions.narrow(0, piece.i_begin, n)
-        .copy_(f_x.unflatten(0, {n, r}).select(1, 0));
+    result_.predictions.narrow(0, piece.i_begin, n).copy_(f_x.unflatten(0, {n, r}).select(1, 0));
   }
 
   // Sums over the references are formed in the order of the pieces, so that threads do not matter.
@@ -325,8 +324,7 @@ PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, cons
 void run_operator_mode(const Inputs& in) {
   const int64_t length = in.sequences.X(0, 1).size(2);
   BatchOptions batch_options;
-  batch_options.most =
-      pairs_together(*in.graph.model, length, in.constants, in.options.batch_size);
+  batch_options.most = pairs_together(*in.graph.model, length, in.constants, in.options.batch_size);
   Batches batches(in.constants.device(), batch_options);
   const std::vector<Piece> pieces =
       make_pieces(in.sequences.count, in.references.count, batch_options.most, in.work);
@@ -345,9 +343,9 @@ void run_operator_mode(const Inputs& in) {
           batch_of_args(in.sequences, in.constants, piece.i_begin, piece.i_end);
       Memo memo;
       const auto evaluate = [&](const Piece& block) {
-        const at::Tensor ref = to_compute(
-            in.references.get(block.i_begin, block.i_end, block.j_begin, block.j_end),
-            in.constants);
+        const at::Tensor ref =
+            to_compute(in.references.get(block.i_begin, block.i_end, block.j_begin, block.j_end),
+                       in.constants);
         const PairResult result =
             block.pairs() == 1
                 ? evaluate_single(pairs, X, ref, args, treatment)
@@ -373,8 +371,8 @@ void run_operator_mode(const Inputs& in) {
   run_chunks(static_cast<int64_t>(pieces.size()), work, in.work);
 }
 
-// The peers' softmax rule looks at the whole batch, so the batches are theirs: consecutive pairs, as
-// many as were asked for or none.
+// The peers' softmax rule looks at the whole batch, so the batches are theirs: consecutive pairs,
+// as many as were asked for or none.
 void run_module_mode(const Inputs& in) {
   const int64_t r = in.references.count;
   const int64_t pairs = in.sequences.count * r;

@@ -78,9 +78,9 @@ bool is_out_of_memory(const std::exception& error) {
     return false;
   }
   const std::string text = first_line(error);
-  for (const char* words : {"out of memory", "can't allocate memory", "not enough memory",
-                            "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
-                            "CUSOLVER_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED"}) {
+  for (const char* words :
+       {"out of memory", "can't allocate memory", "not enough memory", "CUDNN_STATUS_ALLOC_FAILED",
+        "CUBLAS_STATUS_ALLOC_FAILED", "CUSOLVER_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED"}) {
     if (text.find(words) != std::string::npos) {
       return true;
     }

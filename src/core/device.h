@@ -40,8 +40,8 @@ WorkOptions work_on(const at::Device& device, WorkOptions work);
 bool backward_stays();
 
 struct BatchOptions {
-  int64_t most = 32;   // rows of a batch, at most
-  int64_t least = 1;   // rows that cannot be split
+  int64_t most = 32;    // rows of a batch, at most
+  int64_t least = 1;    // rows that cannot be split
   bool measure = true;  // size batches by what the first one takes of the free memory
   // In place of free_memory() of the device.
   std::function<std::optional<int64_t>()> free;

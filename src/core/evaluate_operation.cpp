@@ -70,8 +70,8 @@ void follow_dtype(Call& call, const Constants& constants) {
   }
 }
 
-// On a device other than the CPU everything is made there: a trace has the device written in that it
-// was made on, and code that names none means the CPU.
+// On a device other than the CPU everything is made there: a trace has the device written in that
+// it was made on, and code that names none means the CPU.
 void follow_device(Call& call, const at::Device& device) {
   const int position = call.find("device");
   if (position >= 0 && (call.inputs[position].x.isNone() || call.inputs[position].x.isDevice())) {

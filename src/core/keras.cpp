@@ -135,9 +135,10 @@ KerasModel keras_model(const KerasFile& file) {
     backend = model["backend"].get<std::string>();
   }
   KerasModel result;
-  // TensorFlow numbers the output in a weight's name ("conv_W:0"), Theano does not; Keras 1 does not
-  // say with which of them it worked.
-  result.theano = backend == "theano" || (backend.empty() && version < 2 && !has_output_number(file));
+  // TensorFlow numbers the output in a weight's name ("conv_W:0"), Theano does not; Keras 1 does
+  // not say with which of them it worked.
+  result.theano =
+      backend == "theano" || (backend.empty() && version < 2 && !has_output_number(file));
 
   // The sequences come first, the others in Keras's order.
   std::vector<size_t> order;
@@ -185,10 +186,9 @@ KerasModel keras_model(const KerasFile& file) {
     result.outputs.push_back(output.layer);
   }
   NetworkBuilder builder(file, version, result.theano);
-  result.part = builder
-                    .build(network, builder.top(), given, arguments, before, "keras." + class_name,
-                           true)
-                    .part;
+  result.part =
+      builder.build(network, builder.top(), given, arguments, before, "keras." + class_name, true)
+          .part;
   builder.finish(file.layers);
   return result;
 }

@@ -30,8 +30,8 @@ struct KerasModel {
 };
 
 // The module takes X [n, 4, L], then the model's other inputs as they are in Keras, and returns
-// every output in Keras's order of dimensions; inside, channels come before positions. Each layer is
-// a module by its own name. Errors: kind "file" for what is not JSON, kind "model" for a layer,
+// every output in Keras's order of dimensions; inside, channels come before positions. Each layer
+// is a module by its own name. Errors: kind "file" for what is not JSON, kind "model" for a layer,
 // option or graph that is not understood, and for weights that are missing, left over or of
 // another shape, all of them at once.
 KerasModel keras_model(const KerasFile& file);

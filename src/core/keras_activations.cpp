@@ -121,12 +121,9 @@ void add_activation(Steps& steps, Call& call, const Described& at, const char* o
     }
     static const json none = json::object();
     const json& options = value->contains("config") ? (*value)["config"] : none;
-    Call inner{class_name,
-               Config(options, class_name + " in " + call.config.layer()),
-               call.weights,
-               {at},
-               call.version,
-               call.theano};
+    Call inner{class_name,   Config(options, class_name + " in " + call.config.layer()),
+               call.weights, {at},
+               call.version, call.theano};
     Built built = find_builder(class_name)(inner);
     inner.config.finish();
     if (!built.nothing) {
@@ -176,9 +173,8 @@ Built relu_layer(Call& call) {
                                                                       source_number(slope) + ")"));
   }
   if (threshold == 0 && slope == 0) {
-    return alone(call,
-                 activation_layer(bound == 6 ? "ReLU6" : "Hardtanh",
-                                  "torch.hardtanh(input, 0., " + source_number(bound) + ")"));
+    return alone(call, activation_layer(bound == 6 ? "ReLU6" : "Hardtanh",
+                                        "torch.hardtanh(input, 0., " + source_number(bound) + ")"));
   }
   std::string above = "input";
   if (bounded) {
@@ -191,16 +187,15 @@ Built relu_layer(Call& call) {
     return alone(call, part_of("keras.ReLU", above));
   }
   const std::string at = source_number(threshold);
-  return alone(call, part_of("keras.ReLU", "torch.where(input >= " + at + ", " + above +
-                                               ", (input - " + at + ") * " +
-                                               source_number(slope) + ")"));
+  return alone(
+      call, part_of("keras.ReLU", "torch.where(input >= " + at + ", " + above + ", (input - " + at +
+                                      ") * " + source_number(slope) + ")"));
 }
 
 Built leaky_relu(Call& call) {
-  const double slope =
-      call.config.number("negative_slope", call.config.number("alpha", 0.3));
-  return alone(call, activation_layer("LeakyReLU",
-                                      "torch.leaky_relu(input, " + source_number(slope) + ")"));
+  const double slope = call.config.number("negative_slope", call.config.number("alpha", 0.3));
+  return alone(
+      call, activation_layer("LeakyReLU", "torch.leaky_relu(input, " + source_number(slope) + ")"));
 }
 
 Built elu(Call& call) {
@@ -233,8 +228,8 @@ Built parametric_relu(Call& call) {
   }
   const at::Tensor alpha =
       input.channels_first ? at::movedim(weights[0], -1, 0).contiguous() : weights[0];
-  ModulePart part = activation_layer(
-      "PReLU", "torch.relu(input) + self.weight * (input - torch.relu(input))");
+  ModulePart part =
+      activation_layer("PReLU", "torch.relu(input) + self.weight * (input - torch.relu(input))");
   part.parameters = {{"weight", alpha}};
   return alone(call, part);
 }

@@ -12,12 +12,13 @@ namespace keras {
 
 std::string attribute_name(const std::string& name, std::set<std::string>& taken) {
   static const std::set<std::string> words = {
-      "and",    "as",   "assert", "async", "await",  "break",  "class", "continue", "def",
-      "del",    "elif", "else",   "except", "exec",  "finally", "for",  "from",     "global",
-      "if",     "import", "in",   "is",    "lambda", "nonlocal", "not", "or",       "pass",
-      "print",  "raise", "return", "try",  "while",  "with",   "yield", "None",     "True",
-      "False",  "self", "forward", "training", "torch", "inf", "nan", "input", "int", "float",
-      "bool",   "str",  "Tensor", "List", "getattr", "range", "len", "max", "min", "device", "dtype"};
+      "and",   "as",     "assert",  "async",    "await",  "break",    "class", "continue", "def",
+      "del",   "elif",   "else",    "except",   "exec",   "finally",  "for",   "from",     "global",
+      "if",    "import", "in",      "is",       "lambda", "nonlocal", "not",   "or",       "pass",
+      "print", "raise",  "return",  "try",      "while",  "with",     "yield", "None",     "True",
+      "False", "self",   "forward", "training", "torch",  "inf",      "nan",   "input",    "int",
+      "float", "bool",   "str",     "Tensor",   "List",   "getattr",  "range", "len",      "max",
+      "min",   "device", "dtype"};
   std::string clean;
   for (const char letter : name) {
     const bool plain = std::isalnum(static_cast<unsigned char>(letter)) != 0 &&
@@ -70,9 +71,9 @@ bool names_layer(const std::string& weight, const std::string& layer) {
     return true;
   }
   static const std::set<std::string> older = {
-      "W", "b", "U", "W_i", "U_i", "b_i", "W_c", "U_c", "b_c", "W_f", "U_f", "b_f", "W_o", "U_o",
-      "b_o", "W_z", "U_z", "b_z", "W_r", "U_r", "b_r", "W_h", "U_h", "b_h", "gamma", "beta",
-      "running_mean", "running_std", "alphas"};
+      "W",   "b",   "U",   "W_i", "U_i",   "b_i",  "W_c",          "U_c",         "b_c",   "W_f",
+      "U_f", "b_f", "W_o", "U_o", "b_o",   "W_z",  "U_z",          "b_z",         "W_r",   "U_r",
+      "b_r", "W_h", "U_h", "b_h", "gamma", "beta", "running_mean", "running_std", "alphas"};
   std::string own = weight.substr(slash == std::string::npos ? 0 : slash + 1);
   own = own.substr(0, own.rfind(':'));
   return own.compare(0, layer.size() + 1, layer + "_") == 0 &&
@@ -122,14 +123,14 @@ std::string NetworkBuilder::in_order(Forward& forward, const Value& value, bool 
       order.push_back(1);
     }
     known = forward.next();
-    forward.lines.push_back(known + " = torch.permute(" + value.variable + ", " + source_list(order) +
-                            ")");
+    forward.lines.push_back(known + " = torch.permute(" + value.variable + ", " +
+                            source_list(order) + ")");
   }
   return known;
 }
 
 void NetworkBuilder::add_part(ModulePart& module, const std::string& name, ModulePart part,
-                       const std::string& layer) {
+                              const std::string& layer) {
   for (const auto& other : module.parts) {
     if (other.first == name) {
       if (!same_part(other.second, part)) {
@@ -142,9 +143,10 @@ void NetworkBuilder::add_part(ModulePart& module, const std::string& name, Modul
   module.parts.emplace_back(name, std::move(part));
 }
 
-std::vector<Value> NetworkBuilder::call_layer(Forward& forward, ModulePart& module, const Layer& layer,
-                                       const std::string& name, const Scope& scope,
-                                       const std::vector<Value>& inputs) {
+std::vector<Value> NetworkBuilder::call_layer(Forward& forward, ModulePart& module,
+                                              const Layer& layer, const std::string& name,
+                                              const Scope& scope,
+                                              const std::vector<Value>& inputs) {
   const std::string description = layer.class_name + " \"" + layer.name + "\"";
   Call call{layer.class_name,
             Config(layer.options, description),
@@ -160,7 +162,7 @@ std::vector<Value> NetworkBuilder::call_layer(Forward& forward, ModulePart& modu
     built = known_lambda(call);
   } else {
     const bool joins = layer.class_name == "Concatenate" || inputs.size() == 1;
-    static const std::set<std::string> merges = {"Add",     "Average", "Maximum",
+    static const std::set<std::string> merges = {"Add",     "Average",  "Maximum",
                                                  "Minimum", "Multiply", "Subtract"};
     if (!joins && merges.count(layer.class_name) == 0) {
       call.refuse("takes one input, not " + std::to_string(inputs.size()));
@@ -195,9 +197,10 @@ std::string signature(const std::vector<std::string>& arguments) {
 }  // namespace
 
 // A model inside takes its inputs with channels first.
-std::vector<Value> NetworkBuilder::call_network(Forward& forward, ModulePart& module, const Layer& layer,
-                                         const std::string& name, const Scope& scope,
-                                         const std::vector<Value>& inputs) {
+std::vector<Value> NetworkBuilder::call_network(Forward& forward, ModulePart& module,
+                                                const Layer& layer, const std::string& name,
+                                                const Scope& scope,
+                                                const std::vector<Value>& inputs) {
   const std::string description = "the model \"" + layer.name + "\"";
   const Network network = read_network(layer.class_name, layer.options, description, true);
   if (network.inputs.size() != inputs.size()) {
@@ -255,10 +258,10 @@ Shape agreed_shape(const Shape& given, const Shape& declared, const std::string&
 }  // namespace
 
 BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
-                            const std::vector<Value>& given,
-                            const std::vector<std::string>& arguments,
-                            const std::vector<std::string>& before, const std::string& class_name,
-                            bool keras_order) {
+                                   const std::vector<Value>& given,
+                                   const std::vector<std::string>& arguments,
+                                   const std::vector<std::string>& before,
+                                   const std::string& class_name, bool keras_order) {
   const Calls calls(network);
   BuiltNetwork built;
   built.part.class_name = class_name;

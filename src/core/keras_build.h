@@ -45,7 +45,8 @@ struct BuiltNetwork {
 
 class NetworkBuilder {
  public:
-  NetworkBuilder(const KerasFile& file, int version, bool theano) : version_(version), theano_(theano) {
+  NetworkBuilder(const KerasFile& file, int version, bool theano)
+      : version_(version), theano_(theano) {
     for (const KerasLayerWeights& layer : file.layers) {
       auto& own = by_layer_[layer.name];
       for (const Weight& weight : layer.weights) {

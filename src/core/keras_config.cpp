@@ -18,15 +18,55 @@ constexpr int64_t largest_number = int64_t{1} << 31;
 
 // What training, building or naming alone needs, and what a prediction does without.
 bool is_of_no_effect(const std::string& option) {
-  static const std::set<std::string> names = {
-      "name", "trainable", "dtype", "batch_input_shape", "batch_shape", "input_shape",
-      "input_length", "input_dim", "input_dtype", "init", "inner_init", "forget_bias_init", "seed",
-      "rate", "noise_shape", "stddev", "momentum", "renorm", "renorm_clipping", "renorm_momentum",
-      "fused", "virtual_batch_size", "synchronized", "dropout", "recurrent_dropout", "dropout_W",
-      "dropout_U", "implementation", "consume_less", "unroll", "stateful", "unit_forget_bias", "use_cudnn", "autocast",
-      "lora_rank", "lora_alpha", "lora_enabled", "quantization_config", "sparse", "ragged",
-      "optional", "type_spec", "gamma_init", "beta_init", "module", "registered_name",
-      "build_config", "zero_output_for_mask", "supports_masking"};
+  static const std::set<std::string> names = {"name",
+                                              "trainable",
+                                              "dtype",
+                                              "batch_input_shape",
+                                              "batch_shape",
+                                              "input_shape",
+                                              "input_length",
+                                              "input_dim",
+                                              "input_dtype",
+                                              "init",
+                                              "inner_init",
+                                              "forget_bias_init",
+                                              "seed",
+                                              "rate",
+                                              "noise_shape",
+                                              "stddev",
+                                              "momentum",
+                                              "renorm",
+                                              "renorm_clipping",
+                                              "renorm_momentum",
+                                              "fused",
+                                              "virtual_batch_size",
+                                              "synchronized",
+                                              "dropout",
+                                              "recurrent_dropout",
+                                              "dropout_W",
+                                              "dropout_U",
+                                              "implementation",
+                                              "consume_less",
+                                              "unroll",
+                                              "stateful",
+                                              "unit_forget_bias",
+                                              "use_cudnn",
+                                              "autocast",
+                                              "lora_rank",
+                                              "lora_alpha",
+                                              "lora_enabled",
+                                              "quantization_config",
+                                              "sparse",
+                                              "ragged",
+                                              "optional",
+                                              "type_spec",
+                                              "gamma_init",
+                                              "beta_init",
+                                              "module",
+                                              "registered_name",
+                                              "build_config",
+                                              "zero_output_for_mask",
+                                              "supports_masking"};
   const auto ends = [&](const std::string& end) {
     return option.size() >= end.size() &&
            option.compare(option.size() - end.size(), end.size(), end) == 0;
@@ -68,8 +108,8 @@ void Config::refuse(const char* name, const std::string& because) const {
   if (what.size() > 60) {
     what = what.substr(0, 60) + "...";
   }
-  throw Error("model",
-              "Option `" + std::string(name) + " = " + what + "` of " + layer_ + " " + because + ".");
+  throw Error("model", "Option `" + std::string(name) + " = " + what + "` of " + layer_ + " " +
+                           because + ".");
 }
 
 std::string Config::text(const char* name, const std::string& otherwise) {
@@ -154,9 +194,8 @@ std::vector<int64_t> Config::numbers(const char* name, size_t count, int64_t lea
   if (!found && !otherwise.empty()) {
     return otherwise;
   }
-  std::vector<int64_t> numbers = found && found->is_number()
-                                     ? std::vector<int64_t>(count, whole(name, least))
-                                     : list(name);
+  std::vector<int64_t> numbers =
+      found && found->is_number() ? std::vector<int64_t>(count, whole(name, least)) : list(name);
   if (numbers.size() != count) {
     refuse(name, "does not hold " + std::to_string(count) + " numbers");
   }
@@ -232,9 +271,12 @@ bool ends_with(const std::string& text, const std::string& end) {
 
 // "kernel", Keras 1's "conv_1_W", and TensorFlow's "kernel_1" for the second of one name.
 bool has_role(const std::string& name, const std::string& role) {
-  static const std::map<std::string, std::string> keras_1 = {
-      {"kernel", "W"},           {"recurrent_kernel", "U"},      {"bias", "b"},
-      {"moving_mean", "running_mean"}, {"moving_variance", "running_std"}, {"alpha", "alphas"}};
+  static const std::map<std::string, std::string> keras_1 = {{"kernel", "W"},
+                                                             {"recurrent_kernel", "U"},
+                                                             {"bias", "b"},
+                                                             {"moving_mean", "running_mean"},
+                                                             {"moving_variance", "running_std"},
+                                                             {"alpha", "alphas"}};
   const std::string own = last_component(name);
   if (own == role) {
     return true;
@@ -287,8 +329,7 @@ std::vector<at::Tensor> Weights::take(const std::vector<ExpectedWeight>& expecte
       continue;
     }
     claimed_->insert(found[i]);
-    const at::Tensor tensor =
-        one.convert ? one.convert(found[i]->second) : found[i]->second;
+    const at::Tensor tensor = one.convert ? one.convert(found[i]->second) : found[i]->second;
     if (tensor.sizes() != at::IntArrayRef(one.shape)) {
       complaints_->push_back("`" + found[i]->first + "` of " + layer_ + " is " +
                              shape_text(tensor.sizes().vec()) + " and should be " +
@@ -374,12 +415,18 @@ void split_merge(std::string& class_name, json& options) {
 
 void to_keras_2(std::string& class_name, json& options) {
   static const std::map<std::string, std::string> classes = {
-      {"Convolution1D", "Conv1D"},       {"AtrousConvolution1D", "Conv1D"},
-      {"AtrousConv1D", "Conv1D"},        {"Convolution2D", "Conv2D"},
-      {"AtrousConvolution2D", "Conv2D"}, {"AtrousConv2D", "Conv2D"},
-      {"TimeDistributedDense", "Dense"}, {"SeparableConvolution1D", "SeparableConv1D"},
-      {"MaxPool1D", "MaxPooling1D"},     {"MaxPool2D", "MaxPooling2D"},
-      {"AvgPool1D", "AveragePooling1D"}, {"AvgPool2D", "AveragePooling2D"},
+      {"Convolution1D", "Conv1D"},
+      {"AtrousConvolution1D", "Conv1D"},
+      {"AtrousConv1D", "Conv1D"},
+      {"Convolution2D", "Conv2D"},
+      {"AtrousConvolution2D", "Conv2D"},
+      {"AtrousConv2D", "Conv2D"},
+      {"TimeDistributedDense", "Dense"},
+      {"SeparableConvolution1D", "SeparableConv1D"},
+      {"MaxPool1D", "MaxPooling1D"},
+      {"MaxPool2D", "MaxPooling2D"},
+      {"AvgPool1D", "AveragePooling1D"},
+      {"AvgPool2D", "AveragePooling2D"},
       {"Convolution1DTranspose", "Conv1DTranspose"}};
   if (!options.is_object()) {
     return;
@@ -390,22 +437,21 @@ void to_keras_2(std::string& class_name, json& options) {
   }
   split_merge(class_name, options);
   join(options, "nb_row", "nb_col", "kernel_size");
-  const std::pair<const char*, const char*> names[] = {
-      {"nb_filter", "filters"},
-      {"filter_length", "kernel_size"},
-      {"border_mode", "padding"},
-      {"subsample_length", "strides"},
-      {"subsample", "strides"},
-      {"atrous_rate", "dilation_rate"},
-      {"output_dim", "units"},
-      {"bias", "use_bias"},
-      {"pool_length", "pool_size"},
-      {"stride", "strides"},
-      {"p", "rate"},
-      {"sigma", "stddev"},
-      {"inner_activation", "recurrent_activation"},
-      {"dim_ordering", "data_format"},
-      {"concat_axis", "axis"}};
+  const std::pair<const char*, const char*> names[] = {{"nb_filter", "filters"},
+                                                       {"filter_length", "kernel_size"},
+                                                       {"border_mode", "padding"},
+                                                       {"subsample_length", "strides"},
+                                                       {"subsample", "strides"},
+                                                       {"atrous_rate", "dilation_rate"},
+                                                       {"output_dim", "units"},
+                                                       {"bias", "use_bias"},
+                                                       {"pool_length", "pool_size"},
+                                                       {"stride", "strides"},
+                                                       {"p", "rate"},
+                                                       {"sigma", "stddev"},
+                                                       {"inner_activation", "recurrent_activation"},
+                                                       {"dim_ordering", "data_format"},
+                                                       {"concat_axis", "axis"}};
   for (const auto& name : names) {
     rename(options, name.first, name.second);
   }

@@ -41,9 +41,9 @@ Window read_window(Call& call, const char* size) {
   window.channels_last = format != "channels_first";
   const std::vector<int64_t> ones(window.dimensions, 1);
   const bool pool = std::string(size) == "pool_size";
-  window.size = call.config.numbers(size, window.dimensions, 1,
-                                    pool ? std::vector<int64_t>(window.dimensions, 2)
-                                         : std::vector<int64_t>());
+  window.size = call.config.numbers(
+      size, window.dimensions, 1,
+      pool ? std::vector<int64_t>(window.dimensions, 2) : std::vector<int64_t>());
   window.stride = call.config.numbers("strides", window.dimensions, 1, pool ? window.size : ones);
   window.dilation = pool ? ones : call.config.numbers("dilation_rate", window.dimensions, 1, ones);
   window.padding = call.config.text("padding", "valid");
@@ -156,8 +156,8 @@ std::function<at::Tensor(const at::Tensor&)> from_older(const Call& call, const 
   return [=](const at::Tensor& stored) {
     at::Tensor kernel = stored;
     if (old && window.dimensions == 1 && kernel.dim() == 4) {
-      const bool newer = kernel.size(0) == window.size[0] && kernel.size(1) == 1 &&
-                         kernel.size(3) == filters;
+      const bool newer =
+          kernel.size(0) == window.size[0] && kernel.size(1) == 1 && kernel.size(3) == filters;
       kernel = newer ? kernel.select(1, 0) : kernel.permute({2, 3, 1, 0}).select(1, 0);
     } else if (old && window.dimensions == 2 && kernel.dim() == 4 && !window.channels_last) {
       kernel = kernel.permute({2, 3, 1, 0});
@@ -267,8 +267,8 @@ Built by_channel(Call& call, bool separable) {
                     separable ? at::Tensor() : bias, channels);
     if (separable) {
       steps.emplace_back(
-          "pointwise",
-          convolution_layer(weights[1].permute(kernel_order(window.dimensions)).contiguous(), bias));
+          "pointwise", convolution_layer(
+                           weights[1].permute(kernel_order(window.dimensions)).contiguous(), bias));
     }
   }
   return finished(call, window, std::move(steps), shape);
@@ -347,8 +347,8 @@ Built transposed_convolution(Call& call) {
 }
 
 // The padding of "same" does not take part: a maximum never falls on it, a mean does not count it.
-// With a stride of 2 or more PyTorch's ceil_mode adds what is missing at the end; with a stride of 1
-// the longer side is padded on both, and the first position dropped where they differ.
+// With a stride of 2 or more PyTorch's ceil_mode adds what is missing at the end; with a stride of
+// 1 the longer side is padded on both, and the first position dropped where they differ.
 Built pooling(Call& call) {
   const Window window = read_window(call, "pool_size");
   const bool max = call.class_name.compare(0, 3, "Max") == 0;
@@ -413,9 +413,9 @@ Built global_pooling(Call& call) {
   const bool max = call.class_name.find("Max") != std::string::npos;
   Built built;
   built.output = output;
-  built.part = part_of("keras." + call.class_name,
-                       std::string(max ? "torch.amax" : "torch.mean") + "(input, " +
-                           source_list(over) + (kept ? ", True)" : ", False)"));
+  built.part = part_of("keras." + call.class_name, std::string(max ? "torch.amax" : "torch.mean") +
+                                                       "(input, " + source_list(over) +
+                                                       (kept ? ", True)" : ", False)"));
   return built;
 }
 

@@ -146,8 +146,8 @@ bool is_known_lambda(const json& options) {
 }
 
 Built known_lambda(Call& call) {
-  for (const char* option : {"function", "function_type", "output_shape", "output_shape_type",
-                             "output_shape_module"}) {
+  for (const char* option :
+       {"function", "function_type", "output_shape", "output_shape_type", "output_shape_module"}) {
     call.config.value(option);
   }
   const json* arguments = call.config.value("arguments");

@@ -138,8 +138,8 @@ Built dense(Call& call) {
   output.shape.back() = units;
   Steps steps;
   if (!weights.empty()) {
-    steps.emplace_back("linear", linear_layer(weights[0].t().contiguous(),
-                                              biased ? weights[1] : at::Tensor()));
+    steps.emplace_back(
+        "linear", linear_layer(weights[0].t().contiguous(), biased ? weights[1] : at::Tensor()));
   }
   add_activation(steps, call, output);
   return chain("keras.Dense", std::move(steps), output);
@@ -284,9 +284,9 @@ Built flatten(Call& call) {
       order.push_back(static_cast<int64_t>(i) + 1);
     }
     order.push_back(1);
-    return with_part(output, part_of("torch.nn.modules.flatten.Flatten",
-                                     "torch.flatten(torch.permute(input, " + source_list(order) +
-                                         "), 1)"));
+    return with_part(output,
+                     part_of("torch.nn.modules.flatten.Flatten",
+                             "torch.flatten(torch.permute(input, " + source_list(order) + "), 1)"));
   }
   if (call.rank() == 0) {
     call.refuse("takes an input of at least 2 dimensions");
@@ -313,8 +313,8 @@ Built reshape(Call& call) {
   }
   const bool fits = given < 0 || (open < 0 ? given == known : given % known == 0);
   if (!fits) {
-    call.config.refuse("target_shape", "does not hold the " + std::to_string(given) +
-                                           " numbers of its input");
+    call.config.refuse("target_shape",
+                       "does not hold the " + std::to_string(given) + " numbers of its input");
   }
   if (open >= 0 && given >= 0) {
     target[static_cast<size_t>(open)] = given / known;
@@ -345,17 +345,16 @@ Built permute(Call& call) {
     output.shape.push_back(call.shape()[static_cast<size_t>(one) - 1]);
     dimensions.push_back(one);
   }
-  return with_part(output, part_of("keras.Permute",
-                                   "torch.permute(input, " + source_list(dimensions) + ")"));
+  return with_part(
+      output, part_of("keras.Permute", "torch.permute(input, " + source_list(dimensions) + ")"));
 }
 
 Built repeat_vector(Call& call) {
   call.demand_rank(1);
   const int64_t n = call.config.whole("n", 1);
   return with_part({{n, call.shape()[0]}, false},
-                   part_of("keras.RepeatVector",
-                           "torch.expand(torch.unsqueeze(input, 1), [-1, " + std::to_string(n) +
-                               ", -1])"));
+                   part_of("keras.RepeatVector", "torch.expand(torch.unsqueeze(input, 1), [-1, " +
+                                                     std::to_string(n) + ", -1])"));
 }
 
 struct Positions {
@@ -406,8 +405,8 @@ Built zero_padding(Call& call) {
 
 Built up_sampling(Call& call) {
   const Positions at = positions_of(call);
-  const auto sizes = call.config.numbers("size", at.dimensions, 1,
-                                         std::vector<int64_t>(at.dimensions, 2));
+  const auto sizes =
+      call.config.numbers("size", at.dimensions, 1, std::vector<int64_t>(at.dimensions, 2));
   if (call.config.text("interpolation", "nearest") != "nearest") {
     call.config.refuse("interpolation", "is not supported");
   }
@@ -420,9 +419,9 @@ Built up_sampling(Call& call) {
                std::to_string(sizes[i]);
   }
   const std::string suffix = std::to_string(at.dimensions) + "d";
-  return with_part(output, part_of("torch.nn.modules.upsampling.Upsample",
-                                   "torch.upsample_nearest" + suffix + "(input, [" + lengths +
-                                       "], None)"));
+  return with_part(output,
+                   part_of("torch.nn.modules.upsampling.Upsample",
+                           "torch.upsample_nearest" + suffix + "(input, [" + lengths + "], None)"));
 }
 
 // ---- several inputs -----------------------------------------------------------------------------

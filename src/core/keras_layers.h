@@ -128,7 +128,8 @@ ModulePart part_of(const std::string& class_name, const std::string& expression,
 ModulePart part_of_lines(const std::string& class_name, const std::vector<std::string>& lines);
 
 // Adds the activation that the option names, if it does anything.
-void add_activation(Steps& steps, Call& call, const Described& at, const char* option = "activation");
+void add_activation(Steps& steps, Call& call, const Described& at,
+                    const char* option = "activation");
 // The expression of an activation of `input`; false for one that is not known.
 bool activation_expression(const std::string& name, int version, const std::string& input,
                            std::string& expression);

@@ -86,8 +86,8 @@ void add_histories(const json& value, const std::string& of, std::vector<Referen
       add_histories(one, of, references);
     }
   } else if (value.is_object() && value.value("class_name", json()) == "__keras_tensor__") {
-    references.push_back(to_reference(
-        member(member(value, "config", of), "keras_history", of), "the layer \"" + of + "\""));
+    references.push_back(to_reference(member(member(value, "config", of), "keras_history", of),
+                                      "the layer \"" + of + "\""));
   } else if (!value.is_null()) {
     refuse("The layer \"" + of + "\" is called with something that is not another's output.");
   }
@@ -234,8 +234,8 @@ bool declared_shape(const Layer& layer, Shape& shape) {
   if (!declared) {
     return false;
   }
-  const json& sizes = declared->size() == 1 && (*declared)[0].is_array() ? (*declared)[0]
-                                                                          : *declared;
+  const json& sizes =
+      declared->size() == 1 && (*declared)[0].is_array() ? (*declared)[0] : *declared;
   for (size_t i = 0; i < sizes.size(); ++i) {
     const bool open = sizes[i].is_null();
     if (!open && (!sizes[i].is_number_integer() || sizes[i] < 0 || sizes[i] > (int64_t{1} << 31))) {

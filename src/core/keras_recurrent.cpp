@@ -1,7 +1,7 @@
 // LSTM, GRU, SimpleRNN and Bidirectional. With Keras's usual activations they are PyTorch's own
-// layers; with others, and for the GRU that resets before its matrix product, a loop over positions.
-// Keras's gates: input, forget, cell, output of an LSTM (PyTorch's order); update, reset, candidate
-// of a GRU (PyTorch: reset, update, candidate).
+// layers; with others, and for the GRU that resets before its matrix product, a loop over
+// positions. Keras's gates: input, forget, cell, output of an LSTM (PyTorch's order); update,
+// reset, candidate of a GRU (PyTorch: reset, update, candidate).
 #include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
@@ -154,10 +154,10 @@ ModulePart standard(const Recurrence& net) {
   lines.push_back("state = torch.zeros([1, input.size(0), " + std::to_string(net.units) +
                   "], dtype=input.dtype, device=input.device)");
   lines.push_back(std::string(lstm ? "output, hidden, cell = torch.lstm(input, [state, state], ["
-                              : net.kind == "GRU" ? "output, hidden = torch.gru(input, state, ["
-                                                  : "output, hidden = torch.rnn_tanh(input, state, [") +
-                  names + "], " + (net.biased ? "True" : "False") +
-                  ", 1, 0., False, False, True)");
+                              : net.kind == "GRU"
+                                  ? "output, hidden = torch.gru(input, state, ["
+                                  : "output, hidden = torch.rnn_tanh(input, state, [") +
+                  names + "], " + (net.biased ? "True" : "False") + ", 1, 0., False, False, True)");
   lines.push_back(net.sequences ? "return output" : "return torch.select(output, 1, -1)");
   ModulePart part = part_of_lines(
       std::string("torch.nn.modules.rnn.") + (net.kind == "SimpleRNN" ? "RNN" : net.kind), lines);
@@ -170,7 +170,8 @@ std::string gate(const std::string& of, int64_t index, int64_t units) {
          std::to_string(units) + ")";
 }
 
-// The lines of one position: `x` the input's product of this position, `hidden` and `cell` the state.
+// The lines of one position: `x` the input's product of this position, `hidden` and `cell` the
+// state.
 std::vector<std::string> one_step(const Recurrence& net, int version) {
   const auto active = [&](const std::string& name, const std::string& input) {
     std::string expression;
@@ -178,8 +179,7 @@ std::vector<std::string> one_step(const Recurrence& net, int version) {
     return expression;
   };
   const auto apply = [&](const std::string& to, const std::string& name, const std::string& input) {
-    return std::vector<std::string>{to + "_in = " + input,
-                                    to + " = " + active(name, to + "_in")};
+    return std::vector<std::string>{to + "_in = " + input, to + " = " + active(name, to + "_in")};
   };
   std::vector<std::string> lines;
   const auto add = [&](const std::vector<std::string>& more) {
@@ -206,9 +206,9 @@ std::vector<std::string> one_step(const Recurrence& net, int version) {
                       : "z = torch.matmul(hidden, self.recurrent_kernel)");
   add(apply("update", net.gate_activation, gate("x", 0, u) + " + " + gate("z", 0, u)));
   add(apply("reset", net.gate_activation, gate("x", 1, u) + " + " + gate("z", 1, u)));
-  const std::string product =
-      net.resets_after ? "reset * " + gate("z", 2, u)
-                       : "torch.matmul(reset * hidden, " + gate("self.recurrent_kernel", 2, u) + ")";
+  const std::string product = net.resets_after ? "reset * " + gate("z", 2, u)
+                                               : "torch.matmul(reset * hidden, " +
+                                                     gate("self.recurrent_kernel", 2, u) + ")";
   add(apply("candidate", net.activation, gate("x", 2, u) + " + " + product));
   lines.push_back("hidden = update * hidden + (1 - update) * candidate");
   return lines;
@@ -223,11 +223,11 @@ ModulePart loop(const Recurrence& net, int version) {
   if (net.recurrent_bias.defined()) {
     parameters.emplace_back("recurrent_bias", net.recurrent_bias.contiguous());
   }
-  std::vector<std::string> lines{
-      std::string("products = torch.linear(input, self.kernel, ") +
-          (net.biased ? "self.bias)" : "None)"),
-      "hidden = torch.zeros([input.size(0), " + std::to_string(net.units) +
-          "], dtype=input.dtype, device=input.device)"};
+  std::vector<std::string> lines{std::string("products = torch.linear(input, self.kernel, ") +
+                                     (net.biased ? "self.bias)" : "None)"),
+                                 "hidden = torch.zeros([input.size(0), " +
+                                     std::to_string(net.units) +
+                                     "], dtype=input.dtype, device=input.device)"};
   if (net.kind == "LSTM") {
     lines.push_back("cell = hidden");
   }

@@ -37,13 +37,11 @@ struct ArgShape {
   int64_t channels = 1;
   bool positions = false;
 
-  Shape at(int64_t length) const {
-    return positions ? Shape{channels, length} : Shape{channels};
-  }
+  Shape at(int64_t length) const { return positions ? Shape{channels, length} : Shape{channels}; }
 };
 
 struct Setting {
-  int64_t channels = 4;         // of X
+  int64_t channels = 4;          // of X
   std::vector<ArgShape> shapes;  // of every input, where it is not given by its values
 };
 
@@ -69,7 +67,8 @@ std::optional<Mismatch> mismatch_of(const std::string& message) {
       std::regex("for (\\d+) sequences it returns (\\d+)")};
   std::smatch found;
   // x.view(-1, 640), x.view(x.size(0), 640).
-  static const std::regex view("shape '\\[(-?\\d+), (\\d+)\\]' is invalid for input of size (\\d+)");
+  static const std::regex view(
+      "shape '\\[(-?\\d+), (\\d+)\\]' is invalid for input of size (\\d+)");
   if (std::regex_search(message, found, view)) {
     return Mismatch{rows_of_probe * std::stoll(found[2]), std::stoll(found[3])};
   }
@@ -113,7 +112,8 @@ class Prober {
          const DescribeOptions& options)
       : model_(model),
         whole_(build_graph(model, {})),
-        graph_(options.wrappers.empty() ? whole_ : build_graph(model, {options.wrappers, {}, {}, {}})),
+        graph_(options.wrappers.empty() ? whole_
+                                        : build_graph(model, {options.wrappers, {}, {}, {}})),
         constants_(constants),
         options_(options),
         until_(Clock::now() + std::chrono::duration_cast<Clock::duration>(
@@ -261,7 +261,8 @@ int64_t Prober::solve(int64_t length, const Setting& setting) {
   double x1 = static_cast<double>(other);
   double y1 = static_cast<double>(got(*there));
   for (int i = 0; i < 24 && high - low > 1; ++i) {
-    const double guess = y1 == y0 ? 0 : x1 + (static_cast<double>(wanted) - y1) * (x1 - x0) / (y1 - y0);
+    const double guess =
+        y1 == y0 ? 0 : x1 + (static_cast<double>(wanted) - y1) * (x1 - x0) / (y1 - y0);
     int64_t next = static_cast<int64_t>(std::llround(guess));
     if (next <= low || next >= high) {
       next = low + (high - low) / 2;
@@ -418,8 +419,8 @@ std::optional<Range> Prober::field(size_t index, int64_t length, const Setting& 
     for (int64_t d = 1; d < change->axis; ++d) {
       sizes.push_back(original.size(d));
     }
-    change->delta = i > 0 ? at::zeros(sizes, original.options())
-                          : at::ones(sizes, original.options());
+    change->delta =
+        i > 0 ? at::zeros(sizes, original.options()) : at::ones(sizes, original.options());
     change->start.assign(rows, i > 0 ? 0 : length / 2);
     all[i].change = std::move(change);
   }
@@ -542,8 +543,7 @@ ModelDescription Prober::describe() {
   }
   for (size_t i = 0; i < options_.args.size(); ++i) {
     const at::Tensor& values = options_.args[i].values;
-    const Shape shape =
-        values.defined() ? values.sizes().slice(1).vec() : setting.shapes[i].at(-1);
+    const Shape shape = values.defined() ? values.sizes().slice(1).vec() : setting.shapes[i].at(-1);
     if (unique[i]) {
       result.args[i] = {"n"};
       for (const int64_t size : shape) {

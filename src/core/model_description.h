@@ -12,8 +12,8 @@
 
 namespace seqlift {
 
-// An input beside X: its values [1, ...] or, where these are not defined, its shape for each sequence,
-// [channels, L] or [channels]; 0 channels where that is to be found.
+// An input beside X: its values [1, ...] or, where these are not defined, its shape for each
+// sequence, [channels, L] or [channels]; 0 channels where that is to be found.
 struct DescribedArg {
   at::Tensor values;
   int64_t channels = 0;

@@ -131,11 +131,12 @@ std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
     const at::NoGradGuard guard;
     const int64_t first = chunk * together;
     std::vector<std::vector<at::Tensor>> batched;
-    batches.run(first, std::min(first + together, sequences.count), [&](int64_t begin, int64_t end) {
-      const at::Tensor X = to_compute(sequences.X(begin, end), constants);
-      const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
-      batched.push_back(predict_rows(graph, constants, X, args, cancelled));
-    });
+    batches.run(first, std::min(first + together, sequences.count),
+                [&](int64_t begin, int64_t end) {
+                  const at::Tensor X = to_compute(sequences.X(begin, end), constants);
+                  const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
+                  batched.push_back(predict_rows(graph, constants, X, args, cancelled));
+                });
     parts[chunk] = batched.size() == 1 ? batched[0] : join_batches(batched);
   };
   run_chunks(chunks, work, work_on(constants.device(), options.work));

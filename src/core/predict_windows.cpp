@@ -57,8 +57,8 @@ std::vector<Task> make_tasks(const WindowEdits& edits, int64_t sequences, int th
 class EditedCopies {
  public:
   EditedCopies(const Graph& graph, Constants& constants, const Sequences& sequences,
-               const WindowEdits& edits, const PredictWindowsOptions& options,
-               Batches& batches, Batches& window_batches, const std::atomic<bool>& cancelled)
+               const WindowEdits& edits, const PredictWindowsOptions& options, Batches& batches,
+               Batches& window_batches, const std::atomic<bool>& cancelled)
       : graph_(graph),
         constants_(constants),
         sequences_(sequences),
@@ -293,8 +293,7 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
     return {};
   }
   BatchOptions of_copies;
-  of_copies.most =
-      rows_at_once(options.batch_size, sequences.X(0, 1).size(2), graph, constants);
+  of_copies.most = rows_at_once(options.batch_size, sequences.X(0, 1).size(2), graph, constants);
   Batches batches(constants.device(), of_copies);
   // Windows are few numbers: they are halved if need be, not sized.
   BatchOptions of_windows;

@@ -95,7 +95,8 @@ seqlift::Constants& constants_of(Handle& handle, const Rcpp::List& options) {
   const std::string device = text(options, "device");
   auto& constants = handle.constants[dtype + "/" + device];
   if (!constants) {
-    constants = std::make_shared<seqlift::Constants>(native, compute, seqlift::device_of(device), reduced);
+    constants =
+        std::make_shared<seqlift::Constants>(native, compute, seqlift::device_of(device), reduced);
   }
   return *constants;
 }

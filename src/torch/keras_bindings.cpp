@@ -41,9 +41,8 @@ SEXP seqlift_torch_convert_keras(SEXP file_list, SEXP path) {
       seqlift::KerasLayerWeights own;
       own.name = text(layer, "name");
       for (R_xlen_t i = 0; i < weights.size(); ++i) {
-        own.weights.emplace_back(
-            Rcpp::as<std::string>(Rcpp::CharacterVector(weights.names())[i]),
-            to_weight(weights[i], dtype));
+        own.weights.emplace_back(Rcpp::as<std::string>(Rcpp::CharacterVector(weights.names())[i]),
+                                 to_weight(weights[i], dtype));
       }
       file.layers.push_back(std::move(own));
     }

@@ -105,13 +105,13 @@ SEXP seqlift_torch_describe(SEXP pointer, SEXP args, SEXP options_list) {
       }
       describe_options.args.push_back(arg);
     }
-    const seqlift::ModelDescription found = seqlift::describe_model(
-        handle.model, constants_of(handle, options), describe_options);
+    const seqlift::ModelDescription found =
+        seqlift::describe_model(handle.model, constants_of(handle, options), describe_options);
     Rcpp::List outputs;
     for (const seqlift::OutputDescription& output : found.outputs) {
-      outputs.push_back(Rcpp::List::create(
-          Rcpp::Named("shape") = Rcpp::wrap(output.sizes),
-          Rcpp::Named("receptive_field") = output.receptive_field));
+      outputs.push_back(
+          Rcpp::List::create(Rcpp::Named("shape") = Rcpp::wrap(output.sizes),
+                             Rcpp::Named("receptive_field") = output.receptive_field));
     }
     Rcpp::List inputs;
     for (const seqlift::Sizes& sizes : found.args) {

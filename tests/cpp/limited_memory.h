@@ -25,7 +25,7 @@ class LimitedMemory {
   LimitedMemory(const LimitedMemory&) = delete;
   LimitedMemory& operator=(const LimitedMemory&) = delete;
 
-  int64_t most() const { return counting_.counts->most; }      // bytes in use at once
+  int64_t most() const { return counting_.counts->most; }        // bytes in use at once
   int64_t refused() const { return counting_.counts->refused; }  // requests
 
  private:

@@ -55,11 +55,11 @@ at::Tensor to_ours(const at::Tensor& given) {
   const at::Tensor tensor =
       given._is_zerotensor() ? at::zeros(given.sizes(), given.scalar_type()) : given;
   auto* owner = new at::Tensor(tensor);
-  c10::Storage storage(
-      c10::Storage::use_byte_size_t(), tensor.storage().nbytes(),
-      at::DataPtr(base_of(tensor), owner, [](void* kept) { delete static_cast<at::Tensor*>(kept); },
-                  stand_in()),
-      nullptr, false);
+  c10::Storage storage(c10::Storage::use_byte_size_t(), tensor.storage().nbytes(),
+                       at::DataPtr(
+                           base_of(tensor), owner,
+                           [](void* kept) { delete static_cast<at::Tensor*>(kept); }, stand_in()),
+                       nullptr, false);
   return with_storage(std::move(storage), tensor, tensor.storage_offset());
 }
 
@@ -202,10 +202,9 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> convolution_backward(
     at::IntArrayRef output_padding, int64_t groups, std::array<bool, 3> wanted) {
   ++operations;
   const std::vector<int64_t> bias{weight.size(transposed ? 1 : 0) * (transposed ? groups : 1)};
-  const auto found =
-      at::convolution_backward(to_cpu(grad), to_cpu(x), to_cpu(weight),
-                               at::OptionalIntArrayRef(at::IntArrayRef(bias)), stride, padding,
-                               dilation, transposed, output_padding, groups, wanted);
+  const auto found = at::convolution_backward(
+      to_cpu(grad), to_cpu(x), to_cpu(weight), at::OptionalIntArrayRef(at::IntArrayRef(bias)),
+      stride, padding, dilation, transposed, output_padding, groups, wanted);
   const auto ours = [](const at::Tensor& tensor) {
     return tensor.defined() ? to_ours(tensor) : tensor;
   };

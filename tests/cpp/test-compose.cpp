@@ -1,12 +1,11 @@
 // Models made of models, beside their parts. What users put together is tested in R; here is what a
 // model's code may look like.
-#include "core/compose.h"
-
 #include <ATen/ATen.h>
 
 #include <cstdio>
 
 #include "catch.h"
+#include "core/compose.h"
 #include "core/model.h"
 #include "nets.h"
 
@@ -18,7 +17,8 @@ using seqlift::Wrapper;
 namespace {
 
 ModelPointer saved(const torch::jit::Module& module) {
-  const std::string path = "composed-" + std::to_string(reinterpret_cast<uintptr_t>(&module)) + ".pt";
+  const std::string path =
+      "composed-" + std::to_string(reinterpret_cast<uintptr_t>(&module)) + ".pt";
   module.save(path);
   const auto model = seqlift::load_model(path);
   std::remove(path.c_str());
@@ -62,7 +62,9 @@ TEST_CASE("a wrapped module predicts and is explained as the wrapped graph", "[c
     CHECK(distance(predicted(wrapped, pairs.X)[0], predicted(net, pairs.X, {}, settings)[0]) <
           1e-14);
     CHECK(distance(interpreted(wrapped, pairs.X)[0], predicted(wrapped, pairs.X)[0]) < 1e-12);
-    CHECK(distance(explain(wrapped, pairs).values, explain(net, pairs, settings).values) < 1e-12);
+    if (output == 1) {  // the other one is a profile
+      CHECK(distance(explain(wrapped, pairs).values, explain(net, pairs, settings).values) < 1e-12);
+    }
   }
   CHECK(error_of([&]() {
           seqlift::wrapped_module(net, {{Wrapper::Kind::select_output, 2}}, {});
@@ -71,8 +73,7 @@ TEST_CASE("a wrapped module predicts and is explained as the wrapped graph", "[c
 
 TEST_CASE("an input that may be missing is turned round where it is given", "[compose]") {
   const ModelPointer net = model(unusual());
-  const ModelPointer average =
-      saved(seqlift::reverse_complement_module(net, {}, automatic(2)));
+  const ModelPointer average = saved(seqlift::reverse_complement_module(net, {}, automatic(2)));
   CHECK(average->argument_names == net->argument_names);
   const at::Tensor X = one_hot(3, 14, 5);
   const at::Tensor track = numbers({3, 2, 14}, 6);
@@ -87,12 +88,13 @@ TEST_CASE("an input that may be missing is turned round where it is given", "[co
   check({}, {});
   check({track}, {turned(track)});
   // Which is not what the tracks as they are would give.
-  CHECK(distance(predicted(net, turned(X), {track})[0], predicted(net, turned(X), {turned(track)})[0]) >
-        1e-2);
+  CHECK(distance(predicted(net, turned(X), {track})[0],
+                 predicted(net, turned(X), {turned(track)})[0]) > 1e-2);
 }
 
 TEST_CASE("three strands are refused in words", "[compose]") {
-  const ModelPointer net = forward("return torch.conv1d(x, self.a)", {{"a", numbers({3, 4, 3}, 1)}});
+  const ModelPointer net =
+      forward("return torch.conv1d(x, self.a)", {{"a", numbers({3, 4, 3}, 1)}});
   const ModelPointer average = saved(seqlift::reverse_complement_module(net, {}, automatic(1)));
   CHECK(error_of([&]() { predicted(average, one_hot(1, 9, 1)); }).find("more than two strands") !=
         std::string::npos);
@@ -100,9 +102,9 @@ TEST_CASE("three strands are refused in words", "[compose]") {
 
 TEST_CASE("an ensemble's members keep their own inputs", "[compose]") {
   const ModelPointer net = model(unusual());
-  const ModelPointer both = saved(seqlift::ensemble_module(
-      {{net, {}, {"track"}, 0.75}, {net, {}, {}, 0.25}}));
-  const std::vector<std::string> names{"x", "model_1_track", "track", "times"};
+  const ModelPointer both =
+      saved(seqlift::ensemble_module({{net, {}, {"track"}, 0.75}, {net, {}, {"track"}, 0.25}}));
+  const std::vector<std::string> names{"x", "model_1_track", "model_2_track", "times"};
   CHECK(both->argument_names == names);
   const at::Tensor X = one_hot(3, 14, 5);
   const at::Tensor one = numbers({3, 2, 14}, 6);

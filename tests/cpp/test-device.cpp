@@ -43,9 +43,9 @@ Numbers explained_at(const ModelPointer& net, const Given& given, const Place& p
   options.module_mode = module_mode;
   options.batch_size = 5;
   options.work.threads = place.device.is_cpu() ? 1 : 2;
-  const auto result = seqlift::deep_lift_shap(*graph_of(net), constants,
-                                              sequences_of(given.X, given.args),
-                                              references_of(given.references), options);
+  const auto result =
+      seqlift::deep_lift_shap(*graph_of(net), constants, sequences_of(given.X, given.args),
+                              references_of(given.references), options);
   return {{"predictions", result.predictions},
           {"reference predictions", result.reference_predictions},
           {"multipliers", result.values},
@@ -58,8 +58,8 @@ Numbers predicted_at(const ModelPointer& net, const Given& given, const Place& p
   options.batch_size = 2;
   options.work.threads = place.device.is_cpu() ? 1 : 2;
   Numbers numbers;
-  for (const at::Tensor& output : seqlift::predict(*graph_of(net), constants,
-                                                   sequences_of(given.X, given.args), options)) {
+  for (const at::Tensor& output :
+       seqlift::predict(*graph_of(net), constants, sequences_of(given.X, given.args), options)) {
     numbers.emplace_back("output", output);
   }
   return numbers;
@@ -101,9 +101,9 @@ Numbers deep_lifted_at(const ModelPointer& net, const Given& given, const Place&
   seqlift::Constants constants = constants_at(net, place);
   seqlift::DeepLiftOptions options;
   options.batch_size = 5;
-  const auto result = seqlift::deep_lift(*graph_of(net), constants,
-                                         sequences_of(given.X, given.args),
-                                         references_of(given.references), options);
+  const auto result =
+      seqlift::deep_lift(*graph_of(net), constants, sequences_of(given.X, given.args),
+                         references_of(given.references), options);
   return {{"DeepLIFT contributions", result.values}, {"DeepLIFT deltas", result.deltas}};
 }
 
@@ -336,7 +336,8 @@ TEST_CASE("only want of memory is tried again", "[device]") {
     });
   };
   CHECK(failing("something else") == "evaluation: something else");
-  CHECK(failing("words that quote: out of memory") == "evaluation: words that quote: out of memory");
+  CHECK(failing("words that quote: out of memory") ==
+        "evaluation: words that quote: out of memory");
   CHECK(calls == 2);
   CHECK(batches.limit() == 32);
   CHECK_FALSE(seqlift::is_out_of_memory(std::runtime_error("cuDNN error: CUDNN_STATUS_BAD_PARAM")));

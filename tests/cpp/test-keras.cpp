@@ -1,6 +1,4 @@
 // What comes from a file that may be anything: the configuration as text, the weights as tensors.
-#include "core/keras.h"
-
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/api/module.h>
 
@@ -9,6 +7,7 @@
 
 #include "catch.h"
 #include "core/error.h"
+#include "core/keras.h"
 
 namespace {
 
@@ -32,9 +31,8 @@ const char* config = R"({"class_name": "Functional", "config": {"name": "net", "
 seqlift::KerasFile file_of(const std::string& text) {
   seqlift::KerasFile file;
   file.config = text;
-  file.layers = {
-      {"conv", {{"conv/kernel:0", at::ones({3, 4, 3})}, {"conv/bias:0", at::ones({3})}}},
-      {"inner", {{"head/kernel:0", at::ones({18, 2})}, {"head/bias:0", at::ones({2})}}}};
+  file.layers = {{"conv", {{"conv/kernel:0", at::ones({3, 4, 3})}, {"conv/bias:0", at::ones({3})}}},
+                 {"inner", {{"head/kernel:0", at::ones({18, 2})}, {"head/bias:0", at::ones({2})}}}};
   return file;
 }
 
@@ -78,8 +76,9 @@ TEST_CASE("All that is wrong with the weights is said at once", "[keras]") {
   file.layers[1].weights.pop_back();
   file.layers.push_back({"other", {{"other/kernel:0", at::ones({1})}}});
   const std::string message = message_of(file);
-  CHECK_THAT(message, Catch::Contains("`conv/kernel:0` of Conv1D \"conv\" is [3, 5, 3] and should be "
-                                      "[3, 4, 3]"));
+  CHECK_THAT(message,
+             Catch::Contains("`conv/kernel:0` of Conv1D \"conv\" is [3, 5, 3] and should be "
+                             "[3, 4, 3]"));
   CHECK_THAT(message, Catch::Contains("`bias` [2] of Dense \"head\" is missing"));
   CHECK_THAT(message, Catch::Contains("`other/kernel:0` of \"other\" belongs to no layer"));
 }
@@ -92,8 +91,8 @@ TEST_CASE("Options that would need much memory, and depth without end, are refus
   CHECK(kind_of(file_of(std::string(1000000, '['))) == "file");
   CHECK(kind_of(file_of("")) == "file");
   CHECK(kind_of(file_of("[]")) == "model");
-  CHECK_THAT(message_of(file_of(replaced(text, "[[[\"sequence\", 0, 0, {}]]]",
-                                         "[[[\"conv\", 0, 0, {}]]]"))),
+  CHECK_THAT(message_of(file_of(
+                 replaced(text, "[[[\"sequence\", 0, 0, {}]]]", "[[[\"conv\", 0, 0, {}]]]"))),
              Catch::Contains("depends on its own output"));
 }
 
@@ -101,10 +100,26 @@ TEST_CASE("Options that would need much memory, and depth without end, are refus
 // in an error of the core's own.
 TEST_CASE("Configurations that have been changed end in a model or an error", "[keras]") {
   const std::string text = config;
-  const std::vector<std::string> pieces = {
-      "null", "-1", "0", "[]", "{}", "\"\"", "1e9", "[[\"conv\", 0, 0]]", "true", "\"same\"",
-      "\"Add\"", "\"LSTM\"", "\"Bidirectional\"", "\"Concatenate\"", "[1, 2]", "99999999999999999999",
-      "\"BatchNormalization\"", "\"Reshape\"", "\"channels_first\"", "\"Conv2D\""};
+  const std::vector<std::string> pieces = {"null",
+                                           "-1",
+                                           "0",
+                                           "[]",
+                                           "{}",
+                                           "\"\"",
+                                           "1e9",
+                                           "[[\"conv\", 0, 0]]",
+                                           "true",
+                                           "\"same\"",
+                                           "\"Add\"",
+                                           "\"LSTM\"",
+                                           "\"Bidirectional\"",
+                                           "\"Concatenate\"",
+                                           "[1, 2]",
+                                           "99999999999999999999",
+                                           "\"BatchNormalization\"",
+                                           "\"Reshape\"",
+                                           "\"channels_first\"",
+                                           "\"Conv2D\""};
   std::mt19937 random(1);
   const auto below = [&](size_t n) { return static_cast<size_t>(random() % n); };
   int models = 0, errors = 0;

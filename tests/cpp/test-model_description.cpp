@@ -1,10 +1,9 @@
 // What a model takes and returns, on nets whose answer is worked out by hand.
-#include "core/model_description.h"
-
 #include <ATen/ATen.h>
 
 #include "catch.h"
 #include "core/model.h"
+#include "core/model_description.h"
 #include "nets.h"
 
 using namespace nets;
@@ -13,8 +12,8 @@ using seqlift::Sizes;
 
 namespace {
 
-ModelDescription described(const ModelPointer& model,
-                           std::vector<seqlift::DescribedArg> args = {}, double seconds = 20) {
+ModelDescription described(const ModelPointer& model, std::vector<seqlift::DescribedArg> args = {},
+                           double seconds = 20) {
   seqlift::Constants constants(model->dtype, model->dtype, at::kCPU);
   seqlift::DescribeOptions options;
   options.args = std::move(args);
@@ -28,25 +27,25 @@ const Tensors pooled{{"a", numbers({6, 4, 8}, 1)}, {"dense", numbers({3, 6 * 10}
 
 TEST_CASE("a dense layer fixes the length of X", "[model_description]") {
   // 15 - 6 + 1 = 10 positions of 6 channels.
-  const ModelDescription found = described(
-      forward("h = torch.relu(torch.conv1d(x, self.a)).flatten(1)\n"
-              "return torch.linear(h, self.b)",
-              {{"a", numbers({6, 4, 6}, 1)}, {"b", numbers({3, 60}, 2)}}));
+  const ModelDescription found =
+      described(forward("h = torch.relu(torch.conv1d(x, self.a)).flatten(1)\n"
+                        "return torch.linear(h, self.b)",
+                        {{"a", numbers({6, 4, 6}, 1)}, {"b", numbers({3, 60}, 2)}}));
   CHECK(found.known);
   CHECK(found.X == Sizes{"n", "4", "15"});
   CHECK(found.shortest == 15);
   CHECK(found.longest == 15);
   REQUIRE(found.outputs.size() == 1);
   CHECK(found.outputs[0].sizes == Sizes{"n", "3"});
-  CHECK(found.outputs[0].receptive_field == "15");
+  CHECK(found.outputs[0].receptive_field == "L");
 }
 
 TEST_CASE("pooling leaves a stretch of lengths", "[model_description]") {
   // floor((L - 7) / 4) = 10 for L from 47 to 50.
-  const ModelDescription found = described(
-      forward("h = torch.max_pool1d(torch.relu(torch.conv1d(x, self.a)), 4).flatten(1)\n"
-              "return torch.linear(h, self.dense)",
-              pooled));
+  const ModelDescription found =
+      described(forward("h = torch.max_pool1d(torch.relu(torch.conv1d(x, self.a)), 4).flatten(1)\n"
+                        "return torch.linear(h, self.dense)",
+                        pooled));
   CHECK(found.known);
   CHECK(found.shortest == 47);
   CHECK(found.longest == 50);
@@ -65,13 +64,12 @@ TEST_CASE("rows that become positions are noticed", "[model_description]") {
 
 TEST_CASE("sizes and receptive fields in terms of the length", "[model_description]") {
   // 5, then 3 with a dilation of 4 (8 more), of which the outer 6 positions on both sides are cut.
-  const ModelDescription found = described(
-      forward("h = torch.relu(torch.conv1d(x, self.a, padding=2))\n"
-              "h = h + torch.relu(torch.conv1d(h, self.b, padding=4, dilation=4))\n"
-              "p = torch.conv1d(h, self.c)[:, :, 6:-6]\n"
-              "return p, p.mean([1, 2]).unsqueeze(1), torch.avg_pool1d(h, 4)",
-              {{"a", numbers({3, 4, 5}, 1)}, {"b", numbers({3, 3, 3}, 2)},
-               {"c", numbers({2, 3, 1}, 3)}}));
+  const ModelDescription found = described(forward(
+      "h = torch.relu(torch.conv1d(x, self.a, padding=2))\n"
+      "h = h + torch.relu(torch.conv1d(h, self.b, padding=4, dilation=4))\n"
+      "p = torch.conv1d(h, self.c)[:, :, 6:-6]\n"
+      "return p, p.mean([1, 2]).unsqueeze(1), torch.avg_pool1d(h, 4)",
+      {{"a", numbers({3, 4, 5}, 1)}, {"b", numbers({3, 3, 3}, 2)}, {"c", numbers({2, 3, 1}, 3)}}));
   CHECK(found.known);
   CHECK(found.X == Sizes{"n", "4", "L"});
   CHECK(found.shortest == 0);
