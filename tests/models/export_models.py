@@ -1,7 +1,7 @@
 """Write torch.export archives of small networks, and the same networks in other forms, into
-tests/testthat/models/export/.
+tests/testthat/models/export/ and inst/extdata/formats/ (BPNet in every form).
 
-    python3 tests/models/export_models.py [DIRECTORY]
+    python3 tests/models/export_models.py [DIRECTORY [DIRECTORY]]
 
 Needs PyTorch 2.5 or later; the committed files were written by Debian testing's python3-torch
 (2.14.1). Networks come as NAME.pt2, some with a TorchScript twin NAME.pt; the same
@@ -14,6 +14,7 @@ core ATen, _fixed have a fixed batch dimension; _torch_2_6 are the files of the 
 import json
 import os
 import pathlib
+import shutil
 import struct
 import sys
 import warnings
@@ -27,6 +28,7 @@ warnings.filterwarnings("ignore")
 
 HERE = pathlib.Path(__file__).resolve().parent
 OUT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "testthat/models/export"
+FORMATS = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else HERE.parents[1] / "inst/extdata/formats"
 LARGE = os.environ.get("LARGE") == "yes"  # also what is too large to be committed
 SEQUENCES = ["ACGTTGCATTAGCAGT", "TTTACGGATCCAGGCA", "GATTACAGATTACAGA"]
 LENGTH = len(SEQUENCES[0])
@@ -258,12 +260,16 @@ def main():
     OUT.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     X = one_hot(SEQUENCES)
-    net = Net()
-    write("net", net, (X,))
-    torch.save(net.state_dict(), str(OUT / "net_state.pth"))
-    save_safetensors(net.state_dict(), OUT / "net.safetensors")
+    write("net", Net(), (X,))
     write("net_core", Net(), (X,), core=True, twin=False)
-    write("bpnet", BPNet(), (X, control(len(SEQUENCES))), twin=False)
+    net, inputs = BPNet(), (X, control(len(SEQUENCES)))
+    write("bpnet", net, inputs, twin=False)
+    # The same network in every form, which the vignette reads too.
+    FORMATS.mkdir(parents=True, exist_ok=True)
+    shutil.copy(str(OUT / "bpnet.pt2"), str(FORMATS))
+    torch.jit.trace(net, inputs).save(str(FORMATS / "bpnet.pt"))
+    torch.save(net.state_dict(), str(FORMATS / "bpnet.pth"))
+    save_safetensors(net.state_dict(), FORMATS / "bpnet.safetensors")
     write("transformer", Transformer(), (X,), twin=False)
     if LARGE:
         write("transformer_core", Transformer(), (X,), core=True, twin=False)
