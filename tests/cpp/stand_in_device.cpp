@@ -96,6 +96,8 @@ void run_on_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
   const size_t count = schema.arguments().size();
   const std::vector<c10::IValue> given(stack->end() - static_cast<int64_t>(count), stack->end());
   std::vector<at::Tensor> ours;
+  // LibTorch drops an operation's arguments before it reads its results out of some of them.
+  std::vector<at::Tensor> kept;
   std::vector<std::pair<at::Tensor, at::Tensor>> grown;
   for (size_t i = 0; i < count; ++i) {
     const auto* alias = schema.arguments()[i].alias_info();
@@ -108,7 +110,8 @@ void run_on_cpu(const c10::OperatorHandle& operation, torch::jit::Stack* stack) 
       }
       if (is_ours(tensor)) {
         ours.push_back(tensor);
-        return to_cpu(tensor);
+        kept.push_back(to_cpu(tensor));
+        return kept.back();
       }
       TORCH_CHECK(!tensor.defined() || tensor.dim() == 0, schema.name(),
                   " takes tensors of two devices");

@@ -292,6 +292,16 @@ TEST_CASE("an operation on the stand-in device and the CPU together fails", "[de
   CHECK_THROWS(there.index_select(0, at::zeros({1}, at::kLong)));
 }
 
+TEST_CASE("every operation of the table runs where X is, with nothing left on the CPU",
+          "[device]") {
+  if (!found_stand_in()) {
+    return;
+  }
+  const long before = stand_in_operations();
+  check_table(stand_in());
+  CHECK(stand_in_operations() > before + 10000);
+}
+
 TEST_CASE("whole nets run where X is, with nothing left on the CPU", "[device]") {
   if (!found_stand_in()) {
     return;
