@@ -116,7 +116,7 @@ raise_engine_error <- function(result, shape, call) {
 
 # What to do with a file that is no TorchScript, or none that can be read.
 hint_for_file <- function(message) {
-  if (grepl("HDF5", message, fixed = TRUE)) {
+  if (grepl("is not a TorchScript file: it is an HDF5 file", message, fixed = TRUE)) {
     return("{.fn load_keras_model} reads Keras models from HDF5 files.")
   }
   if (grepl("could not be read as TorchScript|it is a Python pickle", message)) {

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cmath>
+#include <ctime>
 #include <map>
 #include <optional>
 #include <regex>
@@ -106,6 +106,9 @@ std::string size_text(int64_t a, int64_t at, int64_t b, int64_t bt) {
   return "?";
 }
 
+// Of this process: what is found does not depend on what else the machine does.
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
 class Prober {
  public:
   Prober(const std::shared_ptr<const Model>& model, Constants& constants,
@@ -116,14 +119,11 @@ class Prober {
                                         : build_graph(model, {options.wrappers, {}, {}, {}})),
         constants_(constants),
         options_(options),
-        until_(Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                                  std::chrono::duration<double>(options.seconds))) {}
+        until_(cpu_seconds() + options.seconds) {}
 
   ModelDescription describe();
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   std::vector<Value> inputs(int64_t length, int64_t rows, const Setting& setting) const;
   const Probe& probe(int64_t length, const Setting& setting) {
     return probe(length, setting, asked_);
@@ -156,7 +156,7 @@ class Prober {
   std::shared_ptr<const Graph> asked_ = whole_;
   Constants& constants_;
   const DescribeOptions& options_;
-  Clock::time_point until_;
+  double until_;  // when to give up, on the clock of cpu_seconds()
   std::map<std::string, Probe> probes_;
   double seconds_ = 0;  // that a sequence of the length seconds_for_ took
   int64_t seconds_for_ = 1;
@@ -201,7 +201,7 @@ const Probe& Prober::probe(int64_t length, const Setting& setting,
     return known->second;
   }
   Probe result;
-  const auto begin = Clock::now();
+  const double begin = cpu_seconds();
   try {
     const std::vector<Value> all = inputs(length, rows_of_probe, setting);
     const std::vector<Value> args(all.begin() + 1, all.end());
@@ -222,7 +222,7 @@ const Probe& Prober::probe(int64_t length, const Setting& setting,
     result.kind = "evaluation";
     result.message = error.what();
   }
-  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  const double seconds = cpu_seconds() - begin;
   if (length >= seconds_for_ || result.works) {
     seconds_ = seconds;
     seconds_for_ = length;
@@ -231,7 +231,7 @@ const Probe& Prober::probe(int64_t length, const Setting& setting,
 }
 
 bool Prober::affords(int64_t length) const {
-  const double left = std::chrono::duration<double>(until_ - Clock::now()).count();
+  const double left = until_ - cpu_seconds();
   const double ratio = static_cast<double>(length) / static_cast<double>(seconds_for_);
   return left > 0 && seconds_ * ratio < left;
 }
@@ -551,16 +551,20 @@ ModelDescription Prober::describe() {
       }
     }
   }
+  // One length alone, for lack of time, does not tell which sizes follow from it.
+  const bool guessed = gave_up_ && other == length;
   const std::vector<Shape> here = probe(length, setting).outputs;
   const std::vector<Shape> there = probe(other, setting).outputs;
   for (size_t i = 0; i < result.outputs.size() && i < here.size(); ++i) {
     Sizes& sizes = result.outputs[i].sizes;
     sizes = {"n"};
     for (size_t d = 0; d < here[i].size(); ++d) {
-      const bool same = i < there.size() && d < there[i].size();
+      const bool same = !guessed && i < there.size() && d < there[i].size();
       sizes.push_back(same ? size_text(here[i][d], length, there[i][d], other) : "?");
     }
-    result.outputs[i].receptive_field = receptive_field(i, length, setting, open);
+    if (!guessed) {
+      result.outputs[i].receptive_field = receptive_field(i, length, setting, open);
+    }
   }
   return result;
 }

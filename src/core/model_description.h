@@ -23,7 +23,7 @@ struct DescribedArg {
 struct DescribeOptions {
   std::vector<Wrapper> wrappers;
   std::vector<DescribedArg> args;  // those that the model needs, in its order
-  double seconds = 4;              // when to give up
+  double seconds = 4;              // of the processor, when to give up
 };
 
 // Sizes as text: "n" sequences, "4", "L" positions, "L - 20", "L / 32", "?" for an unknown one.

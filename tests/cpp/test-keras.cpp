@@ -76,11 +76,10 @@ TEST_CASE("All that is wrong with the weights is said at once", "[keras]") {
   file.layers[1].weights.pop_back();
   file.layers.push_back({"other", {{"other/kernel:0", at::ones({1})}}});
   const std::string message = message_of(file);
-  CHECK_THAT(message,
-             Catch::Contains("`conv/kernel:0` of Conv1D \"conv\" is [3, 5, 3] and should be "
-                             "[3, 4, 3]"));
-  CHECK_THAT(message, Catch::Contains("`bias` [2] of Dense \"head\" is missing"));
-  CHECK_THAT(message, Catch::Contains("`other/kernel:0` of \"other\" belongs to no layer"));
+  CHECK(message.find("`conv/kernel:0` of Conv1D \"conv\" is [3, 5, 3] and should be "
+                     "[3, 4, 3]") != std::string::npos);
+  CHECK(message.find("`bias` [2] of Dense \"head\" is missing") != std::string::npos);
+  CHECK(message.find("`other/kernel:0` of \"other\" belongs to no layer") != std::string::npos);
 }
 
 TEST_CASE("Options that would need much memory, and depth without end, are refused", "[keras]") {
@@ -91,9 +90,9 @@ TEST_CASE("Options that would need much memory, and depth without end, are refus
   CHECK(kind_of(file_of(std::string(1000000, '['))) == "file");
   CHECK(kind_of(file_of("")) == "file");
   CHECK(kind_of(file_of("[]")) == "model");
-  CHECK_THAT(message_of(file_of(
-                 replaced(text, "[[[\"sequence\", 0, 0, {}]]]", "[[[\"conv\", 0, 0, {}]]]"))),
-             Catch::Contains("depends on its own output"));
+  const std::string cyclic =
+      replaced(text, "[[[\"sequence\", 0, 0, {}]]]", "[[[\"conv\", 0, 0, {}]]]");
+  CHECK(message_of(file_of(cyclic)).find("depends on its own output") != std::string::npos);
 }
 
 // Characters and whole pieces of the text changed, moved and left out: every one ends in a model or
