@@ -355,7 +355,8 @@ void run_operator_mode(const Inputs& in) {
       bool fits = true;
       for (int64_t j = piece.j_begin; j < piece.j_end && fits;) {
         const int64_t rest = piece.j_end - j;
-        const int64_t room = std::max<int64_t>(1, batches.limit() / piece.sequences());
+        // Several sequences are one block: where it fails, nothing of them has been collected.
+        const int64_t room = piece.sequences() > 1 ? rest : std::max<int64_t>(1, batches.limit());
         const int64_t blocks = (rest + room - 1) / room;
         const Piece block{i, piece.i_end, j, j + (rest + blocks - 1) / blocks};
         if (batches.attempt(block.pairs(), [&]() { evaluate(block); })) {
