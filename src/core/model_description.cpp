@@ -106,8 +106,13 @@ std::string size_text(int64_t a, int64_t at, int64_t b, int64_t bt) {
   return "?";
 }
 
-// Of this process: what is found does not depend on what else the machine does.
-double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+// Of this thread: what is found does not depend on what else the machine does, nor on LibTorch's
+// threads, which spin while they wait.
+double cpu_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
 
 class Prober {
  public:
