@@ -5,6 +5,9 @@
 #include <cstring>
 #include <memory>
 
+#include "catch.h"
+#include "core/error.h"
+
 namespace files {
 
 namespace {
@@ -304,6 +307,21 @@ std::string damaged(std::string file, Draws& draws) {
     }
   }
   return file;
+}
+
+std::string problem(const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const seqlift::Error& error) {
+    CHECK(error.kind() == "file");
+    return error.what();
+  }
+  return "";
+}
+
+bool says(const std::string& message, const std::string& words) {
+  INFO(message);
+  return message.find(words) != std::string::npos;
 }
 
 }  // namespace files

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -84,5 +85,11 @@ class Draws {
 // One to four changes: bits flipped, bytes replaced by others or by extreme ones, inserted, left
 // out, moved; the end cut off.
 std::string damaged(std::string file, Draws& draws);
+
+// ---- refusals ----
+
+// The message of the error of kind "file" that reading throws, or nothing.
+std::string problem(const std::function<void()>& read);
+bool says(const std::string& message, const std::string& words);
 
 }  // namespace files

@@ -6,6 +6,7 @@
 using namespace seqlift;
 using files::little;
 using files::PickleWriter;
+using files::says;
 using Kind = PickleKind;
 
 namespace {
@@ -14,18 +15,7 @@ namespace {
 Pickle read(const std::string& bytes) { return read_pickle(bytes.data(), bytes.size(), "a.pth"); }
 
 std::string problem(const std::string& bytes) {
-  try {
-    read(bytes);
-  } catch (const Error& error) {
-    CHECK(error.kind() == "file");
-    return error.what();
-  }
-  return "";
-}
-
-bool says(const std::string& message, const std::string& words) {
-  INFO(message);
-  return message.find(words) != std::string::npos;
+  return files::problem([&]() { read(bytes); });
 }
 
 std::string repeated(const std::string& text, int n) {

@@ -9,24 +9,14 @@
 
 using namespace seqlift;
 using files::PickleWriter;
+using files::says;
 
 namespace {
 
 StateDict read(const std::string& file) { return read_state_dict(files::bytes_of(file), "a.pth"); }
 
 std::string problem(const std::string& file) {
-  try {
-    read(file);
-  } catch (const Error& error) {
-    CHECK(error.kind() == "file");
-    return error.what();
-  }
-  return "";
-}
-
-bool says(const std::string& message, const std::string& words) {
-  INFO(message);
-  return message.find(words) != std::string::npos;
+  return files::problem([&]() { read(file); });
 }
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
