@@ -135,6 +135,12 @@ bool activation_expression(const std::string& name, int version, const std::stri
                            std::string& expression);
 std::string activation_name(Call& call, const char* option, const std::string& otherwise);
 
+Built with_part(Described output, ModulePart part);
+// The number of entries of the dimensions; -1 where one is not known.
+int64_t entries(const Call& call, const Shape& shape);
+// The option "axis", one number.
+int64_t one_axis(Call& call, int64_t otherwise);
+
 // The dimension of the module's tensor that is Keras's `axis`, counted without the batch from 0.
 int64_t module_dimension(const Described& value, int64_t axis);
 // Keras's axis, which counts the batch and may be negative, from 0 without the batch.
@@ -154,6 +160,15 @@ Built parametric_relu(Call& call);
 Built elu(Call& call);
 Built thresholded_relu(Call& call);
 Built softmax(Call& call);
+Built flatten(Call& call);
+Built reshape(Call& call);
+Built permute(Call& call);
+Built repeat_vector(Call& call);
+Built cropping(Call& call);
+Built zero_padding(Call& call);
+Built up_sampling(Call& call);
+Built merge(Call& call);
+Built concatenate(Call& call);
 Built recurrent(Call& call);
 Built bidirectional(Call& call);
 
