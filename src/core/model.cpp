@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "error.h"
-#include "zip_reader.h"
+#include "script_archive.h"
 
 namespace seqlift {
 
@@ -40,7 +40,7 @@ void check_file(const std::string& path) {
                                     : "."));
   }
   // LibTorch may crash on a damaged archive, so it is given none.
-  ZipReader(path).check();
+  check_script_archive(ZipReader(path));
 }
 
 // Functional code calls a module's parameters through attributes, so the sum over all of them is

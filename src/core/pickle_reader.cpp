@@ -2,12 +2,12 @@
 #include "pickle_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <unordered_map>
 
 #include "error.h"
 #include "mapped_file.h"
+#include "pickle_names.h"
 
 namespace seqlift {
 
@@ -17,66 +17,12 @@ constexpr size_t longest_pickle = size_t{64} << 20;
 // A state dict has about twelve for each tensor.
 constexpr size_t most_values = 5'000'000;
 
-// What a state dict is made of. Of these only `calls` may be called.
-constexpr std::array<std::string_view, 13> calls{
-    "collections.OrderedDict",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_tensor_v3",
-    "torch._utils._rebuild_parameter",
-    "torch._utils._rebuild_parameter_with_state",
-    "torch._tensor._rebuild_from_type_v2",
-    "torch.Size",
-    "torch.device",
-    "_codecs.encode",
-    "builtins.set",
-    "__builtin__.set",
-    "builtins.frozenset",
-};
-constexpr std::array<std::string_view, 9> things{
-    "torch.Tensor",
-    "torch.nn.parameter.Parameter",
-    "torch.storage.UntypedStorage",
-    "torch.storage._UntypedStorage",
-    "torch.UntypedStorage",
-    "torch._UntypedStorage",
-    "torch.strided",
-    "torch.contiguous_format",
-    "torch.preserve_format",
-};
-// "torch.FloatStorage", "torch.cuda.FloatStorage", "torch.FloatTensor", "torch.float32".
-constexpr std::array<std::string_view, 12> element_types{
-    "Double", "Float", "Half", "BFloat16", "Long",         "Int",
-    "Short",  "Char",  "Byte", "Bool",     "ComplexFloat", "ComplexDouble"};
-constexpr std::array<std::string_view, 12> dtypes{"float64", "float32", "float16",   "bfloat16",
-                                                  "int64",   "int32",   "int16",     "int8",
-                                                  "uint8",   "bool",    "complex64", "complex128"};
-
-// Names with a place of their own, so that values can refer to them.
-const std::vector<std::string>& known_globals() {
-  static const std::vector<std::string> all = [] {
-    std::vector<std::string> names(calls.begin(), calls.end());
-    names.insert(names.end(), things.begin(), things.end());
-    for (const std::string_view type : element_types) {
-      for (const char* prefix : {"torch.", "torch.cuda."}) {
-        names.push_back(prefix + std::string(type) + "Storage");
-        names.push_back(prefix + std::string(type) + "Tensor");
-      }
-    }
-    for (const std::string_view dtype : dtypes) {
-      names.push_back("torch." + std::string(dtype));
-    }
-    return names;
-  }();
-  return all;
-}
-
 }  // namespace
 
 class PickleReader {
  public:
-  PickleReader(const char* data, size_t size, const std::string& name)
-      : data_(data), size_(std::min(size, longest_pickle)), name_(name) {}
+  PickleReader(const char* data, size_t size, const std::string& name, PickleOf what)
+      : data_(data), size_(std::min(size, longest_pickle)), name_(name), what_(what) {}
 
   Pickle run() {
     // Which there is one of each.
@@ -201,12 +147,14 @@ class PickleReader {
 
   void push_global(std::string_view module, std::string_view name) {
     const std::string full = std::string(module) + "." + std::string(name);
-    const auto& known = known_globals();
-    const auto found = std::find(known.begin(), known.end(), full);
-    if (found == known.end()) {
+    const std::string_view known = known_name(full);
+    if (!known.empty()) {
+      push_span(Kind::global, known.data(), known.size());
+    } else if (what_ == PickleOf::script) {
+      push_span(Kind::global, name.data(), name.size());
+    } else {
       refuse(full);
     }
-    push_span(Kind::global, found->data(), found->size());
   }
 
   // What lies above the last mark belongs to the opcode that closes it.
@@ -271,7 +219,11 @@ class PickleReader {
       fail("calls what cannot be called.");
     }
     const std::string_view name = pickle_.text(function);
-    if (std::find(calls.begin(), calls.end(), name) == calls.end()) {
+    if (what_ == PickleOf::script) {
+      push_items(Kind::call, {function, arguments});
+      return;
+    }
+    if (!may_be_called(name)) {
       refuse(std::string(name));
     }
     if (name == "collections.OrderedDict") {
@@ -308,10 +260,15 @@ class PickleReader {
     push_items(Kind::dict, std::move(items));
   }
 
-  // Attributes of an OrderedDict (a state dict's _metadata) are left out.
+  // Attributes of an OrderedDict (a state dict's _metadata) are left out, and so are those of a
+  // TorchScript object: what they hold has been read.
   void build() {
     pop();
-    top(Kind::dict);
+    if (what_ == PickleOf::script) {
+      top(Kind::call);
+    } else {
+      top(Kind::dict);
+    }
   }
 
   void get(uint64_t key) {
@@ -325,6 +282,10 @@ class PickleReader {
   void put(uint64_t key) {
     if (stack_.size() <= floor()) {
       fail("takes more than there is.");
+    }
+    // LibTorch keeps a place for every number below.
+    if (key >= size_) {
+      fail("counts further than it is long.");
     }
     memo_[key] = stack_.back();
     if (memo_.size() > most_values) {
@@ -535,6 +496,7 @@ class PickleReader {
   const char* data_;
   size_t size_;
   std::string name_;
+  PickleOf what_;
   size_t at_ = 0;
   bool done_ = false;
   size_t copied_ = 0;
@@ -544,8 +506,8 @@ class PickleReader {
   std::unordered_map<uint64_t, uint32_t> memo_;
 };
 
-Pickle read_pickle(const char* data, size_t size, const std::string& name) {
-  return PickleReader(data, size, name).run();
+Pickle read_pickle(const char* data, size_t size, const std::string& name, PickleOf what) {
+  return PickleReader(data, size, name, what).run();
 }
 
 }  // namespace seqlift

@@ -61,9 +61,15 @@ class Pickle {
   size_t size_ = 0;
 };
 
+// What the pickle is part of. In a TorchScript archive classes are the model's own and every name
+// stands for one (text() of those this package does not know is the part behind the last dot);
+// objects are calls.
+enum class PickleOf : uint8_t { weights, script };
+
 // Reads the pickle at the beginning of `data`, protocols 2 to 5. `name`: of the file, for messages.
 // Memory is bounded by a multiple of the pickle's length, of which 64 MB are read at most.
 // Errors: kind "file" (damaged, or it asks for something that is refused).
-Pickle read_pickle(const char* data, size_t size, const std::string& name);
+Pickle read_pickle(const char* data, size_t size, const std::string& name,
+                   PickleOf what = PickleOf::weights);
 
 }  // namespace seqlift

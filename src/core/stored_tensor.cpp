@@ -63,7 +63,7 @@ std::vector<int64_t> contiguous_strides(const std::vector<int64_t>& sizes) {
   return strides;
 }
 
-at::Tensor view_stored(const Bytes& bytes, const StoredTensor& stored, const std::string& what) {
+int64_t check_stored(int64_t held, const StoredTensor& stored, const std::string& what) {
   if (stored.sizes.size() > most_dimensions || stored.strides.size() != stored.sizes.size()) {
     throw Error("file", what + " has a shape of " + std::to_string(stored.sizes.size()) +
                             " dimensions and strides of " + std::to_string(stored.strides.size()) +
@@ -71,13 +71,21 @@ at::Tensor view_stored(const Bytes& bytes, const StoredTensor& stored, const std
   }
   const int64_t elements = count(stored, what);
   if (elements == 0) {
-    return at::empty(stored.sizes, stored.dtype);
+    return 0;
   }
-  const auto width = static_cast<int64_t>(c10::elementSize(stored.dtype));
-  const int64_t held = static_cast<int64_t>(bytes.size) / width;
   const int64_t needed = reach(stored, what);
   if (stored.offset < 0 || stored.offset > held || needed > held - stored.offset) {
     throw Error("file", what + " reaches beyond its data.");
+  }
+  return elements;
+}
+
+at::Tensor view_stored(const Bytes& bytes, const StoredTensor& stored, const std::string& what) {
+  const auto width = static_cast<int64_t>(c10::elementSize(stored.dtype));
+  const int64_t held = static_cast<int64_t>(bytes.size) / width;
+  const int64_t elements = check_stored(held, stored, what);
+  if (elements == 0) {
+    return at::empty(stored.sizes, stored.dtype);
   }
   if (elements > std::max(held, most_repeated)) {
     throw Error("file", what + " repeats " + std::to_string(held) + " numbers to " +
@@ -96,7 +104,7 @@ at::Tensor view_stored(const Bytes& bytes, const StoredTensor& stored, const std
   if (reinterpret_cast<std::uintptr_t>(start) % width == 0) {
     return view(start, stored.dtype, bytes.owner);
   }
-  const auto copy = std::make_shared<std::vector<char>>(start, start + needed * width);
+  const auto copy = std::make_shared<std::vector<char>>(start, start + reach(stored, what) * width);
   return view(copy->data(), stored.dtype, copy);
 }
 

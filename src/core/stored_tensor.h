@@ -17,6 +17,10 @@ struct StoredTensor {
   std::vector<int64_t> strides;
 };
 
+// How many elements the tensor has. Errors: kind "file" when one would lie outside of the `held`
+// elements that its data hold, or they cannot be counted.
+int64_t check_stored(int64_t held, const StoredTensor& stored, const std::string& what);
+
 // A view of the bytes, or a copy where a type's alignment or values ask for one. The tensor keeps
 // the bytes' owner. `what` names file and tensor in messages: "\"a.pt\": the tensor \"weight\"".
 // Errors: kind "file" when an element would lie outside the bytes, or more elements are asked for

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "error.h"
@@ -223,26 +224,34 @@ Bytes ZipReader::read(const std::string& name) const {
   return bytes;
 }
 
+Bytes ZipReader::unfold(const std::string& name, uint64_t most) const {
+  const Member& member = find(name);
+  if (member.method != method_deflated || member.size > most) {
+    damaged("its member \"" + printable(name) + "\" " +
+            (member.method == method_deflated
+                 ? "would unfold to " + std::to_string(member.size) + " bytes."
+                 : "is compressed in a way that LibTorch does not write."));
+  }
+  const auto unfolded = std::make_shared<std::string>();
+  if (!inflate(file_.data + member.begin, member.stored, member.size, *unfolded)) {
+    damaged("its member \"" + printable(name) + "\" is damaged.");
+  }
+  check_crc(name, member.crc, unfolded->data(), unfolded->size());
+  return {unfolded->data(), unfolded->size(), unfolded};
+}
+
+Bytes ZipReader::read_unfolded(const std::string& name) const {
+  return find(name).method == method_stored ? read(name) : unfold(name, unfolded_limit);
+}
+
 void ZipReader::check() const {
   uint64_t left = unfolded_limit;
-  std::string unfolded;
   for (const std::string& name : names_) {
-    const Member& member = find(name);
-    if (member.method == method_stored) {
+    if (find(name).method == method_stored) {
       read(name);
-      continue;
+    } else {
+      left -= unfold(name, left).size;
     }
-    if (member.method != method_deflated || member.size > left) {
-      damaged("its member \"" + printable(name) + "\" " +
-              (member.method == method_deflated
-                   ? "would unfold to " + std::to_string(member.size) + " bytes."
-                   : "is compressed in a way that LibTorch does not write."));
-    }
-    left -= member.size;
-    if (!inflate(file_.data + member.begin, member.stored, member.size, unfolded)) {
-      damaged("its member \"" + printable(name) + "\" is damaged.");
-    }
-    check_crc(name, member.crc, unfolded.data(), unfolded.size());
   }
 }
 

@@ -21,13 +21,18 @@ class ZipReader {
   // `name`: of the file, for messages.
   ZipReader(Bytes file, std::string name);
 
+  const std::string& name() const { return name_; }  // of the file
   const std::vector<std::string>& names() const { return names_; }
   bool has(const std::string& name) const { return members_.count(name) != 0; }
   // The member where it lies, once its CRC-32 is found to be right. A compressed member is refused.
   Bytes read(const std::string& name) const;
+  // A compressed one too, as LibTorch writes code, if it unfolds to no more than 256 MB.
+  Bytes read_unfolded(const std::string& name) const;
+  // Bytes of the member when unfolded.
+  uint64_t size(const std::string& name) const { return find(name).size; }
 
-  // Checks the CRC-32 of every member. Members may be compressed, as LibTorch writes code, if all
-  // of them unfold to no more than 256 MB.
+  // Checks the CRC-32 of every member. Members may be compressed, if all of them unfold to no more
+  // than 256 MB.
   void check() const;
 
  private:
@@ -44,6 +49,7 @@ class ZipReader {
   void find_data(const std::string& name, Member& member, uint64_t directory) const;
   void check_overlaps(uint64_t directory) const;
   const Member& find(const std::string& name) const;
+  Bytes unfold(const std::string& name, uint64_t most) const;
   void check_crc(const std::string& name, uint32_t crc, const char* data, size_t size) const;
   [[noreturn]] void damaged(const std::string& why) const;
   uint64_t number(uint64_t at, int size) const;

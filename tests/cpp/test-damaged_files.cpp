@@ -16,6 +16,7 @@
 #include "core/model.h"
 #include "core/standard_layers.h"
 #include "core/state_dict.h"
+#include "core/zip_reader.h"
 #include "files.h"
 
 using namespace seqlift;
@@ -140,5 +141,45 @@ TEST_CASE("damaged TorchScript files are loaded or refused") {
   }
   CHECK(outcome.other.empty());
   CHECK(outcome.refused > n_files / 2);
+  CHECK(peak_memory() - before < int64_t{256} << 20);
+}
+
+TEST_CASE("TorchScript files whose pickles are damaged, their CRCs right, are loaded or refused") {
+  const ZipReader archive(files::bytes_of(saved_model()), "a.pt");
+  std::vector<std::string> members;
+  for (const std::string& name : archive.names()) {
+    const Bytes bytes = archive.read_unfolded(name);
+    members.emplace_back(bytes.data, bytes.size);
+  }
+  // Code is LibTorch's to parse.
+  std::vector<size_t> pickles;
+  for (size_t i = 0; i < members.size(); ++i) {
+    if (archive.names()[i].find("pkl") != std::string::npos) {
+      pickles.push_back(i);
+    }
+  }
+  const TemporaryFile file;
+  const auto write = [&](const std::vector<std::string>& contents) {
+    std::vector<files::ZipMember> stored;
+    for (size_t i = 0; i < contents.size(); ++i) {
+      stored.push_back(files::stored(archive.names()[i], contents[i]));
+    }
+    file.write(files::zip(stored));
+  };
+  write(members);
+  REQUIRE(load_model(file.path)->parameters == 26);
+  const int64_t before = peak_memory();
+  files::Draws draws(6);
+  Outcome outcome;
+  for (int i = 0; i < n_files && outcome.other.empty(); ++i) {
+    std::vector<std::string> contents = members;
+    const size_t which = pickles[draws.below(pickles.size())];
+    contents[which] = files::damaged(contents[which], draws);
+    write(contents);
+    count(outcome, [&] { load_model(file.path); });
+  }
+  CHECK(outcome.other.empty());
+  CHECK(outcome.refused > n_files / 2);
+  CHECK(outcome.read > 10);
   CHECK(peak_memory() - before < int64_t{256} << 20);
 }
