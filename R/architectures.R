@@ -3,22 +3,22 @@
 #' BPNet, ChromBPNet and ProCapNet from a state dict
 #'
 #' Makes the network of a BPNet that was trained with PyTorch from its weights, without Python. How
-#' many filters, layers, strands and control tracks there are, and how wide the convolutions, is read
-#' from the weights.
+#' many filters, layers, strands and control tracks there are, and how wide the convolutions, is
+#' read from the weights.
 #'
 #' The names are those of bpnet-lite: `iconv`, `rconvs.0`, `rconvs.1`, ..., `fconv` and `linear`,
 #' each with `.weight` and `.bias` (`fconv` and `linear` may have none). ProCapNet has the same.
-#' ChromBPNet has them twice, after `accessibility.` and after `bias.`. A `module.` before all names,
-#' as DataParallel leaves it, is passed over.
+#' ChromBPNet has them twice, after `accessibility.` and after `bias.`. A `module.` before all
+#' names, as DataParallel leaves it, is passed over.
 #'
 #' `bpnet()` adds each residual layer after its ReLU, as ChromBPNet's own code and bpnet-lite's
 #' `BPNet` do. The models of basepairmodels (bpnet-lite's `BasePairNet`), which add it before, have
-#' the same names but another arithmetic: do not read them with this function. `procapnet()` needs no
-#' control track, and computes what bpnet-lite's BPNet without one computes.
+#' the same names but another arithmetic: do not read them with this function. `procapnet()` needs
+#' no control track, and computes what bpnet-lite's BPNet without one computes.
 #'
-#' `chrombpnet()` returns what explains the reads: the sum of both profiles, and the logarithm of the
-#' sum of both counts. For the accessibility alone, without the enzyme's bias, give `bpnet()` the
-#' weights whose names begin with `accessibility.`, with that left out.
+#' `chrombpnet()` returns what explains the reads: the sum of both profiles, and the logarithm of
+#' the sum of both counts. For the accessibility alone, without the enzyme's bias, give `bpnet()`
+#' the weights whose names begin with `accessibility.`, with that left out.
 #'
 #' @param state_dict The weights: the path of a file that `torch.save(model.state_dict(), path)`
 #'   or safetensors wrote, what [read_state_dict()] gives, or a named list of numeric arrays, which
@@ -88,8 +88,8 @@ build_bpnet <- function(name, state_dict, trimming, device, call = caller_env())
 #'
 #' The names are those of the models' ports from Torch 7, which number the layers: Kipoi's Basset
 #' (`0.weight` to `21.1.bias`) and DeepSEA (`0.weight` to `14.1.bias`), and ExPecto's and Kipoi's
-#' Beluga (`model.0.0.weight` to `model.1.4.1.bias`). Networks of the same papers that others have written
-#' anew, with names of their own (`conv1`, `fc1`), are not read.
+#' Beluga (`model.0.0.weight` to `model.1.4.1.bias`). Networks of the same papers that others have
+#' written anew, with names of their own (`conv1`, `fc1`), are not read.
 #'
 #' DeepSEA and Beluga were trained with their bases in the order A, G, C, T. Here sequences are in
 #' the order A, C, G, T for every model: the channels of the first convolution are put in that
@@ -102,9 +102,10 @@ build_bpnet <- function(name, state_dict, trimming, device, call = caller_env())
 #' @param logits Whether the sigmoid at the end is left out: logits are what is usually explained.
 #'   Default `FALSE`: probabilities, as published.
 #' @param alphabet The order of the four bases that the weights were trained with, one string.
-#' @return A `seqlift_model` of class `Basset`, `DeepSEA` or `Beluga` that takes sequences of the one
-#'   length it was trained with (600, 1000 and 2000 bp) and gives `[n, tasks]`: 164, 919 and 2002
-#'   with the published weights. Inner modules have the names of the weights, and PyTorch's classes.
+#' @return A `seqlift_model` of class `Basset`, `DeepSEA` or `Beluga` that takes sequences of the
+#'   one length it was trained with (600, 1000 and 2000 bp) and gives `[n, tasks]`: 164, 919 and
+#'   2002 with the published weights. Inner modules have the names of the weights, and PyTorch's
+#'   classes.
 #' @section Errors: `seqlift_error_model` when names are missing, left over, or have another shape
 #'   than the other weights ask for (all of them are said at once), or weights are not finite;
 #'   `seqlift_error_argument` when `state_dict` is none of these, or
@@ -157,10 +158,9 @@ build_classifier <- function(name, state_dict, logits, alphabet, device, call = 
 #' from the weights.
 #'
 #' The names are those of enformer-pytorch (`stem.0.weight`, `conv_tower.0.0.2.weight`,
-#' `transformer.0.0.fn.1.to_q.weight`, `_heads.human.0.weight`, ...), for which the published weights
-#' were converted (`EleutherAI/enformer-official-rough`). Its state
-#' dicts hold every stage a second time after `_trunk.`: that is passed over, or taken where it
-#' stands alone.
+#' `transformer.0.0.fn.1.to_q.weight`, `_heads.human.0.weight`, ...), for which the published
+#' weights were converted (`EleutherAI/enformer-official-rough`). Its state dicts hold every stage a
+#' second time after `_trunk.`: that is passed over, or taken where it stands alone.
 #'
 #' The transformer sees how far apart two bins are through three families of functions. The third,
 #' densities of gamma distributions, is scaled in two ways: by each function's maximum over all

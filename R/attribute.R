@@ -106,8 +106,8 @@
 #'   none (`[n, 0]`).
 #'
 #'   With `layer` an array `[n, ...]` of the shape of the module's output (a list of them for
-#'   several modules), which [convergence_deltas()] and [attribution_ranges()] read too. With `explain_args = TRUE` a list:
-#'   `X`, and an array of the shape of each other input by its name.
+#'   several modules), which [convergence_deltas()] and [attribution_ranges()] read too. With
+#'   `explain_args = TRUE` a list: `X`, and an array of the shape of each other input by its name.
 #' @section Errors: `seqlift_error_argument` for an argument that is not as described;
 #'   `seqlift_error_sequence`, `seqlift_error_references`, `seqlift_error_target`,
 #'   `seqlift_error_args` and `seqlift_error_output` as [deep_lift_shap()]; `seqlift_error_layer`

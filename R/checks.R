@@ -90,8 +90,8 @@ check_package <- function(package, purpose, call = caller_env()) {
   missing <- package[!vapply(package, requireNamespace, logical(1L), quietly = TRUE)]
   if (length(missing) > 0L) {
     abort_seqlift("package",
-      c("{purpose} needs the package{?s} {.pkg {missing}}, which {cli::qty(length(missing))}{?is/are}
-         not installed.",
+      c("{purpose} needs the package{?s} {.pkg {missing}}, which
+         {cli::qty(length(missing))}{?is/are} not installed.",
         i = "Install {cli::qty(length(missing))}{?it/them} with {.code BiocManager::install()} or
              from your distribution."
       ),

@@ -1,29 +1,31 @@
-# Models made of models. The engine writes each as a TorchScript file of its own, with its members in
-# it (src/core/compose.cpp), so that it is saved, sent to workers and explained like any other.
+# Models made of models. The engine writes each as a TorchScript file of its own, with its members
+# in it (src/core/compose.cpp), so that it is saved, sent to workers and explained like any other.
 
 # ---- several models --------------------------------------------------------------------------
 
 #' Average models
 #'
 #' The mean of several models' predictions, as one model: folds of a cross-validation, replicates,
-#' other architectures for the same task. Explanations are of the mean: its attributions are the mean
-#' of the models' attributions.
+#' other architectures for the same task. Explanations are of the mean: its attributions are the
+#' mean of the models' attributions.
 #'
 #' Each model takes part with what was put around it ([select_output()], [profile_score()],
 #' [with_args()]). The inputs that were filled in are the model's own; the ensemble holds them as
-#' inputs of its own, `model_1_control_track`, filled in as before. All other inputs are the same for
-#' all models, and must have the same names. The models are the modules `model_1`, `model_2`, ... of
-#' the ensemble: `nonlinear_ops = list("model_1.body.act" = "rescale")` in [deep_lift_shap()].
+#' inputs of its own, `model_1_control_track`, filled in as before. All other inputs are the same
+#' for all models, and must have the same names. The models are the modules `model_1`, `model_2`,
+#' ... of the ensemble: `nonlinear_ops = list("model_1.body.act" = "rescale")` in
+#' [deep_lift_shap()].
 #'
 #' @param ... Models, see [load_model()], or one list of models.
 #' @param weights One number of at least 0 for each model, its weight in the mean. `NULL` (default):
 #'   all the same.
-#' @return A `seqlift_model` with the outputs of one model, each the (weighted) mean over the models.
-#'   Its file lies in the session's temporary folder; [save_model()] keeps it.
+#' @return A `seqlift_model` with the outputs of one model, each the (weighted) mean over the
+#'   models. Its file lies in the session's temporary folder; [save_model()] keeps it.
 #' @section Errors: `seqlift_error_argument` when there is no model, something is not a model, or
 #'   the models differ in the inputs that are open, in the number of outputs or in the type of their
 #'   weights (float32, float64); `seqlift_error_model` for a model that returns something else than
-#'   tensors. Outputs of different shapes are a `seqlift_error_evaluation` when the ensemble is used.
+#'   tensors. Outputs of different shapes are a `seqlift_error_evaluation` when the ensemble is
+#'   used.
 #' @source Means over folds are what ChromBPNet (Pampari et al. 2025) and other published models
 #'   report.
 #' @seealso [reverse_complement_average()], [save_model()]
@@ -35,7 +37,8 @@
 ensemble <- function(..., weights = NULL) {
   call <- rlang::current_env()
   members <- list(...)
-  if (length(members) == 1L && is.list(members[[1L]]) && !inherits(members[[1L]], "seqlift_model")) {
+  alone <- if (length(members) == 1L) members[[1L]]
+  if (is.list(alone) && !inherits(alone, "seqlift_model")) {
     members <- members[[1L]]
   }
   check_members(members, call)
@@ -123,8 +126,8 @@ check_weights_of_members <- function(weights, count, call) {
 #' reverse order. Channels beyond the four bases are read in reverse too, each remaining the channel
 #' that it is. What becomes of other inputs and of outputs is said by a word for each:
 #'
-#' * `"strands"`: `[n, strands, positions]`, such as BPNet's control tracks and profiles: strands and
-#'   positions are both put in reverse order (outputs are turned back);
+#' * `"strands"`: `[n, strands, positions]`, such as BPNet's control tracks and profiles: strands
+#'   and positions are both put in reverse order (outputs are turned back);
 #' * `"positions"`: the last dimension is positions, and is put in reverse order; what is before it
 #'   is not about strands (the tracks of Basenji-like models, `[n, tracks, positions]`);
 #' * `"none"`: the same on both strands (counts, classes, cell types).
@@ -133,8 +136,8 @@ check_weights_of_members <- function(weights, count, call) {
 #' three-dimensional is `"none"`. Three dimensions with more than two strands are an error when the
 #' model is used: there is no telling strands from tracks.
 #'
-#' @param model A model, see [load_model()], with or without [select_output()], [profile_score()] and
-#'   [with_args()] around it.
+#' @param model A model, see [load_model()], with or without [select_output()], [profile_score()]
+#'   and [with_args()] around it.
 #' @param inputs `NULL` (default), or a character vector with such words for some of the inputs
 #'   beside the sequences, by name: `c(control_track = "strands")`.
 #' @param outputs `NULL` (default), or a character vector with one such word for each output.
@@ -179,7 +182,10 @@ check_input_reversals <- function(inputs, model, call) {
   if (!good) {
     abort_argument("inputs",
       paste0(
-        "a character vector of \"strands\", \"positions\" and \"none\", named by inputs of the model",
+        paste(
+          "a character vector of \"strands\", \"positions\" and \"none\", named by inputs of the",
+          "model"
+        ),
         if (length(known) > 0L) paste0(" (", paste(known, collapse = ", "), ")")
       ),
       describe(inputs),
@@ -219,12 +225,12 @@ check_output_reversals <- function(outputs, count, call) {
 #' Modules of the model keep their paths and classes, so that `nonlinear_ops` in [deep_lift_shap()]
 #' finds them. The score of [profile_score()] becomes the module `profile_score` of the file. Inputs
 #' that were filled in are held by the file and are no inputs any more. An optional input whose
-#' default is a tensor keeps its default and is no input any more either, if something was put around
-#' the model. A model with nothing around it is copied byte for byte.
+#' default is a tensor keeps its default and is no input any more either, if something was put
+#' around the model. A model with nothing around it is copied byte for byte.
 #'
 #' @param model A model, see [load_model()].
-#' @param path Path of the file to write. A file that is there is replaced once the new one is whole,
-#'   but never a file that the model was made from.
+#' @param path Path of the file to write. A file that is there is replaced once the new one is
+#'   whole, but never a file that the model was made from.
 #' @return `path`, invisibly.
 #' @section Errors: `seqlift_error_argument` when `path` is a file that the model came from;
 #'   `seqlift_error_file` when it cannot be written; `seqlift_error_args` when an input is filled
@@ -244,7 +250,8 @@ save_model <- function(model, path) {
   path <- check_output_path(path, call = call)
   sources <- normalizePath(model_sources(model), mustWork = FALSE)
   if (normalizePath(path, mustWork = FALSE) %in% sources) {
-    abort_argument("path", "a file that the model was not made from", encodeString(path, quote = "\""),
+    abort_argument("path", "a file that the model was not made from",
+      encodeString(path, quote = "\""),
       hint = "Models are never overwritten: choose another name.", call = call
     )
   }
@@ -346,7 +353,7 @@ owner_of <- function(model, name, given = model$args) {
 # A model's file or, of one that was made here, what it was made of.
 model_name <- function(model) {
   made_of <- model$origin$path
-  if (is.null(made_of)) basename(model$path) else if (composed(model)) made_of else basename(made_of)
+  if (composed(model)) made_of else basename(if (is.null(made_of)) model$path else made_of)
 }
 
 composed <- function(model) length(model$origin$sources) > 0L

@@ -16,9 +16,9 @@
 #' @param y The target effect, the change of the output: one number for all outputs, or numbers in
 #'   the shape of the model's output of one sequence, in its units. `NULL` (default): the strongest
 #'   increase. See [seqlift_design] for the loss.
-#' @param motifs Character vector (or `DNAStringSet`, or objects as [as_motif_matrices()] takes them,
-#'   for their consensus) of the motifs to try; names are used in the
-#'   trace. An N leaves the base that is there. No longer than L - L %/% 2 + 1.
+#' @param motifs Character vector (or `DNAStringSet`, or objects as [as_motif_matrices()] takes
+#'   them, for their consensus) of the motifs to try; names are used in the trace. An N leaves the
+#'   base that is there. No longer than L - L %/% 2 + 1.
 #' @param max_spacing Largest number of positions between a motif and the construct. Default 12.
 #' @param max_iter Largest number of motifs. Default `NULL`: no limit.
 #' @param args List of the model's other inputs, with n rows or one; see [with_args()]. Default

@@ -10,10 +10,9 @@
 #' @param y The target: one number for all outputs, or numbers in the shape of the model's output
 #'   of one sequence, in its units. `NULL` (default): the strongest response. See
 #'   [seqlift_design] for the loss.
-#' @param motifs Character vector (or `DNAStringSet`, or objects as [as_motif_matrices()] takes them,
-#'   for their consensus) of the motifs to try; names are used in the
-#'   trace. An N leaves the base that is there. `NULL` (default): the four bases, so that each edit
-#'   changes one letter.
+#' @param motifs Character vector (or `DNAStringSet`, or objects as [as_motif_matrices()] takes
+#'   them, for their consensus) of the motifs to try; names are used in the trace. An N leaves the
+#'   base that is there. `NULL` (default): the four bases, so that each edit changes one letter.
 #' @param loss Function of `y` and predictions, see [seqlift_design]. Default: the squared error.
 #' @param reverse_complement `TRUE` (default): try each motif on both strands, which takes twice as
 #'   long. Of no effect without `motifs`.

@@ -1,5 +1,5 @@
-# One call of the engine where it runs in a session of its own (isolated_engine.R): what this session
-# sends and waits for, and what that session does.
+# One call of the engine where it runs in a session of its own (isolated_engine.R): what this
+# session sends and waits for, and what that session does.
 
 # ---- one call --------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@
 #' With that `library(torch)` and seqlift work together in any order. The results are the same bit
 #' for bit, progress bars and interrupts (Ctrl-C) pass through, and functions in `nonlinear_ops`
 #' are called in this process. Every call takes some tens of milliseconds more, and a few seconds
-#' more for each gigabyte of sequences, references and results. If the other session dies (killed, out
-#' of memory), the call fails with a `seqlift_error_session`; the next one starts another.
+#' more for each gigabyte of sequences, references and results. If the other session dies (killed,
+#' out of memory), the call fails with a `seqlift_error_session`; the next one starts another.
 #'
 #' `options(seqlift.engine = )` chooses, before the first model is loaded:
 #'

@@ -5,8 +5,8 @@
 
 #' Load a model of Keras
 #'
-#' Reads an HDF5 file (`.h5`, `.hdf5`) that Keras wrote with `model.save()`, and makes the same model
-#' of it, without Python: Sequential and functional models of Keras 1.2, Keras 2 (`tf.keras`
+#' Reads an HDF5 file (`.h5`, `.hdf5`) that Keras wrote with `model.save()`, and makes the same
+#' model of it, without Python: Sequential and functional models of Keras 1.2, Keras 2 (`tf.keras`
 #' too) and Keras 3's `.h5`, such as those of BPNet and ChromBPNet. A file of weights alone
 #' (`model.save_weights()`) needs the configuration (`model.to_json()`) in `json`.
 #'
@@ -14,10 +14,10 @@
 #' Sequences are `[n, 4, L]` here as everywhere in seqlift, where Keras has `[n, L, 4]`; models that
 #' take `[n, 4, L]`, or either with a dimension of 1 more (`[n, 1, L, 4]`, `[n, L, 1, 4]`,
 #' `[n, 1, 4, L]`, `[n, 4, L, 1]`, `[n, L, 4, 1]`), are given what they take. The input that holds
-#' sequences comes first, whichever place it has in Keras. Other inputs (control tracks) are given as
-#' Keras has them, `[n, L, k]`, and their names are Keras's (letters, digits and `_`).
-#' Outputs come as Keras has them: a profile is `[n, L, k]`. [predict()] of a model with several
-#' outputs names them as Keras does.
+#' sequences comes first, whichever place it has in Keras. Other inputs (control tracks) are given
+#' as Keras has them, `[n, L, k]`, and their names are Keras's (letters, digits and `_`). Outputs
+#' come as Keras has them: a profile is `[n, L, k]`. [predict()] of a model with several outputs
+#' names them as Keras does.
 #'
 #' ## Layers
 #' Conv1D and Conv2D (also separable, depthwise and transposed), Dense, Flatten, Reshape, Permute,
@@ -41,11 +41,12 @@
 #' lack TensorFlow's `:0` are taken for Theano's, with a message.
 #'
 #' @param path Path of the HDF5 file.
-#' @param json Path of a JSON file with the configuration, for a file that holds weights alone; takes
-#'   the place of the configuration in the file where there is one. `NULL` (default): the file's own.
+#' @param json Path of a JSON file with the configuration, for a file that holds weights alone;
+#'   takes the place of the configuration in the file where there is one. `NULL` (default): the
+#'   file's own.
 #' @param device See [load_model()].
-#' @return A `seqlift_model`. Its TorchScript file lies in the session's temporary folder. Weights are
-#'   float64 where the file's are, else float32.
+#' @return A `seqlift_model`. Its TorchScript file lies in the session's temporary folder. Weights
+#'   are float64 where the file's are, else float32.
 #' @section Errors: `seqlift_error_file` for a file that is missing, is damaged, or is not Keras's;
 #'   for weights without a configuration; for a configuration that is not JSON.
 #'   `seqlift_error_model` for layers, options or connections that are not understood, for weights
@@ -101,7 +102,9 @@ load_keras_model <- function(path, json = NULL, device = NULL) {
 # list(config, keras_version, backend, dtype, layers), as the engine takes it.
 read_keras_file <- function(path, json, call) {
   refuse <- function(problem, hint = NULL) {
-    abort_seqlift("file", c(paste0("The file {.path {path}} ", problem, "."), i = hint), call = call)
+    abort_seqlift("file", c(paste0("The file {.path {path}} ", problem, "."), i = hint),
+      call = call
+    )
   }
   if (!file.exists(path) || dir.exists(path)) {
     refuse("does not exist")

@@ -214,10 +214,7 @@ as_motif_list <- function(motifs, call, arg = "motifs", files = TRUE) {
   if (is_biostrings(motifs)) {
     motifs <- letters_of_biostrings(motifs, arg, call)
   }
-  # A word of bases is a motif, any other string the path of a file.
-  is_path <- files && is.character(motifs) && length(motifs) == 1L && !is.na(motifs) &&
-    !grepl("^[ACGTNacgtn]+$", motifs)
-  if (is_path) {
+  if (files && is_motif_path(motifs)) {
     motifs <- rlang::try_fetch(
       read_motifs(motifs),
       seqlift_error_file = function(error) {
@@ -240,6 +237,12 @@ as_motif_list <- function(motifs, call, arg = "motifs", files = TRUE) {
     )
   }
   as.list(motifs)
+}
+
+# A word of bases is a motif, any other string the path of a file.
+is_motif_path <- function(motifs) {
+  is.character(motifs) && length(motifs) == 1L && !is.na(motifs) &&
+    !grepl("^[ACGTNacgtn]+$", motifs)
 }
 
 # The names of motifs; of those without one their letters.

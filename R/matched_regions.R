@@ -211,7 +211,8 @@ nearest_shares <- function(wanted, offered, tolerance, width) {
       pool <- pool[seq.int(used[slot] + 1L, left[slot])]
       pairs <- seq_len(min(length(own), length(pool)))
       # Counts are rounded where letters are unknown.
-      near <- abs(wanted[own[pairs]] - offered[pool[pairs]]) <= tolerance + sqrt(.Machine$double.eps)
+      distance <- abs(wanted[own[pairs]] - offered[pool[pairs]])
+      near <- distance <= tolerance + sqrt(.Machine$double.eps)
       match[own[pairs][near]] <- pool[pairs][near]
       offers[[slot]] <- c(offers[[slot]][seq_len(used[slot])], pool[pairs][near],
         setdiff(pool, pool[pairs][near]))

@@ -37,12 +37,13 @@
 #' @return A `seqlift_model`.
 #' @section Errors: `seqlift_error_file` when the file is missing, a directory, truncated or neither
 #'   TorchScript nor of `torch.export`; `seqlift_error_model` when it has no `forward` method,
-#'   weights that are not finite, or what an archive of `torch.export` is refused for, see above; `seqlift_error_device` when there is no such device; `seqlift_error_libtorch` when
-#'   another LibTorch is loaded already and the engine cannot have a session of its own, see
+#'   weights that are not finite, or what an archive of `torch.export` is refused for, see above;
+#'   `seqlift_error_device` when there is no such device; `seqlift_error_libtorch` when another
+#'   LibTorch is loaded already and the engine cannot have a session of its own, see
 #'   [seqlift_engine].
-#' @section Devices: On a CUDA device predictions, attributions and mutagenesis are computed there and
-#'   the results come back to R. Batches are made as large as fits the memory that is free, at most
-#'   `batch_size`; a batch that runs out of memory all the same is run again in halves, which
+#' @section Devices: On a CUDA device predictions, attributions and mutagenesis are computed there
+#'   and the results come back to R. Batches are made as large as fits the memory that is free, at
+#'   most `batch_size`; a batch that runs out of memory all the same is run again in halves, which
 #'   changes results by rounding alone. `seqlift_error_memory` says when not even one sequence fits,
 #'   or, with `rules = "module"`, whose batches belong together, the whole batch. TF32 is off while
 #'   seqlift computes. In float32 results differ from the CPU's in the last digits, and
@@ -125,7 +126,8 @@ check_weights <- function(info, path, call) {
 #'   (returned as it is).
 #' @param example For an `nn_module`: an example input, as sequences (see
 #'   [predict.seqlift_model()]), a numeric array `[n, 4, L]` or a torch tensor; for a module with
-#'   several inputs a list with one for each. Its values do not matter, its shape does. Not used otherwise; default `NULL`.
+#'   several inputs a list with one for each. Its values do not matter, its shape does. Not used
+#'   otherwise; default `NULL`.
 #' @return A `seqlift_model`.
 #' @section Errors: `seqlift_error_argument` for a class that has no method, a generator of modules
 #'   in place of a module, or an `example` that is not as above; `seqlift_error_package` when R's
@@ -182,7 +184,8 @@ model_file <- function(model, call = caller_env()) {
     c(i = "Load the model again with {.fn load_model}.")
   } else {
     c(
-      x = "It lay in the temporary folder of the R session that made the model, {origin_line(model)}.",
+      x = "It lay in the temporary folder of the R session that made the model,
+           {origin_line(model)}.",
       i = "Make the model again, and keep it with {.code save_model(model, path)}: {.fn load_model}
            opens that file in any session."
     )

@@ -1,5 +1,5 @@
-# What a model takes and returns, for people to read. TorchScript tells names, not shapes: the engine
-# finds those by trying a few lengths (src/core/model_description.cpp).
+# What a model takes and returns, for people to read. TorchScript tells names, not shapes: the
+# engine finds those by trying a few lengths (src/core/model_description.cpp).
 
 # list(known, X, lengths, args = named list of sizes, outputs = list of list(shape,
 # receptive_field)). Found once for a model with the same things around it. Never fails.
@@ -16,7 +16,8 @@ describe_model <- function(model) {
     error = function(error) NULL
   )
   if (is.null(found)) {
-    return(list(known = FALSE, outputs = rep(list(list(receptive_field = "?")), count_outputs(model))))
+    unknown <- list(list(receptive_field = "?"))
+    return(list(known = FALSE, outputs = rep(unknown, count_outputs(model))))
   }
   names(found$args) <- names(args)
   model$cache[[key]] <- found
@@ -78,9 +79,9 @@ field_text <- function(field) {
 #' `print()` shows what the model takes and returns. `n` is the number of sequences and `L` their
 #' length; `L from 995 to 1010` are all lengths that the model takes, and with no such note it takes
 #' many. The receptive field is how many positions of the sequence one position of an output is
-#' computed from (the whole output, where it has no positions). Shapes and receptive fields are found
-#' by trying the model on sequences of a few lengths, for four seconds at most; what is not found
-#' by then is said to be unknown.
+#' computed from (the whole output, where it has no positions). Shapes and receptive fields are
+#' found by trying the model on sequences of a few lengths, for four seconds at most; what is not
+#' found by then is said to be unknown.
 #' @export
 print.seqlift_model <- function(x, ...) {
   found <- describe_model(x)

@@ -47,7 +47,8 @@ as_seqlift_model.script_module <- function(x, example = NULL) {
 
 # The model's file stays with the R session.
 load_script_module <- function(module) {
-  converted_model(function(path) torch::jit_save(module, path), list(format = "a module of R's torch"))
+  write <- function(path) torch::jit_save(module, path)
+  converted_model(write, list(format = "a module of R's torch"))
 }
 
 check_r_torch <- function(call) {

@@ -34,8 +34,9 @@
 #' The model goes to the workers as the path and the checksum of its file: they must see the file
 #' under the same path. Models that were made here ([ensemble()], [reverse_complement_average()],
 #' converted from another format) lie in this session's temporary folder: for workers on other
-#' machines, [save_model()] them where all see the file, and [load_model()] it. They look for packages where this session does (`.libPaths()`). A worker
-#' uses one thread, unless this session has called [seqlift_threads()] with a number: then as many.
+#' machines, [save_model()] them where all see the file, and [load_model()] it. They look for
+#' packages where this session does (`.libPaths()`). A worker uses one thread, unless this session
+#' has called [seqlift_threads()] with a number: then as many.
 #'
 #' @section A cluster, step by step:
 #' 1. Install seqlift where all nodes see it, and put the model's file there too.

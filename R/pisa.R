@@ -20,7 +20,8 @@
 #'   `X`: `[n, n_outputs, 4, L]`, or with `raw_outputs = TRUE` the multipliers
 #'   `[n, n_refs, n_outputs, 4, L]`. Subsetting and arithmetic give plain arrays.
 #'   [convergence_deltas()] reads the deltas `[n, n_refs, n_outputs]`, [references()] the
-#'   references, [attribution_ranges()] the places in the genome. A double takes 8 bytes: 1000 outputs of one sequence of 2114 bp are 68 MB.
+#'   references, [attribution_ranges()] the places in the genome. A double takes 8 bytes: 1000
+#'   outputs of one sequence of 2114 bp are 68 MB.
 #' @section Errors: Those of [deep_lift_shap()]; `seqlift_error_argument` for `outputs` that are not
 #'   whole numbers, `seqlift_error_target` for outputs that the model does not have,
 #'   `seqlift_error_output` for a model without one row of outputs per sequence.

@@ -20,9 +20,9 @@
 #'
 #' @param path Path of the file.
 #' @return A `seqlift_state_dict`. `names()` and `length()` give the tensors' names and how many
-#'   there are. `x[["conv.weight"]]`, `x$conv.weight` and `x[[1]]` give one tensor as a numeric array
-#'   of its shape in PyTorch, for example `[filters, channels, width]` of a convolution (a vector of
-#'   one number for a scalar, a complex array for a complex tensor); `x[c("a", "b")]` and
+#'   there are. `x[["conv.weight"]]`, `x$conv.weight` and `x[[1]]` give one tensor as a numeric
+#'   array of its shape in PyTorch, for example `[filters, channels, width]` of a convolution (a
+#'   vector of one number for a scalar, a complex array for a complex tensor); `x[c("a", "b")]` and
 #'   `as.list(x)` several, as a list. Numbers are doubles whatever their type in the file: of 64-bit
 #'   integers beyond 2^53 only the first digits are kept.
 #' @section Errors: `seqlift_error_file` when the file is missing, a directory, damaged, of another

@@ -184,7 +184,17 @@ model_code <- function(model) {
   }
   shapes <- vapply(arrays, function(value) toString(dim(value) %||% length(value)), "")
   comments <- sprintf("# %s: an array [%s]\n", names(arrays), shapes)
-  first <- paste0("load_model(", encodeString(model$path, quote = "\""), ")")
+  path <- model$path
+  if (!is.null(model$origin)) {
+    # Its file is in this session's temporary folder.
+    path <- "model.pt"
+    made_from <- paste("#", strwrap(paste0(
+      "The model was made in R from ", origin_line(model), "; save_model(model, \"model.pt\") ",
+      "keeps it."
+    ), width = 78L))
+    comments <- c(paste0(made_from, "\n"), comments)
+  }
+  first <- paste0("load_model(", encodeString(path, quote = "\""), ")")
   paste0(c(comments, "model <- ", paste(c(first, steps), collapse = " |>\n  ")), collapse = "")
 }
 

@@ -31,15 +31,15 @@
 #'   that are there.
 #' @param raw_outputs `TRUE` gives the predictions themselves, see Value. Default `FALSE`.
 #' @param method `"auto"` (default), `"incremental"` or `"full"`, see above.
-#' @param batch_size How many whole sequences are evaluated at a time where they are. Default 32. The
-#'   result does not depend on it; windows are batched by their size.
+#' @param batch_size How many whole sequences are evaluated at a time where they are. Default 32.
+#'   The result does not depend on it; windows are batched by their size.
 #' @param verbose `TRUE` shows a progress bar and says what share of the work was done. Default
 #'   `FALSE`.
-#' @return A `seqlift_attributions` array `[n, 4, end - start + 1]` in the units of the model's output,
-#'   of kind `"attributions"` or `"hypothetical"`. With `raw_outputs = TRUE` a list: `y0`, the
-#'   predictions `[n, ...]`, and `y_hat` `[n, 4, end - start + 1, ...]`, the predictions of all
-#'   substitutions (`y0` itself where the base is there already); both are lists of such arrays for a
-#'   model with several outputs.
+#' @return A `seqlift_attributions` array `[n, 4, end - start + 1]` in the units of the model's
+#'   output, of kind `"attributions"` or `"hypothetical"`. With `raw_outputs = TRUE` a list: `y0`,
+#'   the predictions `[n, ...]`, and `y_hat` `[n, 4, end - start + 1, ...]`, the predictions of all
+#'   substitutions (`y0` itself where the base is there already); both are lists of such arrays for
+#'   a model with several outputs.
 #' @section Errors: `seqlift_error_argument` for a window that is empty or leaves the sequence, or a
 #'   target that does not exist; `seqlift_error_output` for a model with several outputs unless
 #'   `raw_outputs = TRUE`; otherwise as [predict.seqlift_model()].

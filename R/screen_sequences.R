@@ -121,7 +121,8 @@ keep_best <- function(best, batch, n_best) {
   }
   rows <- utils::head(order(all$loss), n_best)
   list(
-    X = array_rows(all$X, rows), loss = all$loss[rows], prediction = array_rows(all$prediction, rows)
+    X = array_rows(all$X, rows), loss = all$loss[rows],
+    prediction = array_rows(all$prediction, rows)
   )
 }
 

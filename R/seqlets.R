@@ -1,7 +1,8 @@
 # Seqlets: tables of the spans of attribution tracks that stand out. The core finds them
 # (src/core/seqlets); here are the tracks that go in and the table that comes out, which knows
 # the names of its sequences as attribute `sequences`. Where its sequences lie is a column, as
-# text: it goes with its row wherever tables are cut, sorted and put together; an attribute would not.
+# text: it goes with its row wherever tables are cut, sorted and put together; an attribute would
+# not.
 
 #' Call seqlets: spans of high attribution
 #'
@@ -128,7 +129,8 @@ tfmodisco_seqlets <- function(attributions, window_size = 21L, flank = 10L, targ
 #'   sequence's range (`"*"` without one) and the other columns of the table, `example` among
 #'   them, as metadata. Lengths of chromosomes and the genome's name are those of `ranges`.
 #' @section Errors: `seqlift_error_argument` when `seqlets` is no such table, when a seqlet has no
-#'   range, one that cannot be read, or does not fit into it; `seqlift_error_package` without the GenomicRanges package.
+#'   range, one that cannot be read, or does not fit into it; `seqlift_error_package` without the
+#'   GenomicRanges package.
 #' @seealso [recursive_seqlets()], [export_bed()]
 #' @export
 #' @examplesIf requireNamespace("GenomicRanges", quietly = TRUE)

@@ -9,9 +9,9 @@
 #' summit, the base that the tenth column of a narrowPeak file counts from the start (from 0), or
 #' the middle where that is -1. The bases to take do not depend on the strand: `width %/% 2` to the
 #' left of the summit and as many to its right, one fewer for an even width. So the summit is letter
-#' 251 of 501; of 500 it is letter 251 on the plus strand and 250 on the minus strand. Summits are read from narrowPeak files (files with
-#' ten columns, whatever their name) and from a `GRanges` with the columns `signalValue` and `peak`,
-#' as `rtracklayer::import()` makes it from such a file.
+#' 251 of 501; of 500 it is letter 251 on the plus strand and 250 on the minus strand. Summits are
+#' read from narrowPeak files (files with ten columns, whatever their name) and from a `GRanges`
+#' with the columns `signalValue` and `peak`, as `rtracklayer::import()` makes it from such a file.
 #'
 #' @param regions A `GRanges`; or the path of a file in the format of BED (columns 4 to 6 become
 #'   name, score and strand, further ones are left out) or narrowPeak, plain or compressed with
@@ -42,7 +42,7 @@
 #' @seealso [matched_regions()] for regions to compare with, [signal_from()] for control tracks,
 #'   [variants_from()] for variants on the sequences
 #' @export
-#' @examplesIf all(vapply(c("Biostrings", "GenomicRanges", "Rsamtools"), requireNamespace, TRUE, quietly = TRUE))
+#' @examplesIf requireNamespace("Rsamtools", quietly = TRUE)
 #' genome <- Biostrings::DNAStringSet(c(chr1 = "ACGTACGGATTACAGGCATNACGTTT", chr2 = "GGGGCCCC"))
 #' regions <- GenomicRanges::GRanges(c(first = "chr1:8-14:+", second = "chr1:8-14:-"))
 #' sequences_from(regions, genome)

@@ -23,7 +23,7 @@
 #'   and reversed with the sequence.
 #' @seealso [sequences_from()], [with_args()] for inputs that are the same for all sequences
 #' @export
-#' @examplesIf all(vapply(c("GenomicRanges", "rtracklayer"), requireNamespace, TRUE, quietly = TRUE)) && .Platform$OS.type != "windows"
+#' @examplesIf .Platform$OS.type != "windows" && requireNamespace("rtracklayer", quietly = TRUE)
 #' reads <- GenomicRanges::GRanges(c("chr1:101-103", "chr1:106"), score = c(5, 2))
 #' GenomeInfoDb::seqlengths(reads) <- c(chr1 = 1000)
 #' path <- tempfile(fileext = ".bw")

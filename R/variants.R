@@ -8,8 +8,8 @@
 #' before.
 #'
 #' A variant with several alternative alleles has a row for each. Letters that the reference and the
-#' alternative allele share at their ends are left out, so that `CA` to `C` is the deletion of the A.
-#' A variant belongs to every sequence that has all of its bases, an insertion to every sequence
+#' alternative allele share at their ends are left out, so that `CA` to `C` is the deletion of the
+#' A. A variant belongs to every sequence that has all of its bases, an insertion to every sequence
 #' that has the base before it and the one behind it. On sequences from the minus strand the letters
 #' are the complementary ones, and positions count from the end of the range.
 #'

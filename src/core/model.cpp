@@ -43,6 +43,16 @@ void check_file(const std::string& path) {
   check_script_archive(ZipReader(path));
 }
 
+// expand() repeats numbers that stand there once.
+at::Tensor without_repeats(at::Tensor tensor) {
+  for (int64_t d = 0; tensor.layout() == at::kStrided && d < tensor.dim(); ++d) {
+    if (tensor.stride(d) == 0 && tensor.size(d) > 1) {
+      tensor = tensor.narrow(d, 0, 1);
+    }
+  }
+  return tensor;
+}
+
 // Functional code calls a module's parameters through attributes, so the sum over all of them is
 // looked at once, at loading, instead of in every call.
 void inspect_parameters(Model& model) {
@@ -53,14 +63,14 @@ void inspect_parameters(Model& model) {
       seen = true;
     }
     model.parameters += parameter.value.numel();
-    if (!at::isfinite(parameter.value).all().item<bool>()) {
+    if (!at::isfinite(without_repeats(parameter.value)).all().item<bool>()) {
       model.not_finite.push_back(parameter.name);
     }
   }
   for (const auto& buffer : model.module.named_buffers()) {
     const bool floating = at::isFloatingType(buffer.value.scalar_type());
     // A buffer may hold -Inf on purpose (attention masks), never NaN.
-    if (floating && at::isnan(buffer.value).any().item<bool>()) {
+    if (floating && at::isnan(without_repeats(buffer.value)).any().item<bool>()) {
       model.not_finite.push_back(buffer.name);
     }
   }

@@ -319,3 +319,12 @@ test_that("the template of the menu runs as it is", {
   expect_match(page, "yeast_one_site", fixed = TRUE)
   expect_match(page, "Logos of the strongest seqlets", fixed = TRUE)
 })
+
+test_that("the code that makes a report again tells how to keep a model that was made in R", {
+  model <- ensemble(counts_model(), counts_model())
+  code <- gsub("\n# ", " ", model_code(model))
+  expect_match(code, "# The model was made in R from ensemble(", fixed = TRUE)
+  expect_match(code, "save_model(model, \"model.pt\") keeps it", fixed = TRUE)
+  expect_match(code, "model <- load_model(\"model.pt\")", fixed = TRUE)
+  expect_match(model_code(counts_model()), "load_model(\"/", fixed = TRUE)
+})

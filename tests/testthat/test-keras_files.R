@@ -280,15 +280,17 @@ test_that("a file that is cut short or changed ends in an error of its own, or i
   skip_without_keras()
   skip_on_cran()
   path <- write_keras(small_layers(), bytes = 4L)
-  classes <- in_new_session(function(path) {
+  # Ten thousand take minutes: SEQLIFT_DAMAGED_FILES=10000.
+  n <- as.integer(Sys.getenv("SEQLIFT_DAMAGED_FILES", "300"))
+  classes <- in_new_session(function(path, n) {
     library(seqlift)
     options(seqlift.engine = "process")
     bytes <- readBin(path, "raw", file.size(path))
     set.seed(1)
-    vapply(1:300, function(i) {
+    vapply(seq_len(n), function(i) {
       changed <- bytes
-      if (i <= 60) {
-        changed <- bytes[seq_len(round(length(bytes) * i / 61))]
+      if (i <= n / 5) {
+        changed <- bytes[seq_len(round(length(bytes) * i / (n / 5 + 1)))]
       } else {
         at <- sample(length(bytes), 1 + i %% 4)
         changed[at] <- as.raw(sample(0:255, length(at), replace = TRUE))
@@ -304,6 +306,6 @@ test_that("a file that is cut short or changed ends in an error of its own, or i
         error = function(error) class(error)[1L]
       )
     }, "")
-  }, list(path))
+  }, list(path, n))
   expect_setequal(setdiff(classes, "model"), c("seqlift_error_file", "seqlift_error_model"))
 })
