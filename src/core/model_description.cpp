@@ -2,7 +2,6 @@
 
 #include <ATen/ATen.h>
 
-#include <algorithm>
 
 #include "error.h"
 #include "model_probe.h"
