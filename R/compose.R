@@ -226,7 +226,8 @@ check_output_reversals <- function(outputs, count, call) {
 #' finds them. The score of [profile_score()] becomes the module `profile_score` of the file. Inputs
 #' that were filled in are held by the file and are no inputs any more. An optional input whose
 #' default is a tensor keeps its default and is no input any more either, if something was put
-#' around the model. A model with nothing around it is copied byte for byte.
+#' around the model. A model with nothing around it is copied byte for byte. The names of a Keras
+#' model's outputs are not in the file, their order is.
 #'
 #' @param model A model, see [load_model()].
 #' @param path Path of the file to write. A file that is there is replaced once the new one is

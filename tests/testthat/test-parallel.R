@@ -56,6 +56,10 @@ test_that("attributions, predictions and maps of workers are those of this sessi
   exactly(dependency_map, tiny, start = 4, end = 7)
   exactly(predict, tiny)
   exactly(predict, heads())
+  # A model that was made in this session, whose file is in its temporary folder.
+  both <- reverse_complement_average(ensemble(tiny, tiny, weights = c(1, 3)))
+  exactly(predict, both)
+  exactly(deep_lift_shap, both, n_shuffles = 2L, random_state = 3)
 })
 
 test_that("attribute() gives each sequence the random numbers of its place", {
