@@ -45,7 +45,7 @@
 #' stored
 #' stored["fly_one_site", , ]
 #' max(abs(convergence_deltas(stored)))
-#' DelayedArray::rowSums(stored$values)
+#' range(stored$values)  # read block by block
 NULL
 
 new_h5_attributions <- function(stored, call = caller_env()) {
