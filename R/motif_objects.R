@@ -78,7 +78,7 @@ name_motif_objects <- function(motifs) {
 }
 
 motif_object_name <- function(motif) {
-  parts <- if (class(motif)[1L] == "universalmotif") motif@name else c(motif@ID, motif@name)
+  parts <- if (inherits(motif, "universalmotif")) motif@name else c(motif@ID, motif@name)
   parts <- parts[!is.na(parts) & nzchar(parts) & parts != "Unknown"]
   paste(unique(parts), collapse = " ")
 }

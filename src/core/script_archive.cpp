@@ -5,6 +5,7 @@
 
 #include <c10/core/ScalarType.h>
 
+#include <algorithm>
 #include <map>
 #include <vector>
 
@@ -130,8 +131,16 @@ class ScriptPickle {
 }  // namespace
 
 void check_script_archive(const ZipReader& archive) {
+  const auto& members = archive.names();
+  const bool script = std::any_of(members.begin(), members.end(), [](const std::string& member) {
+    return ends_with(member, "/constants.pkl");
+  });
+  if (!script) {  // of torch.save()
+    throw Error("file", "\"" + archive.name() +
+                            "\" could not be read as TorchScript: it has no \"constants.pkl\".");
+  }
   archive.check();
-  for (const std::string& member : archive.names()) {
+  for (const std::string& member : members) {
     // "model/data.pkl", and not what users put beside it.
     const bool on_top = member.find('/') == member.rfind('/');
     if ((on_top && (ends_with(member, "/data.pkl") || ends_with(member, "/constants.pkl") ||

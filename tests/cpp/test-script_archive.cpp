@@ -10,7 +10,8 @@ namespace {
 // Of an archive with this pickle and one storage of six floats.
 std::string problem(const std::string& pickle) {
   const std::string file = files::zip(
-      {files::stored("net/data.pkl", pickle), files::stored("net/data/0", files::floats(6))});
+      {files::stored("net/constants.pkl", PickleWriter().raw(")").done()),
+       files::stored("net/data.pkl", pickle), files::stored("net/data/0", files::floats(6))});
   return files::problem([&] { seqlift::check_script_archive({files::bytes_of(file), "a.pt"}); });
 }
 
@@ -57,4 +58,12 @@ TEST_CASE("a module's pickle puts nothing where nothing can be") {
   CHECK(says(problem(object("}r" + files::little(0xffffffff, 4) + "b")), "counts further"));
   CHECK(says(problem(PickleWriter().raw("K\x01)R").done()), "calls what cannot be called"));
   CHECK(says(problem(PickleWriter().raw("(").text("a").raw("tQ").done()), "a tensor is made of"));
+}
+
+TEST_CASE("what torch.save() wrote is no TorchScript") {
+  const std::string file = files::torch_zip(files::state_dict_pickle());
+  CHECK(says(files::problem([&] {
+               seqlift::check_script_archive({files::bytes_of(file), "a.pth"});
+             }),
+             "no \"constants.pkl\""));
 }
