@@ -330,6 +330,7 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
   // `a, b = trunk(x)` builds a tuple and takes it apart at once, which would keep both alive.
   torch::jit::LowerSimpleTuples(result->graph);
   take_known_branches(*result);
+  drop_lifts(*result);
   torch::jit::EliminateDeadCode(result->graph);
   result->outputs = count_outputs(result->graph->outputs()[0]);
   find_written(*result);

@@ -165,6 +165,15 @@ void take_known_branches(Graph& graph) {
   torch::jit::ConstantPropagationImmutableTypes(graph.graph);
 }
 
+void drop_lifts(Graph& graph) {
+  std::vector<Node*> lifts;
+  collect_nodes(graph.graph->block(), {c10::aten::lift, c10::aten::lift_fresh}, lifts);
+  for (Node* node : lifts) {
+    node->output()->replaceAllUsesWith(node->input());
+    node->destroy();
+  }
+}
+
 void find_written(Graph& graph) {
   const torch::jit::AliasDb aliases(graph.graph);
   find_written_attributes(graph, aliases);

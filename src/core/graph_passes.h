@@ -16,6 +16,10 @@ void collect_nodes(torch::jit::Block* block, const std::vector<c10::Symbol>& kin
 // (a batch norm that counts its batches) no longer looks like something the model does.
 void take_known_branches(Graph& graph);
 
+// lift() and lift_fresh(), which tracing writes down, return what they are given; what autograd of
+// LibTorch 1.13 makes of that refers to itself and is never freed.
+void drop_lifts(Graph& graph);
+
 // Graph::written_attributes, written_results, written_inputs and plain_slices.
 void find_written(Graph& graph);
 

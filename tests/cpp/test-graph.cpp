@@ -88,6 +88,24 @@ TEST_CASE("a head that the chosen output does not need is not evaluated", "[grap
   }
 }
 
+TEST_CASE("lift(), which returns what it is given, is left out", "[graph]") {
+  Part whole;
+  whole.class_name = "models.Lifted";
+  whole.parameters = {{"w", numbers({2, 4, 3}, 1)}};
+  whole.source =
+      "def forward(self, x: Tensor):\n"
+      "    h = torch.relu(torch.lift(torch.conv1d(x, self.w)))\n"
+      "    return torch.lift_fresh(h).sum(2)\n";
+  const auto net = model(whole);
+  const Given pairs = given(2, 2, 9);
+  const auto steps = audited(net, pairs);
+  CHECK(find(steps, "relu"));
+  CHECK(!find(steps, "lift"));
+  CHECK(!find(steps, "lift_fresh"));
+  CHECK(distance(predicted(net, pairs.X)[0], interpreted(net, pairs.X)[0]) < 1e-14);
+  CHECK(worst_delta(explain(net, pairs)) < 1e-10);
+}
+
 TEST_CASE("select_output is the output, and completes", "[graph]") {
   const auto net = two_heads();
   const Given pairs = given(3, 4, 9);
