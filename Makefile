@@ -83,10 +83,10 @@ lint:
 	@sh tools/install-dependencies lint
 	clang-format --dry-run -Werror src/*bindings.cpp src/core/*.cpp src/core/*.h \
 	  src/torch/*.cpp src/torch/*.h tests/cpp/*.cpp tests/cpp/*.h
-	cmake -S src/core -B build/core
-	cppcheck --project=build/core/compile_commands.json --enable=warning,performance \
+	cmake -S src/core -B build/lint -DSEQLIFT_BATCHES=OFF
+	cppcheck --project=build/lint/compile_commands.json --enable=warning,performance \
 	  --inline-suppr --suppress='*:/usr/include/*' --error-exitcode=1 --quiet -j $(JOBS)
-	clang-tidy --quiet -p build/core src/core/*.cpp
+	clang-tidy --quiet -p build/lint src/core/*.cpp
 	Rscript --no-init-file tools/lint.R
 
 # The help of demo_model() quotes numbers that the installed package holds.

@@ -4,10 +4,10 @@
 //   h = relu(iconv(X));  h = h + relu(rconvs.i(h)), i = 0, 1, ...
 //   profile = fconv(h, control)[trimming .. L - trimming)
 //   counts  = linear(mean of h, log(1 + sum of control)) over what the profile's window can see
-#include <ATen/ATen.h>
 
 #include "architectures.h"
 #include "error.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

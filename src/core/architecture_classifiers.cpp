@@ -1,18 +1,18 @@
 // Basset, DeepSEA and Beluga: convolutions and max-pooling, then dense layers, one output a task.
 // All three came from Torch 7, whose converter numbers the layers, writes one-dimensional
 // convolutions as two-dimensional ones, and turns what PyTorch has no layer for into Lambda.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 
 #include "architectures.h"
 #include "error.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 
 namespace {
 
-const std::string bases = "ACGT";
+const std::string letters = "ACGT";
 
 // The layers of one Sequential in their order; `channels` and `features` are what the last one
 // gives.
@@ -68,13 +68,13 @@ class Chain {
 at::Tensor order_of(const std::string& alphabet) {
   std::string sorted = alphabet;
   std::sort(sorted.begin(), sorted.end());
-  if (sorted != bases) {
+  if (sorted != letters) {
     throw Error("argument", "`alphabet` must hold the letters A, C, G and T once each, not \"" +
                                 alphabet + "\".");
   }
   at::Tensor order = at::empty({4}, at::kLong);
   for (int64_t i = 0; i < 4; ++i) {
-    order[i] = static_cast<int64_t>(alphabet.find(bases[static_cast<size_t>(i)]));
+    order[i] = static_cast<int64_t>(alphabet.find(letters[static_cast<size_t>(i)]));
   }
   return order;
 }

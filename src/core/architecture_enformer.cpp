@@ -1,11 +1,11 @@
 // Enformer (Avsec et al. 2021, Nature Methods 18:1196) with the names of enformer-pytorch: a stem
 // and a tower of convolutions that each halve the length by attention pooling, a transformer with
 // relative positions, the central bins, and a head for each species.
-#include <ATen/ATen.h>
 
 #include <cmath>
 
 #include "architectures.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

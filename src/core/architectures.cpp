@@ -1,10 +1,9 @@
 #include "architectures.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 
 #include "error.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

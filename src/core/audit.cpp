@@ -1,7 +1,5 @@
 #include "audit.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <limits>
 #include <set>
@@ -9,6 +7,7 @@
 #include "device.h"
 #include "error.h"
 #include "pairs.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

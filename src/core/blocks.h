@@ -2,9 +2,9 @@
 // sequence-reference pair. One batch of them, a stack, goes through the graph (reveal_cancel.h).
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <optional>
+
+#include "tensor_functions.h"
 
 namespace seqlift {
 

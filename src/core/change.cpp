@@ -1,9 +1,9 @@
 #include "change.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <cstring>
+
+#include "tensor_functions.h"
 
 namespace seqlift {
 
@@ -251,6 +251,10 @@ bool ChangeCall::others_differ() const {
   return std::any_of(call.inputs.begin(), call.inputs.end(), [](const Value& input) {
     return input.parts || (input.paired && !input.change && input.x.isTensor());
   });
+}
+
+bool ChangeCall::one_change() const {
+  return windowed() == std::vector<int>{0} && !others_differ() && !change(0).is_merged(original(0));
 }
 
 const c10::IValue& ChangeCall::argument(const char* name) const {

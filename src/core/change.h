@@ -141,6 +141,8 @@ struct ChangeCall {
   // between the rows and the original.
   std::vector<int> windowed() const;
   bool others_differ() const;
+  // Nothing but the first input changes, in windows, and its dimensions are its own.
+  bool one_change() const;
   // The argument called `name`, as the rows have it.
   const c10::IValue& argument(const char* name) const;
   bool has(const char* name) const { return call.find(name) >= 0; }

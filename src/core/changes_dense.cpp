@@ -1,7 +1,6 @@
 // Operations that look at all positions at once. A product with weights needs the columns of the
 // changed positions only, a sum the differences; the largest value is that of the window, of what
 // lies before it and of what lies behind it. What they give is formed in full for every row.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <limits>
@@ -9,6 +8,7 @@
 #include "change.h"
 #include "constants.h"
 #include "kernels.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace changes {

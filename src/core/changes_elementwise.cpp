@@ -1,12 +1,12 @@
 // Operations that act at each position by itself. What is linear applies to the differences; for
 // the others f(x + d) - f(x), x being the original in the same window.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 
 #include "change.h"
 #include "constants.h"
 #include "loops.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace changes {

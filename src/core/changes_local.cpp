@@ -3,7 +3,6 @@
 // Output o of a window of k taps, stride s, dilation d and padding p looks at the inputs
 // o s - p + t d, t = 0 .. k - 1. Inputs a .. b - 1 are therefore seen by the outputs from
 // ceil((a + p - d (k - 1)) / s) to floor((b - 1 + p) / s).
-#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "constants.h"
 #include "kernels.h"
 #include "loops.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace changes {
@@ -91,8 +91,7 @@ std::optional<Sliding> pooling(const ChangeCall& call) {
 }
 
 bool is_simple(const ChangeCall& call) {
-  return call.windowed() == std::vector<int>{0} && !call.others_differ() &&
-         !call.change(0).is_merged(call.original(0)) && call.output().size(0) == 1 &&
+  return call.one_change() && call.output().size(0) == 1 &&
          call.output().dim() == call.original(0).dim();
 }
 

@@ -1,21 +1,16 @@
 // Operations that move numbers without computing: views, slices, joins, flips, padding. Differences
 // move as values do, and what is put between them is the same for all rows.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <limits>
 
 #include "change.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace changes {
 
 namespace {
-
-bool is_simple(const ChangeCall& call) {
-  return call.windowed() == std::vector<int>{0} && !call.others_differ() &&
-         !call.change(0).is_merged(call.original(0));
-}
 
 int64_t counted_from_front(int64_t dim, int64_t rank) { return dim < 0 ? dim + rank : dim; }
 
@@ -113,7 +108,7 @@ std::vector<Value> view(ChangeCall& call) {
 std::vector<Value> permute(ChangeCall& call) {
   const at::Tensor original = call.original(0);
   static const std::vector<int64_t> primes{2, 3, 5, 7, 11, 13, 17};
-  if (!is_simple(call) || original.dim() > static_cast<int64_t>(primes.size())) {
+  if (!call.one_change() || original.dim() > static_cast<int64_t>(primes.size())) {
     return {};
   }
   const Change& change = call.change(0);
@@ -137,7 +132,7 @@ std::vector<Value> permute(ChangeCall& call) {
 }
 
 std::vector<Value> slice(ChangeCall& call) {
-  if (!is_simple(call) || !call.argument("dim").isInt()) {
+  if (!call.one_change() || !call.argument("dim").isInt()) {
     return {};
   }
   const Change& change = call.change(0);
@@ -185,7 +180,7 @@ std::vector<Value> slice(ChangeCall& call) {
 
 // Pieces along another dimension.
 std::vector<Value> split(ChangeCall& call) {
-  if (!is_simple(call)) {
+  if (!call.one_change()) {
     return {};
   }
   const Change& change = call.change(0);
@@ -294,7 +289,7 @@ std::vector<Value> join(ChangeCall& call) {
 }
 
 std::vector<Value> flip(ChangeCall& call) {
-  if (!is_simple(call)) {
+  if (!call.one_change()) {
     return {};
   }
   const Change& change = call.change(0);
@@ -323,7 +318,8 @@ std::vector<Value> flip(ChangeCall& call) {
 }
 
 std::vector<Value> pad(ChangeCall& call) {
-  if (!is_simple(call) || (call.has("mode") && call.argument("mode").toStringRef() != "constant")) {
+  if (!call.one_change() ||
+      (call.has("mode") && call.argument("mode").toStringRef() != "constant")) {
     return {};
   }
   const Change& change = call.change(0);

@@ -1,6 +1,5 @@
 #include "compose.h"
 
-#include <ATen/ATen.h>
 #include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/function_impl.h>
 
@@ -10,6 +9,7 @@
 #include "modules.h"
 #include "profile_score.h"
 #include "standard_layers.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

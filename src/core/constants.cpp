@@ -1,7 +1,8 @@
 #include "constants.h"
 
-#include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+
+#include "tensor_functions.h"
 
 namespace seqlift {
 

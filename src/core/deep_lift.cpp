@@ -1,19 +1,16 @@
 #include "deep_lift.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 
 #include "device.h"
 #include "error.h"
 #include "layers.h"
 #include "pairs.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 
 namespace {
-
-constexpr int64_t bases = 4;
 
 // Pairs as rows: [pairs, C, L] of both, and the arguments of the sequence for each.
 struct Pairs {

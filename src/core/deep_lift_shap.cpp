@@ -1,7 +1,5 @@
 #include "deep_lift_shap.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -10,12 +8,11 @@
 #include "error.h"
 #include "memo.h"
 #include "pairs.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 
 namespace {
-
-constexpr int64_t bases = 4;
 
 // A piece of work: some references of some sequences. Only one of the two is ever split.
 struct Piece {

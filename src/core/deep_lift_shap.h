@@ -12,6 +12,8 @@
 
 namespace seqlift {
 
+constexpr int64_t bases = 4;  // the channels that are letters come first
+
 struct References {
   int64_t count = 0;  // references of each sequence
   // References j_begin .. j_end - 1 of sequences i_begin .. i_end - 1, sequence by sequence:

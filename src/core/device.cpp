@@ -1,6 +1,5 @@
 #include "device.h"
 
-#include <ATen/ATen.h>
 #include <c10/core/AutogradState.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
@@ -10,6 +9,8 @@
 
 #include <algorithm>
 #include <new>
+
+#include "tensor_functions.h"
 
 namespace seqlift {
 

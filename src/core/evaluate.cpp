@@ -1,10 +1,10 @@
 #include "evaluate.h"
 
-#include <ATen/ATen.h>
 #include <torch/csrc/jit/ir/constants.h>
 
 #include "error.h"
 #include "evaluation.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 
@@ -34,8 +34,6 @@ void visit_tensors(const c10::IValue& value, const std::function<void(const at::
 }
 
 namespace {
-
-const auto attribute_name = c10::Symbol::attr("name");
 
 bool has_gradient(const c10::IValue& value) {
   bool found = false;
@@ -143,7 +141,7 @@ void Evaluation::run_node(const Node* node) {
     case c10::prim::GetAttr:
       return get_attribute(node);
     case c10::prim::SetAttr:
-      attributes_[{value(node->input(0)).x.toObject().get(), node->s(attribute_name)}] =
+      attributes_[{value(node->input(0)).x.toObject().get(), node->s(c10::attr::name)}] =
           value(node->input(1));
       return;
     case c10::prim::CreateObject:
@@ -184,7 +182,7 @@ void Evaluation::create_object(const Node* node) {
 
 void Evaluation::get_attribute(const Node* node) {
   const auto object = value(node->input()).x.toObject();
-  const std::string& name = node->s(attribute_name);
+  const std::string& name = node->s(c10::attr::name);
   const auto overlaid = attributes_.find({object.get(), name});
   if (overlaid != attributes_.end()) {
     values_[node->output()] = overlaid->second;

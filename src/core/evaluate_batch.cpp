@@ -1,10 +1,10 @@
 // What operations do to the rows of a batch.
-#include <ATen/ATen.h>
 
 #include <limits>
 #include <set>
 
 #include "evaluation.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

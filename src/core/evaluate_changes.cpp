@@ -1,7 +1,6 @@
 // Edited copies of a sequence: every operation is applied to the original, and to the windows in
 // which the copies differ from it (change.h). Where it has no rule for that, the values of all rows
 // are formed and the operation runs as it is.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 
@@ -9,6 +8,7 @@
 #include "constants.h"
 #include "error.h"
 #include "evaluation.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

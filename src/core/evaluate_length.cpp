@@ -1,10 +1,10 @@
 // Sequences that are too short for the model. A crop or an unpadded convolution then leaves no
 // position, which is no error by itself, and what is averaged over none of them is NaN.
-#include <ATen/ATen.h>
 
 #include "error.h"
 #include "evaluation.h"
 #include "predict.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

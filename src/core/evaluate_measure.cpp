@@ -1,8 +1,8 @@
 // The local convergence delta of each operation.
-#include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "evaluation.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -1,4 +1,3 @@
-#include <ATen/ATen.h>
 #include <torch/csrc/jit/runtime/operator.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include "error.h"
 #include "evaluation.h"
 #include "kernels.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

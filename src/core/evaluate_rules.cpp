@@ -1,12 +1,12 @@
 // How an operation is evaluated: by its rule on both halves, as it is, by the user's fallback, or
 // not at all.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 
 #include "device.h"
 #include "error.h"
 #include "evaluation.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -1,6 +1,5 @@
 #include "exported_batch.h"
 
-#include <ATen/ATen.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include <algorithm>
@@ -9,12 +8,12 @@
 
 #include "error.h"
 #include "exported_operations.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 
 namespace {
 
-using Kind = ExportedArgument::Kind;
 using Sizes = std::vector<int64_t>;
 
 const char* const batch_value = "number of sequences";
@@ -64,7 +63,7 @@ class BatchTracker {
     ExportedNode count;
     count.target = "torch.ops.aten.sym_size.int";
     ExportedArgument argument;
-    argument.kind = Kind::value;
+    argument.kind = ArgumentKind::value;
     argument.text = x->value;
     count.inputs.emplace_back("self", argument);
     count.inputs.emplace_back("dim", whole(0));
@@ -82,7 +81,7 @@ class BatchTracker {
  private:
   static ExportedArgument whole(int64_t number) {
     ExportedArgument argument;
-    argument.kind = Kind::integer;
+    argument.kind = ArgumentKind::integer;
     argument.integer = number;
     return argument;
   }
@@ -95,7 +94,7 @@ class BatchTracker {
   // The batch times `factor`, as a value of the graph.
   ExportedArgument batch_times(int64_t factor) {
     ExportedArgument argument;
-    argument.kind = Kind::value;
+    argument.kind = ArgumentKind::value;
     argument.text = batch_value;
     if (factor == 1) {
       return argument;
@@ -142,10 +141,11 @@ class BatchTracker {
     std::vector<int64_t> result;
     const ExportedArgument* argument = find(node, name);
     if (argument) {
-      const auto items =
-          argument->kind == Kind::list ? argument->items : std::vector<ExportedArgument>{*argument};
+      const auto items = argument->kind == ArgumentKind::list
+                             ? argument->items
+                             : std::vector<ExportedArgument>{*argument};
       for (const ExportedArgument& item : items) {
-        if (item.kind == Kind::integer) {
+        if (item.kind == ArgumentKind::integer) {
           result.push_back(item.integer < 0 ? item.integer + dimensions : item.integer);
         }
       }
@@ -165,7 +165,7 @@ class BatchTracker {
     ExportedArgument* sizes = find(node, "size");
     sizes = sizes ? sizes : find(node, name == "unflatten" ? "sizes" : "shape");
     if (!from) {
-      if (sizes && sizes->kind == Kind::list && node.outputs.size() == 1) {
+      if (sizes && sizes->kind == ArgumentKind::list && node.outputs.size() == 1) {
         make(node, *sizes, name);
       }
       return;
@@ -180,7 +180,7 @@ class BatchTracker {
       const int64_t place = through(node, name, in, d, *out, i);
       if (place >= 0) {
         place_[node.outputs[i]] = place;
-        if (sizes && sizes->kind == Kind::list) {
+        if (sizes && sizes->kind == ArgumentKind::list) {
           replace(node, *sizes, name, *out, place);
         }
       }
@@ -295,7 +295,7 @@ class BatchTracker {
       return;
     }
     ExportedArgument& size = sizes.items[static_cast<size_t>(at)];
-    if (size.kind != Kind::integer || size.integer < 0) {
+    if (size.kind != ArgumentKind::integer || size.integer < 0) {
       return;  // -1: what is left
     }
     if (size.integer % n_ != 0) {
@@ -318,14 +318,15 @@ class BatchTracker {
     if (place < 0 && n_ > 1) {
       for (size_t i = 0; i < sizes.items.size() && place < 0; ++i) {
         const ExportedArgument& size = sizes.items[i];
-        place = size.kind == Kind::integer && size.integer == n_ ? static_cast<int64_t>(i) : -1;
+        place =
+            size.kind == ArgumentKind::integer && size.integer == n_ ? static_cast<int64_t>(i) : -1;
       }
     }
     if (place < 0 || place >= static_cast<int64_t>(sizes.items.size())) {
       return;
     }
     ExportedArgument& size = sizes.items[static_cast<size_t>(place)];
-    if (size.kind == Kind::integer && size.integer == n_) {
+    if (size.kind == ArgumentKind::integer && size.integer == n_) {
       size = batch_times(1);
       place_[node.outputs[0]] = place;
     }

@@ -2,8 +2,6 @@
 // files that parse it alone: nlohmann's header compiles slowly.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -14,6 +12,7 @@
 
 #include "error.h"
 #include "mapped_file.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -11,8 +11,6 @@ namespace seqlift {
 
 namespace {
 
-using Kind = ExportedArgument::Kind;
-
 class ProgramParser : ExportedJson {
  public:
   using ExportedJson::ExportedJson;
@@ -53,7 +51,7 @@ class ProgramParser : ExportedJson {
     return given == inputs.end() ? prefix + value : given->second;
   }
 
-  static ExportedArgument literal(Kind kind, int64_t integer) {
+  static ExportedArgument literal(ArgumentKind kind, int64_t integer) {
     ExportedArgument argument;
     argument.kind = kind;
     argument.integer = integer;
@@ -67,38 +65,38 @@ class ProgramParser : ExportedJson {
       return argument;
     }
     if (kind == "as_int") {
-      return literal(Kind::integer, integer(value));
+      return literal(ArgumentKind::integer, integer(value));
     }
     if (kind == "as_bool") {
-      return literal(Kind::boolean, boolean(value));
+      return literal(ArgumentKind::boolean, boolean(value));
     }
     if (kind == "as_scalar_type") {
-      return literal(Kind::dtype, static_cast<int64_t>(dtype(value)));
+      return literal(ArgumentKind::dtype, static_cast<int64_t>(dtype(value)));
     }
     if (kind == "as_memory_format") {
       // Theirs: contiguous 1, channels last 2 and 3, preserved 4. LibTorch's: 0, 2, 3, 1.
       const int64_t theirs = integer(value);
       const int64_t ours[] = {0, 0, 2, 3, 1};
-      return literal(Kind::memory_format, theirs >= 1 && theirs <= 4 ? ours[theirs] : 0);
+      return literal(ArgumentKind::memory_format, theirs >= 1 && theirs <= 4 ? ours[theirs] : 0);
     }
     if (kind == "as_layout") {
-      return literal(Kind::layout, integer(value) == 7);
+      return literal(ArgumentKind::layout, integer(value) == 7);
     }
     if (kind == "as_float") {
-      argument.kind = Kind::number;
+      argument.kind = ArgumentKind::number;
       argument.number = number(value);
     } else if (kind == "as_string") {
-      argument.kind = Kind::text;
+      argument.kind = ArgumentKind::text;
       argument.text = text(value);
     } else if (kind == "as_device") {
-      argument.kind = Kind::device;
+      argument.kind = ArgumentKind::device;
       argument.text = text(member(value, "type"));
     } else if (kind == "as_tensor" || kind == "as_name") {
-      argument.kind = Kind::value;
+      argument.kind = ArgumentKind::value;
       argument.text =
           named(text(kind == "as_name" ? value : member(value, "name")), prefix, inputs);
     } else {
-      argument.kind = Kind::other;
+      argument.kind = ArgumentKind::other;
       argument.text = kind;
     }
     return argument;
@@ -114,7 +112,7 @@ class ProgramParser : ExportedJson {
     const auto list = lists.find(kind);
     if (list != lists.end()) {
       ExportedArgument argument;
-      argument.kind = Kind::list;
+      argument.kind = ArgumentKind::list;
       argument.tensors = kind == "as_tensors" || kind == "as_optional_tensors";
       for (const json& item : array(*value)) {
         if (list->second == "union") {
@@ -177,14 +175,14 @@ class ProgramParser : ExportedJson {
     }
     for (const json& output : array(member(given, "outputs"))) {
       const ExportedArgument argument = read_argument(output, prefix, inputs);
-      if (argument.kind == Kind::list) {
+      if (argument.kind == ArgumentKind::list) {
         node.returns_list = true;
         for (const ExportedArgument& item : argument.items) {
           node.outputs.push_back(item.text);
         }
-      } else if (argument.kind == Kind::value) {
+      } else if (argument.kind == ArgumentKind::value) {
         node.outputs.push_back(argument.text);
-      } else if (argument.kind == Kind::none) {
+      } else if (argument.kind == ArgumentKind::none) {
         node.outputs.emplace_back();
       } else {
         fail("an operation returns what is no value");
@@ -219,7 +217,7 @@ class ProgramParser : ExportedJson {
     for (size_t i = 0; i < parameters.size(); ++i) {
       const ExportedArgument outer = read_argument(member(arguments[i + 2], "arg"), prefix, inputs);
       const ExportedArgument inner = read_argument(parameters[i], "", {});
-      if (outer.kind == Kind::value && inner.kind == Kind::value) {
+      if (outer.kind == ArgumentKind::value && inner.kind == ArgumentKind::value) {
         names[inner.text] = outer.text;
       }
     }
@@ -240,8 +238,9 @@ class ProgramParser : ExportedJson {
     size_t next = 0;
     for (const json& output : array(member(given, "outputs"))) {
       const ExportedArgument argument = read_argument(output, prefix, inputs);
-      const std::vector<ExportedArgument> items =
-          argument.kind == Kind::list ? argument.items : std::vector<ExportedArgument>{argument};
+      const std::vector<ExportedArgument> items = argument.kind == ArgumentKind::list
+                                                      ? argument.items
+                                                      : std::vector<ExportedArgument>{argument};
       for (const ExportedArgument& item : items) {
         if (next == returned.size()) {
           fail("a graph inside the graph returns another number of outputs");
@@ -250,7 +249,7 @@ class ProgramParser : ExportedJson {
         same.modules = caller.modules;
         same.target = "seqlift.same";
         ExportedArgument from;
-        from.kind = Kind::value;
+        from.kind = ArgumentKind::value;
         from.text = returned[next++];
         same.inputs.emplace_back("value", from);
         same.outputs.push_back(item.text);
@@ -346,7 +345,7 @@ class ProgramParser : ExportedJson {
       ExportedInput input;
       if (kind == "user_input") {
         const ExportedArgument argument = read_argument(member(*value, "arg"), "", {});
-        if (argument.kind != Kind::value) {
+        if (argument.kind != ArgumentKind::value) {
           continue;  // a number or a text, which is part of the graph
         }
         input.value = argument.text;
@@ -371,9 +370,9 @@ class ProgramParser : ExportedJson {
         continue;
       }
       const ExportedArgument argument = read_argument(member(*value, "arg"), "", {});
-      if (argument.kind == Kind::value) {
+      if (argument.kind == ArgumentKind::value) {
         program_.outputs.push_back(argument.text);
-      } else if (argument.kind != Kind::none) {
+      } else if (argument.kind != ArgumentKind::none) {
         throw Error("model", "The model in \"" + name_ + "\" returns a constant.");
       }
     }

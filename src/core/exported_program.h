@@ -40,6 +40,7 @@ struct ExportedArgument {
   std::vector<ExportedArgument> items;
   bool tensors = false;  // of a list: its items are tensors or None
 };
+using ArgumentKind = ExportedArgument::Kind;
 
 struct ExportedModuleCall {
   std::string key;         // one of each call: "L__self__act@1"

@@ -1,7 +1,5 @@
 #include "gradients.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <numeric>
 
@@ -10,6 +8,7 @@
 #include "layers.h"
 #include "pairs.h"
 #include "random.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -15,11 +15,8 @@ namespace seqlift {
 
 using torch::jit::Block;
 using torch::jit::Node;
-using torch::jit::Value;
 
 namespace {
-
-const auto attribute_name = c10::Symbol::attr("name");
 
 // Opens calls of modules and functions one by one. The path of a module follows from the chain of
 // attribute accesses that leads to it, so it must be known for every value of a class type.
@@ -29,7 +26,7 @@ class Inliner {
 
   void run(const std::string& path) {
     Block* top = result_.graph->block();
-    Value* self = top->inputs()[0];
+    torch::jit::Value* self = top->inputs()[0];
     paths_[self] = path;
     const auto type = self->type()->cast<c10::ClassType>();
     const Provenance root{path, plain_class_name(type->name()->qualifiedName()), ""};
@@ -38,7 +35,7 @@ class Inliner {
   }
 
   // The same for what was put around the model: all behind `before`. Paths start at `holder`.
-  void run_after(Node* before, Value* holder, const Provenance& place) {
+  void run_after(Node* before, torch::jit::Value* holder, const Provenance& place) {
     if (holder) {
       paths_[holder] = "";
     }
@@ -50,7 +47,7 @@ class Inliner {
   }
 
   // Calls of `target_layer`, in the order of the code.
-  const std::vector<Value*>& targets() const { return targets_; }
+  const std::vector<torch::jit::Value*>& targets() const { return targets_; }
 
  private:
   void open_all() {
@@ -85,7 +82,7 @@ class Inliner {
     result_.provenance[node] = own;
     if (node->kind() == c10::prim::GetAttr && paths_.count(node->input()) > 0) {
       const std::string& parent = paths_[node->input()];
-      const std::string name = node->s(attribute_name);
+      const std::string name = node->s(c10::attr::name);
       paths_[node->output()] = parent.empty() ? name : parent + "." + name;
     }
     for (Block* inner : node->blocks()) {
@@ -94,7 +91,7 @@ class Inliner {
   }
 
   // The path of the module that `value` is, followed back through attribute accesses.
-  std::string path_of(Value* value) {
+  std::string path_of(torch::jit::Value* value) {
     const auto known = paths_.find(value);
     return known == paths_.end() ? value->debugName() : known->second;
   }
@@ -102,16 +99,16 @@ class Inliner {
   bool open(Node* call) {
     torch::jit::Function* function = nullptr;
     Provenance inside = result_.provenance[call];
-    std::vector<Value*> inputs;
+    std::vector<torch::jit::Value*> inputs;
     if (call->kind() == c10::prim::CallMethod) {
       const auto type = call->input(0)->type()->cast<c10::ClassType>();
       if (!type) {
-        throw Error("model", "The method `" + call->s(attribute_name) +
+        throw Error("model", "The method `" + call->s(c10::attr::name) +
                                  "` of an interface cannot be opened (" + inside.source + ").");
       }
       inside.module = path_of(call->input(0));
       inside.class_name = type->name() ? plain_class_name(type->name()->qualifiedName()) : "";
-      const std::string method = call->s(attribute_name);
+      const std::string method = call->s(c10::attr::name);
       const bool forward = method.rfind("forward", 0) == 0;
       if (forward && options_.is_unit && options_.is_unit(inside.module, inside.class_name)) {
         Provenance own = inside;
@@ -119,8 +116,8 @@ class Inliner {
         result_.provenance[call] = own;
         units_.insert(call);
         torch::jit::WithInsertPoint guard(call->next());
-        Value* output = call->output();
-        Value* passed = returned(output, inside, method);
+        torch::jit::Value* output = call->output();
+        torch::jit::Value* passed = returned(output, inside, method);
         if (passed != output) {
           output->replaceAllUsesAfterNodeWith(passed->node(), passed);
         }
@@ -142,16 +139,16 @@ class Inliner {
     return true;
   }
 
-  void replace(Node* call, torch::jit::Graph& body, std::vector<Value*>& inputs,
+  void replace(Node* call, torch::jit::Graph& body, std::vector<torch::jit::Value*>& inputs,
                const Provenance& inside) {
     Node* before = call->prev();
-    std::vector<Value*> outputs;
+    std::vector<torch::jit::Value*> outputs;
     {
       torch::jit::WithInsertPoint guard(call);
-      std::unordered_map<Value*, Value*> values;
+      std::unordered_map<torch::jit::Value*, torch::jit::Value*> values;
       outputs = torch::jit::insertGraph(*result_.graph, body, inputs, values);
       if (call->kind() == c10::prim::CallMethod) {
-        outputs[0] = returned(outputs[0], inside, call->s(attribute_name));
+        outputs[0] = returned(outputs[0], inside, call->s(c10::attr::name));
       }
     }
     for (Node* node = before->next(); node != call; node = node->next()) {
@@ -166,7 +163,8 @@ class Inliner {
 
   // What a module returns, which passes through a node of its own where the module is a layer that
   // was asked for: the value itself may be another module's output too, or the module's input.
-  Value* returned(Value* output, const Provenance& inside, const std::string& method) {
+  torch::jit::Value* returned(torch::jit::Value* output, const Provenance& inside,
+                              const std::string& method) {
     // Tracing calls the second use of a module "forward1".
     const bool forward = method.rfind("forward", 0) == 0 &&
                          method.find_first_not_of("0123456789", 7) == std::string::npos;
@@ -191,12 +189,12 @@ class Inliner {
 
   Graph& result_;
   const GraphOptions& options_;
-  std::vector<Value*> targets_;
-  std::unordered_map<Value*, std::string> paths_;
+  std::vector<torch::jit::Value*> targets_;
+  std::unordered_map<torch::jit::Value*, std::string> paths_;
   std::unordered_set<const Node*> units_;
 };
 
-int64_t count_outputs(Value* output) {
+int64_t count_outputs(torch::jit::Value* output) {
   if (const auto tuple = output->type()->cast<c10::TupleType>()) {
     return static_cast<int64_t>(tuple->elements().size());
   }
@@ -204,14 +202,15 @@ int64_t count_outputs(Value* output) {
   return built ? static_cast<int64_t>(output->node()->inputs().size()) : 1;
 }
 
-bool is_several(Value* output) {
+bool is_several(torch::jit::Value* output) {
   return output->type()->cast<c10::TupleType>() ||
          output->node()->kind() == c10::prim::ListConstruct;
 }
 
 // Output `index` of the graph. Where the tuple is built in the graph its part is taken directly, so
 // that what only the other parts need becomes dead.
-Value* select_output(torch::jit::Graph& graph, Value* output, int64_t index) {
+torch::jit::Value* select_output(torch::jit::Graph& graph, torch::jit::Value* output,
+                                 int64_t index) {
   const int64_t count = count_outputs(output);
   if (!is_several(output)) {
     if (index == 0) {
@@ -222,7 +221,7 @@ Value* select_output(torch::jit::Graph& graph, Value* output, int64_t index) {
     if (kind == c10::prim::TupleConstruct || kind == c10::prim::ListConstruct) {
       return output->node()->input(index);
     }
-    Value* position = graph.insertConstant(index);
+    torch::jit::Value* position = graph.insertConstant(index);
     Node* part = graph.create(c10::prim::TupleIndex, {output, position});
     part->output()->setType(output->type()->cast<c10::TupleType>()->elements()[index]);
     return graph.insertNode(part)->output();
@@ -236,10 +235,10 @@ void wrap(Graph& result, const std::vector<Wrapper>& wrappers, Inliner& inliner)
   torch::jit::Graph& graph = *result.graph;
   torch::jit::WithInsertPoint guard(graph.block()->return_node());
   for (const Wrapper& wrapper : wrappers) {
-    Value* output = graph.outputs()[0];
+    torch::jit::Value* output = graph.outputs()[0];
     Node* before = graph.block()->return_node()->prev();
-    Value* selected = select_output(graph, output, wrapper.index);
-    Value* holder = nullptr;
+    torch::jit::Value* selected = select_output(graph, output, wrapper.index);
+    torch::jit::Value* holder = nullptr;
     if (wrapper.kind == Wrapper::Kind::profile_score) {
       selected = call_profile_score(graph, selected, holder);
     }
@@ -249,7 +248,8 @@ void wrap(Graph& result, const std::vector<Wrapper>& wrappers, Inliner& inliner)
 }
 
 // The output of a module in place of the model's.
-void make_output(Graph& result, const std::string& path, const std::vector<Value*>& calls) {
+void make_output(Graph& result, const std::string& path,
+                 const std::vector<torch::jit::Value*>& calls) {
   Block* top = result.graph->block();
   const std::string place = "The module `" + path + "` ";
   if (calls.size() != 1) {
@@ -267,9 +267,10 @@ void make_output(Graph& result, const std::string& path, const std::vector<Value
 
 // A value may be freed by a node of the block that defines it, once nothing after needs it.
 void find_last_uses(Graph& result, Block* block) {
-  std::unordered_set<const Value*> kept(block->outputs().begin(), block->outputs().end());
-  const std::function<void(Node*, std::vector<Value*>&)> all_inputs =
-      [&](Node* node, std::vector<Value*>& all) {
+  std::unordered_set<const torch::jit::Value*> kept(block->outputs().begin(),
+                                                    block->outputs().end());
+  const std::function<void(Node*, std::vector<torch::jit::Value*>&)> all_inputs =
+      [&](Node* node, std::vector<torch::jit::Value*>& all) {
         all.insert(all.end(), node->inputs().begin(), node->inputs().end());
         for (Block* inner : node->blocks()) {
           all.insert(all.end(), inner->outputs().begin(), inner->outputs().end());
@@ -279,9 +280,9 @@ void find_last_uses(Graph& result, Block* block) {
         }
       };
   for (Node* node : block->nodes().reverse()) {
-    std::vector<Value*> inputs;
+    std::vector<torch::jit::Value*> inputs;
     all_inputs(node, inputs);
-    for (Value* value : inputs) {
+    for (torch::jit::Value* value : inputs) {
       const bool own = value->node()->owningBlock() == block;
       if (own && kept.insert(value).second) {
         result.last_uses[node].push_back(value);

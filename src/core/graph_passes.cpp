@@ -12,7 +12,6 @@ namespace seqlift {
 
 using torch::jit::Block;
 using torch::jit::Node;
-using torch::jit::Value;
 
 void collect_nodes(Block* block, const std::vector<c10::Symbol>& kinds, std::vector<Node*>& found) {
   for (Node* node : block->nodes()) {
@@ -27,20 +26,18 @@ void collect_nodes(Block* block, const std::vector<c10::Symbol>& kinds, std::vec
 
 namespace {
 
-const auto attribute_name = c10::Symbol::attr("name");
-
 // "body.3.weight" for an attribute access, by the chain that leads to it.
-std::string attribute_path(const Value* value) {
+std::string attribute_path(const torch::jit::Value* value) {
   const Node* node = value->node();
   if (node->kind() != c10::prim::GetAttr) {
     return "";
   }
-  return attribute_path(node->input()) + "." + node->s(attribute_name);
+  return attribute_path(node->input()) + "." + node->s(c10::attr::name);
 }
 
 // The attribute whose memory `value` is or shows: followed back through views. nullptr where it is
 // the result of a computation; `unclear` is set where that cannot be told.
-const Value* written_attribute(const Value* value, bool& unclear) {
+const torch::jit::Value* written_attribute(const torch::jit::Value* value, bool& unclear) {
   while (true) {
     const Node* node = value->node();
     if (node->kind() == c10::prim::GetAttr) {
@@ -65,7 +62,7 @@ void collect_writes(Block* block, std::set<std::string>& paths, bool& unclear) {
     for (size_t i = 0; schema && i < schema->arguments().size() && i < node->inputs().size(); ++i) {
       const auto* alias = schema->arguments()[i].alias_info();
       if (alias && alias->isWrite()) {
-        const Value* attribute = written_attribute(node->input(i), unclear);
+        const torch::jit::Value* attribute = written_attribute(node->input(i), unclear);
         if (attribute) {
           paths.insert(attribute_path(attribute));
         }
@@ -102,7 +99,7 @@ bool returns_view(const c10::FunctionSchema& schema) {
 
 void find_written_results(Graph& result, Block* block, const torch::jit::AliasDb& aliases) {
   for (Node* node : block->nodes()) {
-    const auto tensor = [](const Value* value) {
+    const auto tensor = [](const torch::jit::Value* value) {
       return value->type()->isSubtypeOf(*c10::TensorType::get());
     };
     const bool made = node->maybeSchema() && node->outputs().size() == 1 &&
@@ -125,7 +122,7 @@ void find_written_results(Graph& result, Block* block, const torch::jit::AliasDb
 }
 
 // The object or attribute that a chain of accesses from the model itself leads to, or nothing.
-std::optional<c10::IValue> attribute_value(const Graph& graph, const Value* value) {
+std::optional<c10::IValue> attribute_value(const Graph& graph, const torch::jit::Value* value) {
   if (value == graph.graph->inputs()[0]) {
     return graph.self;
   }
@@ -137,7 +134,7 @@ std::optional<c10::IValue> attribute_value(const Graph& graph, const Value* valu
   if (!holder || !holder->isObject()) {
     return std::nullopt;
   }
-  return holder->toObject()->getAttr(node->s(attribute_name));
+  return holder->toObject()->getAttr(node->s(c10::attr::name));
 }
 
 }  // namespace
@@ -148,7 +145,7 @@ void take_known_branches(Graph& graph) {
   // The same module may be known by several paths, so a name that is set is set everywhere.
   std::set<std::string> names;
   for (const Node* node : sets) {
-    names.insert(node->s(attribute_name));
+    names.insert(node->s(c10::attr::name));
   }
   std::vector<Node*> attributes;
   collect_nodes(graph.graph->block(), {c10::prim::GetAttr}, attributes);
@@ -156,9 +153,9 @@ void take_known_branches(Graph& graph) {
     const auto value = attribute_value(graph, node->output());
     const bool plain = value && (value->isBool() || value->isInt() || value->isDouble() ||
                                  value->isString() || value->isNone());
-    if (plain && names.count(node->s(attribute_name)) == 0) {
+    if (plain && names.count(node->s(c10::attr::name)) == 0) {
       torch::jit::WithInsertPoint guard(node);
-      Value* constant = graph.graph->insertConstant(*value);
+      torch::jit::Value* constant = graph.graph->insertConstant(*value);
       node->output()->replaceAllUsesWith(constant);
     }
   }

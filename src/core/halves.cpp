@@ -1,6 +1,5 @@
 #include "halves.h"
 
-#include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -12,6 +11,7 @@
 
 #include "device.h"
 #include "ends.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -1,11 +1,11 @@
 #include "integrate.h"
 
-#include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "ends.h"
 #include "memo.h"
 #include "quadrature.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

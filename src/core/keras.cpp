@@ -17,8 +17,6 @@ namespace keras {
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw Error("model", message); }
-
 // Every class that is not known, in the model and the models inside, before any is looked at.
 void collect_unknown(const Network& network, std::vector<std::string>& unknown) {
   for (const Layer& layer : network.layers) {
@@ -169,7 +167,7 @@ KerasModel keras_model(const KerasFile& file) {
   }
   std::set<std::string> taken{"sequences_"};
   std::vector<std::string> arguments, before;
-  std::vector<Value> given(network.inputs.size());
+  std::vector<keras::Value> given(network.inputs.size());
   for (const size_t i : order) {
     const std::string& name = network.inputs[i].layer;
     result.inputs.push_back(name);

@@ -1,10 +1,10 @@
-#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 
 #include "error.h"
 #include "keras_layers.h"
 #include "standard_layers.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace keras {

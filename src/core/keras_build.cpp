@@ -49,8 +49,6 @@ std::string joined(const std::vector<std::string>& texts) {
 
 namespace {
 
-[[noreturn]] void refuse(const std::string& message) { throw Error("model", message); }
-
 bool same_part(const ModulePart& one, const ModulePart& other) {
   if (one.class_name != other.class_name || one.source != other.source ||
       one.parts.size() != other.parts.size()) {

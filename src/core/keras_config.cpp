@@ -1,9 +1,9 @@
-#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 
 #include "error.h"
 #include "keras_layers.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace keras {

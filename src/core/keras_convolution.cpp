@@ -1,13 +1,13 @@
 // Convolutions and pooling. TensorFlow's padding "same" gives ceil(L / stride) positions: it adds
 // max((ceil(L / stride) - 1) stride + span - L, 0) zeros, the odd one at the end. PyTorch pads both
 // ends alike, and only strides of 1 have a padding that does not depend on L.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 
 #include "error.h"
 #include "keras_layers.h"
 #include "standard_layers.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace keras {

@@ -1,11 +1,10 @@
 #include "keras_layers.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 
 #include "error.h"
 #include "standard_layers.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace keras {

@@ -15,9 +15,9 @@ namespace {
 // Models inside models inside models: no real file comes near.
 constexpr int deepest_json = 200;
 
-[[noreturn]] void refuse(const std::string& message) { throw Error("model", message); }
-
 }  // namespace
+
+void refuse(const std::string& message) { throw Error("model", message); }
 
 json parse_config(const std::string& text) {
   try {

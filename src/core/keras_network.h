@@ -38,6 +38,9 @@ bool is_network(const std::string& class_name);
 // Errors: kind "file" for what is not JSON or is nested too deeply.
 nlohmann::json parse_config(const std::string& text);
 
+// What cannot be told: an error of the kind "model".
+[[noreturn]] void refuse(const std::string& message);
+
 // A member that must be there. Errors: kind "model", naming it and what it is `of`.
 const nlohmann::json& member(const nlohmann::json& object, const char* name, const std::string& of);
 std::string string_member(const nlohmann::json& object, const char* name, const std::string& of);

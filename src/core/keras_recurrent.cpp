@@ -2,13 +2,13 @@
 // layers; with others, and for the GRU that resets before its matrix product, a loop over
 // positions. Keras's gates: input, forget, cell, output of an LSTM (PyTorch's order); update,
 // reset, candidate of a GRU (PyTorch: reset, update, candidate).
-#include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 
 #include "error.h"
 #include "keras_layers.h"
 #include "standard_layers.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace keras {

@@ -1,11 +1,11 @@
 // Layers that move numbers about and layers of several inputs.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 
 #include "error.h"
 #include "keras_layers.h"
 #include "standard_layers.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace keras {

@@ -1,11 +1,11 @@
 // The weights of a layer, by the names that Keras gives them.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cctype>
 
 #include "error.h"
 #include "keras_layers.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace keras {

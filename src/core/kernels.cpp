@@ -1,8 +1,7 @@
 #include "kernels.h"
 
-#include <ATen/ATen.h>
-
 #include "loops.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

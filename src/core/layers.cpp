@@ -1,8 +1,7 @@
 #include "layers.h"
 
-#include <ATen/ATen.h>
-
 #include "error.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -1,6 +1,5 @@
 #include "model.h"
 
-#include <ATen/ATen.h>
 #include <sys/stat.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -8,6 +7,7 @@
 
 #include "error.h"
 #include "script_archive.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

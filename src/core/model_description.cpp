@@ -1,10 +1,8 @@
 #include "model_description.h"
 
-#include <ATen/ATen.h>
-
-
 #include "error.h"
 #include "model_probe.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

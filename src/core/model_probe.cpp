@@ -1,13 +1,12 @@
 #include "model_probe.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <ctime>
 #include <regex>
 
 #include "error.h"
 #include "predict.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -1,6 +1,6 @@
 #include "operands.h"
 
-#include <ATen/ATen.h>
+#include "tensor_functions.h"
 
 namespace seqlift {
 

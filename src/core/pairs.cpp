@@ -1,6 +1,5 @@
 #include "pairs.h"
 
-#include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <memory>
@@ -9,6 +8,7 @@
 #include "error.h"
 #include "layers.h"
 #include "predict.h"
+#include "tensor_functions.h"
 #include "windows.h"
 
 namespace seqlift {

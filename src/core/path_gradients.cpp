@@ -1,12 +1,11 @@
 #include "path_gradients.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "error.h"
 #include "random.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

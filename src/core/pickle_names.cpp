@@ -37,25 +37,25 @@ constexpr std::array<std::string_view, 9> things{
     "torch.preserve_format",
 };
 // "torch.FloatStorage", "torch.cuda.FloatStorage", "torch.FloatTensor", "torch.float32".
-constexpr std::array<std::string_view, 12> element_types{
+constexpr std::array<std::string_view, 12> element_names{
     "Double", "Float", "Half", "BFloat16", "Long",         "Int",
     "Short",  "Char",  "Byte", "Bool",     "ComplexFloat", "ComplexDouble"};
-constexpr std::array<std::string_view, 12> dtypes{"float64", "float32", "float16",   "bfloat16",
-                                                  "int64",   "int32",   "int16",     "int8",
-                                                  "uint8",   "bool",    "complex64", "complex128"};
+constexpr std::array<std::string_view, 12> dtype_names{
+    "float64", "float32", "float16", "bfloat16", "int64",     "int32",
+    "int16",   "int8",    "uint8",   "bool",     "complex64", "complex128"};
 
 // Names with a place of their own, so that values can refer to them.
 const std::vector<std::string>& known_names() {
   static const std::vector<std::string> all = [] {
     std::vector<std::string> names(calls.begin(), calls.end());
     names.insert(names.end(), things.begin(), things.end());
-    for (const std::string_view type : element_types) {
+    for (const std::string_view type : element_names) {
       for (const char* prefix : {"torch.", "torch.cuda."}) {
         names.push_back(prefix + std::string(type) + "Storage");
         names.push_back(prefix + std::string(type) + "Tensor");
       }
     }
-    for (const std::string_view dtype : dtypes) {
+    for (const std::string_view dtype : dtype_names) {
       names.push_back("torch." + std::string(dtype));
     }
     return names;

@@ -1,12 +1,11 @@
 #include "predict.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 
 #include "device.h"
 #include "error.h"
 #include "evaluate.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -1,7 +1,5 @@
 #include "predict_windows.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <exception>
 #include <mutex>
@@ -11,6 +9,7 @@
 #include "device.h"
 #include "error.h"
 #include "evaluate.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -19,14 +19,14 @@
 //   sigmoid a - sigmoid b = tanh((a - b) / 2) (sa + sb - 2 sa sb),  sa = sigmoid a.
 #include "recurrence.h"
 
-#include <ATen/ATen.h>
+#include "tensor_functions.h"
 
 namespace seqlift {
 
 namespace {
 
 // One half after one step, [rows, ...] each.
-struct Step {
+struct Moment {
   at::Tensor pre;      // what enters the gates
   at::Tensor gates;    // what leaves them (lstm: o, i, f, g; gru: r, z, n)
   at::Tensor carried;  // lstm: the cell state; gru: q
@@ -128,8 +128,8 @@ class Stepper {
   }
 
   // Writes into `projected`, which becomes the step's own.
-  Step forward(at::Tensor projected, const Step& before) const {
-    Step now;
+  Moment forward(at::Tensor projected, const Moment& before) const {
+    Moment now;
     if (cell_ == Cell::gru) {
       const at::Tensor from_hidden =
           at::linear(before.hidden, weights_.hidden, weights_.hidden_bias);
@@ -161,8 +161,8 @@ class Stepper {
     return now;
   }
 
-  Factors factors(const Step& x, const Step& x_before, const Step& ref, const Step& ref_before,
-                  const Pairing& pairs) const {
+  Factors factors(const Moment& x, const Moment& x_before, const Moment& ref,
+                  const Moment& ref_before, const Pairing& pairs) const {
     const at::Tensor pre_x = pairs.x(x.pre);
     const at::Tensor pre_ref = pairs.ref(ref.pre);
     Factors result;
@@ -182,7 +182,7 @@ class Stepper {
     const at::Tensor middles = middle(gates_x, gates_ref);
     at::Tensor slopes = gate_slopes(pre_x, pre_ref, gates_x, gates_ref, middles, size_);
     if (cell_ == Cell::lstm) {
-      const auto carried = [&](const Step& x_step, const Step& ref_step) {
+      const auto carried = [&](const Moment& x_step, const Moment& ref_step) {
         return middle(pairs.x(x_step.carried), pairs.ref(ref_step.carried));
       };
       const at::Tensor bounded_x = pairs.x(x.bounded);
@@ -248,11 +248,11 @@ class Stepper {
 };
 
 // The steps of the sequences' half, remembered from block to block.
-std::vector<Step> remembered_steps(const BatchShape& batch,
-                                   const std::function<std::vector<Step>()>& compute) {
+std::vector<Moment> remembered_steps(const BatchShape& batch,
+                                     const std::function<std::vector<Moment>()>& compute) {
   const Memo::Results flat = once(batch.memo, "recurrence", [&]() {
     Memo::Results all;
-    for (const Step& step : compute()) {
+    for (const Moment& step : compute()) {
       for (const at::Tensor& tensor :
            {step.pre, step.gates, step.carried, step.bounded, step.hidden}) {
         all.emplace_back(tensor);
@@ -260,7 +260,7 @@ std::vector<Step> remembered_steps(const BatchShape& batch,
     }
     return all;
   });
-  std::vector<Step> steps;
+  std::vector<Moment> steps;
   for (size_t i = 0; i < flat.size(); i += 5) {
     steps.push_back({flat[i].toTensor(), flat[i + 1].toTensor(), flat[i + 2].toTensor(),
                      flat[i + 3].toTensor(), flat[i + 4].toTensor()});
@@ -278,16 +278,16 @@ Recurrence run_recurrence(Cell cell, const CellWeights& weights, const Halves& i
   const int64_t rows = input.ref.size(1);
   const auto place = [time, reversed](int64_t step) { return reversed ? time - 1 - step : step; };
   const auto before_first = [](const at::Tensor& hidden, const at::Tensor& carried) {
-    Step step;
+    Moment step;
     step.hidden = hidden.detach().contiguous();
     step.carried = carried.defined() ? carried.detach().contiguous() : carried;
     return step;
   };
 
-  const Step x_first = before_first(initial.hidden.x, initial.cell.x);
-  const std::vector<Step> x_steps = remembered_steps(batch, [&]() {
+  const Moment x_first = before_first(initial.hidden.x, initial.cell.x);
+  const std::vector<Moment> x_steps = remembered_steps(batch, [&]() {
     const at::Tensor projected = stepper.project(input.x);
-    std::vector<Step> steps;
+    std::vector<Moment> steps;
     for (int64_t i = 0; i < time; ++i) {
       steps.push_back(stepper.forward(projected[place(i)], i == 0 ? x_first : steps.back()));
     }
@@ -308,9 +308,9 @@ Recurrence run_recurrence(Cell cell, const CellWeights& weights, const Halves& i
   const at::Tensor projected = stepper.project(input.ref.detach());
   const Pairing pairs(rows, batch);
   std::vector<Factors> factors;
-  Step before = before_first(initial.hidden.ref, initial.cell.ref);
+  Moment before = before_first(initial.hidden.ref, initial.cell.ref);
   for (int64_t i = 0; i < time; ++i) {
-    const Step now = stepper.forward(projected[place(i)], before);
+    const Moment now = stepper.forward(projected[place(i)], before);
     written[place(i)].copy_(now.hidden);
     factors.push_back(
         stepper.factors(x_steps[i], i == 0 ? x_first : x_steps[i - 1], now, before, pairs));

@@ -1,6 +1,5 @@
 #include "reveal_cancel.h"
 
-#include <ATen/ATen.h>
 #include <torch/csrc/autograd/function.h>
 
 #include <set>
@@ -8,6 +7,7 @@
 
 #include "error.h"
 #include "evaluation.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -14,13 +14,13 @@
 //                 normalisations): the multiplier of that rule, shared by both parts, and the
 //                 output's difference split by its sign. The package does so with max-pools and
 //                 has none of the others; the sum stays exact for all.
-#include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <set>
 
 #include "reveal_cancel.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

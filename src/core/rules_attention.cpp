@@ -1,6 +1,5 @@
 // Attention that LibTorch runs as one operation, taken apart into steps that have rules: linear
 // projections, products (gradient at the midpoint), the exact softmax, normalisations, rescale.
-#include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
 #include <cmath>
@@ -8,6 +7,7 @@
 
 #include "error.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {

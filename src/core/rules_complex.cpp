@@ -4,9 +4,9 @@
 // linear operation is the transpose of the real-linear map of both parts, conjugates included. So
 // linear operations and the midpoint (bilinear over the reals) need nothing of their own; only what
 // is not elementwise in the complex number is taken apart here.
-#include <ATen/ATen.h>
 
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {

@@ -3,12 +3,12 @@
 // made of truth values is a polynomial in them: not a = 1 - a, a and b = a b, a or b = a + b - a b,
 // a xor b = a + b - 2 a b, where(c, a, b) = c a + (1 - c) b. Each is of degree two or less, so the
 // gradient at the midpoint is exact (see midpoint() in halves.cpp).
-#include <ATen/ATen.h>
 #include <ATen/ExpandUtils.h>
 
 #include "constants.h"
 #include "error.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {

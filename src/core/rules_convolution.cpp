@@ -3,7 +3,6 @@
 // convolution is run as a 2-d one of height 1, which oneDNN does at twice the speed of conv1d's own
 // layout (DESIGN section 5). A first layer has four channels: its input gradient is one matrix
 // product over the channels of all taps, shifted and added.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 
@@ -11,6 +10,7 @@
 #include "error.h"
 #include "loops.h"
 #include "rules.h"
+#include "tensor_functions.h"
 #include "transformed_convolution.h"
 
 namespace seqlift {

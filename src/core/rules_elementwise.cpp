@@ -1,10 +1,10 @@
 // Elementwise functions of one value: the rescale rule. See rescale() in halves.cpp for the
 // derivation.
-#include <ATen/ATen.h>
 
 #include "error.h"
 #include "kernels.h"
 #include "rules.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {

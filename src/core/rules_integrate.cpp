@@ -1,9 +1,9 @@
 // The rule of what has none, where the user asks for it (fallback = "integrate").
-#include <ATen/ATen.h>
 
 #include "error.h"
 #include "operands.h"
 #include "rules.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {

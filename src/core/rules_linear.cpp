@@ -1,6 +1,5 @@
 // Operations that are linear (or affine) in what depends on X: f(x) - f(ref) = J (x - ref), so the
 // ordinary gradient is the multiplier.
-#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <limits>
@@ -8,6 +7,7 @@
 
 #include "error.h"
 #include "rules.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {

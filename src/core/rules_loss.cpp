@@ -1,12 +1,12 @@
 // Losses that a model uses as layers. One that sums or averages over its entries mixes the
 // sequences of a batch; without that (reduction = "none") a loss is an elementwise function, or
 // picks the log-probability of a class.
-#include <ATen/ATen.h>
 
 #include <set>
 
 #include "error.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {

@@ -7,11 +7,11 @@
 // scatter with max_unpool, which overwrites where windows overlap.) Where the maximum does not
 // change the sum gives no answer: the derivative at x if the position did not change either, else
 // zero.
-#include <ATen/ATen.h>
 
 #include "error.h"
 #include "kernels.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace {

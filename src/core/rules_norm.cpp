@@ -1,11 +1,11 @@
 // Norms and distances, taken apart into steps that have rules: absolute value or square
 // (elementwise), sum (linear), root (elementwise).
-#include <ATen/ATen.h>
 
 #include <cmath>
 
 #include "error.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -1,10 +1,10 @@
 // Normalisations, taken apart into steps that have rules: mean (linear), centring (linear), square
 // (elementwise), mean (linear), 1 / sqrt(v + eps) (elementwise), product. Batch norm in evaluation
 // mode is linear.
-#include <ATen/ATen.h>
 
 #include "error.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {

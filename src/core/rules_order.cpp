@@ -1,10 +1,10 @@
 // What is ordered by its size: sort, topk, kthvalue, median, cumulative maxima, their indices, and
 // what is looked up by an index that depends on X.
-#include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "error.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -2,7 +2,6 @@
 // exact for every operation whose dependent inputs enter with total degree two or less. Products of
 // more take the mean of the gradient along the straight line from reference to x. Where only one
 // factor depends on X the operation is linear.
-#include <ATen/ATen.h>
 
 #include <cmath>
 #include <set>
@@ -10,6 +9,7 @@
 #include "error.h"
 #include "operands.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {

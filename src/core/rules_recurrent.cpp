@@ -1,9 +1,9 @@
 // Recurrent networks: layers and directions of the cells of recurrence.cpp.
-#include <ATen/ATen.h>
 
 #include "error.h"
 #include "recurrence.h"
 #include "rules.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace rules {
@@ -84,7 +84,7 @@ CellWeights take_weights(const std::vector<at::Tensor>& all, size_t& from, size_
   return weights;
 }
 
-Halves joined(const std::vector<Halves>& parts, int64_t dim, bool new_dim) {
+Halves join_steps(const std::vector<Halves>& parts, int64_t dim, bool new_dim) {
   if (parts.size() == 1 && !new_dim) {
     return parts[0];
   }
@@ -173,12 +173,12 @@ std::vector<Value> recurrent(Call& call) {
         last_cell.push_back(run.last_cell);
       }
     }
-    sequence = joined(outputs, 2, false);
+    sequence = join_steps(outputs, 2, false);
   }
   std::vector<Value> results{to_value(batch_first ? swap_time_and_rows(sequence) : sequence)};
-  results.push_back(wants_hidden ? to_value(joined(last_hidden, 0, true)) : unread());
+  results.push_back(wants_hidden ? to_value(join_steps(last_hidden, 0, true)) : unread());
   if (cell == Cell::lstm) {
-    results.push_back(wants_cell ? to_value(joined(last_cell, 0, true)) : unread());
+    results.push_back(wants_cell ? to_value(join_steps(last_cell, 0, true)) : unread());
   }
   return results;
 }

@@ -2,9 +2,9 @@
 // its midpoint, and a composition of exact rules is exact. A product over k values is a balanced
 // tree (the first half times the second, again and again), so that no value's share hangs on a
 // chain of k steps; running results double their reach with every step (Hillis and Steele 1986).
-#include <ATen/ATen.h>
 
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -6,11 +6,11 @@
 //   c_i = sum over S without i of |S|! (k - |S| - 1)! / k! (f(S + i) - f(S)).
 // Along every order the steps add up to f(all) - f(none), so their mean does too. The multiplier is
 // c_i / (a_i - a'_i): for k = 1 the rescale rule, for a product of two the midpoint.
-#include <ATen/ATen.h>
 
 #include "ends.h"
 #include "error.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

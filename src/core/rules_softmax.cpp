@@ -11,12 +11,12 @@
 // rule, is as exact but grows without bound when x and reference differ by a constant that softmax
 // ignores. (Captum and tangermeme 1.4.0 rescale exp and subtract the mean over the whole batch
 // instead, which does not sum to the difference: module mode only.)
-#include <ATen/ATen.h>
 
 #include <cmath>
 
 #include "error.h"
 #include "steps.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 namespace {

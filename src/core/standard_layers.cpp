@@ -1,9 +1,9 @@
 #include "standard_layers.h"
 
-#include <ATen/ATen.h>
-
 #include <limits>
 #include <sstream>
+
+#include "tensor_functions.h"
 
 namespace seqlift {
 

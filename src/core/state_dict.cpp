@@ -1,9 +1,8 @@
 #include "state_dict.h"
 
-#include <ATen/ATen.h>
-
 #include "error.h"
 #include "safetensors.h"
+#include "tensor_functions.h"
 #include "torch_files.h"
 
 namespace seqlift {

@@ -1,6 +1,6 @@
 #include "steps.h"
 
-#include <ATen/ATen.h>
+#include "tensor_functions.h"
 
 namespace seqlift {
 

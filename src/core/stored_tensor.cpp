@@ -1,11 +1,10 @@
 #include "stored_tensor.h"
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <cstdint>
 
 #include "error.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

@@ -1,13 +1,12 @@
 #include "torch_files.h"
 
-#include <ATen/ATen.h>
-
 #include <cstring>
 #include <map>
 
 #include "error.h"
 #include "pickled_tensors.h"
 #include "stored_tensor.h"
+#include "tensor_functions.h"
 #include "zip_reader.h"
 
 namespace seqlift {

@@ -16,7 +16,6 @@
 // small beside its neighbours it can be larger, as with every fast transform.
 #include "transformed_convolution.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
 #include <algorithm>
@@ -24,6 +23,7 @@
 #include <vector>
 
 #include "loops.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 

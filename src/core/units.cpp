@@ -1,15 +1,13 @@
 #include "units.h"
 
-#include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "error.h"
+#include "tensor_functions.h"
 
 namespace seqlift {
 
 namespace {
-
-const auto attribute_name = c10::Symbol::attr("name");
 
 Registrations make_peer_registrations() {
   Registrations classes;
@@ -134,7 +132,7 @@ std::vector<Value> Units::call(Call& call) {
   const Provenance& place = *call.provenance;
   const Registration* registration =
       find_rule(registrations_, module_mode_, place.module, place.class_name);
-  const std::string method = call.node->s(attribute_name);
+  const std::string method = call.node->s(c10::attr::name);
   auto& body = bodies_[place.module + "." + method];
   if (!body) {
     body = build_unit_graph(call.inputs[0].x, method, place);

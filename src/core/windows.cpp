@@ -1,11 +1,12 @@
 #include "windows.h"
 
-#include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 
 #include <algorithm>
 #include <unordered_map>
+
+#include "tensor_functions.h"
 
 namespace seqlift {
 

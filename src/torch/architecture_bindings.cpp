@@ -1,4 +1,3 @@
-#include <ATen/ATen.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include <functional>
@@ -9,6 +8,7 @@
 #include "convert.h"
 #include "core/architectures.h"
 #include "core/state_dict.h"
+#include "core/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

@@ -3,7 +3,6 @@
 // C++.
 #include "bindings.h"
 
-#include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
@@ -11,6 +10,7 @@
 #include <string>
 #include <thread>
 
+#include "core/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

@@ -1,6 +1,6 @@
 #include "convert.h"
 
-#include <ATen/ATen.h>
+#include "core/tensor_functions.h"
 
 namespace seqlift_r {
 

@@ -1,10 +1,10 @@
-#include <ATen/ATen.h>
 
 #include <map>
 #include <string>
 
 #include "bindings.h"
 #include "core/path_gradients.h"
+#include "core/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

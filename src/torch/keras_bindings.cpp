@@ -1,10 +1,10 @@
-#include <ATen/ATen.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include <string>
 
 #include "bindings.h"
 #include "core/keras.h"
+#include "core/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

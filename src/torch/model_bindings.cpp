@@ -1,11 +1,11 @@
 // What a model takes and returns, and models made of models.
-#include <ATen/ATen.h>
 
 #include <string>
 
 #include "bindings.h"
 #include "core/compose.h"
 #include "core/model_description.h"
+#include "core/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

@@ -1,10 +1,10 @@
-#include <ATen/ATen.h>
 
 #include <climits>
 #include <string>
 
 #include "bindings.h"
 #include "core/state_dict.h"
+#include "core/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

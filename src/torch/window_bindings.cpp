@@ -1,9 +1,9 @@
-#include <ATen/ATen.h>
 
 #include <string>
 
 #include "bindings.h"
 #include "core/predict_windows.h"
+#include "core/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

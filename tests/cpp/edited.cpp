@@ -1,9 +1,8 @@
 #include "edited.h"
 
-#include <ATen/ATen.h>
-
 #include "core/model.h"
 #include "core/predict_windows.h"
+#include "core/tensor_functions.h"
 
 namespace nets {
 

@@ -309,6 +309,12 @@ std::string damaged(std::string file, Draws& draws) {
   return file;
 }
 
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const size_t at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  return text.replace(at, from.size(), to);
+}
+
 std::string problem(const std::function<void()>& read) {
   try {
     read();

@@ -86,6 +86,9 @@ class Draws {
 // out, moved; the end cut off.
 std::string damaged(std::string file, Draws& draws);
 
+// The first `from`, which must be there, replaced.
+std::string replaced(std::string text, const std::string& from, const std::string& to);
+
 // ---- refusals ----
 
 // The message of the error of kind "file" that reading throws, or nothing.

@@ -1,6 +1,5 @@
 #include "nets.h"
 
-#include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/api/module.h>
 #include <unistd.h>
@@ -14,6 +13,7 @@
 #include "core/deep_lift_shap.h"
 #include "core/error.h"
 #include "core/pairs.h"
+#include "core/tensor_functions.h"
 #include "core/windows.h"
 #include "inputs.h"
 

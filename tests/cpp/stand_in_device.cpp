@@ -1,6 +1,5 @@
 #include "stand_in_device.h"
 
-#include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/stack.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
@@ -10,6 +9,8 @@
 #include <atomic>
 #include <utility>
 #include <vector>
+
+#include "core/tensor_functions.h"
 
 namespace nets {
 

@@ -1,13 +1,12 @@
 // State dicts for the tests of architectures: seeded numbers under the keys of a training code.
 #pragma once
 
-#include <ATen/ATen.h>
-
 #include <string>
 #include <vector>
 
 #include "catch.h"
 #include "core/error.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 namespace nets {

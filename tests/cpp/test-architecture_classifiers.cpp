@@ -18,7 +18,7 @@ at::Tensor dense(const StateDict& dict, const std::string& key, const at::Tensor
   return at::linear(h, dict[key + ".weight"], dict[key + ".bias"]);
 }
 
-at::Tensor normed(const StateDict& dict, const std::string& key, const at::Tensor& h) {
+at::Tensor batch_normed(const StateDict& dict, const std::string& key, const at::Tensor& h) {
   return at::batch_norm(h, dict[key + ".weight"], dict[key + ".bias"], dict[key + ".running_mean"],
                         dict[key + ".running_var"], false, 0.1, 1e-5, false);
 }
@@ -67,10 +67,11 @@ TEST_CASE("basset() is three blocks of convolution, batch norm and pooling, then
   const int64_t pools[] = {3, 4, 4};
   for (int64_t i = 0; i < 3; ++i) {
     h = convolved(dict, std::to_string(4 * i), h, 3);
-    h = at::max_pool1d(at::relu(normed(dict, std::to_string(4 * i + 1), h)), pools[i], pools[i]);
+    h = at::max_pool1d(at::relu(batch_normed(dict, std::to_string(4 * i + 1), h)), pools[i],
+                       pools[i]);
   }
-  h = at::relu(normed(dict, "14", dense(dict, "13.1", h.flatten(1))));
-  h = dense(dict, "21.1", at::relu(normed(dict, "18", dense(dict, "17.1", h))));
+  h = at::relu(batch_normed(dict, "14", dense(dict, "13.1", h.flatten(1))));
+  h = dense(dict, "21.1", at::relu(batch_normed(dict, "18", dense(dict, "17.1", h))));
   nets::check_architecture(basset(dict.tensors, reading("ACGT", true)), {h}, input);
   nets::check_architecture(basset(dict.tensors), {at::sigmoid(h)}, input);
 }

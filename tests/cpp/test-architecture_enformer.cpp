@@ -114,7 +114,7 @@ at::Tensor features(int64_t distance, int64_t n, bool use_tf_gamma) {
   return nets::vector_of(values);
 }
 
-at::Tensor normed(const StateDict& dict, const std::string& prefix, const at::Tensor& h) {
+at::Tensor layer_normed(const StateDict& dict, const std::string& prefix, const at::Tensor& h) {
   return at::layer_norm(h, {24}, dict[prefix + ".weight"], dict[prefix + ".bias"], 1e-5);
 }
 
@@ -157,9 +157,10 @@ at::Tensor trunk(const StateDict& dict, const at::Tensor& X, bool use_tf_gamma) 
   h = block(dict, "conv_tower.0.0", h);
   h = pool(dict, "conv_tower.0.2", h + block(dict, "conv_tower.0.1.fn", h)).transpose(1, 2);
   for (const std::string one : {"transformer.0.", "transformer.1."}) {
-    h = h + attended(dict, one + "0.fn.1.", normed(dict, one + "0.fn.0", h), use_tf_gamma);
-    const at::Tensor inner = at::relu(at::linear(
-        normed(dict, one + "1.fn.0", h), dict[one + "1.fn.1.weight"], dict[one + "1.fn.1.bias"]));
+    h = h + attended(dict, one + "0.fn.1.", layer_normed(dict, one + "0.fn.0", h), use_tf_gamma);
+    const at::Tensor inner =
+        at::relu(at::linear(layer_normed(dict, one + "1.fn.0", h), dict[one + "1.fn.1.weight"],
+                            dict[one + "1.fn.1.bias"]));
     h = h + at::linear(inner, dict[one + "1.fn.4.weight"], dict[one + "1.fn.4.bias"]);
   }
   return quick_gelu(block(dict, "final_pointwise.1", h.transpose(1, 2)).transpose(1, 2));

@@ -1,10 +1,10 @@
 // The audit tells every operation's rule, and refuses nothing.
-#include <ATen/ATen.h>
 
 #include <cmath>
 #include <set>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

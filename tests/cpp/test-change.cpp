@@ -1,8 +1,8 @@
 // What moves windows, by hand and on both of its paths: plain memory, and any other tensor.
-#include <ATen/ATen.h>
 
 #include "catch.h"
 #include "core/change.h"
+#include "core/tensor_functions.h"
 
 using seqlift::Change;
 using seqlift::ChangeLog;

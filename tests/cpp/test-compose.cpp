@@ -1,12 +1,12 @@
 // Models made of models, beside their parts. What users put together is tested in R; here is what a
 // model's code may look like.
-#include <ATen/ATen.h>
 
 #include <cstdio>
 
 #include "catch.h"
 #include "core/compose.h"
 #include "core/model.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -1,6 +1,5 @@
 // Ten thousand damaged files of each format: each is read, or refused by an error of kind "file".
 // Nothing else may happen, and no more memory be asked for than the file accounts for.
-#include <ATen/ATen.h>
 #include <sys/resource.h>
 #include <torch/csrc/jit/api/module.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "core/model.h"
 #include "core/standard_layers.h"
 #include "core/state_dict.h"
+#include "core/tensor_functions.h"
 #include "core/zip_reader.h"
 #include "files.h"
 

@@ -1,8 +1,8 @@
 // Scores of inner layers by the rules of the DeepLIFT package.
-#include <ATen/ATen.h>
 
 #include "catch.h"
 #include "core/deep_lift.h"
+#include "core/tensor_functions.h"
 #include "inputs.h"
 #include "nets.h"
 
@@ -63,9 +63,9 @@ struct Scores {
 };
 
 using Output = seqlift::DeepLiftOptions::Output;
-using Rule = seqlift::NonlinearRule;
+using seqlift::NonlinearRule;
 
-seqlift::DeepLiftShapResult scored(const ModelPointer& net, const Given& pairs, Rule rule,
+seqlift::DeepLiftShapResult scored(const ModelPointer& net, const Given& pairs, NonlinearRule rule,
                                    const Scores& scores) {
   seqlift::DeepLiftOptions options;
   options.output = scores.output;
@@ -154,7 +154,8 @@ TEST_CASE("multipliers of a layer's parts are those that the package calculates"
           relu_multipliers(act, first, {of_act, of_act}), {of_act, of_act}, of_last};
       const std::vector<Parts> differences{first, act, last};
       const auto run = [&](Output output) {
-        return scored(net, pair, Rule::reveal_cancel, {output, {"first", "act", "last"}, {target}});
+        return scored(net, pair, NonlinearRule::reveal_cancel,
+                      {output, {"first", "act", "last"}, {target}});
       };
       const auto positive = run(Output::positive_multipliers);
       const auto negative = run(Output::negative_multipliers);
@@ -189,8 +190,8 @@ TEST_CASE("a layer's two parts contribute by multipliers of their own", "[deep_l
       {"first", module("First", "return torch.linear(x, self.w)",
                        {{"w", at::tensor({3, -2, 0, 0, 0, 0, 1, -4}, at::kDouble).view({2, 4})}})}};
   const Given pair = by_hand({1, 1, 1, 1}, {0, 0, 0, 0});
-  const auto result =
-      scored(model(net), pair, Rule::reveal_cancel, {Output::contributions, {"first"}, {0}});
+  const auto result = scored(model(net), pair, NonlinearRule::reveal_cancel,
+                             {Output::contributions, {"first"}, {0}});
   const at::Tensor units = result.layers[0][0][0].squeeze(-1);
   const double up = 5.5 / 7;
   const double down = 1.5 / 3;
@@ -205,7 +206,8 @@ TEST_CASE("the contributions of every layer on the way add up", "[deep_lift][lay
   for (const std::string act : {"torch.relu(x)", "x.relu_()", "torch.tanh(x) * x.sigmoid()",
                                 "torch.max_pool1d(torch.relu(x), [3], [1], [1])"}) {
     const auto net = chain(act);
-    for (const Rule rule : {Rule::rescale, Rule::reveal_cancel, Rule::genomics_default}) {
+    for (const NonlinearRule rule :
+         {NonlinearRule::rescale, NonlinearRule::reveal_cancel, NonlinearRule::genomics_default}) {
       INFO(act << ", rule " << static_cast<int>(rule));
       const auto run = [&](Output output, const std::vector<std::string>& of) {
         return scored(net, pairs, rule, {output, of});
@@ -229,9 +231,9 @@ TEST_CASE("the contributions of every layer on the way add up", "[deep_lift][lay
       const auto positive = run(Output::positive_multipliers, layers);
       const auto negative = run(Output::negative_multipliers, layers);
       const double apart = distance(positive.layers[1], negative.layers[1]);
-      if (rule == Rule::rescale) {
+      if (rule == NonlinearRule::rescale) {
         CHECK(apart < 1e-12);
-      } else if (rule == Rule::reveal_cancel && act.find("pool") == std::string::npos) {
+      } else if (rule == NonlinearRule::reveal_cancel && act.find("pool") == std::string::npos) {
         CHECK(apart > 1e-3);
       }
     }
@@ -250,7 +252,7 @@ TEST_CASE("layers by Rescale on parts are those of DeepLIFT/SHAP", "[deep_lift][
     const auto shap =
         seqlift::deep_lift_shap(*graph_of(net, layers), constants, sequences_of(pairs.X),
                                 references_of(pairs.references), options);
-    const auto parts = scored(net, pairs, Rule::rescale, {output, layers});
+    const auto parts = scored(net, pairs, NonlinearRule::rescale, {output, layers});
     for (size_t i = 0; i < layers.size(); ++i) {
       CHECK(distance(parts.layers[i], shap.layers[i]) < 1e-12);
       CHECK(distance(parts.layer_deltas[i], shap.layer_deltas[i]) < 1e-12);
@@ -270,11 +272,11 @@ TEST_CASE("batches and threads do not change a layer's scores", "[deep_lift][lay
   const Given pairs = given(3, 5, 9);
   for (const Output output : {Output::attributions, Output::negative_multipliers}) {
     Scores scores{output, {"act", "dense"}};
-    const auto whole = scored(net, pairs, Rule::reveal_cancel, scores);
+    const auto whole = scored(net, pairs, NonlinearRule::reveal_cancel, scores);
     for (const int64_t batch_size : {1, 2, 7}) {
       scores.batch_size = batch_size;
       scores.threads = 2;
-      const auto part = scored(net, pairs, Rule::reveal_cancel, scores);
+      const auto part = scored(net, pairs, NonlinearRule::reveal_cancel, scores);
       for (size_t i = 0; i < 2; ++i) {
         CHECK(distance(part.layers[i], whole.layers[i]) < 1e-12);
         CHECK(distance(part.layer_deltas[i], whole.layer_deltas[i]) < 1e-12);
@@ -294,8 +296,8 @@ TEST_CASE("a layer that is not all of the way keeps its own share", "[deep_lift]
   net.parts = {
       {"first", module("First", "return torch.conv1d(x, self.w)", {{"w", numbers({1, 4, 3}, 3)}})}};
   const Given pairs = given(2, 3, 9);
-  const auto result =
-      scored(model(net), pairs, Rule::reveal_cancel, {Output::contributions, {"first"}, {0}});
+  const auto result = scored(model(net), pairs, NonlinearRule::reveal_cancel,
+                             {Output::contributions, {"first"}, {0}});
   const auto beside = [](const at::Tensor& X) { return at::tanh(X.select(-2, 0).sum(-1)); };
   const at::Tensor missing = beside(pairs.X).unsqueeze(1) - beside(pairs.references);
   CHECK(distance(result.layer_deltas[0].squeeze(-1), -missing) < 1e-12);
@@ -310,7 +312,8 @@ TEST_CASE("a layer whose rows are not the sequences is refused", "[deep_lift][la
     net.parameters = {{"dtype_", numbers({1}, 0)}};
     net.parts = {{"inner", module("Inner", inner)}};
     return error_of([&] {
-      scored(model(net), pairs, Rule::reveal_cancel, {Output::contributions, {"inner"}, {0}});
+      scored(model(net), pairs, NonlinearRule::reveal_cancel,
+             {Output::contributions, {"inner"}, {0}});
     });
   };
   const std::string same = "return x * 2.0";

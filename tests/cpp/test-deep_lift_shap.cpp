@@ -1,10 +1,10 @@
 // What must not change a result: batches, chunks, threads, the order of sequences, the other
 // references, the number type; and what ends a call early.
-#include <ATen/ATen.h>
 
 #include <atomic>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -1,6 +1,5 @@
 // Devices other than the CPU give what the CPU gives. The section [cuda] runs where there is CUDA;
 // the same comparisons run everywhere on a device that stands in for one.
-#include <ATen/ATen.h>
 
 #include <string>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "core/model.h"
 #include "core/path_gradients.h"
 #include "core/predict_windows.h"
+#include "core/tensor_functions.h"
 #include "edited.h"
 #include "inputs.h"
 #include "limited_memory.h"

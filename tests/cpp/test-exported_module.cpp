@@ -1,6 +1,5 @@
 // Archives that PyTorch's torch.export wrote (tests/models/export_models.py), against what PyTorch
 // itself predicted and against the same networks as TorchScript.
-#include <ATen/ATen.h>
 #include <torch/csrc/jit/runtime/operator.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "core/error.h"
 #include "core/exported_module.h"
 #include "core/model.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace seqlift;

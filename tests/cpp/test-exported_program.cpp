@@ -1,5 +1,4 @@
 // Archives and graphs that are damaged, by accident and on purpose.
-#include <ATen/ATen.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include "core/error.h"
 #include "core/exported_module.h"
 #include "core/exported_program.h"
+#include "core/tensor_functions.h"
 #include "core/zip_reader.h"
 #include "nets.h"
 #include "torch/csrc/jit/api/module.h"

@@ -1,11 +1,11 @@
 // Ordinary gradients and their averages. Answers by hand, and finite differences in float64.
-#include <ATen/ATen.h>
 
 #include <cmath>
 
 #include "catch.h"
 #include "core/gradients.h"
 #include "core/path_gradients.h"
+#include "core/tensor_functions.h"
 #include "inputs.h"
 #include "nets.h"
 

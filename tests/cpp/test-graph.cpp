@@ -1,7 +1,7 @@
 // The graph of a model: where its operations stand, and what is left out.
-#include <ATen/ATen.h>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -1,5 +1,4 @@
 // What comes from a file that may be anything: the configuration as text, the weights as tensors.
-#include <ATen/ATen.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include <random>
@@ -8,6 +7,8 @@
 #include "catch.h"
 #include "core/error.h"
 #include "core/keras.h"
+#include "core/tensor_functions.h"
+#include "files.h"
 
 namespace {
 
@@ -54,10 +55,6 @@ std::string message_of(const seqlift::KerasFile& file) {
   }
 }
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  return text.replace(text.find(from), from.size(), to);
-}
-
 }  // namespace
 
 TEST_CASE("A graph with a model inside and two outputs is built", "[keras]") {
@@ -84,14 +81,16 @@ TEST_CASE("All that is wrong with the weights is said at once", "[keras]") {
 
 TEST_CASE("Options that would need much memory, and depth without end, are refused", "[keras]") {
   const std::string text = config;
-  CHECK(kind_of(file_of(replaced(text, "\"filters\": 3", "\"filters\": 2000000000"))) == "model");
-  CHECK(kind_of(file_of(replaced(text, "\"units\": 2", "\"units\": 1e300"))) == "model");
-  CHECK(kind_of(file_of(replaced(text, "[null, 12, 4]", "[null, 2147483648, 4]"))) == "model");
+  CHECK(kind_of(file_of(files::replaced(text, "\"filters\": 3", "\"filters\": 2000000000"))) ==
+        "model");
+  CHECK(kind_of(file_of(files::replaced(text, "\"units\": 2", "\"units\": 1e300"))) == "model");
+  CHECK(kind_of(file_of(files::replaced(text, "[null, 12, 4]", "[null, 2147483648, 4]"))) ==
+        "model");
   CHECK(kind_of(file_of(std::string(1000000, '['))) == "file");
   CHECK(kind_of(file_of("")) == "file");
   CHECK(kind_of(file_of("[]")) == "model");
   const std::string cyclic =
-      replaced(text, "[[[\"sequence\", 0, 0, {}]]]", "[[[\"conv\", 0, 0, {}]]]");
+      files::replaced(text, "[[[\"sequence\", 0, 0, {}]]]", "[[[\"conv\", 0, 0, {}]]]");
   CHECK(message_of(file_of(cyclic)).find("depends on its own output") != std::string::npos);
 }
 

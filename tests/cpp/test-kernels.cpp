@@ -1,11 +1,11 @@
 // The hand-vectorised passes against their slow twins.
-#include <ATen/ATen.h>
 
 #include <cmath>
 
 #include "catch.h"
 #include "core/kernels.h"
 #include "core/loops.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

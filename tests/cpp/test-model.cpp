@@ -1,5 +1,4 @@
 // Files: what is read, what is refused, and that no call changes a model.
-#include <ATen/ATen.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 
 #include "catch.h"
 #include "core/model.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -14,7 +14,7 @@ namespace {
 // The pickle's texts are views of `bytes`.
 Pickle read(const std::string& bytes) { return read_pickle(bytes.data(), bytes.size(), "a.pth"); }
 
-std::string problem(const std::string& bytes) {
+std::string pickle_problem(const std::string& bytes) {
   return files::problem([&]() { read(bytes); });
 }
 
@@ -108,34 +108,36 @@ TEST_CASE("containers, the memo and calls are read") {
 }
 
 TEST_CASE("what could run something is refused by its name, whatever opcode asks for it") {
-  CHECK(says(problem(PickleWriter().global("os", "system").text("ls").raw("\x85R").done()),
+  CHECK(says(pickle_problem(PickleWriter().global("os", "system").text("ls").raw("\x85R").done()),
              "\"os.system\""));
-  CHECK(says(problem(PickleWriter().text("posix").text("system").raw("\x93").done()),
+  CHECK(says(pickle_problem(PickleWriter().text("posix").text("system").raw("\x93").done()),
              "\"posix.system\""));
-  CHECK(says(problem(PickleWriter().raw("(ios\nsystem\n").done()), "\"os.system\""));
-  CHECK(says(problem(PickleWriter().global("builtins", "eval").done()), "\"builtins.eval\""));
-  CHECK(says(problem(PickleWriter().global("builtins", "getattr").done()), "getattr"));
-  CHECK(says(problem(PickleWriter().global("torch.storage", "_load_from_bytes").done()),
+  CHECK(says(pickle_problem(PickleWriter().raw("(ios\nsystem\n").done()), "\"os.system\""));
+  CHECK(
+      says(pickle_problem(PickleWriter().global("builtins", "eval").done()), "\"builtins.eval\""));
+  CHECK(says(pickle_problem(PickleWriter().global("builtins", "getattr").done()), "getattr"));
+  CHECK(says(pickle_problem(PickleWriter().global("torch.storage", "_load_from_bytes").done()),
              "\"torch.storage._load_from_bytes\""));
-  CHECK(says(problem(PickleWriter().global("torch", "FloatStorage").raw(")R").done()),
+  CHECK(says(pickle_problem(PickleWriter().global("torch", "FloatStorage").raw(")R").done()),
              "\"torch.FloatStorage\""));
-  CHECK(says(problem(PickleWriter().global("os\n", "system").done()), "\"os.\""));
-  CHECK(says(problem(PickleWriter().global("torch.nn.modules.conv", "Conv1d").raw(")\x81").done()),
-             "torch.save(model.state_dict(), path)"));
+  CHECK(says(pickle_problem(PickleWriter().global("os\n", "system").done()), "\"os.\""));
+  CHECK(says(
+      pickle_problem(PickleWriter().global("torch.nn.modules.conv", "Conv1d").raw(")\x81").done()),
+      "torch.save(model.state_dict(), path)"));
   // Attributes may only be set of dicts, where they are dropped.
-  CHECK_FALSE(problem(PickleWriter().global("torch", "Tensor").raw("}b").done()).empty());
-  CHECK(problem(PickleWriter().raw("}}b").done()).empty());
+  CHECK_FALSE(pickle_problem(PickleWriter().global("torch", "Tensor").raw("}b").done()).empty());
+  CHECK(pickle_problem(PickleWriter().raw("}}b").done()).empty());
   // Extensions, and objects of old protocols.
   for (const char* opcodes : {"\x82\x01", "\x83\x01\x02", "(o", "I1\n", "S'a'\n", "P1\n"}) {
-    CHECK_FALSE(problem(PickleWriter().raw(opcodes).done()).empty());
+    CHECK_FALSE(pickle_problem(PickleWriter().raw(opcodes).done()).empty());
   }
 }
 
 TEST_CASE("a pickle cut short anywhere is refused") {
   const std::string bytes = files::state_dict_pickle();
-  CHECK(problem(bytes).empty());
+  CHECK(pickle_problem(bytes).empty());
   for (size_t size = 0; size < bytes.size(); ++size) {
-    CHECK_FALSE(problem(bytes.substr(0, size)).empty());
+    CHECK_FALSE(pickle_problem(bytes.substr(0, size)).empty());
   }
 }
 
@@ -168,9 +170,9 @@ TEST_CASE("stacks that hold less than is taken are refused") {
                               "(K\x01"
                               "d"}) {
     INFO(opcodes);
-    CHECK_FALSE(problem(PickleWriter().raw(opcodes).done()).empty());
+    CHECK_FALSE(pickle_problem(PickleWriter().raw(opcodes).done()).empty());
   }
-  CHECK_FALSE(problem(PickleWriter().done()).empty());
+  CHECK_FALSE(pickle_problem(PickleWriter().done()).empty());
 }
 
 TEST_CASE("sizes beyond the file are refused before anything is made of them") {
@@ -180,7 +182,7 @@ TEST_CASE("sizes beyond the file are refused before anything is made of them") {
         std::string("\x8b") + little(0x7fffffff, 4),
         std::string("\x8e") + little(uint64_t{1} << 40, 8),
         std::string("r") + little(0xffffffff, 4)}) {
-    CHECK_FALSE(problem(PickleWriter().raw(size).done()).empty());
+    CHECK_FALSE(pickle_problem(PickleWriter().raw(size).done()).empty());
   }
 }
 
@@ -196,15 +198,17 @@ TEST_CASE("a million lists inside each other are read, walked through and given 
     ++depth;
   }
   CHECK(depth == deep);
-  CHECK(problem(PickleWriter().raw(repeated("(", deep) + repeated("t", deep)).done()).empty());
+  CHECK(
+      pickle_problem(PickleWriter().raw(repeated("(", deep) + repeated("t", deep)).done()).empty());
 }
 
 TEST_CASE("a pickle that makes more objects than any state dict is refused") {
-  CHECK(says(problem(PickleWriter().raw(repeated("]0", 6000000)).done()), "more than 5000000"));
+  CHECK(says(pickle_problem(PickleWriter().raw(repeated("]0", 6000000)).done()),
+             "more than 5000000"));
   // One list of pairs, asked for again and again.
   const std::string pairs = "](" + repeated("K\x01K\x02\x86", 10000) +
                             "e\x85q\x02"
                             "0";
   const std::string again = repeated("ccollections\nOrderedDict\nh\x02R0", 1000);
-  CHECK(says(problem(PickleWriter().raw(pairs + again).done()), "more than 5000000"));
+  CHECK(says(pickle_problem(PickleWriter().raw(pairs + again).done()), "more than 5000000"));
 }

@@ -1,7 +1,7 @@
 // Predictions equal LibTorch's own interpreter, and the model is as it was afterwards.
-#include <ATen/ATen.h>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

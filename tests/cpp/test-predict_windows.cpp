@@ -1,9 +1,9 @@
 // Edits evaluated in windows give what LibTorch's own interpreter gives of the edited sequences.
-#include <ATen/ATen.h>
 
 #include <random>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "edited.h"
 
 using namespace nets;
@@ -11,8 +11,6 @@ using namespace nets;
 namespace {
 
 constexpr double rounding = 1e-12;
-
-std::string text_of(int64_t value) { return std::to_string(value); }
 
 // A net of operations that keep windows, in layers of random kinds and sizes.
 struct Layers {
@@ -27,7 +25,7 @@ struct Layers {
     for (size_t d = 1; d < sizes.size(); ++d) {
       inputs *= static_cast<double>(sizes[d]);
     }
-    const std::string name = "p" + text_of(static_cast<int64_t>(parameters.size()));
+    const std::string name = "p" + std::to_string(static_cast<int64_t>(parameters.size()));
     const double width = 2 / std::sqrt(inputs);
     parameters.emplace_back(name, numbers(sizes, static_cast<int64_t>(random()), -width, width));
     return "self." + name;
@@ -49,12 +47,12 @@ struct Layers {
     const int64_t out = 2 * (1 + below(3));
     const std::string w = parameter({out, channels / groups, kernel});
     const std::string b = parameter({out});
-    const std::string rest = text_of(stride) + "], [" + text_of(padding) + "], [" +
-                             text_of(dilation) + "], " + text_of(groups) + ")";
+    const std::string rest = std::to_string(stride) + "], [" + std::to_string(padding) + "], [" +
+                             std::to_string(dilation) + "], " + std::to_string(groups) + ")";
     if (below(3) == 0) {
       line("h = torch.conv2d(h.unsqueeze(2), " + w + ".unsqueeze(2), " + b + ", [1, " +
-           text_of(stride) + "], [0, " + text_of(padding) + "], [1, " + text_of(dilation) + "], " +
-           text_of(groups) + ").squeeze(2)");
+           std::to_string(stride) + "], [0, " + std::to_string(padding) + "], [1, " +
+           std::to_string(dilation) + "], " + std::to_string(groups) + ").squeeze(2)");
     } else {
       line("h = torch.conv1d(h, " + w + ", " + b + ", [" + rest);
     }
@@ -65,8 +63,8 @@ struct Layers {
   void residual() {
     const int64_t dilation = 1 << below(4);
     const std::string w = parameter({channels, channels, 3});
-    line("h = h + torch.relu(torch.conv1d(h, " + w + ", None, [1], [" + text_of(dilation) + "], [" +
-         text_of(dilation) + "]))");
+    line("h = h + torch.relu(torch.conv1d(h, " + w + ", None, [1], [" + std::to_string(dilation) +
+         "], [" + std::to_string(dilation) + "]))");
   }
 
   void pool() {
@@ -81,15 +79,15 @@ struct Layers {
     const int64_t span = length + 2 * padding - kernel + (ceil ? stride - 1 : 0);
     int64_t after = span / stride + 1;
     after -= ceil && (after - 1) * stride >= length + padding ? 1 : 0;
-    const std::string rest =
-        "[" + text_of(kernel) + "], [" + text_of(stride) + "], [" + text_of(padding) + "], ";
+    const std::string rest = "[" + std::to_string(kernel) + "], [" + std::to_string(stride) +
+                             "], [" + std::to_string(padding) + "], ";
     line(largest ? "h = torch.max_pool1d(h, " + rest + "[1], " + (ceil ? "True)" : "False)")
                  : "h = torch.avg_pool1d(h, " + rest + (ceil ? "True)" : "False)"));
     length = after;
   }
 
   void step() {
-    const std::string c = text_of(channels);
+    const std::string c = std::to_string(channels);
     switch (below(22)) {
       case 0:
       case 1:
@@ -116,7 +114,7 @@ struct Layers {
       case 11:
         if (length > 8) {
           const int64_t crop = 1 + below(3);
-          line("h = h[:, :, " + text_of(crop) + ":-" + text_of(crop) + "]");
+          line("h = h[:, :, " + std::to_string(crop) + ":-" + std::to_string(crop) + "]");
           length -= 2 * crop;
         }
         return;

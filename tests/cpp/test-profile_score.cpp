@@ -1,9 +1,9 @@
 // The score of a profile, put around a model, beside the same written into the model.
-#include <ATen/ATen.h>
 
 #include <set>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

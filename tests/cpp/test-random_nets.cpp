@@ -3,12 +3,12 @@
 // interpreter predicts, of edited sequences too, keep summation to delta in float64, and have the
 // same multipliers when the same net is written another way (a module for a function, an operation
 // taken apart, a loop unrolled).
-#include <ATen/ATen.h>
 
 #include <array>
 #include <random>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "edited.h"
 
 using namespace nets;
@@ -20,8 +20,6 @@ struct Variable {
   int64_t channels;
   int64_t length;
 };
-
-std::string text_of(int64_t value) { return std::to_string(value); }
 
 class Generator {
  public:
@@ -160,7 +158,7 @@ class Generator {
         return;
       case 53:
         same("torch.sort(" + t + ", 2)[0]",
-             "torch.topk(" + t + ", " + text_of(length) + ", 2, False)[0]");
+             "torch.topk(" + t + ", " + std::to_string(length) + ", 2, False)[0]");
         return;
       default:
         same("torch.where((" + t + " > 0) & (" + u + " < 0.5), " + t + ", " + u + ")",
@@ -178,7 +176,7 @@ class Generator {
     switch (kind) {
       case 0: {
         const int64_t out = 2 + below(4);
-        const std::string d = text_of(1 + below(2));
+        const std::string d = std::to_string(1 + below(2));
         const at::Tensor w = weights({out, c, 3});
         const std::string p = "p" + std::to_string(whole_.parameters.size());
         whole_.parameters.emplace_back(p, w);
@@ -189,18 +187,19 @@ class Generator {
       }
       case 1: {
         const std::string w = parameter({2 * c, 1, 3});
-        add("torch.conv1d(" + t + ", " + w + ", None, [1], [1], [1], " + text_of(c) + ")",
+        add("torch.conv1d(" + t + ", " + w + ", None, [1], [1], [1], " + std::to_string(c) + ")",
             "torch.conv2d(" + t + ".unsqueeze(3), " + w + ".unsqueeze(3), None, [1, 1], [1, 0], " +
-                "[1, 1], " + text_of(c) + ").squeeze(3)",
+                "[1, 1], " + std::to_string(c) + ").squeeze(3)",
             2 * c, l);
         return;
       }
       case 2: {
         const std::string w = parameter({c, 3, 4});
-        add("torch.conv_transpose1d(" + t + ", " + w + ", None, [2], [1])[:, :, 0:" + text_of(l) +
-                "]",
+        add("torch.conv_transpose1d(" + t + ", " + w +
+                ", None, [2], [1])[:, :, 0:" + std::to_string(l) + "]",
             "torch.conv_transpose2d(" + t + ".unsqueeze(2), " + w +
-                ".unsqueeze(2), None, [1, 2], [0, 1]).squeeze(2)[:, :, 0:" + text_of(l) + "]",
+                ".unsqueeze(2), None, [1, 2], [0, 1]).squeeze(2)[:, :, 0:" + std::to_string(l) +
+                "]",
             3, l);
         return;
       }
@@ -212,25 +211,25 @@ class Generator {
         if (l % 2 == 0) {
           const bool max = below(2) == 0;
           add(std::string("torch.") + (max ? "max" : "avg") + "_pool1d(" + t + ", [2], [2])",
-              t + ".reshape(" + t + ".size(0), " + text_of(c) + ", " + text_of(l / 2) + ", 2)" +
-                  (max ? ".amax([3])" : ".mean([3])"),
+              t + ".reshape(" + t + ".size(0), " + std::to_string(c) + ", " +
+                  std::to_string(l / 2) + ", 2)" + (max ? ".amax([3])" : ".mean([3])"),
               c, l / 2);
         }
         return;
       case 5: {
-        const std::string dim = text_of(1 + below(2));
+        const std::string dim = std::to_string(1 + below(2));
         add("torch.softmax(" + t + ", " + dim + ")",
             module("torch.softmax(x, " + dim + ")") + "(" + t + ")", c, l);
         return;
       }
       case 6: {
-        const std::string dim = text_of(1 + below(2));
+        const std::string dim = std::to_string(1 + below(2));
         add("torch.log_softmax(" + t + ", " + dim + ")",
             t + " - torch.logsumexp(" + t + ", [" + dim + "], True)", c, l);
         return;
       }
       case 7:
-        add("torch.layer_norm(" + t + ", [" + text_of(l) + "], None, None, 0.01)",
+        add("torch.layer_norm(" + t + ", [" + std::to_string(l) + "], None, None, 0.01)",
             "c = " + t + " - " + t + ".mean(2, keepdim=True)\n" +
                 "c * torch.rsqrt((c * c).mean(2, keepdim=True) + 0.01)",
             c, l);
@@ -270,8 +269,9 @@ class Generator {
         // A gated recurrent cell over the positions.
         const std::string w = parameter({c, c});
         const std::string start = "s = " + t + "[:, :, 0]\no = [s]\nfor i in range(1, " +
-                                  text_of(l) + "):\n    z = torch.tanh(" + t + "[:, :, i])\n" +
-                                  "    g = torch.sigmoid(torch.matmul(s, " + w + "))\n";
+                                  std::to_string(l) + "):\n    z = torch.tanh(" + t +
+                                  "[:, :, i])\n" + "    g = torch.sigmoid(torch.matmul(s, " + w +
+                                  "))\n";
         const std::string end = "    o.append(s)\ntorch.stack(o, 2)";
         add(start + "    s = g * s + (1.0 - g) * z\n" + end,
             start + "    s = torch.lerp(z, s, g)\n" + end, c, l);
@@ -280,11 +280,12 @@ class Generator {
       default: {
         // A long convolution by Fourier transforms, and directly.
         const std::string k = parameter({c, l});
-        const std::string twice = text_of(2 * l);
+        const std::string twice = std::to_string(2 * l);
         add("torch.fft_irfft(torch.fft_rfft(" + t + ", " + twice + ") * torch.fft_rfft(" + k +
-                ", " + twice + "), " + twice + ")[:, :, 0:" + text_of(l) + "]",
+                ", " + twice + "), " + twice + ")[:, :, 0:" + std::to_string(l) + "]",
             "torch.conv1d(" + t + ", " + k + ".flip([1]).unsqueeze(1), None, [1], [" +
-                text_of(l - 1) + "], [1], " + text_of(c) + ")[:, :, 0:" + text_of(l) + "]",
+                std::to_string(l - 1) + "], [1], " + std::to_string(c) +
+                ")[:, :, 0:" + std::to_string(l) + "]",
             c, l);
       }
     }
@@ -346,7 +347,7 @@ class Generator {
         return;
       case 27:
         same(t + " - " + u + ".mean(2, keepdim=True)",
-             t + " - " + u + ".sum(2, keepdim=True) / " + text_of(length));
+             t + " - " + u + ".sum(2, keepdim=True) / " + std::to_string(length));
         return;
       default:
         same("torch.einsum('ncl,ncl,nkl->ncl', [" + t + ", " + u + ".tanh(), " + t +
@@ -371,7 +372,7 @@ class Generator {
         return;
       case 30:
         if (c > 2) {
-          add(t + "[:, 1:]", t + ".narrow(1, 1, " + text_of(c - 1) + ")", c - 1, l);
+          add(t + "[:, 1:]", t + ".narrow(1, 1, " + std::to_string(c - 1) + ")", c - 1, l);
         }
         return;
       case 31:
@@ -405,7 +406,7 @@ class Generator {
         return;
       case 37:
         add("torch.cumsum(" + t + ", 2) * 0.3",
-            "torch.matmul(" + t + ", torch.ones([" + text_of(l) + ", " + text_of(l) +
+            "torch.matmul(" + t + ", torch.ones([" + std::to_string(l) + ", " + std::to_string(l) +
                 "], dtype=torch.float64).triu()) * 0.3",
             c, l);
         return;
@@ -417,18 +418,19 @@ class Generator {
         return;
       case 39:
         if (l <= 12) {
-          add("torch.upsample_nearest1d(" + t + ", [" + text_of(2 * l) +
-                  "])[:, :, 1:" + text_of(l + 1) + "]",
-              "torch.repeat_interleave(" + t + ", 2, 2)[:, :, 1:" + text_of(l + 1) + "]", c, l);
+          add("torch.upsample_nearest1d(" + t + ", [" + std::to_string(2 * l) +
+                  "])[:, :, 1:" + std::to_string(l + 1) + "]",
+              "torch.repeat_interleave(" + t + ", 2, 2)[:, :, 1:" + std::to_string(l + 1) + "]", c,
+              l);
         }
         return;
       default:
-        add(t + ".transpose(1, 2).reshape(" + t + ".size(0), " + text_of(c * l) +
-                ").roll(1, 1).reshape(" + t + ".size(0), " + text_of(l) + ", " + text_of(c) +
-                ").transpose(1, 2)",
+        add(t + ".transpose(1, 2).reshape(" + t + ".size(0), " + std::to_string(c * l) +
+                ").roll(1, 1).reshape(" + t + ".size(0), " + std::to_string(l) + ", " +
+                std::to_string(c) + ").transpose(1, 2)",
             "f = " + t + ".permute([0, 2, 1]).flatten(1)\n" +
-                "torch.cat([f[:, -1:], f[:, :-1]], 1)" + ".view([-1, " + text_of(l) + ", " +
-                text_of(c) + "]).permute([0, 2, 1])",
+                "torch.cat([f[:, -1:], f[:, :-1]], 1)" + ".view([-1, " + std::to_string(l) + ", " +
+                std::to_string(c) + "]).permute([0, 2, 1])",
             c, l);
     }
   }
@@ -461,7 +463,7 @@ class Generator {
         return;
       }
       case 45: {
-        const std::string limit = text_of(below(12));
+        const std::string limit = std::to_string(below(12));
         add("w = " + t + "\nif " + t + ".size(2) > " + limit + ":\n    w = " + t +
                 ".exp().log1p()\nw * 1.0",
             (l > std::stoll(limit) ? "torch.log1p(torch.exp(" + t + "))" : t) + " * 1.0", c, l);

@@ -1,8 +1,8 @@
 // The rules of the DeepLIFT package: answers worked out by hand, sums that must hold for every
 // operation, and independence of how a model is written.
-#include <ATen/ATen.h>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -1,8 +1,8 @@
 // Convolutions: linear in their input, over every stride, padding, dilation and grouping, on ATen's
 // path (float64) and on the channels-last path (float32).
-#include <ATen/ATen.h>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 namespace nets {

@@ -1,10 +1,10 @@
 // The files of torch.save() and safetensors, made in memory; those that Python wrote are read in
 // tests/testthat/test-read_state_dict.R.
-#include <ATen/ATen.h>
 
 #include "catch.h"
 #include "core/error.h"
 #include "core/state_dict.h"
+#include "core/tensor_functions.h"
 #include "files.h"
 
 using namespace seqlift;
@@ -15,14 +15,8 @@ namespace {
 
 StateDict read(const std::string& file) { return read_state_dict(files::bytes_of(file), "a.pth"); }
 
-std::string problem(const std::string& file) {
+std::string file_problem(const std::string& file) {
   return files::problem([&]() { read(file); });
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const size_t at = text.find(from);
-  REQUIRE(at != std::string::npos);
-  return text.replace(at, from.size(), to);
 }
 
 // One tensor "x" that views storage "0" (1 to 6) of an archive.
@@ -79,34 +73,36 @@ TEST_CASE("strides and offsets are those of the tensor") {
 
 TEST_CASE("a tensor that leaves its storage is refused") {
   const int64_t most = INT64_MAX;
-  CHECK(problem(one_tensor(6, 0, {6}, {1})).empty());
-  CHECK(says(problem(one_tensor(6, 0, {7}, {1})), "\"x\" reaches beyond its data"));
-  CHECK(says(problem(one_tensor(6, 1, {6}, {1})), "reaches beyond"));
-  CHECK(says(problem(one_tensor(6, -1, {2}, {1})), "reaches beyond"));
-  CHECK(says(problem(one_tensor(6, most, {2}, {1})), "reaches beyond"));
-  CHECK(says(problem(one_tensor(6, 0, {2}, {-1})), "strides"));
-  CHECK(says(problem(one_tensor(6, 0, {most, 2}, {1, 1})), "more elements than can be counted"));
-  CHECK(says(problem(one_tensor(6, 0, {2, 3}, {most, most})), "strides"));
-  CHECK(says(problem(one_tensor(6, 0, {2}, {most})), "strides"));
-  CHECK(says(problem(one_tensor(6, 0, {2}, {most - 1})), "reaches beyond"));
-  CHECK(says(problem(one_tensor(6, 0, {-2}, {1})), "negative"));
-  CHECK(says(problem(one_tensor(6, 0, {most, most, 0}, {0, 0, 0})), "counted"));
-  CHECK(says(problem(one_tensor(6, 0, {int64_t{1} << 40}, {0})), "repeats 6 numbers"));
-  CHECK(says(problem(one_tensor(6, 0, {2}, {1, 1})), "strides of 2"));
-  CHECK(says(problem(one_tensor(6, 0, std::vector<int64_t>(65, 1), std::vector<int64_t>(65, 1))),
-             "65 dimensions"));
+  CHECK(file_problem(one_tensor(6, 0, {6}, {1})).empty());
+  CHECK(says(file_problem(one_tensor(6, 0, {7}, {1})), "\"x\" reaches beyond its data"));
+  CHECK(says(file_problem(one_tensor(6, 1, {6}, {1})), "reaches beyond"));
+  CHECK(says(file_problem(one_tensor(6, -1, {2}, {1})), "reaches beyond"));
+  CHECK(says(file_problem(one_tensor(6, most, {2}, {1})), "reaches beyond"));
+  CHECK(says(file_problem(one_tensor(6, 0, {2}, {-1})), "strides"));
+  CHECK(
+      says(file_problem(one_tensor(6, 0, {most, 2}, {1, 1})), "more elements than can be counted"));
+  CHECK(says(file_problem(one_tensor(6, 0, {2, 3}, {most, most})), "strides"));
+  CHECK(says(file_problem(one_tensor(6, 0, {2}, {most})), "strides"));
+  CHECK(says(file_problem(one_tensor(6, 0, {2}, {most - 1})), "reaches beyond"));
+  CHECK(says(file_problem(one_tensor(6, 0, {-2}, {1})), "negative"));
+  CHECK(says(file_problem(one_tensor(6, 0, {most, most, 0}, {0, 0, 0})), "counted"));
+  CHECK(says(file_problem(one_tensor(6, 0, {int64_t{1} << 40}, {0})), "repeats 6 numbers"));
+  CHECK(says(file_problem(one_tensor(6, 0, {2}, {1, 1})), "strides of 2"));
+  CHECK(
+      says(file_problem(one_tensor(6, 0, std::vector<int64_t>(65, 1), std::vector<int64_t>(65, 1))),
+           "65 dimensions"));
 }
 
 TEST_CASE("a storage that is missing or of another size is refused") {
-  CHECK(says(problem(one_tensor(7, 0, {6}, {1})), "has 6 elements instead of 7"));
+  CHECK(says(file_problem(one_tensor(7, 0, {6}, {1})), "has 6 elements instead of 7"));
   const std::string pickle = files::state_dict_pickle();
   const std::string other =
-      replaced(pickle, "X" + files::little(1, 4) + "1", "X" + files::little(1, 4) + "7");
-  CHECK(says(problem(files::torch_zip(other)), "no member \"net/data/7\""));
-  CHECK(says(problem(files::torch_pickle(other)), "used nowhere"));
+      files::replaced(pickle, "X" + files::little(1, 4) + "1", "X" + files::little(1, 4) + "7");
+  CHECK(says(file_problem(files::torch_zip(other)), "no member \"net/data/7\""));
+  CHECK(says(file_problem(files::torch_pickle(other)), "used nowhere"));
   const std::string longer = files::torch_pickle(pickle);
-  CHECK(says(problem(longer.substr(0, longer.size() - 1)), "cut short"));
-  CHECK(says(problem(longer + "x"), "1 bytes are left over"));
+  CHECK(says(file_problem(longer.substr(0, longer.size() - 1)), "cut short"));
+  CHECK(says(file_problem(longer + "x"), "1 bytes are left over"));
 }
 
 TEST_CASE("a legacy storage may be a view of another") {
@@ -117,9 +113,9 @@ TEST_CASE("a legacy storage may be a view of another") {
   };
   const std::string view = body(PickleWriter().raw("(").text("v").integer(4).integer(2).raw("ttQ"));
   std::string pickle = files::state_dict_pickle();
-  pickle = replaced(pickle, "tQ", view);
-  pickle = replaced(pickle, body(PickleWriter().tuple({2, 3}).tuple({3, 1})),
-                    body(PickleWriter().tuple({2}).tuple({1})));
+  pickle = files::replaced(pickle, "tQ", view);
+  pickle = files::replaced(pickle, body(PickleWriter().tuple({2, 3}).tuple({3, 1})),
+                           body(PickleWriter().tuple({2}).tuple({1})));
   const StateDict state_dict = read(files::torch_pickle(pickle));
   CHECK(at::equal(state_dict.find("weight"), at::tensor({5.0f, 6.0f})));
   CHECK(at::equal(state_dict.find("bias"), at::tensor({1.0f, 2.0f})));
@@ -148,10 +144,10 @@ TEST_CASE("of a checkpoint the state dict is read; dicts inside dicts are joined
 }
 
 TEST_CASE("containers that hold themselves, or each other again and again, are refused") {
-  CHECK(says(problem(files::torch_zip(PickleWriter()
-                                          .raw("]q\x01h\x01"
-                                               "a")
-                                          .done())),
+  CHECK(says(file_problem(files::torch_zip(PickleWriter()
+                                               .raw("]q\x01h\x01"
+                                                    "a")
+                                               .done())),
              "hold themselves"));
   // Each list holds the one before it twice: 2^60 tensors.
   PickleWriter pickle;
@@ -161,32 +157,33 @@ TEST_CASE("containers that hold themselves, or each other again and again, are r
         "](h\x01h\x01"
         "eq\x01");
   }
-  CHECK(says(problem(files::torch_zip(pickle.done())), "hold themselves"));
+  CHECK(says(file_problem(files::torch_zip(pickle.done())), "hold themselves"));
   std::string deep;
   for (int i = 0; i < 100000; ++i) {
     deep = "]" + deep + "a";
   }
   CHECK_FALSE(
-      problem(files::torch_zip("\x80\x02" + deep.substr(0, deep.size() - 1) + ".")).empty());
+      file_problem(files::torch_zip("\x80\x02" + deep.substr(0, deep.size() - 1) + ".")).empty());
 }
 
 TEST_CASE("other files are told apart") {
-  CHECK(says(problem("\x89HDF\r\n\x1a\n and so on"), "load_keras_model()"));
-  CHECK(says(
-      problem(files::zip({files::stored("m/constants.pkl", ""), files::stored("m/data.pkl", "")})),
-      "load_model()"));
-  CHECK(says(problem(files::zip({files::stored("photo.jpg", "")})), "without \"data.pkl\""));
-  CHECK(says(problem(files::zip({})), "empty"));
-  CHECK(says(problem(""), "none of the files"));
-  CHECK(says(problem("Some text that is longer than eight bytes."), "none of the files"));
-  CHECK(says(problem(PickleWriter().raw("}").done()), "pickle of another kind"));
-  CHECK(says(problem(files::torch_zip(PickleWriter().raw("}").done())), "holds no tensors"));
-  CHECK(says(problem(files::torch_zip(PickleWriter().integer(3).done())), "no dict of tensors"));
-  CHECK(says(problem(files::zip({files::stored("m/data.pkl", files::state_dict_pickle()),
-                                 files::stored("m/byteorder", "big")})),
+  CHECK(says(file_problem("\x89HDF\r\n\x1a\n and so on"), "load_keras_model()"));
+  CHECK(says(file_problem(files::zip(
+                 {files::stored("m/constants.pkl", ""), files::stored("m/data.pkl", "")})),
+             "load_model()"));
+  CHECK(says(file_problem(files::zip({files::stored("photo.jpg", "")})), "without \"data.pkl\""));
+  CHECK(says(file_problem(files::zip({})), "empty"));
+  CHECK(says(file_problem(""), "none of the files"));
+  CHECK(says(file_problem("Some text that is longer than eight bytes."), "none of the files"));
+  CHECK(says(file_problem(PickleWriter().raw("}").done()), "pickle of another kind"));
+  CHECK(says(file_problem(files::torch_zip(PickleWriter().raw("}").done())), "holds no tensors"));
+  CHECK(
+      says(file_problem(files::torch_zip(PickleWriter().integer(3).done())), "no dict of tensors"));
+  CHECK(says(file_problem(files::zip({files::stored("m/data.pkl", files::state_dict_pickle()),
+                                      files::stored("m/byteorder", "big")})),
              "big-endian"));
-  CHECK(says(problem(replaced(files::torch_pickle(files::state_dict_pickle()), "little_endian\x88",
-                              "little_endian\x89")),
+  CHECK(says(file_problem(files::replaced(files::torch_pickle(files::state_dict_pickle()),
+                                          "little_endian\x88", "little_endian\x89")),
              "big-endian"));
   CHECK_THROWS_AS(read_state_dict("no such file"), Error);
   CHECK_THROWS_AS(read_state_dict("/"), Error);
@@ -195,29 +192,34 @@ TEST_CASE("other files are told apart") {
 
 TEST_CASE("safetensors whose header says what cannot be are refused") {
   const std::string good = "{\"dtype\":\"F32\",\"shape\":[6],\"data_offsets\":[0,24]}";
-  CHECK(problem(one_entry(good)).empty());
-  CHECK(says(problem(one_entry(replaced(good, "[6]", "[7]"))), "reaches beyond"));
-  CHECK(says(problem(one_entry(replaced(good, "[6]", "[5]"))), "do not fit its shape"));
-  CHECK(says(problem(one_entry(replaced(good, "24", "20"))), "take 20 bytes of 24"));
-  CHECK(says(problem(one_entry(replaced(good, "[0,", "[4,"))), "does not begin"));
-  CHECK(says(problem(one_entry(replaced(good, "24", "9223372036854775807"))), "take 92"));
-  CHECK(says(problem(one_entry(replaced(good, "F32", "F8_E4M3"))), "\"F8_E4M3\", which is not"));
-  CHECK(says(problem(one_entry(replaced(good, "[6]", "[-6]"))), "negative"));
-  CHECK(says(problem(one_entry(replaced(good, "[6]", "[6.5]"))), "fraction"));
-  CHECK(says(problem(one_entry(replaced(good, "[6]", "[[6]]"))), "a list where there is none"));
-  CHECK(says(problem(one_entry(replaced(good, ",\"shape\":[6]", ""))), "lacks type, shape"));
-  CHECK(says(problem(one_entry("{\"a\":{\"b\":{}}}")), "an object where there is none"));
-  CHECK(says(problem(one_entry("5")), "a number where there is none"));
+  CHECK(file_problem(one_entry(good)).empty());
+  CHECK(says(file_problem(one_entry(files::replaced(good, "[6]", "[7]"))), "reaches beyond"));
+  CHECK(says(file_problem(one_entry(files::replaced(good, "[6]", "[5]"))), "do not fit its shape"));
+  CHECK(says(file_problem(one_entry(files::replaced(good, "24", "20"))), "take 20 bytes of 24"));
+  CHECK(says(file_problem(one_entry(files::replaced(good, "[0,", "[4,"))), "does not begin"));
   CHECK(
-      says(problem(files::safetensors("{\"x\":" + good + ",\"x\":" + good + "}", files::floats(6))),
-           "\"x\" twice"));
-  CHECK(says(problem(files::safetensors("{\"x\":" + good, files::floats(6))), "no JSON"));
-  CHECK(says(problem(files::safetensors("{" + std::string(1000, '['), "")), "no JSON"));
-  CHECK(says(problem(files::safetensors("{}", "")), "no tensors"));
+      says(file_problem(one_entry(files::replaced(good, "24", "9223372036854775807"))), "take 92"));
+  CHECK(says(file_problem(one_entry(files::replaced(good, "F32", "F8_E4M3"))),
+             "\"F8_E4M3\", which is not"));
+  CHECK(says(file_problem(one_entry(files::replaced(good, "[6]", "[-6]"))), "negative"));
+  CHECK(says(file_problem(one_entry(files::replaced(good, "[6]", "[6.5]"))), "fraction"));
+  CHECK(says(file_problem(one_entry(files::replaced(good, "[6]", "[[6]]"))),
+             "a list where there is none"));
+  CHECK(says(file_problem(one_entry(files::replaced(good, ",\"shape\":[6]", ""))),
+             "lacks type, shape"));
+  CHECK(says(file_problem(one_entry("{\"a\":{\"b\":{}}}")), "an object where there is none"));
+  CHECK(says(file_problem(one_entry("5")), "a number where there is none"));
+  CHECK(says(
+      file_problem(files::safetensors("{\"x\":" + good + ",\"x\":" + good + "}", files::floats(6))),
+      "\"x\" twice"));
+  CHECK(says(file_problem(files::safetensors("{\"x\":" + good, files::floats(6))), "no JSON"));
+  CHECK(says(file_problem(files::safetensors("{" + std::string(1000, '['), "")), "no JSON"));
+  CHECK(says(file_problem(files::safetensors("{}", "")), "no tensors"));
   std::string long_header = one_entry(good);
   long_header[2] = '\x7f';
-  CHECK_FALSE(problem(long_header).empty());
-  CHECK(says(problem(one_entry(replaced(good, "[6]", "[2,9223372036854775807]"))), "counted"));
+  CHECK_FALSE(file_problem(long_header).empty());
+  CHECK(says(file_problem(one_entry(files::replaced(good, "[6]", "[2,9223372036854775807]"))),
+             "counted"));
 }
 
 TEST_CASE("tensors at odd places and of every byte value are read") {
@@ -235,7 +237,7 @@ TEST_CASE("tensors at odd places and of every byte value are read") {
 
 TEST_CASE("names that no model can have are refused") {
   const auto named = [](const std::string& name) {
-    return problem(files::torch_zip(
+    return file_problem(files::torch_zip(
         PickleWriter().raw("}").text(name).tensor("0", 6, 0, {6}, {1}).raw("s").done()));
   };
   CHECK(named("caf\xc3\xa9").empty());

@@ -1,11 +1,11 @@
 // Convolutions by the Fourier transform against ATen's own in float64.
-#include <ATen/ATen.h>
 
 #include <cmath>
 #include <limits>
 
 #include "catch.h"
 #include "core/constants.h"
+#include "core/tensor_functions.h"
 #include "core/transformed_convolution.h"
 #include "nets.h"
 

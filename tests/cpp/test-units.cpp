@@ -1,9 +1,9 @@
 // Registered classes as one unit, in operator mode and in module mode (the peers' formulas).
-#include <ATen/ATen.h>
 
 #include <cmath>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -1,10 +1,10 @@
 // Every output of a profile at once (PISA): equal to one target after the other, whether its
 // gradient is formed in windows or whole.
-#include <ATen/ATen.h>
 
 #include <numeric>
 
 #include "catch.h"
+#include "core/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -15,11 +15,11 @@ namespace {
 std::string content(const Bytes& bytes) { return std::string(bytes.data, bytes.size); }
 
 // What is wrong with an archive, or nothing.
-std::string problem(const std::string& file) {
+std::string zip_problem(const std::string& file) {
   return files::problem([&] { ZipReader(files::bytes_of(file), "a.zip").check(); });
 }
 
-std::string replaced(std::string file, const std::string& from, const std::string& to) {
+std::string last_replaced(std::string file, const std::string& from, const std::string& to) {
   const size_t at = file.rfind(from);
   REQUIRE(at != std::string::npos);
   return file.replace(at, from.size(), to);
@@ -55,9 +55,9 @@ TEST_CASE("members outlive the reader") {
 
 TEST_CASE("a member whose bytes have changed is refused by its name") {
   const std::string file = zip({stored("net/a", "first"), stored("net/b", "second")});
-  CHECK(problem(file).empty());
-  CHECK(says(problem(replaced(file, "second", "zecond")), "member \"net/b\" is damaged"));
-  CHECK(says(problem(zip({stored("a", "x")}, {false, false})), "set_crc32_options(False)"));
+  CHECK(zip_problem(file).empty());
+  CHECK(says(zip_problem(last_replaced(file, "second", "zecond")), "member \"net/b\" is damaged"));
+  CHECK(says(zip_problem(zip({stored("a", "x")}, {false, false})), "set_crc32_options(False)"));
 }
 
 TEST_CASE("a compressed member is refused by its name, and checked without its content kept") {
@@ -67,63 +67,64 @@ TEST_CASE("a compressed member is refused by its name, and checked without its c
   CHECK(says(files::problem([&] { reader.read("zeros"); }), "member \"zeros\" is compressed"));
   auto wrong = files::zeros("zeros", 100000);
   wrong.crc ^= 1;
-  CHECK(says(problem(zip({wrong})), "member \"zeros\" is damaged"));
+  CHECK(says(zip_problem(zip({wrong})), "member \"zeros\" is damaged"));
   auto longer = files::zeros("zeros", 100000);
   longer.size = 100001;
-  CHECK(says(problem(zip({longer})), "member \"zeros\" is damaged"));
+  CHECK(says(zip_problem(zip({longer})), "member \"zeros\" is damaged"));
   auto other = files::zeros("zeros", 10);
   other.method = 12;
-  CHECK(says(problem(zip({other})), "compressed in a way"));
+  CHECK(says(zip_problem(zip({other})), "compressed in a way"));
 }
 
 TEST_CASE("an archive that would unfold to gigabytes is refused before it does") {
   auto bomb = files::zeros("bomb", 1000);
   bomb.size = uint64_t{1} << 32;
-  CHECK(says(problem(zip({bomb}, {true, true})), "would unfold to 4294967296 bytes"));
+  CHECK(says(zip_problem(zip({bomb}, {true, true})), "would unfold to 4294967296 bytes"));
   // One that says it is small is not unfolded beyond what it says.
   auto hidden = files::zeros("bomb", 10000000);
   hidden.size = 1000;
-  CHECK(says(problem(zip({hidden})), "is damaged"));
+  CHECK(says(zip_problem(zip({hidden})), "is damaged"));
   std::vector<files::ZipMember> many;
   for (int i = 0; i < 5; ++i) {
     many.push_back(files::zeros("bomb" + std::to_string(i), 1000));
     many.back().size = uint64_t{70} << 20;
   }
-  CHECK_FALSE(problem(zip(many)).empty());
+  CHECK_FALSE(zip_problem(zip(many)).empty());
 }
 
 TEST_CASE("an archive cut short anywhere is refused") {
   for (const bool zip64 : {false, true}) {
     const std::string file = zip({stored("a", "first"), stored("b", "second")}, {zip64, true});
     for (size_t size = 0; size < file.size(); ++size) {
-      CHECK_FALSE(problem(file.substr(0, size)).empty());
+      CHECK_FALSE(zip_problem(file.substr(0, size)).empty());
     }
   }
 }
 
 TEST_CASE("archives that contradict themselves are refused") {
   const std::string file = zip({stored("aaaa", "first"), stored("bbbb", "second")});
-  CHECK(says(problem(zip({stored("a", "1"), stored("a", "2")})), "two members named \"a\""));
+  CHECK(says(zip_problem(zip({stored("a", "1"), stored("a", "2")})), "two members named \"a\""));
   // The name in the list, then that of the member itself.
-  CHECK(says(problem(replaced(file, "bbbb", "cccc")), "has two names"));
-  CHECK(says(problem(replaced(file, "PK\x01\x02", "PK\x01\x03")), "list of members is damaged"));
-  CHECK(says(problem(replaced(file, "PK\x05\x06", "PK\x05\x07")), "end is missing"));
-  CHECK(says(problem(file + "more"), "end is missing"));
+  CHECK(says(zip_problem(last_replaced(file, "bbbb", "cccc")), "has two names"));
+  CHECK(says(zip_problem(last_replaced(file, "PK\x01\x02", "PK\x01\x03")),
+             "list of members is damaged"));
+  CHECK(says(zip_problem(last_replaced(file, "PK\x05\x06", "PK\x05\x07")), "end is missing"));
+  CHECK(says(zip_problem(file + "more"), "end is missing"));
   std::string far = file;
   // The offset of the second member, in its entry of the list.
   far.replace(far.rfind("PK\x01\x02") + 42, 4, little(0xfffffff0, 4));
-  CHECK(says(problem(far), "is not where it says"));
+  CHECK(says(zip_problem(far), "is not where it says"));
   const std::string inner = zip({stored("b", "x")});
   // A member inside the data of another.
   const std::string nested = inner.substr(0, inner.find("PK\x01\x02"));
   std::string outer = zip({stored("a", nested), stored("b", "x")});
   outer.replace(outer.rfind("PK\x01\x02") + 42, 4, little(outer.find(nested), 4));
-  CHECK(says(problem(outer), "share bytes"));
+  CHECK(says(zip_problem(outer), "share bytes"));
 }
 
 TEST_CASE("names from a file come into messages as printable text") {
   const std::string name = "a\n\x1b[31m\xff" + std::string(500, 'x');
-  const std::string message = problem(zip({stored(name, "1"), stored(name, "2")}));
+  const std::string message = zip_problem(zip({stored(name, "1"), stored(name, "2")}));
   CHECK(says(message, "two members named \"a??[31m?xxx"));
   CHECK(message.size() < 300);
 }
