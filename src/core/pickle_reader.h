@@ -54,7 +54,7 @@ class Pickle {
   size_t values() const { return values_.size(); }  // how many there are
 
  private:
-  friend class PickleReader;
+  friend class PickleStack;
   std::vector<PickleValue> values_;
   std::vector<std::vector<uint32_t>> containers_;
   uint32_t root_ = 0;
