@@ -175,7 +175,7 @@ base_heatmap <- function(values, scores, bases, start, end, limit) {
       outlines,
       fill = logo_colours[outlines$base], linewidth = logo_outline_width, show.legend = FALSE
     ) +
-    ggplot2::scale_colour_manual(values = logo_colours) +
+    ggplot2::scale_colour_manual(values = logo_colours, limits = names(logo_colours)) +
     ggplot2::scale_x_continuous(breaks = whole_breaks, expand = c(0, 0)) +
     ggplot2::scale_y_continuous(
       breaks = c(centres, breaks), labels = c(attribution_bases, format(breaks)),

@@ -287,7 +287,10 @@ logo_ggplot <- function(outlines, marks, ranges, colours, start, end, free_y) {
       linewidth = logo_outline_width,
       show.legend = FALSE
     ) +
-    ggplot2::scale_fill_manual(values = colours, aesthetics = c("fill", "colour")) +
+    # Limits of its own: with no letter to draw there is nothing the names could be found in.
+    ggplot2::scale_fill_manual(
+      values = colours, limits = names(colours), aesthetics = c("fill", "colour")
+    ) +
     ggplot2::scale_x_continuous(breaks = whole_breaks, expand = c(0, 0)) +
     ggplot2::scale_y_continuous(
       breaks = function(limits) letter_breaks(limits, ranges),

@@ -25,7 +25,7 @@ test_that("one background has no standard error", {
   count_t <- function(model, X) sum(X[, 4L, ])
   result <- space_motifs(NULL, "AAAAAAAAA", c("T", "GG"), 1:3, func = count_t)
   geoms <- vapply(plot_spacing(result)$layers, function(one) class(one$geom)[1L], character(1L))
-  expect_identical(geoms, c("GeomHline", "GeomLine", "GeomPoint"))
+  expect_identical(unname(geoms), c("GeomHline", "GeomLine", "GeomPoint"))
 })
 
 test_that("targets have colours of their own", {

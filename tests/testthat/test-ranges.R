@@ -132,6 +132,7 @@ test_that("annotations have the place of the annotated region", {
 })
 
 test_that("perturbations of letters have no ranges, which can be set", {
+  skip_if_not_installed("GenomicRanges")
   result <- marginalize(NULL, unname(test_sequences()), "ACG", func = two_outputs)
   expect_null(attribution_ranges(result))
   expect_false("range" %in% names(as.data.frame(result)))
@@ -246,6 +247,7 @@ test_that("seqlets of a result with ranges know their places", {
 })
 
 test_that("seqlets keep their places when tables are cut and put together", {
+  skip_if_not_installed("GenomicRanges")
   one <- data.frame(example = 1L, start = 2L, end = 3L, range = "chr1:101-112:+")
   other <- data.frame(example = 1L, start = 2L, end = 3L, range = "chr2:5-16:-")
   both <- rbind(one, other)
