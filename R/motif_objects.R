@@ -25,7 +25,8 @@
 #'   Lenhard (2016), Bioinformatics 32, 1555-1556 (TFBSTools).
 #' @seealso [read_motifs()] for files
 #' @export
-#' @examplesIf requireNamespace("TFBSTools", quietly = TRUE)
+#' @examplesIf interactive() && requireNamespace("TFBSTools", quietly = TRUE)
+#' # TFBSTools takes some ten seconds to load, which is why automatic checks pass this over.
 #' counts <- TFBSTools::PFMatrix(
 #'   ID = "MA0000.1", name = "short_GATA",
 #'   profileMatrix = matrix(c(1, 1, 8, 0, 9, 0, 0, 1, 0, 0, 0, 10, 9, 0, 0, 1), 4,
