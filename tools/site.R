@@ -2,14 +2,10 @@
 # installed. Nothing is asked of the network, and the pages ask nothing of it either: a script, a
 # style or a picture from another server is an error.
 options(pkgdown.internet = FALSE)
-# Where a page says library() of a package that is not here, CRAN's list is looked at for its site.
-web <- tempfile("web")
-dir.create(file.path(web, "web", "packages"), recursive = TRUE)
-saveRDS(
-  data.frame(Package = character(), URL = character()),
-  file.path(web, "web", "packages", "packages.rds")
+# Where a page says library() of a package that is not here, downlit asks CRAN for its site.
+utils::assignInNamespace(
+  "CRAN_urls", function() data.frame(Package = character(), URL = character()), "downlit"
 )
-Sys.setenv(R_CRAN_WEB = paste0("file://", web))
 folder <- file.path(normalizePath("build"), "site")
 
 # pkgdown looks for the news at the top, and writes beside the vignettes: it gets a copy.
