@@ -280,7 +280,8 @@ test_that("a file that is cut short or changed ends in an error of its own, or i
   skip_without_keras()
   skip_on_cran()
   path <- write_keras(small_layers(), bytes = 4L)
-  # SEQLIFT_DAMAGED_FILES=10000 takes minutes, and ends early: libhdf5 1.10.8 crashes on one of them.
+  # SEQLIFT_DAMAGED_FILES=10000 takes minutes, and fails: the session ends at one of them. Whether in
+  # the HDF5 library is not known yet.
   n <- as.integer(Sys.getenv("SEQLIFT_DAMAGED_FILES", "300"))
   classes <- in_new_session(function(path, n) {
     library(seqlift)
