@@ -264,9 +264,8 @@ save_model <- function(model, path) {
     kind = "wrapped", members = list(list(path = file, wrappers = model$wrappers)),
     filled = filled_inputs(model, call)
   )
-  write_whole(path, function(temporary) call_engine("compose", temporary, plan, call = call),
-    call = call
-  )
+  write <- function(part) call_engine("compose", part, plan, call = call)
+  write_whole(path, function(temporary) write_script(write, temporary), call = call)
 }
 
 copy_file <- function(from, to, call) {

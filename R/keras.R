@@ -40,6 +40,11 @@
 #' Theano's has its kernels turned. Keras 1 did not say; there, weights whose names
 #' lack TensorFlow's `:0` are taken for Theano's, with a message.
 #'
+#' ## Damaged files
+#' The HDF5 library can end the process that opens a damaged file. So an R session of its own, which
+#' the package callr starts, reads the file: that takes about a second more, and if it ends, the
+#' error is the file's.
+#'
 #' @param path Path of the HDF5 file.
 #' @param json Path of a JSON file with the configuration, for a file that holds weights alone;
 #'   takes the place of the configuration in the file where there is one. `NULL` (default): the
@@ -51,12 +56,12 @@
 #'   for weights without a configuration; for a configuration that is not JSON.
 #'   `seqlift_error_model` for layers, options or connections that are not understood, for weights
 #'   that are missing, left over or of another shape (all of them at once), and for weights that are
-#'   not finite. `seqlift_error_package` when rhdf5 is not installed.
+#'   not finite. `seqlift_error_package` when rhdf5 or callr is not installed.
 #' @source Keras: `keras/saving/legacy/hdf5_format.py` and the layers' definitions (Apache 2.0);
 #'   keras-genomics: `keras_genomics/layers`.
 #' @seealso [load_model()]
 #' @export
-#' @examplesIf requireNamespace("rhdf5", quietly = TRUE)
+#' @examplesIf requireNamespace("rhdf5", quietly = TRUE) && requireNamespace("callr", quietly = TRUE)
 #' # One convolution of width 1 with a mean over positions, written as Keras writes it.
 #' path <- tempfile(fileext = ".h5")
 #' config <- '{"class_name": "Sequential", "config": {"name": "gc", "layers": [
@@ -83,7 +88,7 @@ load_keras_model <- function(path, json = NULL, device = NULL) {
   path <- path.expand(check_string(path, "path"))
   json <- check_string(json, "json", null = TRUE)
   device <- if (is.null(device)) NULL else check_device(device)
-  check_package("rhdf5", "Reading a model of Keras")
+  check_package(c("rhdf5", "callr"), "Reading a model of Keras")
   file <- read_keras_file(path, json, call)
   converted <- NULL
   write <- function(to) converted <<- call_engine("convert_keras", file, to, call = call)
@@ -109,21 +114,24 @@ read_keras_file <- function(path, json, call) {
   if (!file.exists(path) || dir.exists(path)) {
     refuse("does not exist")
   }
-  if (!isTRUE(suppressMessages(rhdf5::H5Fis_hdf5(path, showWarnings = FALSE)))) {
-    refuse("is not an HDF5 file", "In Python, {.code model.save(\"model.h5\")} writes one.")
-  }
   config <- if (!is.null(json)) read_json_file(path.expand(json), call)
-  file <- rlang::try_fetch(
-    read_keras_groups(path),
-    error = function(error) {
-      if (inherits(error, "seqlift_error")) {
-        stop(error)
-      }
-      abort_seqlift("file", "The file {.path {path}} could not be read: it is damaged.",
-        parent = error, call = call
+  file <- tryCatch(read_apart(read_keras_groups, path), error = function(error) {
+    # callr wraps what happened there in errors of its own, and has one of its own for a session
+    # that ended.
+    cause <- last_cause(error)
+    if (inherits(cause, "callr_status_error")) {
+      refuse("could not be read",
+        "The R session in which the HDF5 library read it ended: the file is damaged, or memory ran
+         out."
       )
     }
-  )
+    abort_seqlift("file", "The file {.path {path}} could not be read: it is damaged.",
+      parent = cause, call = call
+    )
+  })
+  if (is.null(file)) {
+    refuse("is not an HDF5 file", "In Python, {.code model.save(\"model.h5\")} writes one.")
+  }
   if (is.null(file$layers)) {
     refuse(
       if (file$native) {
@@ -146,6 +154,18 @@ read_keras_file <- function(path, json, call) {
   file[c("config", "keras_version", "backend", "dtype", "layers")]
 }
 
+# What `read` finds in the file. In an R session of its own: the HDF5 library believes what a file
+# says of its own layout, and with a damaged one (HDF5 1.10.8: a chunk larger than its data) it goes
+# beyond its memory, which can end the process.
+read_apart <- function(read, path) {
+  callr::r(read, list(normalizePath(path)),
+    libpath = c(dirname(system.file(package = "seqlift")), .libPaths()), user_profile = FALSE,
+    package = "seqlift"
+  )
+}
+
+last_cause <- function(error) if (is.null(error$parent)) error else last_cause(error$parent)
+
 read_json_file <- function(json, call) {
   if (!file.exists(json) || dir.exists(json)) {
     abort_seqlift("file", "The file {.path {json}} in {.arg json} does not exist.", call = call)
@@ -158,6 +178,9 @@ read_json_file <- function(json, call) {
 }
 
 read_keras_groups <- function(path) {
+  if (!isTRUE(suppressMessages(rhdf5::H5Fis_hdf5(path, showWarnings = FALSE)))) {
+    return(NULL)
+  }
   file <- suppressMessages(rhdf5::H5Fopen(path, flags = "H5F_ACC_RDONLY"))
   on.exit(rhdf5::H5Fclose(file))
   root <- file
@@ -165,9 +188,12 @@ read_keras_groups <- function(path) {
     root <- rhdf5::H5Gopen(file, "model_weights")
     on.exit(rhdf5::H5Gclose(root), add = TRUE, after = FALSE)
   }
+  # Text and weights are no smaller in memory than compressed; a hundred times is no real file.
+  most <- 100 * file.size(path)
+  room <- most
   attribute <- function(name) {
     for (at in list(file, root)) {
-      text <- string_attribute(at, name)
+      text <- string_attribute(at, name, most)
       if (length(text) == 1L) {
         return(text)
       }
@@ -180,22 +206,20 @@ read_keras_groups <- function(path) {
     native = rhdf5::H5Lexists(file, "layers") ||
       rhdf5::H5Lexists(file, "_layer_checkpoint_dependencies")
   )
-  layers <- string_attributes(root, "layer_names")
+  layers <- string_attributes(root, "layer_names", most)
   if (is.null(layers)) {
     return(read)
   }
-  # Text and weights are no smaller in memory than compressed; a hundred times is no real file.
-  room <- 100 * file.size(path)
   bytes <- 4L
   read$layers <- lapply(layers, function(layer) {
     group <- rhdf5::H5Gopen(root, layer)
     on.exit(rhdf5::H5Gclose(group))
-    names <- string_attributes(group, "weight_names")
+    names <- string_attributes(group, "weight_names", most)
     weights <- list()
     for (name in names) {
       data <- rhdf5::H5Dopen(group, name)
       shape <- data_shape(data)
-      room <<- room - shape$bytes * prod(shape$size)
+      room <<- room - shape$bytes * max(prod(shape$size), prod(shape$chunk))
       if (room < 0) {
         rhdf5::H5Dclose(data)
         break
@@ -219,39 +243,49 @@ as_doubles <- function(x) {
   array(as.double(x), if (is.null(dim(x))) length(x) else dim(x))
 }
 
+# `chunk`: what the library takes into memory at once, zero where the data lie in one piece.
 data_shape <- function(data) {
   space <- rhdf5::H5Dget_space(data)
   type <- rhdf5::H5Dget_type(data)
-  on.exit(rhdf5::H5Sclose(space))
+  layout <- rhdf5::H5Dget_create_plist(data)
+  on.exit({
+    rhdf5::H5Sclose(space)
+    rhdf5::H5Pclose(layout)
+  })
+  chunked <- identical(as.character(rhdf5::H5Pget_layout(layout)), "H5D_CHUNKED")
   list(
     size = as.numeric(rhdf5::H5Sget_simple_extent_dims(space)$size),
+    chunk = if (chunked) as.numeric(rhdf5::H5Pget_chunk(layout)) else 0,
     bytes = as.numeric(rhdf5::H5Tget_size(type))
   )
 }
 
 # NULL where there is none.
-string_attribute <- function(at, name) {
+string_attribute <- function(at, name, most) {
   if (!rhdf5::H5Aexists(at, name)) {
     return(NULL)
   }
   attribute <- rhdf5::H5Aopen(at, name)
   on.exit(rhdf5::H5Aclose(attribute))
   space <- rhdf5::H5Aget_space(attribute)
-  empty <- prod(as.numeric(rhdf5::H5Sget_simple_extent_dims(space)$size)) == 0
+  texts <- prod(as.numeric(rhdf5::H5Sget_simple_extent_dims(space)$size))
   rhdf5::H5Sclose(space)
-  if (empty) {
+  if (texts == 0) {
     return(character(0))
+  }
+  if (texts * as.numeric(rhdf5::H5Tget_size(rhdf5::H5Aget_type(attribute))) > most) {
+    stop("The attribute ", name, " is larger than the whole file.")
   }
   text <- as.character(rhdf5::H5Aread(attribute))
   Encoding(text) <- "UTF-8"
   text
 }
 
-string_attributes <- function(at, name) {
-  whole <- string_attribute(at, name)
+string_attributes <- function(at, name, most) {
+  whole <- string_attribute(at, name, most)
   pieces <- character(0)
   while (is.null(whole)) {
-    piece <- string_attribute(at, paste0(name, length(pieces)))
+    piece <- string_attribute(at, paste0(name, length(pieces)), most)
     if (is.null(piece)) {
       break
     }

@@ -90,10 +90,20 @@ open_model <- function(path, device, origin, call) {
 converted_model <- function(write, origin, device = NULL, call = caller_env()) {
   part <- tempfile("seqlift-model-", fileext = ".part")
   on.exit(unlink(part))
-  write(part)
+  write_script(write, part)
   path <- file.path(tempdir(), paste0("seqlift-model-", unname(tools::md5sum(part)), ".pt"))
   file.rename(part, path)
   open_model(path, device, origin, call)
+}
+
+# LibTorch writes a file's own name into it. Under one name, the same model is the same bytes.
+write_script <- function(write, path) {
+  folder <- tempfile(".seqlift-model-", tmpdir = dirname(path))
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  part <- file.path(folder, "model.pt")
+  write(part)
+  file.rename(part, path)
 }
 
 check_weights <- function(info, path, call) {

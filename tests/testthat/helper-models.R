@@ -108,3 +108,17 @@ tiny_multipliers_by_hand <- function(x, reference, target) {
   }
   multipliers
 }
+
+# Evaluates `code` with another value of something in the package.
+with_replaced <- function(name, value, code) {
+  space <- asNamespace("seqlift")
+  before <- get(name, space)
+  put <- function(value) {
+    unlockBinding(name, space)
+    assign(name, value, space)
+    lockBinding(name, space)
+  }
+  on.exit(put(before))
+  put(value)
+  force(code)
+}

@@ -26,19 +26,6 @@ report_headings <- function(page) {
   report_text(found)
 }
 
-# A function of the package that is another one until the test ends.
-replace_function <- function(name, value, env = parent.frame()) {
-  namespace <- asNamespace("seqlift")
-  put <- function(value) {
-    unlockBinding(name, namespace)
-    assign(name, value, namespace)
-    lockBinding(name, namespace)
-  }
-  old <- get(name, namespace)
-  put(value)
-  do.call(on.exit, list(bquote(.(put)(.(old))), add = TRUE), envir = env)
-}
-
 test_that("a report is one page with everything in it", {
   skip_if_no_report_tools()
   X <- demo_sequences()[c("fly_planted_AGATAAG", "fly_no_site")]
@@ -227,25 +214,26 @@ test_that("wrong arguments are told before anything is computed", {
     expect_error(do.call(attribution_report, given), class = paste0("seqlift_error_", class))
     expect_false(file.exists(path))
   }
-  replace_function("compute_report", function(...) stop("computed"))
-  refused("argument", model = 1)
-  refused("sequence", X = c("ACGT", "ACG"))
-  refused("file", output_file = file.path(tempdir(), "none", "report.html"))
-  refused("file", output_file = tempdir())
-  refused("argument", title = 1)
-  refused("argument", top = 0)
-  refused("argument", target = 1:2)
-  refused("argument", n_shuffles = 0)
-  refused("argument", random_state = -1)
-  refused("argument", hypothetical = TRUE)
-  refused("args", args = list(array(0, c(3, 2))))
-  refused("annotations", annotations = data.frame(start = 1, end = 501))
-  refused("file", motifs = "no/such/file.meme")
-  refused("argument", motifs = strrep("A", 501))
-  refused("argument", motifs = list(c("AC", "GT")))
-  refused("variants", variants = data.frame(example = 1, position = 501, alt = "A"))
-  refused("variants", variants = data.frame(example = 1, position = 1, ref = "N", alt = "A"))
-  refused("argument", attributions = array(0, c(2, 4, 500)))
+  with_replaced("compute_report", function(...) stop("computed"), {
+    refused("argument", model = 1)
+    refused("sequence", X = c("ACGT", "ACG"))
+    refused("file", output_file = file.path(tempdir(), "none", "report.html"))
+    refused("file", output_file = tempdir())
+    refused("argument", title = 1)
+    refused("argument", top = 0)
+    refused("argument", target = 1:2)
+    refused("argument", n_shuffles = 0)
+    refused("argument", random_state = -1)
+    refused("argument", hypothetical = TRUE)
+    refused("args", args = list(array(0, c(3, 2))))
+    refused("annotations", annotations = data.frame(start = 1, end = 501))
+    refused("file", motifs = "no/such/file.meme")
+    refused("argument", motifs = strrep("A", 501))
+    refused("argument", motifs = list(c("AC", "GT")))
+    refused("variants", variants = data.frame(example = 1, position = 501, alt = "A"))
+    refused("variants", variants = data.frame(example = 1, position = 1, ref = "N", alt = "A"))
+    refused("argument", attributions = array(0, c(2, 4, 500)))
+  })
 })
 
 test_that("attributions of something else are refused", {
@@ -275,11 +263,10 @@ test_that("a report that fails leaves the old file and nothing else", {
   folder <- new_folder()
   path <- file.path(folder, "report.html")
   writeLines("old", path)
-  replace_function("plot_deltas", function(...) stop("half way"))
   before <- list.files(tempdir(), pattern = "seqlift-report-")
-  expect_error(
+  with_replaced("plot_deltas", function(...) stop("half way"), expect_error(
     attribution_report(counts_model(), demo_sequences()[1], path, n_shuffles = 2), "half way"
-  )
+  ))
   expect_identical(readLines(path), "old")
   expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), "report.html")
   expect_identical(list.files(tempdir(), pattern = "seqlift-report-"), before)

@@ -11,20 +11,6 @@ hypothetical_result <- function(n = 3L) {
   new_attributions(values, X, matrix(0, n, 2L), kind = "hypothetical")
 }
 
-# Evaluates `code` with another value of something in the package.
-with_replaced <- function(name, value, code) {
-  space <- asNamespace("seqlift")
-  before <- get(name, space)
-  put <- function(value) {
-    unlockBinding(name, space)
-    assign(name, value, space)
-    lockBinding(name, space)
-  }
-  on.exit(put(before))
-  put(value)
-  force(code)
-}
-
 python_with_numpy <- function() {
   known <- c(Sys.getenv("PYTHON"), Sys.which("python3"), "/usr/bin/python3")
   has_numpy <- function(python) {

@@ -41,3 +41,19 @@ test_that("one network is the same model from every file", {
     expect_equal(sum(seen[[name]]$classes == "torch.nn.modules.conv.Conv1d"), 4L)
   }
 })
+
+test_that("a model made from a file has the same content hash in every session, and saved twice", {
+  here <- lapply(formats, function(load) load()$hash)
+  expect_length(unique(c(here, lapply(formats, function(load) load()$hash))), length(unique(here)))
+  average <- function() reverse_complement_average(load_model(format_path("bpnet.pt2")))
+  there <- in_new_session(function(format_path, formats, average) {
+    library(seqlift)
+    list(alone = lapply(formats, function(load) load()$hash), average = average()$hash)
+  }, list(format_path, formats, average))
+  expect_identical(there, list(alone = here, average = average()$hash))
+  files <- tempfile(c("first", "second"), fileext = ".pt")
+  for (file in files) {
+    save_model(select_output(load_model(format_path("bpnet.pt")), 2L), file)
+  }
+  expect_length(unique(unname(tools::md5sum(files))), 1L)
+})

@@ -1,10 +1,5 @@
 # Files as Keras writes them, made here; what their layers do, computed by loops in R.
 
-skip_without_keras <- function() {
-  skip_if_not_installed("rhdf5")
-  skip_if_not_installed("jsonlite")
-}
-
 conv_weights <- function(width, channels, filters, seed = 1) {
   list(kernel = some_weights(width, channels, filters, seed = seed), bias = some_weights(filters, seed = seed + 7))
 }

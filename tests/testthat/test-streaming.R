@@ -210,6 +210,21 @@ test_that("another call is refused and told what differs; the same one is done a
   same_numbers(again, stored[, , ])
 })
 
+test_that("what another session did with a model made of others is done already", {
+  skip_without_hdf5()
+  path <- file.path(new_folder(), "scores.h5")
+  arguments <- list(many_sequences(4L), n_shuffles = 2L, random_state = 3, output = path)
+  made <- function(path, arguments) {
+    model <- seqlift::reverse_complement_average(seqlift::load_model(path))
+    do.call(seqlift::deep_lift_shap, c(list(model), arguments))
+  }
+  file <- normalizePath(model_path("tiny"))
+  in_new_session(function(made, ...) invisible(made(...)), list(made, file, arguments))
+  written <- file.mtime(path)
+  expect_s3_class(made(file, arguments), "seqlift_h5_attributions")
+  expect_identical(file.mtime(path), written)
+})
+
 test_that("a chunk that was damaged is computed again", {
   skip_without_hdf5()
   X <- many_sequences(4L)
