@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "error.h"
+#include "exported_names.h"
 #include "exported_operations.h"
 
 namespace seqlift {
@@ -36,61 +37,6 @@ struct Holder {
     return nullptr;
   }
 };
-
-std::vector<std::string> split_path(const std::string& path) {
-  std::vector<std::string> parts;
-  size_t begin = 0;
-  while (begin <= path.size() && !path.empty()) {
-    const size_t end = std::min(path.find('.', begin), path.size());
-    parts.push_back(path.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
-// A part of a path may be a number, and nothing else that is no identifier.
-void check_part(const std::string& part) {
-  const bool number = !part.empty() && part.size() < 9 &&
-                      std::all_of(part.begin(), part.end(),
-                                  [](unsigned char letter) { return std::isdigit(letter); });
-  if (!number && !is_identifier(part)) {
-    throw Error("model", "The model has a module or weight named \"" + printable(part) +
-                             "\", which cannot be a name in TorchScript.");
-  }
-}
-
-// "torch.nn.modules.conv.Conv1d", of letters that a class name may have. Classes of the script
-// that exported the model go without its name, as in TorchScript.
-std::string plain_class(const std::string& given) {
-  std::string name = given.rfind("__main__.", 0) == 0 ? given.substr(9) : given;
-  std::string result;
-  for (const std::string& part : split_path(name.substr(0, 256))) {
-    std::string clean;
-    for (const char letter : part) {
-      clean += std::isalnum(static_cast<unsigned char>(letter)) ? letter : '_';
-    }
-    const bool digit = !clean.empty() && std::isdigit(static_cast<unsigned char>(clean[0]));
-    result += (result.empty() ? "" : ".") + std::string(clean.empty() || digit ? "_" : "") + clean;
-  }
-  return result.empty() ? "Module" : result;
-}
-
-bool is_inside(const std::string& path, const std::string& outer) {
-  return outer.empty() || (path.size() > outer.size() + 1 && path[outer.size()] == '.' &&
-                           path.compare(0, outer.size(), outer) == 0);
-}
-
-std::string access(const std::string& object, const std::string& name) {
-  return is_identifier(name) ? object + "." + name : "getattr(" + object + ", \"" + name + "\")";
-}
-
-std::string joined(const std::vector<std::string>& texts) {
-  std::string all;
-  for (const std::string& text : texts) {
-    all += (all.empty() ? "" : ", ") + text;
-  }
-  return all;
-}
 
 class ModuleWriter {
  public:
@@ -137,7 +83,7 @@ class ModuleWriter {
       arguments += ", " + input + ": Tensor";
     }
     root_.source += "def forward(self" + arguments + "):\n" + frame.body + "    return " +
-                    (outputs.size() == 1 ? outputs[0] : "(" + joined(outputs) + ")") + "\n";
+                    (outputs.size() == 1 ? outputs[0] : "(" + with_commas(outputs) + ")") + "\n";
     return part_of(root_);
   }
 
@@ -351,11 +297,12 @@ class ModuleWriter {
       frame.local.insert(output);
     }
     const std::string method = method_name(inside, call);
-    const std::string results = joined(returned);
+    const std::string results = with_commas(returned);
     inside.holder->source += "def " + method + "(self" + arguments + "):\n" + inside.body +
                              "    return " +
                              (returned.size() == 1 ? results : "(" + results + ")") + "\n";
-    frame.body += "    " + results + " = " + object + "." + method + "(" + joined(given) + ")\n";
+    frame.body +=
+        "    " + results + " = " + object + "." + method + "(" + with_commas(given) + ")\n";
   }
 
   // Later calls are named as a trace names them. What is only a piece of a call, with operations of

@@ -1,11 +1,11 @@
-// Convolutions and pooling. TensorFlow's padding "same" gives ceil(L / stride) positions: it adds
-// max((ceil(L / stride) - 1) stride + span - L, 0) zeros, the odd one at the end. PyTorch pads both
-// ends alike, and only strides of 1 have a padding that does not depend on L.
+// Convolutions. PyTorch pads both ends alike, and only strides of 1 have a padding that does not
+// depend on the length.
 
 #include <algorithm>
 
 #include "error.h"
 #include "keras_layers.h"
+#include "keras_window.h"
 #include "standard_layers.h"
 #include "tensor_functions.h"
 
@@ -14,84 +14,11 @@ namespace keras {
 
 namespace {
 
-struct Window {
-  size_t dimensions = 1;
-  bool channels_last = true;
-  std::vector<int64_t> size, stride, dilation;
-  std::string padding;
-
-  int64_t span(size_t i) const { return (size[i] - 1) * dilation[i] + 1; }
-  size_t channel() const { return channels_last ? dimensions : 0; }
-  size_t position(size_t i) const { return channels_last ? i : i + 1; }
-  std::string suffix() const { return std::to_string(dimensions) + "d"; }
-};
-
-size_t dimensions_of(const Call& call) {
-  return call.class_name.find("2D") != std::string::npos ? 2 : 1;
-}
-
-Window read_window(Call& call, const char* size) {
-  Window window;
-  window.dimensions = dimensions_of(call);
-  call.demand_rank(window.dimensions + 1);
-  const std::string format = call.config.text("data_format", "channels_last");
-  if (format != "channels_last" && format != "channels_first" && format != "default") {
-    call.config.refuse("data_format", "is not known");
-  }
-  window.channels_last = format != "channels_first";
-  const std::vector<int64_t> ones(window.dimensions, 1);
-  const bool pool = std::string(size) == "pool_size";
-  window.size = call.config.numbers(
-      size, window.dimensions, 1,
-      pool ? std::vector<int64_t>(window.dimensions, 2) : std::vector<int64_t>());
-  window.stride = call.config.numbers("strides", window.dimensions, 1, pool ? window.size : ones);
-  window.dilation = pool ? ones : call.config.numbers("dilation_rate", window.dimensions, 1, ones);
-  window.padding = call.config.text("padding", "valid");
-  const bool known = window.padding == "valid" || window.padding == "same" ||
-                     (window.padding == "causal" && !pool && window.dimensions == 1);
-  if (!known) {
-    call.config.refuse("padding", "is not known");
-  }
-  call.inputs.front().channels_first = window.channels_last;
-  call.demand_known(window.channel());
-  return window;
-}
-
-// The shape after the window has slid over the input.
-Shape slid(Call& call, const Window& window, int64_t channels) {
-  Shape shape = call.shape();
-  shape[window.channel()] = channels;
-  for (size_t i = 0; i < window.dimensions; ++i) {
-    int64_t& length = shape[window.position(i)];
-    if (length < 0) {
-      continue;
-    }
-    if (window.padding == "valid") {
-      if (length < window.span(i)) {
-        call.refuse("is wider than its input of " + std::to_string(length) + " positions");
-      }
-      length -= window.span(i) - 1;
-    }
-    length = (length + window.stride[i] - 1) / window.stride[i];
-  }
-  return shape;
-}
-
 // Zeros before and after each dimension as one line of source, dimensions from the last.
 ModulePart zeros_around(const std::vector<std::string>& lines, const std::string& widths) {
   std::vector<std::string> all = lines;
   all.push_back("return torch.constant_pad_nd(input, [" + widths + "], 0)");
   return part_of_lines("torch.nn.modules.padding.ConstantPad", all);
-}
-
-// The zeros of padding "same" in dimension i, as a name of the source: total_i.
-std::string total_line(const Window& window, size_t i) {
-  const std::string at = std::to_string(i);
-  const std::string size = "input.size(" + std::to_string(i + 2) + ")";
-  const std::string stride = std::to_string(window.stride[i]);
-  return "total_" + at + " = max((" + size + " + " + std::to_string(window.stride[i] - 1) +
-         ") // " + stride + " * " + stride + " - " + stride + " + " +
-         std::to_string(window.span(i)) + " - " + size + ", 0)";
 }
 
 // What goes before the convolution where its own padding cannot do it; else `padding` is set.
@@ -344,79 +271,6 @@ Built transposed_convolution(Call& call) {
     }
   }
   return finished(call, window, std::move(steps), shape);
-}
-
-// The padding of "same" does not take part: a maximum never falls on it, a mean does not count it.
-// With a stride of 2 or more PyTorch's ceil_mode adds what is missing at the end; with a stride of
-// 1 the longer side is padded on both, and the first position dropped where they differ.
-Built pooling(Call& call) {
-  const Window window = read_window(call, "pool_size");
-  const bool max = call.class_name.compare(0, 3, "Max") == 0;
-  const Shape shape = slid(call, window, call.shape()[window.channel()]);
-  const Described output{shape, window.channels_last};
-  if (window.padding == "valid") {
-    PoolOptions options;
-    options.kind = max ? "max" : "average";
-    options.size = window.size;
-    options.stride = window.stride;
-    options.padding.assign(window.dimensions, 0);
-    return chain("keras." + call.class_name, {{"pool", pool_layer(options)}}, output);
-  }
-  std::vector<std::string> lines;
-  std::string padding;
-  std::string crop = "input[:, :";
-  bool crops = false;
-  for (size_t i = 0; i < window.dimensions; ++i) {
-    padding += i ? ", " : "";
-    const bool drops = window.stride[i] == 1 && window.size[i] % 2 == 0;
-    if (window.stride[i] == 1) {
-      padding += std::to_string(window.size[i] / 2);
-    } else {
-      lines.push_back(total_line(window, i));
-      padding += "total_" + std::to_string(i) + " // 2";
-    }
-    crop += drops ? ", 1:" : ", :";
-    crops = crops || drops;
-  }
-  const std::string arguments = "(input, " + source_list(window.size) + ", " +
-                                source_list(window.stride) + ", [" + padding + "], ";
-  lines.push_back(max ? "return torch.max_pool" + window.suffix() + arguments +
-                            source_list(window.dilation) + ", True)"
-                      : "return torch.avg_pool" + window.suffix() + arguments + "True, False)");
-  Steps steps;
-  steps.emplace_back("pool", part_of_lines(std::string("torch.nn.modules.pooling.") +
-                                               (max ? "MaxPool" : "AvgPool") + window.suffix(),
-                                           lines));
-  if (crops) {
-    steps.emplace_back("cropping", part_of("keras.Cropping", crop + "]"));
-  }
-  return chain("keras." + call.class_name, std::move(steps), output);
-}
-
-Built global_pooling(Call& call) {
-  const size_t dimensions = dimensions_of(call);
-  call.demand_rank(dimensions + 1);
-  const bool last = call.config.text("data_format", "channels_last") != "channels_first";
-  const bool kept = call.config.flag("keepdims", false);
-  call.inputs.front().channels_first = last;
-  Described output;
-  const int64_t channels = call.shape()[last ? dimensions : 0];
-  std::vector<int64_t> over;
-  for (size_t i = 0; i < dimensions; ++i) {
-    over.push_back(static_cast<int64_t>(i) + 2);
-  }
-  output.shape = {channels};
-  if (kept) {
-    output.shape.insert(last ? output.shape.begin() : output.shape.end(), dimensions, 1);
-    output.channels_first = last;
-  }
-  const bool max = call.class_name.find("Max") != std::string::npos;
-  Built built;
-  built.output = output;
-  built.part = part_of("keras." + call.class_name, std::string(max ? "torch.amax" : "torch.mean") +
-                                                       "(input, " + source_list(over) +
-                                                       (kept ? ", True)" : ", False)"));
-  return built;
 }
 
 }  // namespace keras

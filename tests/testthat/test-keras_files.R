@@ -291,10 +291,13 @@ read_damaged <- function(damage, n) {
     try(silent = TRUE, in_new_session(function(damage, from, n, log, outcome, with_replaced) {
       options(seqlift.engine = "process")
       here <- function(read, path) read(path)
-      file <- tempfile(fileext = ".h5")
       with_replaced("read_apart", here, for (i in from:n) {
+        # Of a name that is open still the library would give what it knows.
+        file <- tempfile(fileext = ".h5")
         writeBin(damage(i), file)
         cat(outcome(file), "\n", file = log, append = TRUE)
+        rhdf5::h5closeAll()
+        unlink(file)
       })
     }, list(damage, length(classes) + 1L, n, log, outcome_of_file, with_replaced)))
     classes <- scan(log, "", quiet = TRUE)
