@@ -227,7 +227,7 @@ check_output_reversals <- function(outputs, count, call) {
 #' that were filled in are held by the file and are no inputs any more. An optional input whose
 #' default is a tensor keeps its default and is no input any more either, if something was put
 #' around the model. A model with nothing around it is copied byte for byte. The names of a Keras
-#' model's outputs are not in the file, their order is.
+#' model's outputs stay with it, as the attribute `seqlift_output_names` of the module.
 #'
 #' @param model A model, see [load_model()].
 #' @param path Path of the file to write. A file that is there is replaced once the new one is

@@ -93,7 +93,6 @@ load_keras_model <- function(path, json = NULL, device = NULL) {
   converted <- NULL
   write <- function(to) converted <<- call_engine("convert_keras", file, to, call = call)
   model <- converted_model(write, list(format = "Keras HDF5", path = path), device, call)
-  model$origin$outputs <- converted$outputs
   if (converted$theano && !nzchar(file$backend)) {
     inform_seqlift("theano",
       c("The kernels in {.path {path}} are taken for those of Theano, and turned round.",

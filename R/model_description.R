@@ -87,7 +87,7 @@ print.seqlift_model <- function(x, ...) {
   found <- describe_model(x)
   cli::cat_line("<seqlift_model> ", x$info$class)
   print_rows("inputs", input_lines(x, found))
-  print_rows("outputs", vapply(found$outputs, function(output) shape_text(output$shape), ""))
+  print_rows("outputs", output_lines(x, found))
   print_rows("receptive field", unique_lines(vapply(
     found$outputs, function(output) field_text(output$receptive_field), ""
   )))
@@ -101,6 +101,11 @@ print.seqlift_model <- function(x, ...) {
   print_rows("made from", origin_line(x))
   print_rows("md5", x$hash)
   invisible(x)
+}
+
+output_lines <- function(model, found) {
+  shapes <- vapply(found$outputs, function(output) shape_text(output$shape), "")
+  trimws(paste(if (length(shapes) > 1L) names(name_outputs(shapes, model)), shapes))
 }
 
 input_lines <- function(model, found) {

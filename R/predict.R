@@ -43,9 +43,9 @@ predict.seqlift_model <- function(object, X, args = NULL, batch_size = 32L, dtyp
   if (length(outputs) == 1L) outputs[[1L]] else name_outputs(outputs, object)
 }
 
-# By the names that a model has them by in the file that it was made of.
+# By the names that the model's file has for them: those of Keras.
 name_outputs <- function(outputs, model) {
-  names <- model$origin$outputs
+  names <- model$info$output_names
   if (length(names) == length(outputs)) stats::setNames(outputs, names) else outputs
 }
 

@@ -344,6 +344,12 @@ Module ensemble_module(const std::vector<EnsembleMember>& members) {
     // A stack refuses what an addition would stretch.
     means.push_back("torch.stack([" + parts + "]).sum(0)");
   }
+  const bool named = std::all_of(members.begin(), members.end(), [&](const EnsembleMember& member) {
+    return member.wrappers.empty() && member.model->output_names == members[0].model->output_names;
+  });
+  if (named && !members[0].model->output_names.empty()) {
+    name_outputs(module, members[0].model->output_names);
+  }
   std::vector<Input> inputs{shared[0]};
   inputs.insert(inputs.end(), own.begin(), own.end());
   inputs.insert(inputs.end(), shared.begin() + 1, shared.end());

@@ -170,7 +170,6 @@ KerasModel keras_model(const KerasFile& file) {
   std::vector<keras::Value> given(network.inputs.size());
   for (const size_t i : order) {
     const std::string& name = network.inputs[i].layer;
-    result.inputs.push_back(name);
     arguments.push_back(attribute_name(name, taken));
     given[i] = {arguments.back(), {shapes[i], i == first && sequences.channels_first}};
     if (i == first && !sequences.line.empty()) {
@@ -180,13 +179,13 @@ KerasModel keras_model(const KerasFile& file) {
       given[i].variable = "sequences_";
     }
   }
-  for (const Reference& output : network.outputs) {
-    result.outputs.push_back(output.layer);
-  }
   NetworkBuilder builder(file, version, result.theano);
   result.part =
       builder.build(network, builder.top(), given, arguments, before, "keras." + class_name, true)
           .part;
+  for (const Reference& output : network.outputs) {
+    result.part.output_names.push_back(output.layer);
+  }
   builder.finish(file.layers);
   return result;
 }

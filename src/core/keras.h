@@ -23,17 +23,14 @@ struct KerasFile {
 
 struct KerasModel {
   ModulePart part;
-  // Keras's own names; of the inputs, the sequences come first.
-  std::vector<std::string> inputs;
-  std::vector<std::string> outputs;
   bool theano = false;  // the kernels are those of Theano, turned round
 };
 
 // The module takes X [n, 4, L], then the model's other inputs as they are in Keras, and returns
 // every output in Keras's order of dimensions; inside, channels come before positions. Each layer
-// is a module by its own name. Errors: kind "file" for what is not JSON, kind "model" for a layer,
-// option or graph that is not understood, and for weights that are missing, left over or of
-// another shape, all of them at once.
+// is a module by its own name, and the outputs have theirs. Errors: kind "file" for what is not
+// JSON, kind "model" for a layer, option or graph that is not understood, and for weights that are
+// missing, left over or of another shape, all of them at once.
 KerasModel keras_model(const KerasFile& file);
 
 }  // namespace seqlift

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "error.h"
+#include "modules.h"
 #include "script_archive.h"
 #include "tensor_functions.h"
 
@@ -136,6 +137,7 @@ std::shared_ptr<const Model> load_model(const std::string& path) {
     model->argument_has_default.push_back(otherwise.has_value());
     model->argument_defaults.push_back(otherwise ? *otherwise : c10::IValue());
   }
+  model->output_names = output_names(model->module);
   model->class_name = plain_class_name(model->module.type()->name()->qualifiedName());
   for (const auto& inner : model->module.named_modules()) {
     model->module_paths.push_back(inner.name);

@@ -12,8 +12,9 @@ namespace seqlift {
 
 struct Model {
   torch::jit::Module module;
-  at::ScalarType dtype = at::kFloat;  // of the parameters; float32 where there are none
-  std::string class_name;             // of the outermost module, without TorchScript's mangling
+  at::ScalarType dtype = at::kFloat;      // of the parameters; float32 where there are none
+  std::string class_name;                 // of the outermost module, without TorchScript's mangling
+  std::vector<std::string> output_names;  // empty where the file has none
   std::vector<std::string> argument_names;  // of forward, without self; the first one is X
   std::vector<bool> argument_has_default;
   std::vector<c10::IValue> argument_defaults;  // None where there is none

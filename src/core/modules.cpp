@@ -11,6 +11,8 @@ namespace seqlift {
 
 namespace {
 
+const char* const names_attribute = "seqlift_output_names";
+
 torch::jit::Module build(const ModulePart& part,
                          const std::shared_ptr<torch::jit::CompilationUnit>& unit, bool training) {
   torch::jit::Module module(c10::QualifiedName("__torch__." + part.class_name), unit, true);
@@ -36,7 +38,31 @@ torch::jit::Module build(const ModulePart& part,
 }  // namespace
 
 torch::jit::Module build_module(const ModulePart& part, bool training) {
-  return build(part, std::make_shared<torch::jit::CompilationUnit>(), training);
+  auto module = build(part, std::make_shared<torch::jit::CompilationUnit>(), training);
+  if (!part.output_names.empty()) {
+    name_outputs(module, part.output_names);
+  }
+  return module;
+}
+
+void name_outputs(torch::jit::Module& module, const std::vector<std::string>& names) {
+  module.register_attribute(names_attribute, c10::ListType::ofStrings(),
+                            c10::List<std::string>(names));
+}
+
+std::vector<std::string> output_names(const torch::jit::Module& module) {
+  std::vector<std::string> names;
+  const c10::IValue value = module.attr(names_attribute, c10::IValue());
+  // A file may have anything by that name.
+  if (value.isList()) {
+    for (const c10::IValue& name : value.toListRef()) {
+      if (!name.isString()) {
+        return {};
+      }
+      names.push_back(name.toStringRef());
+    }
+  }
+  return names;
 }
 
 }  // namespace seqlift

@@ -26,10 +26,17 @@ struct ModulePart {
   NamedTensors parameters;
   std::vector<std::pair<std::string, ModulePart>> parts;  // the modules inside, by their names
   NamedTensors buffers;
+  std::vector<std::string> output_names;  // of the outermost module, see name_outputs()
 };
 
 // In evaluation mode unless `training`. Two parts of one class name become two classes, mangled as
 // TorchScript does it. Errors: kind "model" when the source is not TorchScript.
 torch::jit::Module build_module(const ModulePart& part, bool training = false);
+
+// TorchScript has no names for the elements of a tuple: they are kept as an attribute of the
+// module, a list of texts, which stays with the file and computes nothing.
+void name_outputs(torch::jit::Module& module, const std::vector<std::string>& names);
+// Empty where they have none.
+std::vector<std::string> output_names(const torch::jit::Module& module);
 
 }  // namespace seqlift

@@ -51,7 +51,8 @@ SEXP seqlift_torch_load(SEXP path) {
                            Rcpp::Named("module_classes") = model.module_classes,
                            Rcpp::Named("parameters") = static_cast<double>(model.parameters),
                            Rcpp::Named("not_finite") = Rcpp::wrap(model.not_finite),
-                           Rcpp::Named("outputs") = static_cast<int>(graph->outputs));
+                           Rcpp::Named("outputs") = static_cast<int>(graph->outputs),
+                           Rcpp::Named("output_names") = model.output_names);
     const Rcpp::Shield<SEXP> pointer(R_MakeExternalPtr(handle.release(), R_NilValue, R_NilValue));
     R_RegisterCFinalizerEx(pointer, free_handle, TRUE);
     return Rcpp::List::create(Rcpp::Named("pointer") = static_cast<SEXP>(pointer),

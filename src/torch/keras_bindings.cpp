@@ -48,9 +48,7 @@ SEXP seqlift_torch_convert_keras(SEXP file_list, SEXP path) {
     }
     const seqlift::KerasModel model = seqlift::keras_model(file);
     seqlift::build_module(model.part).save(Rcpp::as<std::string>(path));
-    return Rcpp::List::create(Rcpp::Named("inputs") = model.inputs,
-                              Rcpp::Named("outputs") = model.outputs,
-                              Rcpp::Named("theano") = model.theano);
+    return Rcpp::List::create(Rcpp::Named("theano") = model.theano);
   });
 }
 

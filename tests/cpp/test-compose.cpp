@@ -92,6 +92,32 @@ TEST_CASE("an input that may be missing is turned round where it is given", "[co
                  predicted(net, turned(X), {turned(track)})[0]) > 1e-2);
 }
 
+TEST_CASE("outputs keep their names in the file and through what is put around", "[compose]") {
+  using Names = std::vector<std::string>;
+  Part part;
+  part.source =
+      "def forward(self, x: Tensor):\n    return (x.mean(1), x.sum([1, 2]).unsqueeze(1))\n";
+  CHECK(model(part)->output_names.empty());
+  part.output_names = {"profile", "counts"};
+  const ModelPointer named = model(part);
+  CHECK(named->output_names == Names{"profile", "counts"});
+  CHECK(saved(seqlift::wrapped_module(named, {}, {}))->output_names == named->output_names);
+  CHECK(saved(seqlift::reverse_complement_module(named, {}, automatic(2)))->output_names ==
+        named->output_names);
+  CHECK(
+      saved(seqlift::ensemble_module({{named, {}, {}, 0.5}, {named, {}, {}, 0.5}}))->output_names ==
+      named->output_names);
+  part.output_names = {"counts", "profile"};
+  const ModelPointer other = model(part);
+  CHECK(saved(seqlift::ensemble_module({{named, {}, {}, 0.5}, {other, {}, {}, 0.5}}))
+            ->output_names.empty());
+  // By that name a model of somebody else's may have anything.
+  part.output_names.clear();
+  auto module = seqlift::build_module(part);
+  module.register_attribute("seqlift_output_names", c10::IntType::get(), int64_t{3});
+  CHECK(saved(module)->output_names.empty());
+}
+
 TEST_CASE("three strands are refused in words", "[compose]") {
   const ModelPointer net =
       forward("return torch.conv1d(x, self.a)", {{"a", numbers({3, 4, 3}, 1)}});

@@ -59,7 +59,7 @@ std::string message_of(const seqlift::KerasFile& file) {
 
 TEST_CASE("A graph with a model inside and two outputs is built", "[keras]") {
   const auto model = seqlift::keras_model(file_of(config));
-  REQUIRE(model.outputs == std::vector<std::string>{"inner", "top"});
+  REQUIRE(model.part.output_names == std::vector<std::string>{"inner", "top"});
   auto module = seqlift::build_module(model.part);
   const auto outputs = module.forward({at::ones({5, 4, 12})}).toTuple()->elements();
   CHECK(outputs[0].toTensor().sizes() == at::IntArrayRef({5, 2}));

@@ -1,6 +1,12 @@
 # Small models of Keras, written as Keras 1, 2 and 3 write them, and plain loops that compute what
 # their layers do.
 
+skip_without_keras <- function() {
+  skip_if_not_installed("rhdf5")
+  skip_if_not_installed("callr")
+  skip_if_not_installed("jsonlite")
+}
+
 # Weights are arrays of Keras's own shapes, by Keras 2's names (by Keras 1's for version 1). `from`:
 # the layers whose outputs it takes, those of a model inside as "name:2"; NULL: the one before.
 keras_layer <- function(class_name, name, ..., weights = list(), from = NULL, layers = NULL,

@@ -166,6 +166,13 @@ test_that("ChromBPNet comes with its bias model, and its outputs with their name
       expect_equal(numbers_of(found[[2L]]), array(expected(2), c(3, 1)), tolerance = 1e-12)
     }
   }
+  # The names stay with what is made of it, and with its file.
+  path <- tempfile(fileext = ".pt")
+  for (made in list(model, with_args(model, list()), reverse_complement_average(model), ensemble(model, model))) {
+    expect_named(predict(made, X), names(found))
+    expect_named(predict(load_model(save_model(made, path)), X), names(found))
+    unlink(path)
+  }
   for (score in list(profile_score(model), select_output(model, 2))) {
     attributions <- deep_lift_shap(score, X, n_shuffles = 4L, random_state = 0)
     expect_lt(max(abs(convergence_deltas(attributions))), 1e-10)
