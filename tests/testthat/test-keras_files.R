@@ -297,8 +297,7 @@ read_damaged <- function(damage, n) {
   while (length(classes) < n) {
     try(silent = TRUE, in_new_session(function(damage, from, n, log, outcome, with_replaced) {
       options(seqlift.engine = "process")
-      here <- function(read, path) read(path)
-      with_replaced("read_apart", here, for (i in from:n) {
+      with_replaced("read_apart", function(read, path) read(path), for (i in from:n) {
         # Of a name that is open still the library would give what it knows.
         file <- tempfile(fileext = ".h5")
         writeBin(damage(i), file)
