@@ -44,13 +44,14 @@ ask_session <- function(name, args, call) {
 
 value_of_call <- function(message, folder, call) {
   cat(message$stdout)
-  cat(message$stderr, file = stderr())
+  # Where it crashed R lists every call, of callr's too, over hundreds of lines.
+  cat(sub("\nTraceback:\n.*", "\n", message$stderr), file = stderr())
   if (message$code != 200L) {
     abort_seqlift("session",
       c("The R session that runs the engine ended in the middle of the call.",
         x = "{message$message}",
-        i = "It was killed or ran out of memory (a smaller {.arg batch_size} needs less). The next
-             call starts another one."
+        i = "It was killed, ran out of memory (a smaller {.arg batch_size} needs less), or crashed,
+             as LibTorch can at a damaged file. The next call starts another one."
       ),
       call = call
     )

@@ -299,6 +299,19 @@ test_that("a session that was killed is an error that says so, and the next call
     expect_identical(rlang::call_name(conditionCall(error)), "deep_lift_shap")
     expect_identical(predict(model, X), before)
     expect_false(engine$session$get_pid() == second)
+    # Of a crash the first words are shown, and not R's list of every call.
+    crash <- function(x, x_ref, y, y_ref, grad_output) {
+      tools::pskill(engine$session$get_pid(), 11L)
+      0 * x
+    }
+    said <- capture.output(type = "message", {
+      expect_error(deep_lift_shap(model, X, nonlinear_ops = list(relu = crash)),
+        class = "seqlift_error_session"
+      )
+    })
+    expect_match(paste(said, collapse = "\n"), "caught segfault", fixed = TRUE)
+    expect_lt(length(said), 10L)
+    expect_identical(predict(model, X), before)
   })
 })
 
