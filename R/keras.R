@@ -61,7 +61,7 @@
 #'   keras-genomics: `keras_genomics/layers`.
 #' @seealso [load_model()]
 #' @export
-#' @examplesIf requireNamespace("rhdf5", quietly = TRUE) && requireNamespace("callr", quietly = TRUE)
+#' @examplesIf rlang::is_installed(c("rhdf5", "callr"))
 #' # One convolution of width 1 with a mean over positions, written as Keras writes it.
 #' path <- tempfile(fileext = ".h5")
 #' config <- '{"class_name": "Sequential", "config": {"name": "gc", "layers": [

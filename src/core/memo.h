@@ -40,7 +40,7 @@ class Memo {
     if (known != entries_.end()) {
       return known->second;
     }
-    const Results results = compute();
+    Results results = compute();
     bool tensors = true;
     for (const c10::IValue& value : results) {
       tensors = tensors && value.isTensor();

@@ -109,7 +109,6 @@ std::vector<Value> group_norm(Call& call);     // rules_normalisation.cpp
 std::vector<Value> instance_norm(Call& call);  // rules_normalisation.cpp
 std::vector<Value> rms_norm(Call& call);       // rules_normalisation.cpp
 std::vector<Value> variance(Call& call);       // rules_normalisation.cpp
-std::vector<Value> vector_norm(Call& call);    // rules_normalisation.cpp
 std::vector<Value> comparison(Call& call);     // rules_condition.cpp
 std::vector<Value> logic(Call& call);          // rules_condition.cpp
 std::vector<Value> any_or_all(Call& call);     // rules_condition.cpp

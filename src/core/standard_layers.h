@@ -55,7 +55,5 @@ ModulePart sequential(std::vector<ModulePart> layers);
 std::string source_number(double number);
 // "[1, 2]", as TorchScript writes a list.
 std::string source_list(const std::vector<int64_t>& numbers);
-// With enough digits to read the same number back.
-std::string source_number(double number);
 
 }  // namespace seqlift

@@ -332,8 +332,8 @@ test_that("a file that is cut short or changed ends in an error of its own, or i
   environment(damage) <- list2env(list(bytes = bytes, n = n), parent = baseenv())
   classes <- read_damaged(damage, n)
   expect_setequal(setdiff(classes, c("model", "died")), c("seqlift_error_file", "seqlift_error_model"))
-  # Those that end the process that reads them, with HDF5 1.10.8 some in ten thousand, and one in
-  # fifty of the others, as a user has them: in a session of its own.
+  # Those that end the process that reads them, and some of the others, as a user has them: read in a
+  # session of its own.
   file <- tempfile(fileext = ".h5")
   for (i in union(which(classes == "died"), seq(n %/% 5L, n, by = max(1L, n %/% 6L)))) {
     writeBin(damage(i), file)
