@@ -8,7 +8,9 @@
 #' Reads a TorchScript file (`torch.jit.script(model).save()` or `torch.jit.trace(...).save()` in
 #' Python), saved in training or evaluation mode, from LibTorch 1.13 or later, or an archive of
 #' `torch.export` (`.pt2`); the file's content says which. The model is used in evaluation mode and
-#' is never changed.
+#' is never changed. It may return a tensor, or several in a tuple, a NamedTuple, a list, or a
+#' dictionary (as Enformer does) that its code writes down at once; keys and fields name the outputs
+#' in [predict()] and `print()`.
 #'
 #' # Archives of torch.export
 #'

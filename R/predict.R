@@ -15,7 +15,8 @@
 #'   [seqlift_parallel].
 #' @param ... Must be empty.
 #' @return A double array `[n, ...]` with the names of the sequences, in the model's units; a list
-#'   of such arrays for a model with several outputs.
+#'   of such arrays for a model with several outputs, by their names where the model returns a
+#'   dictionary or a NamedTuple, or comes from Keras.
 #' @section Errors: `seqlift_error_sequence` for sequences that cannot be read;
 #'   `seqlift_error_length` for sequences that are too short for the model;
 #'   `seqlift_error_args` for missing or unfitting inputs; `seqlift_error_evaluation` when the model
@@ -43,7 +44,6 @@ predict.seqlift_model <- function(object, X, args = NULL, batch_size = 32L, dtyp
   if (length(outputs) == 1L) outputs[[1L]] else name_outputs(outputs, object)
 }
 
-# By the names that the model's file has for them: those of Keras.
 name_outputs <- function(outputs, model) {
   names <- model$info$output_names
   if (length(names) == length(outputs)) stats::setNames(outputs, names) else outputs

@@ -264,6 +264,7 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
                                            activation_layer("Softplus", "torch.softplus(input)")}));
       outputs += (outputs.empty() ? "" : ", ") + ("getattr(self._heads, \"" + name + "\")") +
                  ".forward(x)";
+      part.output_names.push_back(name);
     }
   }
   if (outputs.empty()) {

@@ -146,10 +146,10 @@ std::string call_of(const std::string& callee, const std::string& x,
 
 // Outputs -----------------------------------------------------------------------------------------
 
-// Expressions of the outputs, `whole` being what the module's forward returned. A list must be
-// written down in its code.
+// Expressions of the outputs, `whole` being what the module's forward returned. Of a list or a
+// dictionary the module's graph tells what is in it.
 std::vector<std::string> outputs_of(const Module& module, const std::string& whole,
-                                    int64_t in_list = 0) {
+                                    const Graph* graph = nullptr) {
   const auto& returns = schema_of(module).returns();
   const c10::TypePtr type = returns.size() == 1 ? returns[0].type() : c10::NoneType::get();
   const auto is_tensor = [](const c10::TypePtr& one) {
@@ -160,7 +160,20 @@ std::vector<std::string> outputs_of(const Module& module, const std::string& who
   }
   const auto tuple = type->cast<c10::TupleType>();
   const auto list = type->cast<c10::ListType>();
-  int64_t count = list && is_tensor(list->getElementType()) ? in_list : 0;
+  const auto dictionary = type->cast<c10::DictType>();
+  const torch::jit::Value* given = graph ? graph->graph->outputs()[0] : nullptr;
+  if (given && dictionary && !given->type()->cast<c10::DictType>()) {
+    std::vector<std::string> values;
+    for (const std::string& key : graph->output_names) {
+      values.push_back(whole + "[\"" + key + "\"]");
+    }
+    return values;
+  }
+  int64_t count = 0;
+  if (given && list && is_tensor(list->getElementType()) &&
+      given->node()->kind() == c10::prim::ListConstruct) {
+    count = graph->outputs;
+  }
   if (tuple && std::all_of(tuple->elements().begin(), tuple->elements().end(), is_tensor)) {
     count = static_cast<int64_t>(tuple->elements().size());
   }
@@ -174,12 +187,6 @@ std::vector<std::string> outputs_of(const Module& module, const std::string& who
     outputs.push_back(whole + "[" + std::to_string(i) + "]");
   }
   return outputs;
-}
-
-int64_t listed_outputs(const std::shared_ptr<const Model>& model) {
-  const auto graph = build_graph(model, {});
-  const bool written = graph->graph->outputs()[0]->node()->kind() == c10::prim::ListConstruct;
-  return written ? graph->outputs : 0;
 }
 
 std::string returned(const std::vector<std::string>& outputs) {
@@ -280,8 +287,12 @@ Module wrapped_module(const std::shared_ptr<const Model>& model,
   }
   std::string source = head(open);
   source += line("seqlift_outputs = " + call_of(opened.inner, all[0].name, all));
-  source += returned(wrap(opened.module, wrappers,
-                          outputs_of(model->module, "seqlift_outputs", listed_outputs(model))));
+  const auto graph = build_graph(model, {});
+  source += returned(
+      wrap(opened.module, wrappers, outputs_of(model->module, "seqlift_outputs", graph.get())));
+  if (wrappers.empty() && graph->outputs > 1 && !graph->output_names.empty()) {
+    name_outputs(opened.module, graph->output_names);
+  }
   return define(opened.module, source);
 }
 
@@ -293,6 +304,7 @@ Module ensemble_module(const std::vector<EnsembleMember>& members) {
   std::vector<Input> own;
   std::string body;
   std::vector<std::vector<std::string>> outputs;
+  std::vector<std::string> names;  // of the outputs, where all members have the same
   for (size_t i = 0; i < members.size(); ++i) {
     const EnsembleMember& member = members[i];
     const std::string name = "model_" + std::to_string(i + 1);
@@ -329,6 +341,11 @@ Module ensemble_module(const std::vector<EnsembleMember>& members) {
     const std::string whole = "seqlift_outputs_" + std::to_string(i + 1);
     body += line(whole + " = " + call_of("self." + name + ".forward", shared[0].name, inputs));
     outputs.push_back(outputs_of(wrapped, whole));
+    if (i == 0) {
+      names = output_names(wrapped);
+    } else if (names != output_names(wrapped)) {
+      names.clear();
+    }
     if (outputs[i].size() != outputs[0].size()) {
       throw Error("model", "Model " + std::to_string(i + 1) + " of the ensemble has " +
                                std::to_string(outputs[i].size()) + " outputs and model 1 has " +
@@ -344,11 +361,8 @@ Module ensemble_module(const std::vector<EnsembleMember>& members) {
     // A stack refuses what an addition would stretch.
     means.push_back("torch.stack([" + parts + "]).sum(0)");
   }
-  const bool named = std::all_of(members.begin(), members.end(), [&](const EnsembleMember& member) {
-    return member.wrappers.empty() && member.model->output_names == members[0].model->output_names;
-  });
-  if (named && !members[0].model->output_names.empty()) {
-    name_outputs(module, members[0].model->output_names);
+  if (!names.empty() && names.size() == outputs[0].size()) {
+    name_outputs(module, names);
   }
   std::vector<Input> inputs{shared[0]};
   inputs.insert(inputs.end(), own.begin(), own.end());

@@ -26,8 +26,8 @@ struct FilledInput {
 // paths and classes; the score of a profile is the module "profile_score". An input with a default
 // that TorchScript's source cannot say (a tensor) is no input any more, unless it is among `given`:
 // then it must always be given.
-// Errors: kind "model" for a model whose outputs are not tensors whose number is known from its
-// code, or whose inputs have types that cannot be written down.
+// The outputs keep their names. Errors: kind "model" for a model whose outputs are not tensors
+// whose number is known from its code, or whose inputs have types that cannot be written down.
 torch::jit::Module wrapped_module(const std::shared_ptr<const Model>& model,
                                   const std::vector<Wrapper>& wrappers,
                                   const std::vector<FilledInput>& filled,

@@ -4,10 +4,12 @@
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/lower_tuples.h>
+#include <torch/csrc/jit/passes/peephole_dict_idioms.h>
 
 #include <algorithm>
 
 #include "error.h"
+#include "graph_outputs.h"
 #include "graph_passes.h"
 #include "profile_score.h"
 
@@ -194,43 +196,6 @@ class Inliner {
   std::unordered_set<const Node*> units_;
 };
 
-int64_t count_outputs(torch::jit::Value* output) {
-  if (const auto tuple = output->type()->cast<c10::TupleType>()) {
-    return static_cast<int64_t>(tuple->elements().size());
-  }
-  const bool built = output->node()->kind() == c10::prim::ListConstruct;
-  return built ? static_cast<int64_t>(output->node()->inputs().size()) : 1;
-}
-
-bool is_several(torch::jit::Value* output) {
-  return output->type()->cast<c10::TupleType>() ||
-         output->node()->kind() == c10::prim::ListConstruct;
-}
-
-// Output `index` of the graph. Where the tuple is built in the graph its part is taken directly, so
-// that what only the other parts need becomes dead.
-torch::jit::Value* select_output(torch::jit::Graph& graph, torch::jit::Value* output,
-                                 int64_t index) {
-  const int64_t count = count_outputs(output);
-  if (!is_several(output)) {
-    if (index == 0) {
-      return output;
-    }
-  } else if (index < count) {
-    const auto kind = output->node()->kind();
-    if (kind == c10::prim::TupleConstruct || kind == c10::prim::ListConstruct) {
-      return output->node()->input(index);
-    }
-    torch::jit::Value* position = graph.insertConstant(index);
-    Node* part = graph.create(c10::prim::TupleIndex, {output, position});
-    part->output()->setType(output->type()->cast<c10::TupleType>()->elements()[index]);
-    return graph.insertNode(part)->output();
-  }
-  throw Error("model", "The model has " + std::to_string(count) + " output" +
-                           (count == 1 ? "" : "s") + ", there is no output " +
-                           std::to_string(index + 1) + ".");
-}
-
 void wrap(Graph& result, const std::vector<Wrapper>& wrappers, Inliner& inliner) {
   torch::jit::Graph& graph = *result.graph;
   torch::jit::WithInsertPoint guard(graph.block()->return_node());
@@ -323,6 +288,11 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
   result->layer_paths = options.layers;
   Inliner inliner(*result, options);
   inliner.run(path);
+  std::vector<std::string> names;
+  if (result->model) {
+    names = open_outputs(*result->graph);
+    names = names.empty() ? result->model->output_names : names;
+  }
   if (options.target_layer.empty()) {
     wrap(*result, options.wrappers, inliner);
   } else {
@@ -330,10 +300,16 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
   }
   // `a, b = trunk(x)` builds a tuple and takes it apart at once, which would keep both alive.
   torch::jit::LowerSimpleTuples(result->graph);
+  // The same of `trunk(x)["human"]`.
+  torch::jit::PeepholeOptimizeDictIdioms(result->graph);
   take_known_branches(*result);
   drop_lifts(*result);
   torch::jit::EliminateDeadCode(result->graph);
   result->outputs = count_outputs(result->graph->outputs()[0]);
+  const bool own = options.wrappers.empty() && options.target_layer.empty();
+  if (own && static_cast<int64_t>(names.size()) == result->outputs) {
+    result->output_names = names;
+  }
   find_written(*result);
   find_last_uses(*result, result->graph->block());
   return result;

@@ -60,7 +60,9 @@ struct Graph {
   std::unordered_map<const torch::jit::Node*, int64_t> layers;
   std::vector<std::string> layer_paths;
   int64_t outputs = 1;  // tensors that the graph returns
-  c10::IValue self;     // the module whose method this is
+  // Of the outputs; empty where they have none.
+  std::vector<std::string> output_names;
+  c10::IValue self;  // the module whose method this is
 };
 
 // Errors: kind "model" (an output that does not exist, a method that cannot be opened), "layer" (a

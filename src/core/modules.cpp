@@ -46,8 +46,12 @@ torch::jit::Module build_module(const ModulePart& part, bool training) {
 }
 
 void name_outputs(torch::jit::Module& module, const std::vector<std::string>& names) {
-  module.register_attribute(names_attribute, c10::ListType::ofStrings(),
-                            c10::List<std::string>(names));
+  const c10::List<std::string> list(names);
+  if (module.hasattr(names_attribute)) {
+    module.setattr(names_attribute, list);
+  } else {
+    module.register_attribute(names_attribute, c10::ListType::ofStrings(), list);
+  }
 }
 
 std::vector<std::string> output_names(const torch::jit::Module& module) {

@@ -6,6 +6,7 @@
 
 #include "device.h"
 #include "error.h"
+#include "graph_outputs.h"
 #include "layers.h"
 #include "predict.h"
 #include "tensor_functions.h"
@@ -47,7 +48,7 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
   }
   const c10::IValue& value = ref ? outputs[0].ref : outputs[0].x;
   if (!value.isTensor()) {
-    throw Error("output", "The model returns something that is not a tensor.");
+    refuse_output(value);
   }
   if (outputs[0].tainted && !outputs[0].depends) {
     throw Error("unsupported_operation",

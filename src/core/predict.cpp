@@ -5,6 +5,7 @@
 #include "device.h"
 #include "error.h"
 #include "evaluate.h"
+#include "graph_outputs.h"
 #include "tensor_functions.h"
 
 namespace seqlift {
@@ -58,7 +59,7 @@ std::vector<at::Tensor> run_batch(const Graph& graph, Constants& constants, cons
   std::vector<at::Tensor> outputs;
   for (const Value& value : evaluate(graph, constants, inputs, options)) {
     if (!value.x.isTensor()) {
-      throw Error("output", "The model returns something that is not a tensor.");
+      refuse_output(value.x);
     }
     outputs.push_back(value.x.toTensor().detach().cpu());
   }

@@ -52,7 +52,7 @@ SEXP seqlift_torch_load(SEXP path) {
                            Rcpp::Named("parameters") = static_cast<double>(model.parameters),
                            Rcpp::Named("not_finite") = Rcpp::wrap(model.not_finite),
                            Rcpp::Named("outputs") = static_cast<int>(graph->outputs),
-                           Rcpp::Named("output_names") = model.output_names);
+                           Rcpp::Named("output_names") = graph->output_names);
     const Rcpp::Shield<SEXP> pointer(R_MakeExternalPtr(handle.release(), R_NilValue, R_NilValue));
     R_RegisterCFinalizerEx(pointer, free_handle, TRUE);
     return Rcpp::List::create(Rcpp::Named("pointer") = static_cast<SEXP>(pointer),

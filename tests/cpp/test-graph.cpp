@@ -75,7 +75,7 @@ TEST_CASE("every operation knows the path, class and line of its module", "[grap
 
 TEST_CASE("a head that the chosen output does not need is not evaluated", "[graph]") {
   const Given pairs = given(2, 2, 9);
-  for (const char* outputs : {"p, c", "[p, c]"}) {
+  for (const char* outputs : {"p, c", "[p, c]", "{\"p\": p, \"c\": c}"}) {
     const auto net = two_heads(outputs);
     const auto counts = audited(net, pairs, selecting(1));
     CHECK(find(counts, "sigmoid"));
@@ -86,6 +86,39 @@ TEST_CASE("a head that the chosen output does not need is not evaluated", "[grap
     CHECK(find(scored, "exp"));
     CHECK(!find(scored, "sigmoid"));
   }
+}
+
+TEST_CASE("a dictionary is its values, by their keys", "[graph]") {
+  const auto plain = two_heads();
+  const at::Tensor X = one_hot(3, 9, 1);
+  const auto net = two_heads("{\"profile\": p, \"counts\": c}");
+  const auto graph = seqlift::build_graph(net, {});
+  CHECK(graph->outputs == 2);
+  CHECK(graph->output_names == std::vector<std::string>{"profile", "counts"});
+  CHECK(distance(predicted(net, X)[0], predicted(plain, X)[0]) == 0);
+  CHECK(distance(predicted(net, X)[1], predicted(plain, X)[1]) == 0);
+  const auto alone = two_heads("{\"counts\": c}");
+  CHECK(distance(predicted(alone, X)[0], predicted(plain, X)[1]) == 0);
+  // One that the model reads itself: what it does not read is left out.
+  const auto read = two_heads("{\"profile\": p, \"counts\": c}[\"counts\"]");
+  const Given pairs = given(2, 2, 9);
+  CHECK(!find(audited(read, pairs), "exp"));
+  CHECK(worst_delta(explain(read, pairs)) < 1e-12);
+  // Keys that the code does not tell, that stand there twice, or that it changes.
+  for (const char* outputs :
+       {"{\"n\" + str(x.size(0)): p, \"counts\": c}", "{\"counts\": p, \"counts\": c}"}) {
+    CHECK(error_of([&]() { predicted(two_heads(outputs), X); }).find("output: The model returns") ==
+          0);
+  }
+  Part changed;
+  changed.source =
+      "def forward(self, x: Tensor):\n"
+      "    heads = {\"a\": x.sum([1, 2]).unsqueeze(1)}\n"
+      "    heads[\"a\"] = x.mean([1, 2]).unsqueeze(1)\n"
+      "    return heads\n";
+  const std::string error = error_of([&]() { predicted(model(changed), X); });
+  INFO(error);
+  CHECK(error.find("fills step by step") != std::string::npos);
 }
 
 TEST_CASE("lift(), which returns what it is given, is left out", "[graph]") {

@@ -3,14 +3,14 @@
     /usr/bin/python3 tests/models/make_models.py
 
 Debian: python3-torch. Every model is a few kilobytes, for sequences of LENGTH bases unless its
-docstring says otherwise; weights come from a pattern or a fixed seed, so the files can be made
-again. The tests name the lines of this file where an operation is refused: a model that moves
-here changes their snapshots.
+docstring says otherwise; weights are a pattern or seeded, so the files can be made again. Tests
+name the lines of this file where an operation is refused: what moves here changes snapshots.
 """
 
 import os
 import pathlib
 import sys
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -458,6 +458,42 @@ class TwoModes(nn.Module):
         return self.dense(self.relu(self.conv(x)).flatten(1))
 
 
+class Heads(nn.Module):
+    """X to a profile [n, 12] and counts [n, 1], in a dictionary as Enformer returns its heads."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = Trunk()
+        self.counts = nn.Linear(6, 1)
+
+    def forward(self, x):
+        h = self.trunk(x)
+        return {"profile": h.sum(1), "counts": self.counts(h.mean(2))}
+
+
+class Scores(NamedTuple):
+    profile: Tensor
+    counts: Tensor
+
+
+class NamedHeads(Heads):
+    """The same in a NamedTuple."""
+
+    def forward(self, x):
+        h = self.trunk(x)
+        return Scores(h.sum(1), self.counts(h.mean(2)))
+
+
+class CollectedHeads(Heads):
+    """The same in a dictionary that is filled step by step."""
+
+    def forward(self, x):
+        h = self.trunk(x)
+        heads = {"profile": h.sum(1)}
+        heads["counts"] = self.counts(h.mean(2))
+        return heads
+
+
 def main():
     # TorchScript writes a class's constants in the order of a set of strings.
     if os.environ.get("PYTHONHASHSEED") != "0":
@@ -487,6 +523,10 @@ def main():
         models[f"{name}_traced"] = torch.jit.trace(
             model, torch.zeros(2, 4, LENGTH), check_trace=False)
     models["eval_forward"] = torch.jit.script(pattern(TwoModes()).eval())
+    for name, kind in {"heads": Heads, "named_heads": NamedHeads, "collected_heads": CollectedHeads}.items():
+        models[name] = torch.jit.script(seeded(kind).eval())
+    models["heads_traced"] = torch.jit.trace(
+        seeded(Heads).eval(), torch.zeros(2, 4, LENGTH), strict=False)
     for name, model in models.items():
         model.save(str(OUT / f"{name}.pt"))
     # The usual mistake: the weights alone, which are no model.

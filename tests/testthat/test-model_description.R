@@ -53,8 +53,12 @@ test_that("a length that the model fixes is found", {
   expect_identical(printed(test_model("extra_channels"))$inputs, "x [n, 6, L]")
 })
 
+test_that("outputs are printed with their names", {
+  expect_identical(printed(test_model("heads"))$outputs, c("profile [n, L]", "counts [n, 1]"))
+})
+
 test_that("what is unknown is said to be, and is no error", {
-  found <- printed(test_model("dictionary"))
+  found <- printed(test_model("collected_heads"))
   expect_identical(found$outputs, "[n, ...]")
   expect_identical(found[["receptive field"]], "unknown")
   gone <- unserialize(serialize(test_model("tiny"), NULL))

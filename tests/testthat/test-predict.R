@@ -142,10 +142,10 @@ test_that("arguments that do not fit are errors of class seqlift_error_argument"
 test_that("an output without a row for each sequence is an error of class seqlift_error_output", {
   X <- test_sequences()
   expect_error(predict(test_model("whole_batch"), X), class = "seqlift_error_output")
-  expect_error(predict(test_model("dictionary"), X), class = "seqlift_error_output")
+  expect_error(predict(test_model("collected_heads"), X), class = "seqlift_error_output")
   expect_snapshot(error = TRUE, {
     predict(test_model("whole_batch"), X)
-    predict(test_model("dictionary"), X)
+    predict(test_model("collected_heads"), X)
   })
 })
 
@@ -178,4 +178,34 @@ test_that("sequences too short for the model are an error that says what was lef
   number <- with_args(demo_model(), list(control_track = 0))
   expect_error(predict(select_output(number, 2), X), "bpnet.py", class = "seqlift_error_length")
   expect_snapshot(predict(select_output(model, 2), X), error = TRUE)
+})
+
+test_that("outputs in a dictionary or a NamedTuple are several outputs, by their names", {
+  X <- test_sequences()
+  plain <- predict(test_model("heads"), X)
+  expect_named(plain, c("profile", "counts"))
+  expect_identical(lapply(plain, dim), list(profile = c(3L, 12L), counts = c(3L, 1L)))
+  expect_identical(predict(test_model("named_heads"), X), plain)
+  expect_equal(predict(test_model("heads_traced"), X), plain, tolerance = 1e-6)
+  for (name in c("heads", "named_heads", "heads_traced")) {
+    model <- test_model(name)
+    made <- list(
+      with_args(model, list()), reverse_complement_average(model), ensemble(model, model),
+      load_model(save_model(reverse_complement_average(model), tempfile(fileext = ".pt")))
+    )
+    for (one in made) {
+      expect_named(predict(one, X), names(plain))
+    }
+    expect_equal(predict(made[[3L]], X), plain, tolerance = 1e-6)
+    for (i in 1:2) {
+      one <- select_output(model, i)
+      expect_equal(predict(one, X), plain[[i]], tolerance = 1e-6)
+      explained <- deep_lift_shap(one, X, target = 1, n_shuffles = 3, random_state = 0, dtype = "float64")
+      expect_lt(max(abs(convergence_deltas(explained))), 1e-10)
+    }
+    # What only the other head needs is not computed.
+    expect_false("linear" %in% audit_model(select_output(model, 1), X)$op)
+  }
+  # Of a dictionary of one the value is the output.
+  expect_identical(dim(predict(test_model("dictionary"), X)), c(3L, 3L))
 })
