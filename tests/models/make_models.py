@@ -523,10 +523,10 @@ def main():
         models[f"{name}_traced"] = torch.jit.trace(
             model, torch.zeros(2, 4, LENGTH), check_trace=False)
     models["eval_forward"] = torch.jit.script(pattern(TwoModes()).eval())
-    for name, kind in {"heads": Heads, "named_heads": NamedHeads, "collected_heads": CollectedHeads}.items():
-        models[name] = torch.jit.script(seeded(kind).eval())
+    heads = {"heads": Heads, "named_heads": NamedHeads, "collected_heads": CollectedHeads}
+    models |= {name: torch.jit.script(pattern(kind()).eval()) for name, kind in heads.items()}
     models["heads_traced"] = torch.jit.trace(
-        seeded(Heads).eval(), torch.zeros(2, 4, LENGTH), strict=False)
+        pattern(Heads()).eval(), torch.zeros(2, 4, LENGTH), strict=False)
     for name, model in models.items():
         model.save(str(OUT / f"{name}.pt"))
     # The usual mistake: the weights alone, which are no model.
