@@ -41,7 +41,12 @@ predict.seqlift_model <- function(object, X, args = NULL, batch_size = 32L, dtyp
   check_flag(verbose, "verbose")
   outputs <- run_predict(object, sequences, args, batch_size, dtype, device, verbose, call)
   outputs <- lapply(outputs, name_rows, names = sequences$names)
-  if (length(outputs) == 1L) outputs[[1L]] else name_outputs(outputs, object)
+  one_or_several(outputs, object)
+}
+
+# The only output itself, or the list of several.
+one_or_several <- function(outputs, model) {
+  if (length(outputs) == 1L) outputs[[1L]] else name_outputs(outputs, model)
 }
 
 name_outputs <- function(outputs, model) {

@@ -96,8 +96,7 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
   y0 <- lapply(y0, name_rows, names = sequences$names)
   if (raw_outputs) {
     y_hat <- lapply(mutants$outputs, name_substitutions, names = sequences$names)
-    single <- length(y0) == 1L
-    return(list(y0 = if (single) y0[[1L]] else y0, y_hat = if (single) y_hat[[1L]] else y_hat))
+    return(list(y0 = one_or_several(y0, model), y_hat = one_or_several(y_hat, model)))
   }
   scores <- centred_effects(y0[[1L]], mutants$outputs[[1L]], target)
   if (!hypothetical) {

@@ -104,6 +104,14 @@ test_that("the other inputs go with their sequence", {
   }
 })
 
+test_that("several outputs are given by their names", {
+  X <- test_sequences(2L)
+  raw <- saturation_mutagenesis(test_model("heads"), X, raw_outputs = TRUE)
+  expect_named(raw$y0, c("profile", "counts"))
+  expect_named(raw$y_hat, c("profile", "counts"))
+  expect_equal(raw$y0, predict(test_model("heads"), X))
+})
+
 test_that("an N has four substitutions, and extra channels stay as they are", {
   model <- test_model("tiny_float64")
   X <- c(one = "ACGTNGCAAGTC")
