@@ -25,7 +25,7 @@
 #'
 #' The inputs are the tensors that the model takes, the outputs those that it returns, in their
 #' order; where outputs are nested in tuples or dictionaries, in the order of PyTorch's own
-#' flattening. The batch dimension may be dynamic. One that is fixed is set free where every size
+#' flattening, and the keys of a dictionary name them (`"a.1"`, `"a.2"` of a tuple in it). The batch dimension may be dynamic. One that is fixed is set free where every size
 #' that it makes up can be told, and the result is tried with other numbers of sequences; else the
 #' model is refused, with what to write in the export.
 #'

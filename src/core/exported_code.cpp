@@ -84,7 +84,11 @@ class ModuleWriter {
     }
     root_.source += "def forward(self" + arguments + "):\n" + frame.body + "    return " +
                     (outputs.size() == 1 ? outputs[0] : "(" + with_commas(outputs) + ")") + "\n";
-    return part_of(root_);
+    ModulePart part = part_of(root_);
+    if (program_.output_names.size() == outputs.size()) {
+      part.output_names = program_.output_names;
+    }
+    return part;
   }
 
  private:

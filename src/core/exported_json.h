@@ -129,6 +129,12 @@ class ExportedJson {
   const std::string name_;
 };
 
+// The names of the tensors that a model returns in a dictionary, from torch.export's description of
+// what it returns: [1, {"type": "builtins.dict", "context": "[\"a\", \"b\"]", "children_spec":
+// [...]}] as text. What is nested in it is counted: "a.1", "a.2". Empty for a model that returns
+// something else, and where a key is no text.
+std::vector<std::string> exported_output_names(const std::string& description);
+
 // Errors: kind "file" where it is not JSON.
 json parse_exported_json(const char* text, size_t size, const std::string& name);
 

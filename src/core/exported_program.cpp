@@ -36,6 +36,11 @@ class ProgramParser : ExportedJson {
     if (const json* calls = find(module, "module_call_graph")) {
       for (const json& call : array(*calls)) {
         program_.module_paths.push_back(module_path(text(member(call, "fqn"))));
+        const json* signature = find(call, "signature");
+        const json* returned = signature ? find(*signature, "out_spec") : nullptr;
+        if (returned && program_.module_paths.back().empty()) {
+          program_.output_names = exported_output_names(text(*returned));
+        }
       }
     }
     return std::move(program_);

@@ -71,7 +71,8 @@ struct ExportedProgram {
   std::string class_name;  // of the model; "" where the file does not say
   std::vector<ExportedNode> nodes;
   std::vector<ExportedInput> inputs;
-  std::vector<std::string> outputs;  // names of the values that forward returns
+  std::vector<std::string> outputs;       // names of the values that forward returns
+  std::vector<std::string> output_names;  // the keys where it returns a dictionary, else empty
   // Sizes of tensors as they were exported; -1 for one that is not fixed.
   std::unordered_map<std::string, std::vector<int64_t>> sizes;
   std::unordered_map<std::string, at::ScalarType> dtypes;

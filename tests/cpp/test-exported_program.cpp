@@ -9,6 +9,7 @@
 
 #include "catch.h"
 #include "core/error.h"
+#include "core/exported_json.h"
 #include "core/exported_module.h"
 #include "core/exported_program.h"
 #include "core/tensor_functions.h"
@@ -67,6 +68,38 @@ TEST_CASE("a graph of another version or form is refused") {
   CHECK(begins(outcome(with(graph, "\"major\": 8", "\"major\": 99")), "file: "));
   CHECK(begins(outcome(with(graph, "\"graph\"", "\"grap\"")), "file: "));
   CHECK(begins(outcome(std::string(1000000, '[')), "file: "));
+}
+
+TEST_CASE("the names of outputs are the keys of a dictionary, or there are none") {
+  using Names = std::vector<std::string>;
+  const std::string leaf = R"({"type": null, "context": null, "children_spec": []})";
+  const auto described = [](const std::string& type, const std::string& context,
+                            const std::string& children) {
+    return R"({"type": ")" + type + R"(", "context": )" + context + R"(, "children_spec": [)" +
+           children + "]}";
+  };
+  const auto names = [](const std::string& part) {
+    return exported_output_names("[1, " + part + "]");
+  };
+  const std::string keys = R"("[\"a\", \"b\"]")";
+  const std::string pair = described("builtins.tuple", "\"null\"", leaf + ", " + leaf);
+  CHECK(names(described("builtins.dict", keys, leaf + ", " + leaf)) == Names{"a", "b"});
+  CHECK(names(described("builtins.dict", keys, pair + ", " + leaf)) == Names{"a.1", "a.2", "b"});
+  const std::string inner = described("builtins.dict", keys, leaf + ", " + leaf);
+  CHECK(names(described("builtins.dict", keys, leaf + ", " + inner)) == Names{"a", "b.a", "b.b"});
+  CHECK(names(pair).empty());
+  CHECK(names(leaf).empty());
+  CHECK(names(described("builtins.dict", keys, leaf)).empty());
+  CHECK(names(described("builtins.dict", R"("[\"a\", 1]")", leaf + ", " + leaf)).empty());
+  CHECK(names(described("builtins.dict", "null", leaf)).empty());
+  std::string deep = leaf;
+  for (int i = 0; i < 2000; ++i) {
+    deep = described("builtins.dict", R"("[\"a\"]")", deep);
+  }
+  for (const std::string& damaged : {deep, std::string("3"), std::string("{}"), std::string("")}) {
+    CHECK(names(damaged).empty());
+  }
+  CHECK(exported_output_names("not JSON").empty());
 }
 
 TEST_CASE("operations that are not PyTorch's, or in training mode, are refused by name") {

@@ -46,6 +46,15 @@ test_that("several inputs and outputs keep their order", {
   }
 })
 
+test_that("the keys of a dictionary name the outputs", {
+  for (file in c("shared.pt2", "shared_torch_2_6.pt2")) {
+    model <- load_model(export_path(file))
+    expect_named(predict(model, export_sequences), c("a.1", "a.2", "b"))
+    expect_named(predict(reverse_complement_average(model), export_sequences), c("a.1", "a.2", "b"))
+  }
+  expect_length(load_model(export_path("bpnet.pt2"))$info$output_names, 0L)
+})
+
 test_that("one network is explained alike as TorchScript and as both formats of torch.export", {
   explain <- function(file) {
     deep_lift_shap(load_model(export_path(file)), export_sequences,
