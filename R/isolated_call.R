@@ -44,8 +44,7 @@ ask_session <- function(name, args, call) {
 
 value_of_call <- function(message, folder, call) {
   cat(message$stdout)
-  # Where it crashed R lists every call, of callr's too, over hundreds of lines.
-  cat(sub("\nTraceback:\n.*", "\n", message$stderr), file = stderr())
+  cat(without_backtraces(message$stderr), file = stderr())
   if (message$code != 200L) {
     abort_seqlift("session",
       c("The R session that runs the engine ended in the middle of the call.",
@@ -66,6 +65,13 @@ value_of_call <- function(message, folder, call) {
     rlang::cnd_signal(value)
   }
   value
+}
+
+# Where the session crashed R lists every call, of callr's too, over hundreds of lines, and UCX, which
+# newer LibTorchs load, every frame.
+without_backtraces <- function(text) {
+  text <- gsub("(?s)==== backtrace .*?\n=+\n", "", text, perl = TRUE)
+  sub("\nTraceback:\n.*", "\n", text)
 }
 
 # Waits for the end of the call, shows its progress, answers its questions. Interrupts get in only

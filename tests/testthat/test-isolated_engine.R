@@ -315,6 +315,15 @@ test_that("a session that was killed is an error that says so, and the next call
   })
 })
 
+test_that("backtraces are cut out of what a session said, and nothing else", {
+  crashed <- paste0(
+    "a warning\n[host:1] Caught signal 11\n==== backtrace (tid: 1) ====\n 0 /usr/lib/libucs.so\n",
+    "=================\n\n *** caught segfault ***\nTraceback:\n 1: f()\n"
+  )
+  expect_identical(without_backtraces(crashed), "a warning\n[host:1] Caught signal 11\n\n *** caught segfault ***\n")
+  expect_identical(without_backtraces("a warning\n"), "a warning\n")
+})
+
 test_that("leaving a call by any way stops it there and keeps the session", {
   with_isolated_engine({
     X <- test_sequences()
