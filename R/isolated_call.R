@@ -67,8 +67,8 @@ value_of_call <- function(message, folder, call) {
   value
 }
 
-# Where the session crashed R lists every call, of callr's too, over hundreds of lines, and UCX, which
-# newer LibTorchs load, every frame.
+# Where the session crashed R lists every call, of callr's too, over hundreds of lines, and UCX,
+# which LibTorch 2.6 loads in Debian 13, every frame.
 without_backtraces <- function(text) {
   text <- gsub("(?s)==== backtrace .*?\n=+\n", "", text, perl = TRUE)
   sub("\nTraceback:\n.*", "\n", text)

@@ -18,7 +18,8 @@
 #' for bit, progress bars and interrupts (Ctrl-C) pass through, and functions in `nonlinear_ops`
 #' are called in this process. Every call takes some tens of milliseconds more, and a few seconds
 #' more for each gigabyte of sequences, references and results. If the other session dies (killed,
-#' out of memory, crashed), the call fails with a `seqlift_error_session`; the next one starts another.
+#' out of memory, crashed), the call fails with a `seqlift_error_session`; the next one starts
+#' another.
 #'
 #' A session of its own is also a way to open files that you do not trust: what ends LibTorch there
 #' (code in a TorchScript file that was damaged on purpose, its checksum made right again) is an

@@ -25,9 +25,10 @@
 #'
 #' The inputs are the tensors that the model takes, the outputs those that it returns, in their
 #' order; where outputs are nested in tuples or dictionaries, in the order of PyTorch's own
-#' flattening, and the keys of a dictionary name them (`"a.1"`, `"a.2"` of a tuple in it). The batch dimension may be dynamic. One that is fixed is set free where every size
-#' that it makes up can be told, and the result is tried with other numbers of sequences; else the
-#' model is refused, with what to write in the export.
+#' flattening, and the keys of a dictionary name them (`"a.1"`, `"a.2"` of a tuple in it). The
+#' batch dimension may be dynamic. One that is fixed is set free where every size that it makes up
+#' can be told, and the result is tried with other numbers of sequences; else the model is refused,
+#' with what to write in the export.
 #'
 #' An operation that the LibTorch in use does not have (a model from a newer PyTorch) is refused by
 #' its name and line, as is control flow (`torch.cond`) and a model that was exported in training
