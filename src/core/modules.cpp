@@ -47,10 +47,10 @@ torch::jit::Module build_module(const ModulePart& part, bool training) {
 
 void name_outputs(torch::jit::Module& module, const std::vector<std::string>& names) {
   const c10::List<std::string> list(names);
-  if (module.hasattr(names_attribute)) {
-    module.setattr(names_attribute, list);
-  } else {
+  if (!module.hasattr(names_attribute)) {
     module.register_attribute(names_attribute, c10::ListType::ofStrings(), list);
+  } else if (*module.type()->getAttribute(names_attribute) == *c10::ListType::ofStrings()) {
+    module.setattr(names_attribute, list);
   }
 }
 

@@ -34,7 +34,8 @@ struct ModulePart {
 torch::jit::Module build_module(const ModulePart& part, bool training = false);
 
 // TorchScript has no names for the elements of a tuple: they are kept as an attribute of the
-// module, a list of texts, which stays with the file and computes nothing.
+// module, a list of texts, which stays with the file and computes nothing. Where the model has
+// something else by that name it keeps it, and the outputs have no names.
 void name_outputs(torch::jit::Module& module, const std::vector<std::string>& names);
 // Empty where they have none.
 std::vector<std::string> output_names(const torch::jit::Module& module);

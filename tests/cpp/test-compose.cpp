@@ -116,6 +116,8 @@ TEST_CASE("outputs keep their names in the file and through what is put around",
   auto module = seqlift::build_module(part);
   module.register_attribute("seqlift_output_names", c10::IntType::get(), int64_t{3});
   CHECK(saved(module)->output_names.empty());
+  seqlift::name_outputs(module, {"profile", "counts"});
+  CHECK(saved(module)->output_names.empty());
 }
 
 TEST_CASE("three strands are refused in words", "[compose]") {
