@@ -33,6 +33,7 @@ demo:
 	@sh tools/install-dependencies run
 	@$(MAKE) --no-print-directory install
 	$(WITH_LIBRARY) Rscript --no-init-file tools/demo.R demo
+	$(WITH_LIBRARY) Rscript --no-init-file tools/install-vignettes.R "$(LIBRARY)" seqlift
 
 test:
 	@sh tools/install-dependencies test
@@ -66,6 +67,7 @@ vignettes:
 	@sh tools/install-dependencies run
 	@$(MAKE) --no-print-directory install
 	$(WITH_LIBRARY) Rscript --no-init-file tools/vignettes.R build/vignettes
+	$(WITH_LIBRARY) Rscript --no-init-file tools/install-vignettes.R "$(LIBRARY)"
 
 sanitize:
 	@sh tools/install-dependencies test

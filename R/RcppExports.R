@@ -5,6 +5,86 @@ core_project_multipliers <- function(multipliers, references, n_bases, length) {
     .Call(`_seqlift_core_project_multipliers`, multipliers, references, n_bases, length)
 }
 
+core_scored_regions <- function(n, length) {
+    .Call(`_seqlift_core_scored_regions`, n, length)
+}
+
+core_add_regions <- function(regions, examples, codes, scores) {
+    invisible(.Call(`_seqlift_core_add_regions`, regions, examples, codes, scores))
+}
+
+core_seqlet_signs <- function(regions, seqlets, window, threshold) {
+    .Call(`_seqlift_core_seqlet_signs`, regions, seqlets, window, threshold)
+}
+
+core_discover <- function(regions, seqlets, sign, n_leiden_runs, seed, threads, report) {
+    .Call(`_seqlift_core_discover`, regions, seqlets, sign, n_leiden_runs, seed, threads, report)
+}
+
+core_sorted_seqlets <- function(regions, seqlets) {
+    .Call(`_seqlift_core_sorted_seqlets`, regions, seqlets)
+}
+
+core_letter_shares <- function(regions, seqlets) {
+    .Call(`_seqlift_core_letter_shares`, regions, seqlets)
+}
+
+core_seqlet_kmers <- function(regions, seqlets, sign, n_positions, min_k, max_k, max_length, max_kmers) {
+    .Call(`_seqlift_core_seqlet_kmers`, regions, seqlets, sign, n_positions, min_k, max_k, max_length, max_kmers)
+}
+
+core_kmer_neighbors <- function(regions, seqlets, sign, count, threads) {
+    .Call(`_seqlift_core_kmer_neighbors`, regions, seqlets, sign, count, threads)
+}
+
+core_neighbor_similarities <- function(regions, seqlets, index, cosine, min_overlap, threads) {
+    .Call(`_seqlift_core_neighbor_similarities`, regions, seqlets, index, cosine, min_overlap, threads)
+}
+
+core_adapted_affinities <- function(index, similarity, kept, perplexity) {
+    .Call(`_seqlift_core_adapted_affinities`, index, similarity, kept, perplexity)
+}
+
+core_leiden <- function(weights, runs, seed, threads) {
+    .Call(`_seqlift_core_leiden`, weights, runs, seed, threads)
+}
+
+core_modularity <- function(weights, membership) {
+    .Call(`_seqlift_core_modularity`, weights, membership)
+}
+
+core_cluster_patterns <- function(regions, seqlets, membership, sign, background) {
+    .Call(`_seqlift_core_cluster_patterns`, regions, seqlets, membership, sign, background)
+}
+
+core_subcluster_affinities <- function(regions, seqlets, perplexity, threads) {
+    .Call(`_seqlift_core_subcluster_affinities`, regions, seqlets, perplexity, threads)
+}
+
+core_pattern_pairs <- function(regions, patterns, threads) {
+    .Call(`_seqlift_core_pattern_pairs`, regions, patterns, threads)
+}
+
+core_collapse_patterns <- function(regions, patterns, background, threads) {
+    .Call(`_seqlift_core_collapse_patterns`, regions, patterns, background, threads)
+}
+
+core_are_motifs <- function(regions, patterns, background, min_seqlets, window, min_information, pseudocount) {
+    .Call(`_seqlift_core_are_motifs`, regions, patterns, background, min_seqlets, window, min_information, pseudocount)
+}
+
+core_call_hits <- function(motifs, scores, codes, settings) {
+    .Call(`_seqlift_core_call_hits`, motifs, scores, codes, settings)
+}
+
+core_hit_steps <- function(motifs, scores, codes, kept, settings) {
+    .Call(`_seqlift_core_hit_steps`, motifs, scores, codes, kept, settings)
+}
+
+core_collapse_hits <- function(sequence, start, end, similarity, overlap_fraction) {
+    .Call(`_seqlift_core_collapse_hits`, sequence, start, end, similarity, overlap_fraction)
+}
+
 core_encode <- function(text, length, letters, ignored, fold_case) {
     .Call(`_seqlift_core_encode`, text, length, letters, ignored, fold_case)
 }
@@ -65,11 +145,35 @@ core_delete_region <- function(codes, start, end) {
     .Call(`_seqlift_core_delete_region`, codes, start, end)
 }
 
-core_recursive_seqlets <- function(tracks, threshold, min_length, max_length, additional_flanks) {
-    .Call(`_seqlift_core_recursive_seqlets`, tracks, threshold, min_length, max_length, additional_flanks)
+core_recursive_seqlets <- function(tracks, threshold, min_length, max_length, additional_flanks, compatible) {
+    .Call(`_seqlift_core_recursive_seqlets`, tracks, threshold, min_length, max_length, additional_flanks, compatible)
 }
 
 core_tfmodisco_seqlets <- function(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac) {
     .Call(`_seqlift_core_tfmodisco_seqlets`, tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac)
+}
+
+core_tfmodisco_calls <- function(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile) {
+    .Call(`_seqlift_core_tfmodisco_calls`, tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile)
+}
+
+core_file_kinds <- function(paths) {
+    .Call(`_seqlift_core_file_kinds`, paths)
+}
+
+core_flush_to_disk <- function(path) {
+    .Call(`_seqlift_core_flush_to_disk`, path)
+}
+
+core_ask_for_room <- function(path, bytes) {
+    .Call(`_seqlift_core_ask_for_room`, path, bytes)
+}
+
+core_tomtom <- function(queries, query_widths, targets, target_widths, n_rows, n_score_bins, n_median_bins, n_target_bins, reverse_complement, n_nearest, max_p_value, compatible, threads) {
+    .Call(`_seqlift_core_tomtom`, queries, query_widths, targets, target_widths, n_rows, n_score_bins, n_median_bins, n_target_bins, reverse_complement, n_nearest, max_p_value, compatible, threads)
+}
+
+core_gapped_kmers <- function(codes, scores, min_letters, max_letters, max_step, max_length, max_words, max_positions) {
+    .Call(`_seqlift_core_gapped_kmers`, codes, scores, min_letters, max_letters, max_step, max_length, max_words, max_positions)
 }
 

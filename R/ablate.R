@@ -14,8 +14,10 @@
 #' @param ... Arguments for `func`, by name: `args` (the model's other inputs, with a row for each
 #'   sequence, which its shuffles share, or one for all), `target`, `batch_size`, ...
 #' @param random_state Whole number that `shuffle` gets, and `func` too if it has an argument
-#'   `random_state` that is not given in `additional_func_kwargs`. `NULL` (default): `set.seed()`
-#'   governs both.
+#'   `random_state` that is not given in `additional_func_kwargs`: then the numbers are those of
+#'   tangermeme, whose [deep_lift_shap()] compares the shuffled sequences with shuffles of their
+#'   own. `NULL` (default): `set.seed()` governs both, and the references of the sequences as they
+#'   were serve before and after.
 #' @return A [seqlift_perturbation]: a list with `before`, `[n_seq, ...]`, and `after`,
 #'   `[n_seq, n, ...]` (lists of arrays for several outputs).
 #' @section Errors: `seqlift_error_sequence` for sequences that cannot be read;
@@ -44,6 +46,7 @@ ablate <- function(model, X, start, end, n = 20L, shuffle = dinucleotide_shuffle
   n <- check_count(n, "n")
   X <- one_hot_array(sequences)
   shuffled <- call_shuffle(shuffle, X, region[1L], region[2L], n, random_state, call)
+  plan <- if (is.null(random_state)) share_draws(plan, sequences, call) else plan
   before <- call_func(plan, X, call = call)
   new_perturbation(before, call_on_shuffles(plan, shuffled, call), "ablate",
     what = paste0(
@@ -98,8 +101,9 @@ ablate_annotations <- function(model, X, annotations, n = 20L, shuffle = dinucle
     one <- X[example, , , drop = FALSE]
     call_shuffle(shuffle, one, start, end, n, random_state, call)
   }, regions$example, regions$start, regions$end)
+  plan <- if (is.null(random_state)) share_draws(plan, sequences, call) else plan
   used <- unique(regions$example)
-  before <- call_func(plan, X[used, , , drop = FALSE], args_of_rows(plan$args, used, plan$n), call)
+  before <- call_func(rows_of_plan(plan, used), X[used, , , drop = FALSE], call = call)
   befores <- lapply(match(regions$example, used), function(row) {
     map_outputs(before, array_rows, row)
   })
@@ -158,6 +162,6 @@ call_on_shuffles <- function(plan, shuffled, call, rows = seq_len(plan$n)) {
   flat <- array(shuffled, c(shape[1L] * shape[2L], shape[3:4]))
   names <- if (!is.null(labels[[1L]])) rep(labels[[1L]], shape[2L])
   dimnames(flat) <- list(names, labels[[3L]], NULL)
-  args <- args_of_rows(plan$args, rep(rows, shape[2L]), plan$n)
-  split_rows(call_func(plan, flat, args, call), shape[1L], shape[2L])
+  plan <- rows_of_plan(plan, rep(rows, shape[2L]))
+  split_rows(call_func(plan, flat, call = call), shape[1L], shape[2L])
 }

@@ -8,33 +8,58 @@
 #'
 #' The names are those of bpnet-lite: `iconv`, `rconvs.0`, `rconvs.1`, ..., `fconv` and `linear`,
 #' each with `.weight` and `.bias` (`fconv` and `linear` may have none). ProCapNet has the same.
-#' ChromBPNet has them twice, after `accessibility.` and after `bias.`. A `module.` before all
-#' names, as DataParallel leaves it, is passed over.
+#' ChromBPNet has them twice, after `accessibility.` and after `bias.`. What stands before all of
+#' a network's names (`module.`, `model.`, `_orig_mod.`), and what else a checkpoint holds, is left
+#' out; a message says so. See [read_state_dict()].
 #'
 #' `bpnet()` adds each residual layer after its ReLU, as ChromBPNet's own code and bpnet-lite's
-#' `BPNet` do. The models of basepairmodels (bpnet-lite's `BasePairNet`), which add it before, have
-#' the same names but another arithmetic: do not read them with this function. `procapnet()` needs
-#' no control track, and computes what bpnet-lite's BPNet without one computes.
+#' `BPNet` do. The models of basepairmodels (bpnet-lite's `BasePairNet`), which apply it before the
+#' convolution, have the same names but another arithmetic: `activation = "before"`. Its counts, one
+#' for each task, are pooled over the profile's window and 37 bases on either side, whatever the
+#' width of `fconv`, as in bpnet-lite. `procapnet()` needs no control track, pools what its own `fconv` sees, and has one
+#' count for both strands, or one for each.
 #'
 #' `chrombpnet()` returns what explains the reads: the sum of both profiles, and the logarithm of
-#' the sum of both counts. For the accessibility alone, without the enzyme's bias, give `bpnet()`
-#' the weights whose names begin with `accessibility.`, with that left out.
+#' the sum of both counts. The bias's counts are pooled over its own window, which `bias_trimming`
+#' gives; its profile is then cut to the accessibility's. By default that window follows from the
+#' bias's own layers, as in bpnet-lite 1.0.0 and in the original model in TensorFlow (both of eight
+#' and four layers: 557 and 77); bpnet-lite up to 0.7.2 had 557 for both, `bias_trimming = 557`. No
+#' weight tells which, and `print()` says what was taken.
+#'
+#' A whole model that `torch.save(model, path)` wrote, as bpnet-lite does, tells more than its
+#' weights: `trimming` is read from it where it is not given, and the class says where the ReLU is.
+#'
+#' For the accessibility alone, without the enzyme's bias: `bpnet(state_dict, prefix = "accessibility")`.
 #'
 #' @param state_dict The weights: the path of a file that `torch.save(model.state_dict(), path)`
 #'   or safetensors wrote, what [read_state_dict()] gives, or a named list of numeric arrays, which
 #'   become single precision. Weights in files keep the precision that they have.
 #' @param trimming How many bases the profile is shorter than the sequence, at each end. Default
-#'   `NULL`: 47 + 2 + 4 + ... + 2^layers, bpnet-lite's own, 557 for eight layers. No weight tells
-#'   what the training used: (length of the sequences - length of the profile) / 2.
+#'   `NULL`: 47 + 2 + 4 + ... + 2^layers, bpnet-lite's own, 557 for eight layers; for `procapnet()`
+#'   557 always. No weight tells what the training used: (length of the sequences - length of the
+#'   profile) / 2.
+#' @param bias_trimming The same of the bias's own profile, over which (and 37 bases on either side)
+#'   its counts are pooled. Default `NULL`: by the number of the bias's layers.
+#' @param prefix What leads to the network's weights where there are several networks in
+#'   `state_dict`, see [read_state_dict()]: `"accessibility"`, `"ema"`. Default `NULL`: the only one
+#'   that there is.
 #' @param device Where to run it, see [load_model()].
-#' @return A `seqlift_model` of class `BPNet`, `ChromBPNet` or `ProCapNet` with two outputs: the
-#'   logits of the profile, `[n, strands, L - 2 * trimming]`, and the log counts, `[n, 1]`. A BPNet
+#' @param activation Where the residual layers' ReLU is: `"after"` the convolution or `"before"`
+#'   it, as in basepairmodels, whose controls are summed over the profile's window alone and 2, not
+#'   1, is added before their logarithm; `trimming` is then 2^layers where nothing else tells.
+#'   Default `NULL`: `"before"` for a whole model of the class `BasePairNet`, else `"after"`.
+#' @return A `seqlift_model` of class `BPNet`, `BasePairNet`, `ChromBPNet` or `ProCapNet` with two
+#'   outputs: the logits of the profile, `[n, strands, L - 2 * trimming]`, and the log counts,
+#'   `[n, 1]` (`[n, tasks]` of a BPNet whose `linear` has several rows, `[n, 2]` of some
+#'   ProCapNets). A BPNet
 #'   with control tracks has the input `control_track` (`X_ctl` in bpnet-lite), `[n, tracks, L]`.
 #'   Inner modules have the names of the weights, and PyTorch's classes.
 #' @section Errors: `seqlift_error_model` when names are missing, left over, or have another shape
 #'   than the other weights ask for (all of them are said at once), or weights are not finite;
+#'   `seqlift_error_state_dict` when there are several such networks;
 #'   `seqlift_error_argument` when `state_dict` is none of these, or
-#'   `trimming` is less than half the width of `fconv`; `seqlift_error_file` when the file is
+#'   `trimming` is less than half the width of `fconv`, or `bias_trimming` more than `trimming`;
+#'   `seqlift_error_file` when the file is
 #'   missing, damaged, or of another format.
 #' @source Avsec et al. (2021), Nature Genetics 53:354 (BPNet); Pampari et al. (2024), bioRxiv
 #'   2024.12.25.630221 (ChromBPNet); Cochran et al. (2024), bioRxiv 2024.05.28.596138 (ProCapNet).
@@ -58,26 +83,100 @@
 #' counts <- select_output(with_args(model, list(control_track = 0)), 2)
 #' X <- random_one_hot(c(2, 4, 200), random_state = 1)
 #' deep_lift_shap(counts, X, n_shuffles = 5, random_state = 1)
-bpnet <- function(state_dict, trimming = NULL, device = NULL) {
-  build_bpnet("bpnet", state_dict, trimming, device)
+bpnet <- function(state_dict, trimming = NULL, device = NULL, prefix = NULL,
+                  activation = NULL) {
+  if (!is.null(activation)) {
+    activation <- check_choice(activation, c("after", "before"), "activation")
+  }
+  build_bpnet("bpnet", state_dict, trimming, NULL, device, prefix,
+    activation_before = identical(activation, "before")
+  )
 }
 
 #' @rdname bpnet
 #' @export
-chrombpnet <- function(state_dict, trimming = NULL, device = NULL) {
-  build_bpnet("chrombpnet", state_dict, trimming, device)
+chrombpnet <- function(state_dict, trimming = NULL, device = NULL, bias_trimming = NULL,
+                       prefix = NULL) {
+  build_bpnet("chrombpnet", state_dict, trimming, bias_trimming, device, prefix)
 }
 
 #' @rdname bpnet
 #' @export
-procapnet <- function(state_dict, trimming = NULL, device = NULL) {
-  build_bpnet("procapnet", state_dict, trimming, device)
+procapnet <- function(state_dict, trimming = NULL, device = NULL, prefix = NULL) {
+  build_bpnet("procapnet", state_dict, trimming, NULL, device, prefix)
 }
 
-build_bpnet <- function(name, state_dict, trimming, device, call = caller_env()) {
-  trimming <- check_count(trimming, "trimming", min = 0, null = TRUE, call = call)
-  options <- list(trimming = if (is.null(trimming)) -1L else trimming)
-  build_architecture(name, state_dict, options, device, call)
+build_bpnet <- function(name, state_dict, trimming, bias_trimming, device, prefix,
+                        activation_before = FALSE, call = caller_env()) {
+  count <- function(value, arg) {
+    value <- check_count(value, arg, min = 0, null = TRUE, call = call)
+    if (is.null(value)) -1L else value
+  }
+  options <- list(
+    trimming = count(trimming, "trimming"), bias_trimming = count(bias_trimming, "bias_trimming"),
+    activation_before = activation_before
+  )
+  build_architecture(name, state_dict, options, device, prefix, call)
+}
+
+#' Cherimoya from its weights
+#'
+#' Makes the network of a Cherimoya, BPNet's successor, from what `model.save(path)` wrote: a file of
+#' `{config, state_dict}`. Its configuration says how far the profile is trimmed and how much each
+#' block adds; a state dict alone does not. All sizes are read from the weights.
+#'
+#' The names are those of the package: `iconv`, `blocks.0.conv_weight` (or
+#' `blocks.0.conv.conv_weight`), `blocks.0.linear1`, `blocks.0.linear2`, ..., `fconv` and `linear`;
+#' `lw0` and `lw1` weigh its losses and are not needed. On a GPU, Cherimoya rounds some products to
+#' bfloat16; here they are computed in the weights' precision, as on a CPU.
+#'
+#' @inheritParams bpnet
+#' @param state_dict The weights: the path of a file, what [read_state_dict()] gives, or a named list
+#'   of numeric arrays.
+#' @param trimming How many bases the profile is shorter than the sequence, at each end. Default
+#'   `NULL`: what the file's configuration says, else Cherimoya's own, 45 + 2^blocks, 557 for nine
+#'   blocks.
+#' @param residual_scale What each block's output is multiplied by before it is added. Default
+#'   `NULL`: what the file's configuration says, else Cherimoya's own, 0.15.
+#' @return A `seqlift_model` of class `Cherimoya` with two outputs: `profile`, logits `[n, signals, L -
+#'   2 * trimming]`, and `counts`, log counts `[n, groups]`. One with control tracks has the input
+#'   `control_track`, `[n, tracks, L]`.
+#' @section Errors: As [bpnet()].
+#' @source Schreiber, github.com/jmschrei/cherimoya.
+#' @export
+#' @examples
+#' # A Cherimoya of random weights: 6 filters, 2 blocks, 1 signal.
+#' weights <- function(...) array(rnorm(prod(...), sd = 0.3), c(...))
+#' block <- function(i) {
+#'   values <- list(
+#'     conv_weight = weights(c(3, 6)), linear1.weight = weights(c(12, 6)),
+#'     linear2.weight = weights(c(6, 12))
+#'   )
+#'   setNames(values, paste0("blocks.", i, ".", names(values)))
+#' }
+#' state_dict <- c(
+#'   list(iconv.weight = weights(c(6, 4, 21)), iconv.bias = weights(6)), block(0), block(1),
+#'   list(
+#'     fconv.weight = weights(c(1, 6, 75)), fconv.bias = weights(1),
+#'     linear.weight = weights(c(1, 6)), linear.bias = weights(1)
+#'   )
+#' )
+#' model <- cherimoya(state_dict)
+#' X <- random_one_hot(c(1, 4, 150), random_state = 1)
+#' counts <- select_output(model, "counts")
+#' deep_lift_shap(counts, X, n_shuffles = 5, random_state = 1)
+cherimoya <- function(state_dict, trimming = NULL, residual_scale = NULL, device = NULL,
+                      prefix = NULL) {
+  trimming <- check_count(trimming, "trimming", min = 0, null = TRUE)
+  options <- list(
+    trimming = if (is.null(trimming)) -1L else trimming,
+    residual_scale = if (is.null(residual_scale)) {
+      NA_real_
+    } else {
+      check_number(residual_scale, "residual_scale")
+    }
+  )
+  build_architecture("cherimoya", state_dict, options, device, prefix, rlang::current_env())
 }
 
 #' Basset, DeepSEA and Beluga from a state dict
@@ -87,16 +186,20 @@ build_bpnet <- function(name, state_dict, trimming, device, call = caller_env())
 #' sizes of the poolings are the published ones.
 #'
 #' The names are those of the models' ports from Torch 7, which number the layers: Kipoi's Basset
-#' (`0.weight` to `21.1.bias`) and DeepSEA (`0.weight` to `14.1.bias`), and ExPecto's and Kipoi's
-#' Beluga (`model.0.0.weight` to `model.1.4.1.bias`). Networks of the same papers that others have
-#' written anew, with names of their own (`conv1`, `fc1`), are not read.
+#' (`0.weight` to `21.1.bias`), DeepSEA (`0.weight` to `14.1.bias`; in Kipoi's files these stand
+#' behind steps without weights, `1.0.weight` to `1.14.1.bias` in the one for variant effects and
+#' `2.0.weight` to `2.14.1.bias` in the one for predictions), and ExPecto's and Kipoi's Beluga
+#' (`model.0.0.weight` to `model.1.4.1.bias`). What stands before all of a network's names is left
+#' out, as a message says. Networks of the same papers that others have written anew, with names of
+#' their own (`conv1`, `fc1`), are not read.
 #'
 #' DeepSEA and Beluga were trained with their bases in the order A, G, C, T. Here sequences are in
 #' the order A, C, G, T for every model: the channels of the first convolution are put in that
 #' order when the model is made. For weights that you trained with another order, give `alphabet`.
 #'
 #' DeepSEA's port takes 1e-6 for what is not above zero where others have a ReLU; so does this one.
-#' Kipoi also averages DeepSEA's prediction over both strands, which is not part of the weights.
+#' For predictions, Kipoi also averages DeepSEA over both strands, which is no part of the weights:
+#' `reverse_complement_average(deepsea(path))`.
 #'
 #' @inheritParams bpnet
 #' @param logits Whether the sigmoid at the end is left out: logits are what is usually explained.
@@ -108,6 +211,7 @@ build_bpnet <- function(name, state_dict, trimming, device, call = caller_env())
 #'   classes.
 #' @section Errors: `seqlift_error_model` when names are missing, left over, or have another shape
 #'   than the other weights ask for (all of them are said at once), or weights are not finite;
+#'   `seqlift_error_state_dict` when there are several such networks;
 #'   `seqlift_error_argument` when `state_dict` is none of these, or
 #'   `alphabet` does not hold the four letters once each; `seqlift_error_file` when the file is
 #'   missing, damaged, or of another format.
@@ -127,28 +231,32 @@ build_bpnet <- function(name, state_dict, trimming, device, call = caller_env())
 #' )
 #' model <- deepsea(state_dict, logits = TRUE)
 #' predict(model, random_one_hot(c(2, 4, 27), random_state = 1))
-basset <- function(state_dict, logits = FALSE, alphabet = "ACGT", device = NULL) {
-  build_classifier("basset", state_dict, logits, alphabet, device)
+basset <- function(state_dict, logits = FALSE, alphabet = "ACGT", device = NULL,
+                   prefix = NULL) {
+  build_classifier("basset", state_dict, logits, alphabet, device, prefix)
 }
 
 #' @rdname basset
 #' @export
-deepsea <- function(state_dict, logits = FALSE, alphabet = "AGCT", device = NULL) {
-  build_classifier("deepsea", state_dict, logits, alphabet, device)
+deepsea <- function(state_dict, logits = FALSE, alphabet = "AGCT", device = NULL,
+                    prefix = NULL) {
+  build_classifier("deepsea", state_dict, logits, alphabet, device, prefix)
 }
 
 #' @rdname basset
 #' @export
-beluga <- function(state_dict, logits = FALSE, alphabet = "AGCT", device = NULL) {
-  build_classifier("beluga", state_dict, logits, alphabet, device)
+beluga <- function(state_dict, logits = FALSE, alphabet = "AGCT", device = NULL,
+                   prefix = NULL) {
+  build_classifier("beluga", state_dict, logits, alphabet, device, prefix)
 }
 
-build_classifier <- function(name, state_dict, logits, alphabet, device, call = caller_env()) {
+build_classifier <- function(name, state_dict, logits, alphabet, device, prefix,
+                             call = caller_env()) {
   options <- list(
     logits = check_flag(logits, "logits", call = call),
     alphabet = check_string(alphabet, "alphabet", call = call)
   )
-  build_architecture(name, state_dict, options, device, call)
+  build_architecture(name, state_dict, options, device, prefix, call)
 }
 
 #' Enformer from a state dict
@@ -171,9 +279,10 @@ build_classifier <- function(name, state_dict, logits, alphabet, device, call = 
 #'
 #' @inheritParams bpnet
 #' @param head Name of the head to keep: `"human"`, `"mouse"`, or what the weights name after
-#'   `_heads.`. Default `NULL`: all, as outputs in the order of the state dict.
+#'   `_heads.` (any text). Default `NULL`: all, as outputs in the order of the state dict.
 #' @param target_length How many central bins the model gives; `NULL` for all. Default 896, as
-#'   published, of the 1536 bins of 196608 bp.
+#'   published, of the 1536 bins of 196608 bp. As many are cut at both ends: where the number to cut
+#'   is odd, the model gives one bin less, as enformer-pytorch does.
 #' @param use_tf_gamma Whether positions are scaled as in the published weights (default `TRUE`) or
 #'   as in models that enformer-pytorch trained with its defaults (`FALSE`).
 #' @return A `seqlift_model` of class `Enformer` that gives `[n, bins, tracks]` for each head (5313
@@ -226,7 +335,7 @@ build_classifier <- function(name, state_dict, logits, alphabet, device, call = 
 #' dim(predict(model, X))
 #' audit_model(profile_score(model), X)
 enformer <- function(state_dict, head = NULL, target_length = 896L, use_tf_gamma = TRUE,
-                     device = NULL) {
+                     device = NULL, prefix = NULL) {
   head <- check_string(head, "head", null = TRUE)
   target_length <- check_count(target_length, "target_length", null = TRUE)
   options <- list(
@@ -234,32 +343,126 @@ enformer <- function(state_dict, head = NULL, target_length = 896L, use_tf_gamma
     target_length = if (is.null(target_length)) -1L else target_length,
     use_tf_gamma = check_flag(use_tf_gamma, "use_tf_gamma")
   )
-  build_architecture("enformer", state_dict, options, device, rlang::current_env())
+  build_architecture("enformer", state_dict, options, device, prefix, rlang::current_env())
+}
+
+#' Borzoi from its weights
+#'
+#' Makes a Borzoi from its weights, without Python: a tower of convolutions, a transformer with relative
+#' positions, a way back to 32 bp, and a head for each species. All sizes are read from the weights.
+#'
+#' The names are those of borzoi-pytorch (`conv_dna.conv_layer.weight`,
+#' `res_tower.0.conv_layer.weight`, `transformer.0.0.fn.1.to_q.weight`, `human_head.weight`, ...), to
+#' which the published weights were converted, as safetensors. Its variant with flash attention
+#' ("Flashzoi") has other positions and is not read. A prediction is what the head gives: Borzoi's
+#' squashed scale is not undone.
+#'
+#' @inheritParams bpnet
+#' @param head Name of the head to keep: `"human"` or `"mouse"`. Default `NULL`: those that the
+#'   weights hold, as outputs in this order.
+#' @param target_length How many central bins the model gives; `NULL` for all. Default 6144, as
+#'   published, of the 16384 bins of 524288 bp.
+#' @return A `seqlift_model` of class `Borzoi` that gives `[n, tracks, bins]` for each head (7611
+#'   human and 2608 mouse tracks as published). Inner modules have the names of the weights and the
+#'   classes of PyTorch and borzoi-pytorch.
+#' @section Errors: As [enformer()].
+#' @source Linder et al. (2025), Nature Genetics 57:949. Names and order of the layers:
+#'   borzoi-pytorch (Hingerl), github.com/johahi/borzoi-pytorch.
+#' @export
+#' @examplesIf FALSE
+#' model <- borzoi("model.safetensors", head = "human")
+borzoi <- function(state_dict, head = NULL, target_length = 6144L, device = NULL, prefix = NULL) {
+  if (!is.null(head)) {
+    head <- check_choice(head, c("human", "mouse"), "head")
+  }
+  target_length <- check_count(target_length, "target_length", null = TRUE)
+  options <- list(
+    head = if (is.null(head)) "" else head,
+    target_length = if (is.null(target_length)) -1L else target_length
+  )
+  build_architecture("borzoi", state_dict, options, device, prefix, rlang::current_env())
 }
 
 # `name`: of the function that the user called, and of the engine's architecture.
-build_architecture <- function(name, state_dict, options, device, call) {
+build_architecture <- function(name, state_dict, options, device, prefix, call) {
   device <- if (is.null(device)) NULL else check_device(device, call = call)
-  weights <- weights_of(state_dict, call)
-  path <- if (is.character(weights)) weights else "state_dict"
+  prefix <- check_string(prefix, "prefix", null = TRUE, call = call) %||% ""
+  weights <- weights_of(state_dict, prefix, call)
+  from_file <- is.character(weights$path)
+  # A file's own `prefix` leads to the weights as the file has them.
+  options$prefix <- if (is.character(state_dict)) "" else prefix
+  origin <- list(
+    format = "PyTorch state dict", path = if (from_file) weights$path else "state_dict"
+  )
+  built <- NULL
   write <- function(to) {
     result <- ask_engine("build_architecture", name, weights, options, to, call = call)
     if (is_engine_error(result)) {
       raise_architecture_error(result, name, call)
     }
+    built <<- result
   }
-  converted_model(write, list(format = "PyTorch state dict", path = path), device, call)
+  model <- converted_model(write, origin, device, call)
+  if (nzchar(built$class)) {
+    model$origin$format <- paste("whole module of the class", built$class)
+  }
+  model$origin$trimming <- trimming_line(name, options, built$options)
+  inform_of_notes(built$notes, if (from_file) weights$path)
+  model
 }
 
-# What the engine reads them from: a path, or a named list of arrays.
-weights_of <- function(state_dict, call) {
+# What no weight tells, for print(). `known`: `options` with what a whole module's file tells.
+trimming_line <- function(name, options, known) {
+  said <- function(field, otherwise) {
+    if (options[[field]] >= 0L) {
+      paste(options[[field]], "bp, as given")
+    } else if (!is.null(known[[field]]) && known[[field]] >= 0L) {
+      paste(known[[field]], "bp, as the file says")
+    } else {
+      otherwise
+    }
+  }
+  layers <- if (isTRUE(known$activation_before)) {
+    "by the number of its layers (basepairmodels)"
+  } else {
+    "by the number of its layers (bpnet-lite)"
+  }
+  switch(name,
+    bpnet = paste("profile", said("trimming", layers)),
+    cherimoya = c(
+      paste("profile", said("trimming", "by the number of its blocks (Cherimoya)")),
+      paste("blocks times", format(known$residual_scale))
+    ),
+    procapnet = paste("profile", said("trimming", "557 bp (ProCapNet)")),
+    chrombpnet = c(
+      paste("profile", said("trimming", layers)),
+      paste("bias's counts", said("bias_trimming", paste(layers, "1.0.0")))
+    )
+  )
+}
+
+# What was left out of a state dict. `path`: of its file, or NULL.
+inform_of_notes <- function(notes, path = NULL) {
+  if (length(notes) > 0L) {
+    notes <- gsub("}", "}}", gsub("{", "{{", notes, fixed = TRUE), fixed = TRUE)
+    place <- if (is.null(path)) "{.arg state_dict}" else "{.path {path}}"
+    inform_seqlift("state_dict", c(
+      paste0("Of ", place, " not everything is read."),
+      stats::setNames(notes, rep("*", length(notes)))
+    ))
+  }
+}
+
+# What the engine reads them from: list(path, prefix), or a named list of arrays.
+weights_of <- function(state_dict, prefix, call) {
   if (inherits(state_dict, "seqlift_state_dict")) {
     # Stops where the file has changed since.
     state_dict_values(state_dict, integer(), call)
-    return(unclass(state_dict)$path)
+    return(unclass(state_dict)[c("path", "prefix")])
   }
   if (is.character(state_dict)) {
-    return(path.expand(check_string(state_dict, "state_dict", call = call)))
+    path <- path.expand(check_string(state_dict, "state_dict", call = call))
+    return(list(path = path, prefix = prefix))
   }
   names <- names(state_dict)
   expected <- "a path, a state dict from read_state_dict() or a named list of numeric arrays"
@@ -282,6 +485,9 @@ weights_of <- function(state_dict, call) {
 
 # What does not fit comes in lines: one for each sort.
 raise_architecture_error <- function(result, name, call) {
+  if (result$error == "state_dict") {
+    raise_state_dict_error(result, call)
+  }
   if (result$error != "model") {
     raise_engine_error(result, NULL, call)
   }

@@ -12,6 +12,8 @@
 #' * Assay `"attribution"`, `[n, L]`: the number of the letter that is there.
 #' * Assay `"by_base"`, `[n, L, 4]`: the numbers of all four bases, as the result has them; of a
 #'   hypothetical result the hypothetical attributions.
+#' * Assays `"standard_error"`, `[n, L]`, and `"standard_error_by_base"`, `[n, L, 4]`, of a result
+#'   that has [standard_errors()].
 #' * `rowRanges()`: the ranges of the result with their metadata columns; without ranges there are
 #'   no `rowRanges()`, and the object is a plain `SummarizedExperiment`.
 #' * `rowData()`: `sequence`, a `DNAStringSet`, and, where the method compares with references,
@@ -58,16 +60,31 @@ as_summarized_experiment <- function(attributions, ranges = NULL) {
   if (is.null(ranges)) {
     ranges <- attr(attributions, "ranges", exact = TRUE)
   } else {
-    check_ranges(ranges, shape[1L], shape[3L], "ranges")
+    ranges <- check_ranges(
+      ranges_of_window(ranges, attributions), shape[1L], shape[3L], "ranges"
+    )
   }
   names <- sequence_names(attributions)
   values <- matrix(observed_values(attributions), shape[1L], dimnames = list(names, NULL))
-  assays <- list(
-    attribution = values, by_base = aperm(as.array(attributions), c(1L, 3L, 2L))
-  )
+  by_base <- function(numbers) {
+    turned <- aperm(numbers, c(1L, 3L, 2L))
+    # Positions are a column of the table of columns.
+    dimnames(turned)[2L] <- list(NULL)
+    turned
+  }
+  assays <- list(attribution = values, by_base = by_base(as.array(attributions)))
+  errors <- attr(attributions, "standard_errors", exact = TRUE)
+  if (!is.null(errors)) {
+    assays$standard_error <- matrix(observed_errors(attributions), shape[1L],
+      dimnames = dimnames(values)
+    )
+    assays$standard_error_by_base <- by_base(errors)
+  }
   data <- sequence_table(attributions)
-  position <- seq_len(shape[3L])
-  columns <- S4Vectors::DataFrame(position = position, offset = position - shape[3L] %/% 2L - 1L)
+  position <- seq_len(shape[3L]) + first_position(attributions) - 1L
+  whole <- sequence_length_of(attributions)
+  middle <- if (is.na(whole)) position[1L] - 1L + shape[3L] %/% 2L else whole %/% 2L
+  columns <- S4Vectors::DataFrame(position = position, offset = position - middle - 1L)
   own <- if (!is.null(ranges)) S4Vectors::mcols(ranges)
   columns_of <- names(data)
   names(data) <- utils::tail(make.unique(c(names(own), columns_of)), length(data))
@@ -98,10 +115,15 @@ as_seqlift_attributions <- function(se) {
   deltas <- row_column(se, "convergence_deltas")
   metadata <- S4Vectors::metadata(se)
   ranges <- if (methods::is(se, "RangedSummarizedExperiment")) without_sequence_table(se)
+  by_base <- function(name) {
+    aperm(as.array(SummarizedExperiment::assay(se, name)), c(1L, 3L, 2L))
+  }
+  has_errors <- "standard_error_by_base" %in% SummarizedExperiment::assayNames(se)
   new_attributions(
-    aperm(as.array(SummarizedExperiment::assay(se, "by_base")), c(1L, 3L, 2L)), letters,
+    by_base("by_base"), letters,
     if (is.null(deltas)) matrix(0, nrow(se), 0L) else unname(as.matrix(deltas)),
-    kind = metadata$kind, info = metadata$info, ranges = ranges
+    kind = metadata$kind, info = metadata$info, ranges = ranges,
+    standard_errors = if (has_errors) by_base("standard_error_by_base")
   )
 }
 
@@ -112,7 +134,7 @@ sequence_table <- function(attributions) {
   data <- S4Vectors::DataFrame(sequence = Biostrings::DNAStringSet(letters))
   if (ncol(deltas) > 0L) {
     data$convergence_deltas <- deltas
-    data$max_delta <- apply(abs(deltas), 1L, max)
+    data$max_delta <- apply(abs(deltas), 1L, max, na.rm = TRUE)
   }
   data
 }

@@ -80,6 +80,11 @@
 #' @param absolute `TRUE` gives the absolute value (`"saliency"` only). Default `FALSE`.
 #' @param n_samples,sd Copies with noise, and the noise's standard deviation in units of a one-hot
 #'   entry (`"smoothgrad"`). Defaults 50 and 0.1.
+#' @param simplex `TRUE` takes from every gradient, at each position, its mean over the four bases
+#'   (Majdandzic 2023): sequences are one-hot, and a model is free in how it changes when all four
+#'   bases of a position rise together, which no sequence does. Sums over a position stay the same
+#'   where X and the baseline both sum to 1. `"tism"` and DeepLIFT's methods do not depend on that
+#'   part. Default `FALSE`.
 #' @param layer Paths of modules that are explained in place of the sequences. Default `NULL`.
 #' @param target_layer Path of the module whose output is explained. Default `NULL`: the model.
 #' @param mean_normalise `TRUE` explains the target less the mean of all columns. For logits that
@@ -105,10 +110,12 @@
 #'   and expected gradients is `[n, n_refs]`; other methods compare with no reference and have
 #'   none (`[n, 0]`).
 #'
-#'   With `layer` an array `[n, ...]` of the shape of the module's output (a list of them for
-#'   several modules), which [convergence_deltas()] and [attribution_ranges()] read too. With
+#'   With `layer` an array `[n, ...]` of the shape of the module's output, class
+#'   `seqlift_layer_attributions` (a list of them for several modules), which
+#'   [convergence_deltas()] and [attribution_ranges()] read too. With
 #'   `explain_args = TRUE` a list: `X`, and an array of the shape of each other input by its name.
-#' @section Errors: `seqlift_error_argument` for an argument that is not as described;
+#' @section Errors: `seqlift_error_argument` for an argument that is not as described, or belongs to
+#'   other methods and differs from its default;
 #'   `seqlift_error_sequence`, `seqlift_error_references`, `seqlift_error_target`,
 #'   `seqlift_error_args` and `seqlift_error_output` as [deep_lift_shap()]; `seqlift_error_layer`
 #'   for a module that does not exist, is called more than once or returns no row for each
@@ -122,6 +129,9 @@
 #'   (2014), Visualizing and understanding convolutional networks. Names of quadratures follow
 #'   Captum 0.8.
 #' @seealso [deep_lift_shap()], [taylor_ism()], [plot_logo()].
+#' @concept saliency
+#' @concept integrated gradients
+#' @concept Captum
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -139,16 +149,19 @@ attribute <- function(model, X, method, target = 1L, args = NULL, ..., baseline 
                       n_samples = 50L, sd = 0.1, layer = NULL, target_layer = NULL,
                       mean_normalise = FALSE, explain_args = FALSE, args_baseline = NULL,
                       batch_size = 32L, dtype = NULL, device = NULL, random_state = NULL,
-                      verbose = FALSE, BPPARAM = NULL) {
+                      verbose = FALSE, BPPARAM = NULL, simplex = FALSE) {
   given <- as.list(environment())
   call <- rlang::current_env()
   check_model(model)
   method <- check_choice(
     if (!missing(method)) method, names(c(attribution_methods, deep_lift_methods)), "method"
   )
+  check_used_arguments(method, given, call)
   if (is_parallel(BPPARAM)) {
     sequences <- as_sequences(X, extra_channels = TRUE, only_warn = TRUE)
-    return(over_sequences("attribute", c(given, list(...)), sequences, BPPARAM))
+    return(over_sequences("attribute", c(given, list(...)), sequences, BPPARAM,
+      unit = gradient_unit(method, given)
+    ))
   }
   if (method == "tism") {
     return(taylor_ism(model, X, target,
@@ -165,14 +178,19 @@ attribute <- function(model, X, method, target = 1L, args = NULL, ..., baseline 
       random_state = random_state, verbose = verbose, call = call
     ))
   }
-  rlang::check_dots_empty()
+  check_no_dots(..., .fn = "attribute", .after = "args")
   check_flag(absolute, "absolute")
+  check_flag(simplex, "simplex")
+  if (simplex && length(layer) > 0L) {
+    abort_argument("simplex", "FALSE where `layer` is given", "TRUE")
+  }
   job <- gradient_job(model, X, target, args,
     layer = layer, target_layer = target_layer, mean_normalise = mean_normalise,
     explain_args = explain_args, batch_size = batch_size, dtype = dtype, device = device,
     verbose = verbose, call = call
   )
-  job$info$method <- attribution_methods[[method]]
+  job$options$simplex <- simplex
+  job$info$method <- paste0(attribution_methods[[method]], if (simplex) ", simplex correction")
   if (method %in% c("integrated_gradients", "expected_gradients")) {
     quadrature <- check_choice(quadrature, quadratures, "quadrature")
     n_steps <- check_count(n_steps, "n_steps", min = if (grepl("trapezoid", quadrature)) 2 else 1)
@@ -197,6 +215,38 @@ attribute <- function(model, X, method, target = 1L, args = NULL, ..., baseline 
   job$kind <- if (method == "gradient_x_input") "attributions" else "gradients"
   job$change <- if (absolute && method == "saliency") abs else identity
   run_gradients(job, call)
+}
+
+# Arguments that belong to some methods -> which. The rest is for all; `random_state` too, as verbs
+# that compare two states give one to whatever they call.
+arguments_of_methods <- local({
+  deep_lift <- c("deep_lift_rescale", "deep_lift_reveal_cancel", "deep_lift_genomics")
+  paths <- c("integrated_gradients", "expected_gradients")
+  gradients <- c(
+    "saliency", "gradient_x_input", paths, "smoothgrad", "guided_backprop", "deconvnet"
+  )
+  list(
+    baseline = c("integrated_gradients", "tism"), n_steps = "integrated_gradients",
+    quadrature = "integrated_gradients", references = c("expected_gradients", deep_lift),
+    n_shuffles = c(paths, deep_lift), absolute = "saliency", n_samples = "smoothgrad", sd = "smoothgrad",
+    layer = c(gradients, deep_lift), simplex = gradients, explain_args = gradients, args_baseline = paths
+  )
+})
+
+# An argument that the method does not look at would be silently without effect. Those that have
+# their default say nothing.
+check_used_arguments <- function(method, given, call) {
+  defaults <- formals(attribute)
+  for (arg in names(arguments_of_methods)) {
+    methods <- arguments_of_methods[[arg]]
+    default <- eval(defaults[[arg]], environment(attribute))
+    if (!method %in% methods && !identical(given[[arg]], default)) {
+      abort_argument(arg, paste0("left out for the method \"", method, "\""),
+        describe(given[[arg]]),
+        hint = paste("It belongs to", toString(paste0("\"", methods, "\""))), call = call
+      )
+    }
+  }
 }
 
 attribution_methods <- c(
@@ -242,4 +292,23 @@ run_path <- function(job, made, n_steps, quadrature, random, reference_args, cal
     call = call
   )
   finish_gradients(job, result, call)
+}
+
+# How many sequences are evaluated together, which workers must not tear apart: the last bits of a
+# gradient depend on what else is in its batch.
+gradient_unit <- function(method, given) {
+  batch_size <- check_count(given$batch_size, "batch_size")
+  if (method %in% names(deep_lift_methods)) {
+    return(pairs_unit(given, "operator"))
+  }
+  references <- dim(given$references)
+  copies <- switch(method,
+    smoothgrad = given$n_samples, integrated_gradients = given$n_steps,
+    expected_gradients = if (length(references) == 4L) references[2L] else given$n_shuffles, 1L
+  )
+  if (!is.numeric(copies) || length(copies) != 1L || is.na(copies)) {
+    # Refused where the method looks at it.
+    return(1L)
+  }
+  max(1L, as.integer(batch_size %/% max(1, copies)))
 }

@@ -26,13 +26,13 @@ gradient_job <- function(model, X, target, args, layer = NULL, target_layer = NU
     kind = "attributions", change = identity,
     options = list(
       wrappers = model$wrappers, layers = layer, targets = target, target_layer = target_layer,
-      mean_normalise = mean_normalise, explain_args = explain_args, times_input = FALSE,
+      mean_normalise = mean_normalise, explain_args = explain_args, times_input = FALSE, simplex = FALSE,
       relu = "ordinary", n_samples = 0L, sd = 0, random_state = 0, batch_size = batch_size,
       dtype = dtype, device = device, threads = seqlift_threads(),
       progress = progress_bar(verbose, "Attributing", env = call)
     ),
     info = list(
-      target = target, dtype = if (dtype == "native") dtype_name(model$info$dtype) else dtype,
+      target = target, dtype = if (dtype == "native") own_dtype(model) else dtype,
       device = device, model = model_name(model)
     )
   )
@@ -70,7 +70,8 @@ check_target_layer <- function(target_layer, model, call) {
 
 # Where the lines begin: references as the engine takes them, and their seed.
 line_starts <- function(given, random, sequences, n_shuffles, random_state, call) {
-  if (random || is.function(given)) {
+  given <- from_torch(given)
+  if (random || is.function(given) || inherits(given, "seqlift_reference_codes")) {
     made <- make_references(given, sequences, n_shuffles, random_state,
       allow_n = TRUE, only_warn = TRUE, call = call
     )
@@ -206,7 +207,10 @@ layer_results <- function(values, deltas, layers, n_targets, sequences) {
   }
   results <- lapply(seq_along(layers), function(i) {
     value <- name_rows(without_single_target(values[[i]], n_targets), sequences$names)
-    attr(value, "convergence_deltas") <- without_single_target(deltas[[i]], n_targets)
+    value <- structure(value,
+      class = c("seqlift_layer_attributions", "array"), layer = layers[i],
+      convergence_deltas = without_single_target(deltas[[i]], n_targets)
+    )
     place_result(value, sequences$ranges)
   })
   if (length(layers) == 1L) results[[1L]] else stats::setNames(results, layers)

@@ -12,10 +12,12 @@
 # Attributes: `X` (the sequences at one byte a base: a character vector, or a raw
 # matrix [L, n] of codes 0 to 3 = A, C, G, T and 4 = N), `convergence_deltas`
 # ([n, n_refs], with several targets [n, n_refs, n_targets]; n_refs is 0 for methods that
-# compare with nothing), `references`
-# ([n, n_refs, 4, L] or NULL), `kind`, `info` (list; every field is optional:
+# compare with nothing; NA for references that a sequence did not need), `references`
+# ([n, n_refs, 4, L] or NULL), `standard_errors` (over references, of the shape of the values, or
+# NULL; see standard_errors.R), `kind`, `info` (list; every field is optional:
 # method, rules, target, random_state, dtype, device, model, seconds,
-# warning_threshold, largest_output_change), `ranges` (a GRanges with the place of each sequence
+# warning_threshold, largest_output_change, of a window also start and sequence_length; see
+# positions.R), `ranges` (a GRanges with the place of each sequence
 # in the genome, or NULL; see ranges.R).
 #
 # What changes the numbers (arithmetic, assignment) gives a plain array, because the
@@ -33,7 +35,8 @@ attribution_kinds <- c(
 )
 
 new_attributions <- function(values, X, convergence_deltas, references = NULL,
-                             kind = names(attribution_kinds), info = list(), ranges = NULL) {
+                             kind = names(attribution_kinds), info = list(), ranges = NULL,
+                             standard_errors = NULL) {
   kind <- match.arg(kind)
   shape <- dim(values)
   base_dim <- if (kind == "multipliers") 3L else 2L
@@ -42,7 +45,8 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
     shape[base_dim] == length(attribution_bases),
     is.character(X) || is.raw(X),
     dim(convergence_deltas)[1L] == shape[1L],
-    is.null(ranges) || inherits(ranges, "GRanges")
+    is.null(ranges) || inherits(ranges, "GRanges"),
+    is.null(standard_errors) || identical(dim(standard_errors), shape)
   )
   names <- if (is.character(X)) names(X) else colnames(X)
   labels <- dimnames(values)
@@ -53,15 +57,19 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
     labels[[1L]] <- names
   }
   labels[[base_dim]] <- attribution_bases
+  labels[base_dim + 1L] <- list(position_names(info$start, shape[base_dim + 1L]))
   dimnames(values) <- labels
   if (!is.null(names)) {
     rownames(convergence_deltas) <- names
+  }
+  if (!is.null(standard_errors)) {
+    dimnames(standard_errors) <- labels
   }
   structure(
     values,
     class = c("seqlift_attributions", "array"),
     X = X, convergence_deltas = convergence_deltas, references = references,
-    kind = kind, info = info, ranges = ranges
+    kind = kind, info = info, ranges = ranges, standard_errors = standard_errors
   )
 }
 
@@ -80,7 +88,8 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
 #'   `seqlift_attributions`, or what it returns for a layer) or [pisa()].
 #' @return A numeric matrix `[n, n_refs]`, in units of the model's output, sequences in
 #'   the order of the result; with several targets an array `[n, n_refs, n_targets]`, of
-#'   [pisa()] `[n, n_refs, n_outputs]`. No columns for methods that compare with no reference.
+#'   [pisa()] `[n, n_refs, n_outputs]`. No columns for methods that compare with no reference; `NA`
+#'   for references that a sequence did not need (`n_shuffles = c(min, max)`).
 #' @section Errors: `seqlift_error_argument` when `attributions` is not such a result.
 #' @references Shrikumar, Greenside and Kundaje (2017), Learning important features
 #'   through propagating activation differences, section 3.1 (summation-to-delta).
@@ -98,7 +107,35 @@ convergence_deltas <- function(attributions) {
   attr(attributions, "convergence_deltas", exact = TRUE)
 }
 
-#' Read the references a result was compared with
+#' References: which to choose, and those of a result
+#'
+#' Attributions say which letters make a sequence's prediction differ from that of its references, so
+#' the references are half of the question. `references()` reads those that a result was compared
+#' with.
+#'
+#' @section Which to choose:
+#' | question | `references =` (or `baseline =`) |
+#' |---|---|
+#' | which letters make this sequence more than its composition? The usual one | [dinucleotide_shuffle()], the default |
+#' | the same where composition changes along the sequence (promoters in open country, long contexts) | [local_shuffles()] |
+#' | what makes it differ from the rest of the genome, its composition included? | [references_from()] other regions, `tolerance = 1` |
+#' | the same, composition taken out, with sequences that a genome has | [references_from()] regions matched by GC, see [matched_regions()] |
+#' | what does the sequence have beside the sites that are known? | [shuffles_around()] the sites |
+#' | which letters of one element matter, its surroundings as they are? | [references_within()] the element |
+#' | one fast, repeatable baseline, to compare with other tools | [background_frequencies()], uniform or of the genome |
+#' | the model's answer to nothing | zeros (`baseline = 0` of [attribute()], integrated gradients) |
+#'
+#' - Shuffles are sequences, on which the model was trained or nearly so. Frequencies and zeros are
+#'   not: what the model says of them, and on the way to them, was never trained. They are cheap (one
+#'   reference) and can mislead (Jha et al. 2020; Prakash et al. 2022).
+#' - A motif that a shuffle makes by chance counts against the sequence. With 20 shuffles this
+#'   averages out in most genomic models; [standard_errors()] say whether it has, and
+#'   `n_shuffles = c(min, max)` of [deep_lift_shap()] goes on until it has.
+#' - Shuffles keep how often the bases follow each other. What the model reads from composition alone
+#'   (CpG islands) is then in no letter: compare with other regions for that.
+#' - Extra channels beyond the bases, and N, are in every reference as in the sequence.
+#'
+#' To take one's own: a function `f(X, n, random_state)` or an array, see [deep_lift_shap()].
 #'
 #' @param attributions A result of [deep_lift_shap()] (class `seqlift_attributions`)
 #'   computed with `return_references = TRUE`.
@@ -106,6 +143,16 @@ convergence_deltas <- function(attributions) {
 #'   sequence.
 #' @section Errors: `seqlift_error_argument` when `attributions` is not such a result;
 #'   `seqlift_error_no_references` when its references were not kept.
+#' @references Shrikumar, Greenside and Kundaje (2017), Learning important features through
+#'   propagating activation differences (choosing a reference). Eraslan, Avsec, Gagneur
+#'   and Theis (2019), Deep learning: new computational modelling techniques for genomics. Jha,
+#'   Aicher, Gazzara, Singh and Barash (2020), Enhanced Integrated Gradients: improving
+#'   interpretability of deep learning models using splicing codes as a case study. Avsec et al.
+#'   (2021), Base-resolution models of transcription-factor binding reveal soft motif syntax. Prakash,
+#'   Shrikumar and Kundaje (2022), Towards more realistic simulated datasets for benchmarking deep
+#'   learning models in regulatory genomics. Majdandzic et al. (2023), Correcting gradient-based
+#'   interpretations of deep neural networks for genomics.
+#' @seealso [reference_functions]
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
 #' attributions <- deep_lift_shap(
@@ -133,7 +180,7 @@ check_has_deltas <- function(x, arg, call = caller_env()) {
 }
 
 check_attributions <- function(x, arg, call = caller_env()) {
-  if (!inherits(x, "seqlift_attributions")) {
+  if (!inherits(x, "seqlift_attributions") || !is_whole_result(x)) {
     abort_argument(arg, "a result of deep_lift_shap() (class <seqlift_attributions>)",
       describe(x),
       call = call
@@ -156,10 +203,18 @@ check_attributions <- function(x, arg, call = caller_env()) {
 #'   deltas, references, sequences and ranges follow, and a single sequence stays `[1, 4, L]`.
 #'   With several targets `x[, , , k]` takes targets in the same way (one target gives
 #'   `[n, 4, L]`). Any other index, or `drop = TRUE`, gives plain numbers.
+#' - Positions are those of the whole sequence, also of a result of
+#'   [saturation_mutagenesis()] for a window and of what is taken of a result: `x[, , 160:180]` and
+#'   the result for `start = 160, end = 180` both have the positions as names, `"160"` to `"180"`,
+#'   arithmetic keeps them, and [recursive_seqlets()], [plot_logo()] and [plot_heatmap()] go by
+#'   them. Numbers in `x[, , j]` are R's, that of the first column is 1; `x[, , "165"]` takes the
+#'   position 165 of a window.
 #' - Arithmetic and assignment give plain arrays: the convergence deltas would not be
 #'   those of the new numbers.
 #' - `print()` shows shape, method, the largest convergence delta beside the largest
 #'   change of the output, and the strongest positions, never the numbers themselves.
+#' - With `standard_errors = TRUE` they go with the numbers, also into files and tables, and `plot()`
+#'   draws them; see [standard_errors()].
 #' - `summary()` has one row a sequence (and target).
 #' - `as.data.frame()` has one row a position, or with `all_bases = TRUE` one a base.
 #' - `plot()` draws the logo of one sequence, see [plot_logo()].
@@ -178,11 +233,14 @@ check_attributions <- function(x, arg, call = caller_env()) {
 #' - `summary()`: a data frame of class `seqlift_attributions_summary` with columns
 #'   `sequence`, `target` (with several targets), `sum` (of the attributions),
 #'   `output_change` (mean change of the output from reference to sequence;
-#'   attributions only), `max_delta` (largest absolute convergence delta), and
-#'   `position`, `base`, `attribution` of the strongest position.
+#'   attributions only), `max_delta` (largest absolute convergence delta), `references` (how many,
+#'   where the sequences had different numbers), and `position`, `base`, `attribution` and, where
+#'   there is one, `standard_error` of the strongest position.
 #' - `as.data.frame()`: columns `sequence` (name, or number where there are none),
 #'   `target` (with several targets), `reference` (for multipliers), `position`
-#'   (1-based), `base`, and `attribution` or `multiplier`; where the result has ranges also
+#'   (1-based), `base`, `attribution` or `multiplier`, and `standard_error` where there are
+#'   standard errors (`NA` where that of a position is not known: several bases of a soft input);
+#'   where the result has ranges also
 #'   `seqnames`, `pos` (position in the genome, 1-based, counted down on the minus strand) and
 #'   `strand`, after `position`.
 #' - `plot()`: a ggplot.
@@ -211,7 +269,11 @@ NULL
   keeps <- c(1L, if (has_targets(x)) rank)
   if (length(index) != rank || any(given[-keeps]) || isTRUE(if (!missing(drop)) drop)) {
     options <- if (!missing(drop)) list(drop = drop)
-    return(do.call(`[`, c(list(as.array(x)), index, options)))
+    numbers <- as.array(x)
+    if (length(index) == rank && given[position_axis(x)]) {
+      numbers <- name_positions(numbers, position_axis(x), first_position(x))
+    }
+    return(with_plain(do.call(`[`, c(list(numbers), index, options)), dim(x)))
   }
   if (given[1L]) {
     x <- take_sequences(x, index[[1L]])
@@ -230,8 +292,10 @@ take_sequences <- function(x, index, call = caller_env()) {
   }
   X <- attr(x, "X", exact = TRUE)
   kept <- attr(x, "references", exact = TRUE)
+  errors <- attr(x, "standard_errors", exact = TRUE)
   new_attributions(
     part(as.array(x)),
+    standard_errors = if (!is.null(errors)) part(errors),
     X = if (is.character(X)) X[rows] else X[, rows, drop = FALSE],
     convergence_deltas = part(attr(x, "convergence_deltas", exact = TRUE)),
     references = if (!is.null(kept)) part(kept),
@@ -260,8 +324,10 @@ take_targets <- function(x, index, drop, call = caller_env()) {
   if (length(info$target) == shape[length(shape)]) {
     info$target <- info$target[columns]
   }
+  errors <- attr(x, "standard_errors", exact = TRUE)
   new_attributions(
     part(as.array(x)),
+    standard_errors = if (!is.null(errors)) part(errors),
     X = attr(x, "X", exact = TRUE),
     convergence_deltas = part(attr(x, "convergence_deltas", exact = TRUE)),
     references = attr(x, "references", exact = TRUE),
@@ -273,6 +339,9 @@ take_targets <- function(x, index, drop, call = caller_env()) {
 
 # An index by number, name or condition as numbers of 1 to n.
 resolve_index <- function(index, n, names, what, call) {
+  if (!is.numeric(index) && !is.character(index) && !is.logical(index)) {
+    abort_argument("i", paste("an index of the", n, what), describe(index), call = call)
+  }
   numbers <- if (is.character(index)) match(index, names) else seq_len(n)[index]
   if (anyNA(numbers)) {
     abort_argument(
@@ -283,35 +352,17 @@ resolve_index <- function(index, n, names, what, call) {
   numbers
 }
 
-#' @export
-`[<-.seqlift_attributions` <- function(x, ..., value) {
-  x <- as.array(x)
-  x[...] <- value
-  x
+# What else than its class a result has: a class alone is set by hand, or left by what knows no more.
+is_whole_result <- function(x) {
+  kind <- attr(x, "kind", exact = TRUE)
+  known <- is.character(kind) && length(kind) == 1L && kind %in% names(attribution_kinds)
+  is.numeric(x) && known && length(dim(x)) %in% (if (kind == "multipliers") 4:5 else 3:4) &&
+    !is.null(attr(x, "X", exact = TRUE)) && !is.null(attr(x, "convergence_deltas", exact = TRUE))
 }
 
-#' @export
-as.array.seqlift_attributions <- function(x, ...) {
-  attributes(x) <- list(dim = dim(x), dimnames = dimnames(x))
-  x
-}
-
-#' @export
-Ops.seqlift_attributions <- function(e1, e2) {
-  operation <- get(.Generic, mode = "function")
-  if (missing(e2)) {
-    return(operation(as.array(e1)))
-  }
-  operation(plain_numbers(e1), plain_numbers(e2))
-}
-
-#' @export
-Math.seqlift_attributions <- function(x, ...) {
-  get(.Generic, mode = "function")(as.array(x), ...)
-}
-
-plain_numbers <- function(x) {
-  if (inherits(x, "seqlift_attributions")) as.array(x) else x
+# Plain numbers, or a result that is one.
+check_if_attributions <- function(x, arg, call = caller_env()) {
+  if (inherits(x, "seqlift_attributions")) check_attributions(x, arg, call)
 }
 
 has_targets <- function(x) {
@@ -361,5 +412,5 @@ output_changes <- function(x) {
   deltas <- attr(x, "convergence_deltas", exact = TRUE)
   shape <- dim(deltas)
   deltas <- array(deltas, c(shape[1:2], if (length(shape) == 3L) shape[3L] else 1L))
-  apply(observed_values(x), c(1L, 3L), sum) - apply(deltas, c(1L, 3L), mean)
+  apply(observed_values(x), c(1L, 3L), sum) - apply(deltas, c(1L, 3L), mean, na.rm = TRUE)
 }

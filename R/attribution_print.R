@@ -8,14 +8,15 @@ print.seqlift_attributions <- function(x, ...) {
   kind <- attr(x, "kind", exact = TRUE)
   sequences <- if (shape[1L] == 1L) "sequence" else "sequences"
   length <- shape[if (kind == "multipliers") 4L else 3L]
-  cli::cat_line(
-    "<seqlift_attributions> ", attribution_kinds[[kind]], " of ", shape[1L], " ", sequences,
-    " of ", length, " bp: [", toString(shape), "]"
+  cat_text(
+    "<seqlift_attributions> ", attribution_kinds[[kind]], " of ", shape[1L], " ", sequences, " ",
+    positions_phrase(x, length), ": [", toString(shape), "]"
   )
   cat_field("method", method_line(x))
   cat_field("model", model_line(x))
   cat_field("ranges", ranges_line(attr(x, "ranges", exact = TRUE)))
   cat_field("convergence", convergence_line(x))
+  cat_field("errors", errors_line(x))
   cat_field("integrated", paste(attr(x, "info", exact = TRUE)$integrated, collapse = "; "))
   if (kind != "multipliers") {
     cat_field("strongest", strongest_line(x))
@@ -23,20 +24,19 @@ print.seqlift_attributions <- function(x, ...) {
   invisible(x)
 }
 
-cat_field <- function(name, value) {
-  if (length(value) > 0L && nzchar(value)) {
-    cli::cat_line(formatC(paste0("  ", name, ":"), width = -15L), value)
-  }
-}
-
 method_line <- function(x) {
   info <- attr(x, "info", exact = TRUE)
-  n_refs <- dim(attr(x, "convergence_deltas", exact = TRUE))[2L]
+  n_refs <- reference_counts(attr(x, "convergence_deltas", exact = TRUE))
+  # A file knows how many there are at most.
+  at_most <- !is.null(info$tolerance) && is.null(attr(x, "X", exact = TRUE))
   parts <- c(
     info$method,
     if (!is.null(info$rules)) paste(info$rules, "rules"),
-    if (n_refs > 0L) {
-      paste(n_refs, if (n_refs == 1L) "reference" else "references", "a sequence")
+    if (any(n_refs > 0L)) {
+      paste(
+        paste0(if (at_most) "up to ", paste(unique(range(n_refs)), collapse = " to ")),
+        if (all(n_refs == 1L)) "reference" else "references", "a sequence"
+      )
     },
     if (!is.null(info$random_state)) {
       paste("random_state", format(info$random_state, scientific = FALSE))
@@ -65,7 +65,7 @@ convergence_line <- function(x) {
   if (!has_references(x)) {
     return(NULL)
   }
-  largest <- max(abs(attr(x, "convergence_deltas", exact = TRUE)))
+  largest <- max(abs(attr(x, "convergence_deltas", exact = TRUE)), na.rm = TRUE)
   change <- attr(x, "info", exact = TRUE)$largest_output_change
   what <- "largest change of the output"
   if (is.null(change) && attr(x, "kind", exact = TRUE) == "attributions") {
@@ -87,7 +87,7 @@ strongest_line <- function(x, count = 3L) {
   names <- sequence_names(x)
   label <- if (is.null(names)) paste("sequence", place[, 1L]) else names[place[, 1L]]
   paste0(
-    label, " ", bases, place[, 2L], " ", sprintf("%+.3g", values[top]),
+    label, " ", bases, place[, 2L] + first_position(x) - 1L, " ", sprintf("%+.3g", values[top]),
     collapse = ", "
   )
 }
@@ -109,11 +109,17 @@ summary.seqlift_attributions <- function(object, ...) {
     target = target,
     sum = as.vector(apply(values, c(1L, 3L), sum)),
     output_change = as.vector(output_changes(object)),
-    max_delta = as.vector(apply(abs(deltas), c(1L, 3L), max, -Inf)),
-    position = as.vector(strongest),
+    max_delta = as.vector(apply(abs(deltas), c(1L, 3L), max, -Inf, na.rm = TRUE)),
+    references = rep(reference_counts(deltas), shape[3L]),
+    position = as.vector(strongest) + first_position(object) - 1L,
     base = observed_bases(object)[cbind(as.vector(strongest), row)],
     attribution = values[cbind(row, as.vector(strongest), target)]
   )
+  errors <- observed_errors(object)
+  result$standard_error <- errors[cbind(row, as.vector(strongest), target)]
+  if (length(unique(result$references)) < 2L) {
+    result$references <- NULL
+  }
   if (!has_targets(object)) {
     result$target <- NULL
   }
@@ -130,12 +136,13 @@ summary.seqlift_attributions <- function(object, ...) {
   )
 }
 
+# Of a summary of many sequences the first are printed.
+summary_rows <- 20L
+
 #' @export
 print.seqlift_attributions_summary <- function(x, digits = 3L, ...) {
-  cli::cat_line(
-    "Attributions by sequence (`position`, `base`, `attribution`: the strongest position)"
-  )
-  print(as.data.frame(unclass(x)), digits = digits, row.names = FALSE, ...)
+  cat_text("Attributions by sequence (`position`, `base`, `attribution`: the strongest position)")
+  print_table(as.data.frame(unclass(x)), summary_rows, digits)
   invisible(x)
 }
 
@@ -152,8 +159,15 @@ as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = F
   n_refs <- if (multipliers) shape[2L] else 1L
   n_targets <- if (has_targets(x)) shape[length(shape)] else 1L
   bases <- observed_bases(x)
-  values <- array(as.array(x), c(shape[1L], n_refs, 4L, nrow(bases), n_targets)) |>
-    aperm(c(3L, 4L, 2L, 5L, 1L))
+  by_base <- function(values) {
+    array(values, c(shape[1L], n_refs, 4L, nrow(bases), n_targets)) |> aperm(c(3L, 4L, 2L, 5L, 1L))
+  }
+  values <- by_base(as.array(x))
+  errors <- attr(x, "standard_errors", exact = TRUE)
+  errors <- if (!is.null(errors)) {
+    # [n, L, targets] as [L, 1, targets, n], as `values` have them.
+    if (all_bases) by_base(errors) else aperm(observed_errors(x), c(2L, 3L, 1L))
+  }
   if (!all_bases) {
     values <- if (attr(x, "kind", exact = TRUE) == "attributions") {
       array(colSums(values), c(1L, dim(values)[-1L]))
@@ -168,7 +182,7 @@ as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = F
     sequence = if (is.null(names)) place[[5L]] else names[place[[5L]]],
     target = if (n_targets > 1L) place[[4L]],
     reference = if (multipliers) place[[3L]],
-    position = place[[2L]],
+    position = place[[2L]] + first_position(x) - 1L,
     seqnames = genome$seqnames, pos = genome$pos, strand = genome$strand,
     base = if (all_bases) {
       attribution_bases[place[[1L]]]
@@ -177,6 +191,7 @@ as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = F
     }
   )
   result[[if (multipliers) "multiplier" else "attribution"]] <- as.vector(values)
+  result$standard_error <- as.vector(errors)
   result <- as.data.frame(result[lengths(result) > 0L], optional = optional)
   if (!is.null(row.names)) {
     row.names(result) <- row.names

@@ -1,6 +1,7 @@
 # A page that says what a model sees in sequences: everything is checked, then computed, then
 # drawn by an R Markdown document (inst/rmarkdown/templates/attribution_report/resources). What
-# the page says of the numbers is in report_findings.R, how it shows them in report_elements.R.
+# the page says of the numbers is in report_findings.R, how it shows them in report_elements.R, how
+# it is made again in report_code.R and report_inputs.R.
 
 # How many shuffles of the sequences, at least, a motif is written into.
 report_backgrounds <- 50L
@@ -20,10 +21,20 @@ report_listed_motifs <- 20L
 #' @section What is computed:
 #' Predictions, [deep_lift_shap()] unless `attributions` has its result, [recursive_seqlets()] of
 #' either sign, [audit_model()]; with `motifs`, [marginalize()] of each motif in the middle of at
-#' least 50 dinucleotide shuffles of the sequences; with `variants`, [substitution_effect()] of each
-#' variant alone, and attributions with and without the three that change the prediction most.
+#' least 50 dinucleotide shuffles of the sequences; with `variants`, [variant_effect()] of each
+#' variant alone (what a deletion lacks at the end of the sequence is N), and attributions with and
+#' without the three that change the prediction most.
 #' Seqlets are listed if they are at least a tenth as strong as the strongest: each sign is called
-#' against its own background, and that of the weaker one can be very low.
+#' against its own background, and that of the weaker one can be very low. Where sequences overlap
+#' in the genome, a seqlet that several of them hold is one.
+#'
+#' All logos have one scale, which reaches to a thousandth of the largest prediction at least, so
+#' that what does not matter looks small.
+#'
+#' @section Making it again:
+#' The page ends with code that makes it again. It reads the sequences and what else was given from
+#' the page itself, see [report_inputs()], and the model from its file, which must be where it was.
+#' A model that was made in R has to be kept with [save_model()]; the code says so.
 #'
 #' @inheritParams deep_lift_shap
 #' @param model A model, see [load_model()]; its output must be `[n, targets]`. Choose one of
@@ -38,7 +49,8 @@ report_listed_motifs <- 20L
 #' @param random_state A whole number; `NULL` (default) draws one from R's generator. The page says
 #'   which it was.
 #' @param ... Further arguments of [deep_lift_shap()], by name: `batch_size`, `rules`,
-#'   `nonlinear_ops`, `fallback`, `warning_threshold`, `dtype`, `device`, `verbose`.
+#'   `nonlinear_ops`, `fallback`, `warning_threshold`, `dtype`, `device`, `standard_errors` (`TRUE`
+#'   draws whiskers).
 #' @param attributions Attributions of these sequences that are there already: a result of
 #'   [deep_lift_shap()] or [attribute()] with kind `"attributions"` and one target. Default `NULL`:
 #'   they are computed.
@@ -46,15 +58,22 @@ report_listed_motifs <- 20L
 #'   columns `start`, `end` and, if wanted, `name` and `sequence`, or a `GRanges`, see
 #'   [plot_logo()]. Drawn under the logos and set beside the seqlets. Default `NULL`.
 #' @param motifs Motifs to try: character vector, list or the path of a MEME or JASPAR file, see
-#'   [marginalize()]. The 20 with the largest effects are shown. Default `NULL`.
-#' @param variants Substitutions to try, each alone: a data frame with columns `example`,
-#'   `position`, `alt` and, if wanted, `ref`, or for an `X` of [sequences_from()] variants on the
-#'   genome, see [substitution_effect()]. Default `NULL`.
+#'   [marginalize()]. The 20 with the largest effects are shown. Patterns of [discover_motifs()] are
+#'   tried by their consensus, and a section shows them. Default `NULL`.
+#' @param variants Variants to try, each alone: a data frame with columns `example`, `position`,
+#'   `alt`, and if wanted `variant` (a name such as an rs ID) and `ref` (needed for insertions and
+#'   deletions: the letters that `alt` replaces, `""` for none), or for an `X` of [sequences_from()]
+#'   variants on the genome, see [variant_effect()]. The 20 with the largest effects are in view,
+#'   all are in the page. Default `NULL`.
+#' @param strict What to do with variants that cannot be used, as in [variant_effect()]: `FALSE`
+#'   (default) leaves them out with a message, `TRUE` is an error.
 #' @param title Title of the page. Default: "Which letters drive the prediction?".
 #' @param top How many sequences are drawn, those with the strongest seqlets first. Default 8. The
 #'   tables list all sequences and seqlets.
+#' @param verbose `TRUE` says what is being computed, with progress bars. Default: in an interactive
+#'   session.
 #' @return The path, invisibly.
-#' @section Errors: those of [deep_lift_shap()], [marginalize()] and [substitution_effect()];
+#' @section Errors: those of [deep_lift_shap()], [marginalize()] and [variant_effect()];
 #'   `seqlift_error_file` for an `output_file` that cannot be written; `seqlift_error_package`
 #'   without rmarkdown or pandoc; `seqlift_error_attributions` for attributions of other sequences
 #'   or another kind; `seqlift_error_annotations` as [plot_logo()]. All arguments are checked before
@@ -74,7 +93,8 @@ report_listed_motifs <- 20L
 attribution_report <- function(model, X, output_file, args = NULL, target = 1L,
                                references = dinucleotide_shuffle, n_shuffles = 20L,
                                random_state = NULL, ..., attributions = NULL, annotations = NULL,
-                               motifs = NULL, variants = NULL, title = NULL, top = 8L) {
+                               motifs = NULL, variants = NULL, strict = FALSE, title = NULL,
+                               top = 8L, verbose = interactive()) {
   call <- rlang::current_env()
   check_model(model)
   sequences <- as_sequences(X, extra_channels = TRUE)
@@ -82,6 +102,8 @@ attribution_report <- function(model, X, output_file, args = NULL, target = 1L,
   check_report_tools(call)
   title <- check_string(title, "title", null = TRUE) %||% "Which letters drive the prediction?"
   top <- check_count(top, "top")
+  check_flag(strict, "strict")
+  check_flag(verbose, "verbose")
   target <- check_count(target, "target")
   n_shuffles <- check_count(n_shuffles, "n_shuffles")
   further <- check_report_dots(list(...), call)
@@ -90,111 +112,30 @@ attribution_report <- function(model, X, output_file, args = NULL, target = 1L,
   random_state <- check_random_state(random_state)
   job <- list(
     model = model, sequences = sequences, X = one_hot_array(sequences), target = target,
-    args = check_args_rows(args, sequences$n, call), references = references,
+    args = check_args_rows(args, sequences$n, call), references = stacked_references(references),
     settings = c(list(n_shuffles = n_shuffles, random_state = random_state), further),
-    attributions = attributions, title = title, top = top,
+    attributions = attributions, title = title, top = top, verbose = verbose,
     labels = sequences$names %||% paste("sequence", seq_len(sequences$n)),
     ranges = sequences$ranges %||% attr(attributions, "ranges", exact = TRUE),
     known = check_annotations(annotations, one_hot_array(sequences)),
     motifs = check_report_motifs(motifs, sequences, call),
     variants = check_report_variants(
-      as_variant_table(variants, "variants", X, "substitution", call), sequences, call
-    ),
-    code = reproducing_code(match.call(), model, random_state)
+      as_variant_table(variants, "variants", X, NULL, strict, call), sequences, strict, call
+    )
   )
+  job$inputs <- inputs_of_report(job)
+  job$code <- reproducing_code(job, output_file)
   job$labels <- make.unique(job$labels, sep = " ")
   report <- compute_report(job, call)
+  tell_step(verbose, "Figures and page")
   write_whole(output_file, function(temporary) render_report(report, temporary), "output_file")
 }
 
-# ---- arguments -----------------------------------------------------------------------
-
-check_report_tools <- function(call) {
-  check_package(c("rmarkdown", "knitr"), "A report", call)
-  if (!rmarkdown::pandoc_available("2.0")) {
-    abort_seqlift("package",
-      c("A report needs pandoc 2.0 or later, which is not installed.",
-        i = "Install {.pkg pandoc} from your distribution, or from {.url https://pandoc.org}."
-      ),
-      call = call
-    )
+# What is being done, until the function that says so returns.
+tell_step <- function(verbose, step, .envir = parent.frame()) {
+  if (verbose) {
+    cli::cli_progress_step(step, .envir = .envir)
   }
-}
-
-report_dots <- c(
-  "batch_size", "rules", "nonlinear_ops", "fallback", "warning_threshold", "dtype", "device",
-  "verbose"
-)
-
-check_report_dots <- function(dots, call) {
-  check_all_named(dots, "...", call)
-  unknown <- setdiff(names(dots), report_dots)
-  if (length(unknown) > 0L) {
-    abort_argument("...", paste("arguments of deep_lift_shap():", toString(report_dots)),
-      toString(unknown),
-      call = call
-    )
-  }
-  dots
-}
-
-check_report_attributions <- function(attributions, sequences, call) {
-  if (is.null(attributions)) {
-    return(invisible())
-  }
-  check_attributions(attributions, "attributions", call)
-  refuse <- function(expected, got) {
-    abort_argument("attributions", expected, got, kind = "attributions", call = call)
-  }
-  kind <- attr(attributions, "kind", exact = TRUE)
-  if (kind != "attributions") {
-    refuse("attributions of the observed bases", attribution_kinds[[kind]])
-  }
-  if (has_targets(attributions)) {
-    refuse("the attributions of one target", paste("of", dim(attributions)[4L], "targets"))
-  }
-  if (!identical(dim(attributions)[-2L], c(sequences$n, sequences$length))) {
-    refuse(paste(sequences$n, "sequences of", sequences$length, "bp, as `X` is"),
-      paste(dim(attributions)[1L], "of", dim(attributions)[3L], "bp")
-    )
-  }
-  letters <- matrix(c(base_letters, "N")[as.integer(sequence_letters(sequences)) + 1L],
-    nrow = sequences$length
-  )
-  other <- which(colSums(letters != observed_bases(attributions)) > 0L)
-  if (length(other) > 0L) {
-    refuse("of the sequences in `X`", paste("of others, sequence", other[1L], "being the first"))
-  }
-}
-
-# list(motifs, their names and letters), or NULL.
-check_report_motifs <- function(motifs, sequences, call) {
-  if (is.null(motifs)) {
-    return(NULL)
-  }
-  motifs <- as_motif_list(motifs, call)
-  arg <- paste0("motifs[[", seq_along(motifs), "]]")
-  placed <- place_motifs(motifs, arg, sequences, NULL, call)
-  several <- vapply(placed$codes, ncol, integer(1L)) > 1L
-  if (any(several)) {
-    abort_argument(arg[several][1L], "one motif for all sequences", "one for each", call = call)
-  }
-  letters <- vapply(placed$codes, core_decode, "", paste(base_letters, collapse = ""))
-  list(motifs = unname(motifs), names = placed$names, letters = letters)
-}
-
-check_report_variants <- function(variants, sequences, call) {
-  if (is.null(variants)) {
-    return(NULL)
-  }
-  checked <- check_variants(variants, "variants", sequences, "alt", call)
-  codes <- sequence_codes(sequences, call = call)
-  check_reference_letters(checked, codes, "variants", call)
-  checked$ref <- vapply(seq_len(nrow(checked)), function(i) {
-    place <- checked$position[i]:checked$end[i]
-    core_decode(codes[place, checked$example[i], drop = FALSE], paste(base_letters, collapse = ""))
-  }, character(1L))
-  checked
 }
 
 # ---- what is computed ----------------------------------------------------------------
@@ -217,13 +158,14 @@ compute_report <- function(job, call) {
   }
   if (!is.null(job$variants)) {
     report <- timed(report, "variant_effects", variants_of_report(job))
-    report <- timed(report, "variant_logos", explain_variants(job, report$variant_effects))
+    report <- timed(report, "variant_logos", explain_variants(job, report$variant_effects, call))
   }
   report
 }
 
 # The report with a field more, and how long that took.
 timed <- function(report, field, value) {
+  tell_step(report$verbose, report_steps[[field]])
   seconds <- system.time(value)[["elapsed"]]
   report[[field]] <- value
   report$seconds[[field]] <- seconds
@@ -232,17 +174,15 @@ timed <- function(report, field, value) {
 
 # Attributions of X, whose rows are those of the sequences: their further inputs, and references
 # that were given, belong to them.
-explain <- function(job, X, rows) {
-  references <- job$references
-  if (is.array(references) && length(dim(references)) == 4L &&
-    dim(references)[1L] == job$sequences$n) {
-    references <- references[rows, , , , drop = FALSE]
+explain <- function(job, X, rows, references = NULL) {
+  if (is.null(references)) {
+    references <- rows_of_references(job$references, rows, job$sequences$n)
   }
   settings <- job$settings
   rlang::inject(deep_lift_shap(
     job$model, X,
     args = args_of_rows(job$args, rows, job$sequences$n), target = job$target,
-    references = references, !!!settings
+    references = references, verbose = job$verbose, !!!settings
   ))
 }
 
@@ -309,20 +249,31 @@ variants_of_report <- function(job) {
   variants[order(-abs(variants$effect)), ]
 }
 
-# Attributions with and without the largest variants.
-explain_variants <- function(job, effects) {
+# Attributions with and without the largest variants, compared with the same references: those of
+# the sequences without.
+explain_variants <- function(job, effects, call) {
   largest <- utils::head(effects, report_drawn_variants)
-  one_by_one(job, largest, function(model, X, args = NULL) explain(job, X, largest$example))
+  rows <- largest$example
+  plan <- list(
+    func = deep_lift_shap, n = length(rows),
+    more = c(job$settings, list(
+      references = rows_of_references(job$references, rows, job$sequences$n)
+    ))
+  )
+  without <- as_sequences(job$X[rows, , , drop = FALSE], extra_channels = TRUE, only_warn = TRUE)
+  shared <- share_draws(plan, without, call)$more$references
+  one_by_one(job, largest, function(model, X, args = NULL) explain(job, X, rows, shared))
 }
 
 one_by_one <- function(job, variants, func) {
   rows <- variants$example
-  alone <- data.frame(
-    example = seq_along(rows), position = variants$position, alt = variants$alt
-  )
-  substitution_effect(job$model, unname(job$X[rows, , , drop = FALSE]), alone,
-    func = func, args = args_of_rows(job$args, rows, job$sequences$n)
-  )
+  X <- unname(job$X[rows, , , drop = FALSE])
+  args <- args_of_rows(job$args, rows, job$sequences$n)
+  variants$example <- seq_along(rows)
+  if (job$sequences$channels > n_bases) {
+    return(substitution_effect(job$model, X, variants, func = func, args = args))
+  }
+  variant_effect(job$model, X, variants, func = func, args = args)
 }
 
 # ---- the page ------------------------------------------------------------------------
@@ -333,8 +284,17 @@ report_resource <- function(name) {
   )
 }
 
-# Everything that R Markdown makes on its way is in a folder of its own.
 render_report <- function(report, path) {
+  subtitle <- paste0(
+    model_name(report$model), ", ", count_of(report$sequences$n, "sequence"), " of ",
+    report$sequences$length, " bp, ", format(Sys.Date())
+  )
+  render_page(report, report_resource("report.Rmd"), subtitle, path)
+}
+
+# Everything that R Markdown makes on its way is in a folder of its own. The document knows the
+# `report`, its folder among it.
+render_page <- function(report, document, subtitle, path) {
   folder <- tempfile("seqlift-report-")
   dir.create(folder)
   # A report may be made by a document that has chunks of the same names.
@@ -343,14 +303,10 @@ render_report <- function(report, path) {
     options(before)
     unlink(folder, recursive = TRUE)
   })
-  file.copy(vapply(c("report.Rmd", "report.css"), report_resource, ""), folder)
+  file.copy(c(document, report_resource("report.css")), folder)
   report$folder <- folder
-  subtitle <- paste0(
-    model_name(report$model), ", ", count_of(report$sequences$n, "sequence"), " of ",
-    report$sequences$length, " bp, ", format(Sys.Date())
-  )
   rmarkdown::render(
-    file.path(folder, "report.Rmd"),
+    file.path(folder, basename(document)),
     output_file = "report.html", quiet = TRUE,
     # Given here they are words and no Markdown.
     output_options = list(pandoc_args = c(
@@ -358,7 +314,5 @@ render_report <- function(report, path) {
     )),
     envir = rlang::env(rlang::ns_env("seqlift"), report = report)
   )
-  if (!file.copy(file.path(folder, "report.html"), path, overwrite = TRUE)) {
-    stop("cannot write ", path)
-  }
+  copy_whole(file.path(folder, "report.html"), path)
 }

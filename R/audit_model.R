@@ -18,12 +18,16 @@
 #' @param dtype `"float32"`, `"float64"`, or `NULL` (default) for the model's own.
 #' @return A data frame of class `seqlift_audit`, one row per operation in the order of evaluation:
 #'   `op`, `module` (path), `class`, `kind` (linear, elementwise, max, product, softmax,
-#'   normalisation, recurrent, attention, condition, registered, integrated, unsupported, ...),
+#'   normalisation, recurrent, attention, condition, registered, integrated, random, unsupported,
+#'   ...),
 #'   `rule`, `source` (file:line where the file knows it), `supported` (`FALSE`:
 #'   [deep_lift_shap()] refuses it), `faithful` (`FALSE`: its rule does not keep
 #'   summation-to-delta), `delta` (mean over the pairs of the absolute local delta, in units of
 #'   the output; `NA` where the model does not return `[n, targets]`), `share` (of the sum of
-#'   `delta`) and, in operator mode, `module_delta`: the local delta that it has in module mode.
+#'   `delta`), `refused` (what would mean nothing because of it and is therefore never given:
+#'   `"all methods"` for random numbers, `"gradients and hypothetical attributions"` for what reads
+#'   the sequence in steps, `"attributions"` for what has no rule; otherwise `""`) and, in operator
+#'   mode, `module_delta`: the local delta that it has in module mode.
 #'   `attr(x, "deltas")` and `attr(x, "changes")` are `[n_sequences, n_shuffles]`: the convergence
 #'   deltas and the changes of the prediction. Printing shows the worst offender first and ends in
 #'   a verdict and what to do.
@@ -40,6 +44,7 @@ audit_model <- function(model, X, args = NULL, rules = "operator", nonlinear_ops
   rules <- check_choice(rules, c("operator", "module"), "rules")
   fallback <- check_choice(fallback, c("none", "integrate"), "fallback")
   nonlinear_ops <- check_nonlinear_ops(nonlinear_ops, model)
+  check_module_rules(rules, model)
   target <- check_count(target, "target")
   n_sequences <- check_count(n_sequences, "n_sequences")
   n_shuffles <- check_count(n_shuffles, "n_shuffles")
@@ -55,7 +60,8 @@ audit_model <- function(model, X, args = NULL, rules = "operator", nonlinear_ops
   }
   found <- audit(rules)
   steps <- found$steps
-  steps$refusal <- NULL
+  steps$refused <- refused_by(steps)
+  steps$refusal <- steps$stepped <- NULL
   steps$delta[is.nan(steps$delta)] <- NA
   total <- sum(steps$delta)
   steps$share <- if (isTRUE(total > 0)) steps$delta / total else steps$delta
@@ -71,11 +77,22 @@ audit_model <- function(model, X, args = NULL, rules = "operator", nonlinear_ops
   )
 }
 
+refused_for_steps <- "gradients and hypothetical attributions"
+
+# What each operation makes meaningless.
+refused_by <- function(steps) {
+  ifelse(!steps$supported & steps$kind == "random", "all methods",
+    ifelse(!steps$supported, "attributions",
+      ifelse(steps$stepped, refused_for_steps, "")
+    )
+  )
+}
+
 run_audit <- function(model, sequences, args, rules, nonlinear_ops, target = 1L, n_sequences = 2L,
                       n_shuffles = 2L, fallback = "none", dtype = "native",
                       call = caller_env()) {
   some <- min(n_sequences, sequences$n)
-  sequences <- take_rows(sequences, some)
+  sequences <- pick_sequences(sequences, seq_len(some))
   args <- lapply(args, function(value) {
     shape <- dim(value)
     array(value[slice.index(value, 1L) <= some], c(some, shape[-1L]))
@@ -118,21 +135,6 @@ match_deltas <- function(steps, peers) {
   deltas
 }
 
-take_rows <- function(sequences, n) {
-  if (is.null(sequences$codes)) {
-    sequences$array <- sequences$array[seq_len(n), , , drop = FALSE]
-  } else {
-    sequences$codes <- sequences$codes[, seq_len(n), drop = FALSE]
-  }
-  sequences$n <- n
-  sequences$names <- sequences$names[seq_len(n)]
-  sequences
-}
-
-escape_braces <- function(text) {
-  gsub("}", "}}", gsub("{", "{{", text, fixed = TRUE), fixed = TRUE)
-}
-
 # A delta above this part of the prediction's change is worth a look; rounding in float32 is not.
 audit_threshold <- 1e-4
 
@@ -142,12 +144,12 @@ print.seqlift_audit <- function(x, ...) {
   if (!all(needed %in% names(x))) {
     # Some columns of an audit are a plain table.
     class(x) <- "data.frame"
-    print(x, right = FALSE, row.names = FALSE)
+    print_table(x)
     return(invisible(x))
   }
   shown <- data.frame(
     op = x$op, module = x$module, class = sub("^.*\\.", "", x$class), kind = x$kind,
-    rule = x$rule, source = x$source
+    rule = sub(" (linear)", "", x$rule, fixed = TRUE), source = x$source
   )
   if (isTRUE(audit_error(x) > audit_threshold)) {
     # Rounding is not told apart, nor put in an order.
@@ -157,9 +159,15 @@ print.seqlift_audit <- function(x, ...) {
     shown$share <- paste0(round(100 * delta / sum(delta)), "%")
     shown <- shown[order(-delta), ]
   }
-  print(shown, right = FALSE, row.names = FALSE)
+  # What has no rule says so in the column before.
+  if (any(x$refused %in% c("all methods", refused_for_steps))) {
+    shown$refused <- x$refused[match(rownames(shown), seq_len(nrow(x)))]
+  }
+  print_table(shown)
   cli::cat_line()
-  cli::cat_line(audit_verdict(x))
+  for (line in audit_verdict(x)) {
+    cat_text(line)
+  }
   invisible(x)
 }
 
@@ -182,10 +190,20 @@ audit_verdict <- function(x) {
       ", the prediction changing by up to ", format(signif(max(abs(attr(x, "changes"))), 2L)), "."
     )
   }
-  refused <- which(!x$supported)
+  drawn <- which(!x$supported & x$kind == "random")
+  refused <- setdiff(which(!x$supported), drawn)
   unfaithful <- which(x$supported & !x$faithful)
-  verdict <- if (length(refused) > 0L) {
+  verdict <- if (length(drawn) > 0L && length(refused) == 0L) {
     paste0(
+      length(drawn), " of ", n, " operations draw random numbers: every method refuses this ",
+      "model. To do: `load_model(path, allow_random = TRUE, random_state = 0)` draws the same ",
+      "numbers each time."
+    )
+  } else if (length(refused) > 0L) {
+    paste0(
+      if (length(drawn) > 0L) {
+        paste0(length(drawn), " of ", n, " operations draw random numbers, which is refused; ")
+      },
       length(refused), " of ", n, " operations have no rule: deep_lift_shap() will refuse this ",
       "model. To do: register the module around them in `nonlinear_ops`, or ask for ",
       "`fallback = \"integrate\"`."
@@ -206,6 +224,16 @@ audit_verdict <- function(x) {
     )
   } else {
     paste0("All ", n, " operations have a rule that keeps summation-to-delta.", amount)
+  }
+  stepped <- which(x$refused == refused_for_steps)
+  if (length(stepped) > 0L) {
+    verdict <- c(verdict, paste0(
+      length(stepped), " of ", n, " operations read the sequence in steps (", x$op[stepped[1L]],
+      if (nzchar(x$module[stepped[1L]])) paste0(" in ", x$module[stepped[1L]]), "): gradients and ",
+      "hypothetical attributions of this model would mean nothing and are refused. To do: ",
+      "`saturation_mutagenesis()` needs no slopes, `deep_lift_shap(hypothetical = FALSE)` explains ",
+      "the letters that are there."
+    ))
   }
   missed <- audit_error(x, attr(x, "module_deltas"))
   if (isTRUE(missed > audit_threshold)) {

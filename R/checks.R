@@ -7,13 +7,22 @@ describe <- function(x) {
     return("`NULL`")
   }
   if (is.atomic(x) && length(x) == 1L && is.null(dim(x))) {
-    return(if (is.character(x)) encodeString(x, quote = "\"") else as.character(x))
+    return(if (is.character(x)) quote_start(x) else as.character(x))
   }
   shape <- if (is.null(dim(x))) length(x) else dim(x)
   paste0(
     "an object of class <", class(x)[1L], "> and ",
     if (is.null(dim(x))) "length " else "shape ", paste(shape, collapse = " x ")
   )
+}
+
+# Of a long string its beginning; bytes that are no text as escapes.
+quote_start <- function(x, most = 100L) {
+  if (is.na(x)) {
+    return("NA")
+  }
+  x <- if (validUTF8(x)) x else iconv(x, "latin1", "UTF-8")
+  encodeString(if (nchar(x) > most) paste0(substr(x, 1L, most), "...") else x, quote = "\"")
 }
 
 check_flag <- function(x, arg, call = caller_env()) {
@@ -33,10 +42,52 @@ check_count <- function(x, arg, min = 1, max = .Machine$integer.max, null = FALS
   if (!whole || x < min || x > max) {
     open <- max == .Machine$integer.max
     range <- if (open) paste("of at least", min) else paste("from", min, "to", max)
-    abort_argument(arg, paste("one whole number", range), describe(x), call = call)
+    abort_argument(arg, paste("one whole number", range), describe(x), count_hint(x, arg),
+      call = call
+    )
   }
   as.integer(x)
 }
+
+# What is asked for must fit into the memory that is free; R's own words for it name no argument.
+check_fits_memory <- function(bytes, arg, got, call = caller_env()) {
+  free <- free_memory()
+  if (!is.na(free) && bytes > free) {
+    gigabytes <- function(x) paste(format(x / 1e9, digits = 2L, scientific = FALSE), "GB")
+    abort_argument(arg, paste("as much as fits into memory, where", gigabytes(free), "are free"),
+      paste0(got, ", which takes ", gigabytes(bytes)),
+      hint = "Ask for less at a time.", call = call
+    )
+  }
+}
+
+# In bytes; NA where the system does not say.
+free_memory <- function() {
+  lines <- tryCatch(readLines("/proc/meminfo", warn = FALSE), error = function(error) character(),
+    warning = function(warning) character()
+  )
+  free <- grep("^MemAvailable:", lines, value = TRUE)
+  if (length(free) == 1L) 1024 * as.numeric(gsub("[^0-9]", "", free)) else NA_real_
+}
+
+# Places and outputs are counted from 0 in Python.
+counted_from_one <- c("target", "start", "end", "index", "output", "outputs", "sequence", "first")
+
+count_hint <- function(x, arg) {
+  if (arg %in% counted_from_one && has_zero(x)) {
+    "It is counted from 1, not from 0 as in Python."
+  }
+}
+
+# The same for the columns of a table of regions.
+count_hint_of_rows <- function(example, start) {
+  if (has_zero(example) || has_zero(start)) {
+    "Sequences and positions are counted from 1, not from 0 as in Python; ranges hold their last
+     position."
+  }
+}
+
+has_zero <- function(x) is.numeric(x) && any(x %in% 0)
 
 check_number <- function(x, arg, min = -Inf, max = Inf, call = caller_env()) {
   if (!is.numeric(x) || length(x) != 1L || is.na(x) || x < min || x > max) {
@@ -83,6 +134,17 @@ check_random_state <- function(x, arg = "random_state", call = caller_env()) {
     abort_argument(arg, "one whole number from 0 to 4294967295, or NULL", describe(x), call = call)
   }
   as.numeric(x)
+}
+
+check_no_dots <- function(..., .fn = "plot_logo", .after = "sequence", call = caller_env()) {
+  if (...length() > 0L) {
+    names <- ...names() %||% ""
+    names <- ifelse(is.na(names) | names == "", "one without a name", names)
+    abort_seqlift("argument", c(
+      "{.fn {(.fn)}} got {length(names)} argument{?s} it does not know: {.val {names}}.",
+      i = "Arguments after {.arg {(.after)}} must be named in full."
+    ), call = call)
+  }
 }
 
 # A suggested package, or several, without which `purpose` ("Writing a bigWig file") cannot be.

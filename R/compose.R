@@ -47,7 +47,7 @@ ensemble <- function(..., weights = NULL) {
     kind = "ensemble",
     members = Map(function(member, weight) {
       list(
-        path = model_file(member, call), wrappers = member$wrappers,
+        path = model_file(member, call), layout = member$layout, wrappers = member$wrappers,
         own_inputs = as.character(names(member$args)), weight = weight
       )
     }, unname(members), weights)
@@ -57,7 +57,7 @@ ensemble <- function(..., weights = NULL) {
     format = "ensemble", path = paste0("ensemble(", paste(labels, collapse = ", "), ")"),
     sources = unlist(lapply(members, model_sources))
   )
-  model <- composed_model(plan, origin, members[[1L]]$device, call)
+  model <- composed_model(plan, origin, members[[1L]]$device, call, joint_conduct(members))
   own <- list()
   for (i in seq_along(members)) {
     args <- members[[i]]$args
@@ -95,7 +95,7 @@ check_members <- function(members, call) {
     if (length(open) == 0L) "none" else paste(open, collapse = ", ")
   })
   differ("number of outputs", function(model) as.character(count_outputs(model)))
-  differ("type of weights", function(model) dtype_name(model$info$dtype))
+  differ("type of weights", function(model) own_dtype(model))
 }
 
 check_weights_of_members <- function(weights, count, call) {
@@ -159,7 +159,9 @@ reverse_complement_average <- function(model, inputs = NULL, outputs = NULL) {
   outputs <- check_output_reversals(outputs, count_outputs(model), call)
   plan <- list(
     kind = "reverse_complement",
-    members = list(list(path = model_file(model, call), wrappers = model$wrappers)),
+    members = list(list(
+      path = model_file(model, call), layout = model$layout, wrappers = model$wrappers
+    )),
     inputs = as.character(names(inputs)), input_reversals = as.character(inputs),
     outputs = outputs, given = as.character(names(model$args))
   )
@@ -168,7 +170,7 @@ reverse_complement_average <- function(model, inputs = NULL, outputs = NULL) {
     path = paste0("reverse_complement_average(", model_label(model), ")"),
     sources = model_sources(model)
   )
-  result <- composed_model(plan, origin, model$device, call)
+  result <- composed_model(plan, origin, model$device, call, joint_conduct(list(model)))
   result$args <- model$args
   with_members(result, list(model), list())
 }
@@ -257,21 +259,23 @@ save_model <- function(model, path) {
     )
   }
   file <- model_file(model, call)
-  if (length(model$wrappers) == 0L && length(model$args) == 0L) {
-    return(write_whole(path, function(temporary) copy_file(file, temporary, call), call = call))
+  as_it_is <- length(model$wrappers) == 0L && length(model$args) == 0L &&
+    identical(model$layout %||% own_layout, own_layout)
+  if (as_it_is) {
+    return(write_whole(path, function(temporary) copy_whole(file, temporary), call = call))
   }
   plan <- list(
-    kind = "wrapped", members = list(list(path = file, wrappers = model$wrappers)),
+    kind = "wrapped",
+    members = list(list(path = file, layout = model$layout, wrappers = model$wrappers)),
     filled = filled_inputs(model, call)
   )
-  write <- function(part) call_engine("compose", part, plan, call = call)
-  write_whole(path, function(temporary) write_script(write, temporary), call = call)
-}
-
-copy_file <- function(from, to, call) {
-  if (!file.copy(from, to)) {
-    abort_seqlift("file", "The file {.path {from}} could not be copied.", call = call)
+  write <- function(part) {
+    # The engine knows neither the name that the file will have nor that there was none before.
+    rlang::try_fetch(call_engine("compose", part, plan, call = call),
+      seqlift_error_file = function(error) stop(conditionMessage(error), call. = FALSE)
+    )
   }
+  write_whole(path, function(temporary) write_script(write, temporary), call = call)
 }
 
 # The inputs that are filled in as arrays [1, ...]; those that were single numbers with the shape
@@ -311,9 +315,10 @@ filled_inputs <- function(model, call) {
   }, names(model$args), model$args, USE.NAMES = FALSE)
 }
 
-composed_model <- function(plan, origin, device, call) {
+composed_model <- function(plan, origin, device, call, conduct) {
   converted_model(function(path) call_engine("compose", path, plan, call = call), origin, device,
-    call
+    call,
+    conduct = conduct
   )
 }
 

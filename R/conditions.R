@@ -7,7 +7,11 @@
 abort_seqlift <- function(kind, message, ..., call = caller_env(), .envir = parent.frame()) {
   cli::cli_abort(
     message,
-    class = c(paste0("seqlift_error_", kind), "seqlift_error"),
+    class = c(
+      paste0("seqlift_error_", kind),
+      if (kind %in% refused_models) "seqlift_error_unsupported_operation",
+      "seqlift_error"
+    ),
     ...,
     call = call,
     .envir = .envir
@@ -36,6 +40,16 @@ inform_seqlift <- function(kind, message, ..., .envir = parent.frame()) {
 # Every wrong argument is reported the same way: its name, what came, what was expected.
 abort_argument <- function(arg, expected, got, hint = NULL, kind = "argument",
                            call = caller_env()) {
+  got <- cut_long(got)
   message <- c("{.arg {arg}} must be {expected}, not {got}.", i = hint)
   abort_seqlift(kind, message, call = call)
 }
+
+# A value may be as long as a chromosome: its beginning tells which it is.
+cut_long <- function(text, most = 200L) {
+  text <- paste(text, collapse = ", ")
+  if (nchar(text, "bytes") <= most) text else paste0(substr(text, 1L, most), "...")
+}
+
+# Words of a file or of another package, which cli must not read as its own.
+escape_braces <- function(text) gsub("}", "}}", gsub("{", "{{", text, fixed = TRUE), fixed = TRUE)

@@ -18,7 +18,7 @@
 #'   operator mode the result does not depend on it.
 #' @param references A function `f(X, n, random_state)` that makes references of a sequence, called
 #'   with `n = 1` and `random_state + j - 1` for reference j; or an array `[n, n_refs, 4, L]`.
-#'   Default [dinucleotide_shuffle()].
+#'   Default [dinucleotide_shuffle()]; [references()] says what else there is, and which to choose.
 #' @param n_shuffles How many references a function makes for each sequence. Default 20.
 #' @param return_references `TRUE` keeps the references in the result, see [references()]. Default
 #'   `FALSE`.
@@ -57,10 +57,19 @@
 #'   memory: for any number of sequences. When the call is interrupted or killed, the same call
 #'   again goes on where it was. See [seqlift_h5_attributions]. Default `NULL`: the result is an
 #'   array.
+#' @param standard_errors `TRUE` also gives the standard error over references of every number, the
+#'   standard deviation over references divided by the root of their number, see
+#'   [standard_errors()]. It is computed as the references pass by and takes the memory of one more
+#'   result, however many references there are. Default `FALSE`.
+#' @param tolerance For `n_shuffles = c(min, max)`: each sequence gets its references in blocks of
+#'   `min`, until the standard errors of its ten largest attributions (of the letters that are
+#'   there, their absolute values) add up to at most `tolerance` times these attributions, or there
+#'   are `max`. Above 0. `NULL` (default): 0.1.
 #' @return A `seqlift_attributions` array, in units of the model's output, sequences named as in
 #'   `X`: `[n, 4, L]`, or with `raw_outputs = TRUE` the multipliers `[n, n_refs, 4, L]`; several
 #'   targets add a dimension last. [convergence_deltas()] reads the deltas, [references()] the
-#'   references. With `output` a [seqlift_h5_attributions] of the same shape.
+#'   references, [standard_errors()] the standard errors and [n_references()] how many references
+#'   each sequence had. With `output` a [seqlift_h5_attributions] of the same shape.
 #' @section Errors: `seqlift_error_sequence` for sequences or references that cannot be read;
 #'   `seqlift_error_references` for references of the wrong shape or a function that fails to make
 #'   them; `seqlift_error_target`,
@@ -75,6 +84,9 @@
 #'   propagating activation differences. Lundberg and Lee (2017), A unified approach to interpreting
 #'   model predictions. The interface follows `deep_lift_shap` of tangermeme (Schreiber).
 #' @seealso [audit_model()] for the rule of every operation; [plot_logo()].
+#' @concept DeepLIFT
+#' @concept Captum
+#' @concept additional_nonlinear_ops
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -88,7 +100,8 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
                            rules = c("operator", "module"), print_convergence_deltas = FALSE,
                            raw_outputs = FALSE, dtype = NULL, device = NULL, random_state = NULL,
                            verbose = FALSE, only_warn = FALSE,
-                           fallback = c("none", "integrate"), BPPARAM = NULL, output = NULL) {
+                           fallback = c("none", "integrate"), BPPARAM = NULL, output = NULL,
+                           standard_errors = FALSE, tolerance = NULL) {
   given <- as.list(environment())
   call <- rlang::current_env()
   started <- proc.time()[["elapsed"]]
@@ -97,15 +110,18 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   fallback <- check_choice(fallback, c("none", "integrate"), "fallback")
   for (flag in c(
     "return_references", "hypothetical", "print_convergence_deltas", "raw_outputs", "verbose",
-    "only_warn"
+    "only_warn", "standard_errors"
   )) {
     check_flag(get(flag), flag)
   }
   target <- check_targets(target)
   batch_size <- check_count(batch_size, "batch_size")
-  n_shuffles <- check_count(n_shuffles, "n_shuffles")
+  stable <- check_stable(n_shuffles, tolerance, given, rules)
+  n_shuffles <- if (is.null(stable)) check_count(n_shuffles, "n_shuffles") else stable$n_shuffles
+  check_spread(standard_errors, references, n_shuffles, raw_outputs)
   warning_threshold <- check_number(warning_threshold, "warning_threshold", min = 0)
   nonlinear_ops <- check_nonlinear_ops(nonlinear_ops, model)
+  check_module_rules(rules, model)
   dtype <- check_dtype(dtype)
   # The peers refuse N; their mode does too.
   allow_n <- rules == "operator"
@@ -120,7 +136,14 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
   }
   args <- complete_args(model, args, sequences)
   device <- check_device(if (is.null(device)) model$device else device)
-  made <- make_references(references, sequences, n_shuffles, random_state, allow_n, only_warn)
+  draw <- function(sequences, n, seed) {
+    make_references(references, sequences, n, seed, allow_n, only_warn, call)
+  }
+  made <- if (is.null(stable)) {
+    draw(sequences, n_shuffles, random_state)
+  } else {
+    list(random_state = check_random_state(random_state))
+  }
 
   kind <- if (raw_outputs) "multipliers" else if (hypothetical) "hypothetical" else "attributions"
   options <- list(
@@ -129,13 +152,23 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
     output = kind, dtype = dtype, device = device, threads = seqlift_threads(),
     progress = progress_bar(verbose, "Attributing")
   )
-  result <- explain_pairs(model, sequences, args, made$references, options, call)
+  if (standard_errors || !is.null(stable)) {
+    options$standard_errors <- TRUE
+  }
+  result <- if (is.null(stable)) {
+    explain_pairs(model, sequences, args, made$references, options, call)
+  } else {
+    explain_until_stable(model, sequences, args, draw, made$random_state, stable, options, call)
+  }
+  if (!standard_errors) {
+    result$standard_errors <- NULL
+  }
   attributions <- finish_attributions(result, sequences, target, kind, list(
     method = "DeepLIFT/SHAP", rules = rules, target = target, random_state = made$random_state,
-    dtype = if (dtype == "native") dtype_name(model$info$dtype) else dtype, device = device,
+    dtype = if (dtype == "native") own_dtype(model) else dtype, device = device,
     model = model_name(model),
     seconds = proc.time()[["elapsed"]] - started, warning_threshold = warning_threshold,
-    integrated = result$integrated
+    integrated = result$integrated, tolerance = stable$tolerance
   ), if (return_references) reference_array(made$references, sequences))
   report_deltas(attributions, warning_threshold, print_convergence_deltas, call)
   attributions
@@ -165,7 +198,7 @@ check_targets <- function(target, call = caller_env()) {
     all(target == trunc(target)) && all(target >= 1)
   if (!whole) {
     abort_argument("target", "one or several whole numbers of at least 1", describe(target),
-      call = call
+      hint = count_hint(target, "target"), call = call
     )
   }
   as.integer(target)
@@ -175,6 +208,11 @@ check_targets <- function(target, call = caller_env()) {
 # and the seed that they come from.
 make_references <- function(references, sequences, n_shuffles, random_state, allow_n, only_warn,
                             call = caller_env()) {
+  if (inherits(references, "seqlift_reference_codes")) {
+    codes <- array(as.raw(references), dim(references))
+    return(list(references = codes, random_state = attr(references, "seed", exact = TRUE)))
+  }
+  references <- stacked_references(references)
   if (is.array(references)) {
     return(list(
       references = check_references(references, sequences, allow_n, only_warn, call),
@@ -191,10 +229,35 @@ make_references <- function(references, sequences, n_shuffles, random_state, all
   made <- if (identical(references, dinucleotide_shuffle)) {
     reference_shuffles(sequences, n_shuffles, seed, call = call)
   } else {
-    drawn <- draw_references(references, sequences, n_shuffles, seed, call)
-    check_references(drawn, sequences, allow_n, only_warn, call)
+    # Frequencies are one reference, which is no sequence.
+    flat <- inherits(references, "seqlift_background")
+    drawn <- draw_references(references, sequences, if (flat) 1L else n_shuffles, seed, call)
+    if (flat) {
+      suppressWarnings(check_references(drawn, sequences, allow_n, TRUE, call),
+        classes = "seqlift_warning_one_hot"
+      )
+    } else {
+      check_references(drawn, sequences, allow_n, only_warn, call)
+    }
   }
   list(references = made, random_state = seed)
+}
+
+# A tensor of R's torch, or a list of an array or tensor [n_refs, 4, L] for each sequence, as the
+# array [n, n_refs, 4, L]; anything else as it is.
+stacked_references <- function(references) {
+  if (!is.list(references)) {
+    return(from_torch(references))
+  }
+  each <- lapply(references, from_torch)
+  shapes <- lapply(each, dim)
+  alike <- length(each) > 0L && all(vapply(each, is.numeric, logical(1L))) &&
+    length(unique(shapes)) == 1L && length(shapes[[1L]]) == 3L
+  if (!alike) {
+    return(references)
+  }
+  all <- array(unlist(each), c(shapes[[1L]], length(each)))
+  aperm(all, c(4L, 1L, 2L, 3L))
 }
 
 # Each reference of each sequence has a seed of its own, so that neither the batch nor the order
@@ -204,7 +267,9 @@ draw_references <- function(references, sequences, n_shuffles, seed, call) {
   drawn <- array(0, c(sequences$n, n_shuffles, dim(X)[2L], sequences$length))
   for (i in seq_len(sequences$n)) {
     for (j in seq_len(n_shuffles)) {
-      one <- call_references(references, X[i, , , drop = FALSE], seed + j - 1, call)
+      one <- from_torch(
+        call_references(references, X[i, , , drop = FALSE], seed + j - 1, call)
+      )
       if (!is.numeric(one) || !identical(utils::tail(dim(one), 2L), dim(X)[-1L]) ||
         length(one) != prod(dim(X)[-1L])) {
         abort_seqlift("references",
@@ -269,6 +334,9 @@ reference_array <- function(references, sequences) {
 # The first operation without a rule stopped the engine; the user is told of all of them at once.
 # What is refused for another reason than an operation (a branch of the code) is told as it is.
 abort_unsupported <- function(error, model, sequences, args, rules, nonlinear_ops, call) {
+  if (inherits(error, paste0("seqlift_error_", refused_models))) {
+    rlang::cnd_signal(error)
+  }
   steps <- tryCatch(
     run_audit(model, sequences, args, rules, nonlinear_ops, call = call)$steps,
     seqlift_error = function(other) NULL
@@ -310,15 +378,20 @@ check_finite_result <- function(result, call) {
 finish_attributions <- function(result, sequences, target, output, info, references) {
   values <- result$values
   deltas <- result$deltas
+  errors <- result$standard_errors
   if (length(target) == 1L) {
     dim(values) <- utils::head(dim(values), -1L)
     dim(deltas) <- dim(deltas)[1:2]
+    if (!is.null(errors)) {
+      dim(errors) <- dim(values)
+    }
   }
   changes <- as.vector(result$predictions) -
     aperm(result$reference_predictions, c(1L, 3L, 2L))
-  info$largest_output_change <- max(abs(changes))
+  info$largest_output_change <- max(abs(changes), na.rm = TRUE)
   new_attributions(values, sequence_letters(sequences), deltas,
-    references = references, kind = output, info = info, ranges = sequences$ranges
+    references = references, kind = output, info = info, ranges = sequences$ranges,
+    standard_errors = errors
   )
 }
 
@@ -344,6 +417,7 @@ report_deltas <- function(attributions, threshold, print_deltas, call) {
   if (print_deltas) {
     print(deltas)
   }
+  deltas <- deltas[!is.na(deltas)]
   largest <- max(abs(deltas))
   if (largest > threshold) {
     high <- sum(abs(deltas) > threshold)

@@ -15,7 +15,8 @@
 #' @param raw_outputs `TRUE` gives the interactions of all bases, see Value. Default `FALSE`.
 #' @param verbose `TRUE` shows a progress bar. Default `FALSE`.
 #' @return A `seqlift_dependency_map`: a double array `[n, l, l]`, l = end - start + 1, symmetric,
-#'   with a diagonal of zeros, in units of the model's output; the attributes `start` (the first
+#'   with a diagonal of zeros, in units of the model's output. The positions are the names of its
+#'   second and third dimension where they do not begin with 1; the attributes `start` (the first
 #'   position) and `X` (the letters of the window, one string a sequence) say where it is, and
 #'   [attribution_ranges()] where in the genome. With
 #'   `raw_outputs = TRUE` a double array `[n, 4, l, 4, l]` of the interactions, with their sign, 0
@@ -52,7 +53,7 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
   check_flag(verbose, "verbose")
   check_one_output(model, call)
 
-  y0 <- run_predict(model, sequences, args, batch_size, dtype, device, FALSE, call)[[1L]]
+  y0 <- run_predict(model, sequences, args, 1L, dtype, device, FALSE, call)[[1L]]
   check_targets_exist(target, y0, call)
   job <- list(
     model = model, batch_size = batch_size, dtype = dtype, device = device, method = method,
@@ -71,14 +72,21 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
     )
   }
   if (raw_outputs) {
-    dimnames(interactions) <- list(sequences$names, base_letters, NULL, base_letters, NULL)
+    positions <- position_names(window[1L], length(window))
+    dimnames(interactions) <- list(
+      sequences$names, base_letters, positions, base_letters, positions
+    )
     return(interactions)
   }
   map <- apply(abs(interactions), c(1L, 3L, 5L), max)
-  dimnames(map) <- if (!is.null(sequences$names)) list(sequences$names, NULL, NULL)
+  positions <- position_names(window[1L], length(window))
+  dimnames(map) <- if (!is.null(sequences$names) || !is.null(positions)) {
+    list(sequences$names, positions, positions)
+  }
   letters <- decode_one_hot(name_channels(codes_to_one_hot(codes), sequences$names))
   map <- structure(map,
-    class = c("seqlift_dependency_map", "array"), start = window[1L], X = letters
+    class = c("seqlift_dependency_map", "array"), start = window[1L],
+    sequence_length = sequences$length, X = letters
   )
   place_result(map, sequences$ranges)
 }
@@ -178,12 +186,11 @@ with_bases <- function(sequence, positions, bases) {
 print.seqlift_dependency_map <- function(x, ...) {
   shape <- dim(x)
   last <- attr(x, "start") + shape[2L] - 1L
-  cat(
+  cat_text(
     "<seqlift_dependency_map> of ", shape[1L], " sequence", if (shape[1L] != 1L) "s",
-    ", positions ", attr(x, "start"), " to ", last, "\n",
-    "Largest interaction: ", format(max(x), digits = 3), "\n",
-    sep = ""
+    ", positions ", attr(x, "start"), " to ", last
   )
+  cat_field("largest", paste("interaction", format(max(x), digits = 3L)))
   cat_field("ranges", ranges_line(attr(x, "ranges", exact = TRUE)))
   invisible(x)
 }

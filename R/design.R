@@ -33,25 +33,30 @@ NULL
 #' @rdname seqlift_design
 #' @export
 print.seqlift_design <- function(x, ...) {
-  rlang::check_dots_empty()
+  check_no_dots(..., .fn = "print", .after = "x")
   n <- length(x$sequences)
   cli::cat_line(
     "<seqlift_design> ", n, if (n == 1L) " sequence" else " sequences", " of ",
     nchar(x$sequences[1L]), " bp"
   )
   from <- if (!is.null(x$initial_loss)) paste0(format_loss(x$initial_loss), " to ")
-  cli::cat_line("  loss       ", from, paste(format_loss(x$loss), collapse = ", "))
+  losses <- format_loss(utils::head(x$loss, design_shown))
+  more <- if (length(x$loss) > design_shown) paste(", and", length(x$loss) - design_shown, "more")
+  cat_field("loss", paste0(from, paste(losses, collapse = ", "), more))
   if (!is.null(x$construct)) {
-    cli::cat_line("  construct  ", x$construct, " at ", x$start)
+    cat_field("construct", paste(x$construct, "at", x$start))
   }
   if (!is.null(x$edits)) {
-    cli::cat_line("  edits      ", nrow(x$edits))
+    cat_field("edits", as.character(nrow(x$edits)))
     if (nrow(x$edits) > 0L) {
-      print(x$edits, row.names = FALSE, digits = 4L)
+      print_table(x$edits, design_shown, digits = 4L, hint = "`$edits` has all")
     }
   }
   invisible(x)
 }
+
+# Losses and edits that are printed.
+design_shown <- 20L
 
 format_loss <- function(loss) format(loss, digits = 4L, trim = TRUE)
 

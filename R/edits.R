@@ -18,6 +18,7 @@
 #'   `start` or in the sequence, or another wrong argument.
 #' @source `substitute` of tangermeme 1.4.0 (Schreiber).
 #' @seealso [substitute_motifs()], [insert_motif()], [randomize_region()]
+#' @concept substitute
 #' @export
 #' @examples
 #' X <- c(first = "AAAAAAAAAAAA", second = "CCCCCCCCCCCC")
@@ -44,6 +45,7 @@ substitute_motif <- function(X, motif, start = NULL, ignore = "N") {
 #' @inheritSection substitute_motif Errors
 #' @source `multisubstitute` of tangermeme 1.4.0 (Schreiber).
 #' @seealso [substitute_motif()]
+#' @concept multisubstitute
 #' @export
 #' @examples
 #' decode_one_hot(substitute_motifs("AAAAAAAAAAAAAAAA", c("GATA", "CC"), spacing = 3))
@@ -86,6 +88,7 @@ substitute_motifs <- function(X, motifs, spacing, start = NULL) {
 #' @inheritSection substitute_motif Errors
 #' @source `insert` of tangermeme 1.4.0 (Schreiber), which refuses positions beyond L - m + 1.
 #' @seealso [delete_region()], [substitute_motif()]
+#' @concept insert
 #' @export
 #' @examples
 #' decode_one_hot(insert_motif("AAAACCCC", "GATA"))
@@ -108,6 +111,7 @@ insert_motif <- function(X, motif, start = NULL) {
 #'   `seqlift_error_argument` for a region outside the sequence.
 #' @source `delete` of tangermeme 1.4.0 (Schreiber).
 #' @seealso [insert_motif()]
+#' @concept delete
 #' @export
 #' @examples
 #' decode_one_hot(delete_region("AAAAGATACCCC", start = 5, end = 8))
@@ -138,6 +142,7 @@ delete_region <- function(X, start, end) {
 #' @return Double array `[n_seq, n, 4, L]` with the names of the sequences.
 #' @inheritSection shuffle_region Errors
 #' @source The draws of `randomize` of tangermeme 1.4.0 (Schreiber), bit for bit.
+#' @concept randomize
 #' @export
 #' @examples
 #' X <- c(first = "AAAAAAAAAAAA", second = "CCCCCCCCCCCC")
@@ -146,7 +151,7 @@ randomize_region <- function(X, start, end, probs = NULL, n = 1L, random_state =
   sequences <- as_sequences(X, extra_channels = TRUE)
   region <- check_region(start, end, sequences$length)
   probs <- check_probabilities(probs, "probs", n_letters = n_bases, n = sequences$n)
-  n <- check_count(n, "n")
+  n <- check_copies(n, sequences)
   if (is.null(probs)) {
     # Not NULL as in random_one_hot(), which would read the stream in another way.
     probs <- matrix(1 / n_bases, 1L, n_bases)

@@ -65,9 +65,29 @@ check_not_forked <- function(call) {
 call_engine <- function(name, ..., call = caller_env()) {
   result <- ask_engine(name, ..., call = call)
   if (is_engine_error(result)) {
+    result <- with_fixed_batch(result, ..., call = call)
     raise_engine_error(result, shape_of_input(...), call)
   }
   result
+}
+
+# Of a model that failed: whether it does for any number of sequences but the one that it was traced
+# with.
+with_fixed_batch <- function(result, handle = NULL, input = NULL, ..., call) {
+  options <- Find(function(x) is.list(x) && is.list(x$wrappers), list(...))
+  possible <- result$error %in% c("evaluation", "output", "internal") && is.numeric(input$n)
+  if (!possible || is.null(options)) {
+    return(result)
+  }
+  fixed <- ask_engine("fixed_batch", handle, input, options, call = call)
+  if (is_engine_error(fixed) || fixed == 0L) {
+    return(result)
+  }
+  list(error = "batch", message = paste0(
+    "The model takes ", fixed, if (fixed == 1L) " sequence" else " sequences",
+    " at a time and no other number: it was traced with so many, and its code has kept the number ",
+    "(", sub("[.]$", "", result$message), ")."
+  ))
 }
 
 ask_engine <- function(name, ..., call = caller_env()) {
@@ -100,13 +120,22 @@ raise_engine_error <- function(result, shape, call) {
   if (result$error == "interrupt") {
     rlang::interrupt()
   }
-  message <- gsub("}", "}}", gsub("{", "{{", result$message, fixed = TRUE), fixed = TRUE)
+  message <- escape_braces(result$message)
   hint <- switch(result$error,
     file = hint_for_file(message),
     evaluation =
       "Check that the model takes the length and the channels of {.arg X}, here {shape}, and the
-       shapes in {.arg args}.",
+       shapes in {.arg args}. A layout other than [n, 4, L] is said when it is loaded:
+       {.code load_model(path, layout = \"NLC\")}.",
     length = "{.arg X} has {shape}: give sequences of the length that the model was made for.",
+    batch = hint_for_batch(message),
+    code = "TorchScript is code that runs when a model is used; {.fn load_model} says what it may do.",
+    random =
+      "{.code load_model(path, allow_random = TRUE, random_state = 0)} draws the same numbers in
+       every call and for every sequence.",
+    discrete =
+      "{.fn saturation_mutagenesis} needs no slopes, and {.fn deep_lift_shap} with
+       {.code hypothetical = FALSE} explains the bases that are there.",
     unsupported_operation =
       "See {.fn audit_model} for every operation; {.arg nonlinear_ops} can give a rule.",
     internal = "This is a fault of seqlift or of the model's code; please report it."
@@ -149,6 +178,20 @@ seqlift_threads <- function(n = NULL) {
   }
   load_engine()
   max(1L, engine$about$cores)
+}
+
+# Called by the engine where the system gives it fewer threads than were asked for.
+tell_of_threads <- function(threads, wanted) {
+  if (is.null(engine$told_of_threads)) {
+    engine$told_of_threads <- TRUE
+    inform_seqlift("threads",
+      c("The system lets this process start {threads} thread{?s}, not {wanted}: the results are the
+         same, later.",
+        i = "A limit on processes is reached ({.code ulimit -u}); {.fn seqlift_threads} sets how many
+             are asked for."
+      )
+    )
+  }
 }
 
 check_device <- function(device, call = caller_env()) {

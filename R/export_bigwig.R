@@ -15,7 +15,8 @@
 #' @param attributions A result of an attribution method (class `seqlift_attributions`) of one
 #'   target; an array `[n, 4, L]`, which is summed over the bases; or a matrix `[n, L]` of any score
 #'   of every position.
-#' @param ranges A `GRanges` with the place of each sequence, in their order, each of L bp. Default
+#' @param ranges A `GRanges` with the place of each sequence, in their order, each of L bp (of a
+#'   window that of the sequence, or of the window). Default
 #'   `NULL`: those of the result, see [attribution_ranges()].
 #' @param path Path of the file that is written, usually ending in `.bw`. It is there when it is
 #'   whole; a file of that name is replaced.
@@ -25,6 +26,8 @@
 #' @param overlaps What a base gets that several sequences cover: `"error"` (default) refuses such
 #'   ranges, `"mean"` takes the mean of their numbers, `"first"` the number of the first of them in
 #'   the order of the result.
+#' @param what `"attributions"` (default), or the `"standard_errors"` of a result that has them, see
+#'   [standard_errors()].
 #' @return The path, invisibly.
 #' @section Errors: `seqlift_error_argument` for another wrong argument, ranges that overlap where
 #'   they must not, or lengths of chromosomes that are not known; `seqlift_error_file` for a path
@@ -44,11 +47,17 @@
 #' export_bigwig(attributions, path = path, genome = c(chr1 = 10000))
 #' rtracklayer::import(path)
 export_bigwig <- function(attributions, ranges = NULL, path, genome = NULL,
-                          overlaps = c("error", "mean", "first")) {
+                          overlaps = c("error", "mean", "first"),
+                          what = c("attributions", "standard_errors")) {
   path <- check_output_path(if (!missing(path)) path)
   check_package(c("rtracklayer", "GenomicRanges"), "Writing a bigWig file")
   overlaps <- check_choice(overlaps, c("error", "mean", "first"), "overlaps")
-  values <- position_values(attributions)
+  what <- check_choice(what, c("attributions", "standard_errors"), "what")
+  values <- if (what == "attributions") {
+    position_values(attributions)
+  } else {
+    position_errors(attributions, overlaps)
+  }
   ranges <- ranges_for(ranges, attributions, nrow(values), ncol(values))
   lengths <- chromosome_lengths(ranges, genome)
   if (overlaps == "error") {
@@ -63,7 +72,24 @@ export_bigwig <- function(attributions, ranges = NULL, path, genome = NULL,
     IRanges::IRanges(track$pos, width = 1L),
     score = track$value, seqlengths = lengths
   )
-  write_whole(path, function(temporary) rtracklayer::export.bw(track, temporary))
+  write_whole(path, function(temporary) {
+    rtracklayer::export.bw(track, temporary)
+    check_bigwig_end(temporary)
+  })
+}
+
+# The format ends as it begins, with four bytes in the writer's order: a file that was cut short does
+# not.
+check_bigwig_end <- function(path) {
+  bytes <- file.size(path)
+  connection <- file(path, "rb")
+  on.exit(close(connection))
+  first <- readBin(connection, "raw", 4L)
+  seek(connection, bytes - 4)
+  last <- readBin(connection, "raw", 4L)
+  if (length(first) < 4L || !identical(first, last)) {
+    stop("its end is missing")
+  }
 }
 
 # The number of each position, [n, L].
@@ -78,6 +104,28 @@ position_values <- function(attributions, arg = "attributions", call = caller_en
     abort_argument(arg, "finite numbers", "one with NA, NaN or Inf", call = call)
   }
   values
+}
+
+# The standard error of each position, [n, L]. That of a mean of overlapping regions would depend on
+# how these go together, which is not known.
+position_errors <- function(attributions, overlaps, call = caller_env()) {
+  check_attributions(attributions, "attributions", call)
+  check_one_target(attributions, "attributions", call)
+  standard_errors(attributions)
+  if (overlaps == "mean") {
+    abort_argument("overlaps", "\"error\" or \"first\" for standard errors", "\"mean\"",
+      call = call
+    )
+  }
+  errors <- observed_errors(attributions)
+  errors <- matrix(errors, dim(errors)[1L])
+  if (anyNA(errors)) {
+    abort_argument("attributions", "one with a standard error at every position",
+      "one of a soft input, where it is not known",
+      call = call
+    )
+  }
+  errors
 }
 
 check_one_target <- function(attributions, arg, call = caller_env()) {

@@ -56,11 +56,11 @@ export_modisco <- function(attributions, ohe_path, shap_path, width = NULL) {
   write_whole(ohe_path, function(ohe) {
     write_npz(ohe, "|i1", shape, length(pieces), function(i) {
       one_hot_bytes(codes[window, pieces[[i]], drop = FALSE])
-    }, call = call)
+    })
     write_whole(shap_path, function(shap) {
       write_npz(shap, "<f4", shape, length(pieces), function(i) {
         aperm(values[pieces[[i]], , window, drop = FALSE], 3:1)
-      }, call = call)
+      })
     }, call = call)
   }, call = call)
   invisible(c(ohe_path, shap_path))

@@ -3,9 +3,9 @@
 #   seqinfo  Seqinfo of its chromosomes: names, lengths, assembly
 #   fetch    function of a GRanges within the chromosomes: their plus strand as a DNAStringSet
 
-open_genome <- function(genome, call = caller_env()) {
+open_genome <- function(genome, strict = FALSE, call = caller_env()) {
   if (is.character(genome)) {
-    genome <- open_genome_file(genome, call)
+    genome <- open_genome_file(genome, strict, call)
   }
   if (isS4(genome) && methods::is(genome, "FaFile")) {
     genome <- indexed_fasta(genome, call)
@@ -54,29 +54,66 @@ open_sequences <- function(genome, call) {
   )
 }
 
-open_genome_file <- function(path, call) {
-  path <- path.expand(check_string(path, "genome", call = call))
-  if (!file.exists(path) || dir.exists(path)) {
-    abort_seqlift("file", "There is no file {.path {path}} ({.arg genome}).", call = call)
-  }
-  if (grepl("\\.2bit$", path, ignore.case = TRUE)) {
+open_genome_file <- function(path, strict, call) {
+  path <- check_file(path, "genome", call)
+  if (grepl("\\.2bit$", path, ignore.case = TRUE) || is_two_bit(path)) {
     check_package("rtracklayer", "Reading a 2bit file", call)
     return(rtracklayer::TwoBitFile(path))
   }
-  check_package("Rsamtools", "Reading a FASTA file", call)
-  if (is_plain_gzip(path)) {
-    # There is no way to a place within it.
-    return(read_file_of("genome", path, Biostrings::readDNAStringSet(path), call))
+  # There is no way to a place within plain gzip; what is small is read and looked through.
+  indexed <- file.exists(paste0(path, ".fai"))
+  if (is_plain_gzip(path) || (!indexed && file.size(path) <= small_fasta)) {
+    return(read_fasta(path, strict, call))
   }
+  check_package("Rsamtools", "Reading a FASTA file", call)
   Rsamtools::FaFile(path)
 }
 
-# A gzip file that is not in the blocks of bgzip, which mark themselves with the bytes "BC".
-is_plain_gzip <- function(path) {
-  start <- readBin(path, "raw", 14L)
-  length(start) >= 2L && identical(start[1:2], as.raw(c(0x1f, 0x8b))) &&
-    !identical(start[13:14], charToRaw("BC"))
+# Bytes up to which a FASTA without an index is read as a whole.
+small_fasta <- 2^26
+
+is_two_bit <- function(path) {
+  list(readBin(path, "raw", 4L)) %in% list(
+    as.raw(c(0x43, 0x27, 0x41, 0x1a)), as.raw(c(0x1a, 0x41, 0x27, 0x43))
+  )
 }
+
+# All sequences of a FASTA, as the tools that write them leave it: names to the first space, lines of
+# any length, lower case, U for T, and X for what is masked.
+read_fasta <- function(path, strict, call) {
+  lines <- trimws(read_text(path, "genome", "a FASTA file", call))
+  lines <- lines[nzchar(lines) & !startsWith(lines, ";")]
+  is_title <- startsWith(lines, ">")
+  if (!any(is_title) || !is_title[1L]) {
+    abort_seqlift("file",
+      c("The file {.path {path}} ({.arg genome}) is no FASTA file.",
+        x = if (length(lines) == 0L) "It is empty." else "Its first line does not begin with >.",
+        i = "{.arg genome} can also be a 2bit file, whose content tells."
+      ),
+      call = call
+    )
+  }
+  group <- factor(cumsum(is_title), seq_len(sum(is_title)))
+  names <- sub("[[:space:]].*$", "", sub("^>[[:space:]]*", "", lines[is_title]))
+  letters <- vapply(split(lines[!is_title], group[!is_title]), paste, "", collapse = "")
+  letters <- chartr("UX", "TN", toupper(gsub("[[:space:]]+", "", letters)))
+  odd <- regmatches(letters, regexpr("[^ACGTNMRWSYKVHDB.+-]", letters))
+  has_odd <- grepl("[^ACGTNMRWSYKVHDB.+-]", letters)
+  problems <- ifelse(!nzchar(names), "has no name", ifelse(
+    duplicated(names), "has the name of one before it", ifelse(!nzchar(letters), "has no letters", NA)
+  ))
+  named <- has_odd & is.na(problems)
+  problems[named] <- paste0(
+    "has the letter ", odd[match(which(named), which(has_odd))], ", which is not of DNA"
+  )
+  kept <- usable_records(problems, paste0("Sequence ", seq_along(names), " (", names, ")"),
+    "sequences", basename(path), strict, "file",
+    hint = "{.arg genome} must be a FASTA file of DNA.", call = call
+  )
+  Biostrings::DNAStringSet(stats::setNames(letters[kept], names[kept]))
+}
+
+is_plain_gzip <- function(path) is_gzip(readBin(path, "raw", 2L)) && !is_bgzip(path)
 
 # A FASTA with an index. One that is missing or older than the file is made for this session in its
 # temporary folder: the folder of a genome is often another's, or read by many jobs at once.

@@ -42,6 +42,7 @@
 #' @source `greedy_marginalize` of tangermeme 1.4.0 (Schreiber). Beyond it: positions that would
 #'   lead off the sequence are left out, and `y = NULL`.
 #' @seealso [greedy_substitution()]
+#' @concept greedy_marginalize
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)

@@ -12,7 +12,8 @@
 #'   are taken of that.
 #' - `x$values` is the whole as a `DelayedArray` `[n, 4, L]` backed by the file (package HDF5Array),
 #'   for computations block by block.
-#' - [convergence_deltas()] reads the deltas, and nothing else.
+#' - [convergence_deltas()] reads the deltas, and nothing else; [standard_errors()] reads all
+#'   standard errors, `standard_errors(x[i, , ])` those of some sequences.
 #' - `dim()`, `dimnames()` and `print()` read no scores; `as.array()` reads all.
 #'
 #' @section The file while it is being written:
@@ -68,6 +69,8 @@ new_h5_attributions <- function(stored, call = caller_env()) {
   if (!is.null(stored$names)) {
     labels[[1L]] <- stored$names
   }
+  axis <- if (stored$kind == "multipliers") 4L else 3L
+  labels[axis] <- list(position_names(info_of_stored(stored)$start, stored$shape[axis]))
   dimnames(values) <- labels
   structure(list(path = stored$path, values = values, stored = stored),
     class = "seqlift_h5_attributions"
@@ -81,14 +84,14 @@ print.seqlift_h5_attributions <- function(x, ...) {
   info <- info_of_stored(stored)
   n <- stored$shape[1L]
   length <- stored$datasets[["raw/seq"]][3L]
-  cli::cat_line(
+  cat_text(
     "<seqlift_h5_attributions> ", attribution_kinds[[stored$kind]], " of ", n,
-    if (n == 1L) " sequence of " else " sequences of ", length, " bp: [", toString(stored$shape),
-    "]"
+    if (n == 1L) " sequence " else " sequences ",
+    positions_phrase(structure(list(), info = info), length), ": [", toString(stored$shape), "]"
   )
   cat_field("file", x$path)
   about <- structure(list(), info = info,
-    convergence_deltas = matrix(0, 0L, stored$settings$n_refs %||% 0L)
+    convergence_deltas = matrix(0, 1L, stored$settings$n_refs %||% 0L)
   )
   cat_field("method", method_line(about))
   cat_field("model", model_line(about))

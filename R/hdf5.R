@@ -10,6 +10,7 @@
 #   values               values of another kind or of several targets, in place of the two above
 #   convergence_deltas   float64 (n, n_refs), with several targets (n, n_refs, targets)
 #   references           (n, n_refs, 4, L), where they were kept
+#   standard_errors      of the shape of the values, where there are some
 #   names                of the sequences
 #   chrom, start, end, strand   the regions, from 1 and inclusive, where they are known
 #   attributes           version, kind, n_refs, length, and what the result says of itself
@@ -64,6 +65,7 @@ export_h5 <- function(attributions, path) {
     finish_h5(temporary, attr(attributions, "info", exact = TRUE), largest_of(attributions),
       attr(attributions, "ranges", exact = TRUE)
     )
+    check_h5_whole(temporary)
   })
 }
 
@@ -105,6 +107,8 @@ read_h5 <- function(path, in_memory = TRUE) {
 
 own_group <- "seqlift"
 
+own <- function(name) paste0(own_group, "/", name)
+
 # Doubles that are handled at a time: 64 MB of them.
 doubles_at_once <- 8e6
 
@@ -125,6 +129,7 @@ create_h5 <- function(path, part, n, names) {
   } else {
     "H5T_IEEE_F32LE"
   }
+  check_room(path, h5_overhead)
   rhdf5::h5createFile(path)
   for (group in c("raw", own_group)) {
     rhdf5::h5createGroup(path, group)
@@ -146,6 +151,9 @@ create_h5 <- function(path, part, n, names) {
   if (!is.null(kept)) {
     create_array(path, own("references"), c(n, dim(kept)[-1L]), "H5T_IEEE_F32LE")
   }
+  if (!is.null(attr(part, "standard_errors", exact = TRUE))) {
+    create_array(path, own("standard_errors"), c(n, shape[-1L]), precision)
+  }
   if (!is.null(names)) {
     write_strings(path, own("names"), names)
   }
@@ -154,7 +162,9 @@ create_h5 <- function(path, part, n, names) {
   ))
 }
 
-own <- function(name) paste0(own_group, "/", name)
+# What a file needs beside its numbers: tables of blocks, and blocks that are written again when more
+# of their rows come. Enough to ask for with every part that is written.
+h5_overhead <- 2^20
 
 # The shape is R's, sequences first. A block of the file holds whole sequences, about 64 kB of them.
 create_array <- function(path, name, shape, type) {
@@ -169,6 +179,12 @@ fill_h5 <- function(path, part, rows) {
   kind <- attr(part, "kind", exact = TRUE)
   bases <- codes_to_one_hot(codes_of_attributions(part))
   values <- as.array(part)
+  deltas <- attr(part, "convergence_deltas", exact = TRUE)
+  kept <- attr(part, "references", exact = TRUE)
+  # After a write that did not fit the HDF5 library ends the process. As many bytes as there were
+  # without compression, scores being twice hypothetical ones and those of the letters.
+  check_room(path, length(bases) + 16 * length(values) + 8 * length(deltas) + 4 * length(kept) +
+    h5_overhead)
   write_rows(path, "raw/seq", bases, rows)
   if (is_of_layout(kind, length(dim(values)))) {
     if (kind == "hypothetical") {
@@ -179,13 +195,15 @@ fill_h5 <- function(path, part, rows) {
   } else {
     write_rows(path, own("values"), values, rows)
   }
-  deltas <- attr(part, "convergence_deltas", exact = TRUE)
   if (length(deltas) > 0L) {
     write_rows(path, own("convergence_deltas"), deltas, rows)
   }
-  kept <- attr(part, "references", exact = TRUE)
   if (!is.null(kept)) {
     write_rows(path, own("references"), kept, rows)
+  }
+  errors <- attr(part, "standard_errors", exact = TRUE)
+  if (!is.null(errors)) {
+    write_rows(path, own("standard_errors"), errors, rows)
   }
 }
 
@@ -204,6 +222,7 @@ codes_of_attributions <- function(x) {
 # What is known when all rows are written.
 finish_h5 <- function(path, info, largest_delta, ranges = NULL) {
   if (!is.null(ranges)) {
+    check_room(path, 8 * length(ranges) + h5_overhead)
     write_strings(path, own("chrom"), as.character(GenomicRanges::seqnames(ranges)))
     rhdf5::h5write(GenomicRanges::start(ranges), path, own("start"))
     rhdf5::h5write(GenomicRanges::end(ranges), path, own("end"))
@@ -221,14 +240,32 @@ finish_h5 <- function(path, info, largest_delta, ranges = NULL) {
   ))
 }
 
+# The library does not say when there was no room for all that it kept back until it closed the file.
+# Every block that is read again says so: compressed ones that are not whole cannot be unfolded.
+check_h5_whole <- function(path) {
+  stored <- open_h5(path, caller_env())
+  for (name in names(stored$datasets)) {
+    shape <- stored$datasets[[name]]
+    if (length(shape) < 2L) {
+      rhdf5::h5read(path, name)
+      next
+    }
+    for (rows in cut_chunks(shape[1L], max(1, doubles_at_once %/% prod(shape[-1L])))) {
+      read_rows(stored, name, rows)
+    }
+  }
+}
+
 largest_of <- function(attributions) {
-  max(0, abs(attr(attributions, "convergence_deltas", exact = TRUE)))
+  max(0, abs(attr(attributions, "convergence_deltas", exact = TRUE)), na.rm = TRUE)
 }
 
 write_strings <- function(path, name, strings) {
   strings <- enc2utf8(strings)
+  size <- max(1L, nchar(strings, "bytes")) + 1L
+  check_room(path, size * length(strings) + h5_overhead)
   rhdf5::h5createDataset(path, name, length(strings),
-    storage.mode = "character", size = max(1L, nchar(strings, "bytes")) + 1L, encoding = "UTF-8"
+    storage.mode = "character", size = size, encoding = "UTF-8"
   )
   rhdf5::h5write(strings, path, name)
 }
@@ -252,18 +289,22 @@ write_settings <- function(path, settings) {
 # What a file holds, without its numbers: list(path, datasets (name -> shape, sequences first),
 # kind, dataset (where the values are), shape, names, settings).
 open_h5 <- function(path, call) {
-  path <- path.expand(check_string(path, "path", call = call))
+  path <- check_file(path, "path", call)
   check_package("rhdf5", "Reading an HDF5 file", call)
   refuse <- function(problem) {
     abort_seqlift("file", paste0("The file {.path {path}} ", problem, "."), call = call)
   }
-  if (!file.exists(path) || dir.exists(path)) {
-    refuse("does not exist")
-  }
   if (!isTRUE(suppressMessages(rhdf5::H5Fis_hdf5(path, showWarnings = FALSE)))) {
     refuse("is not an HDF5 file")
   }
-  datasets <- list_datasets(path)
+  datasets <- rlang::try_fetch(list_datasets(path),
+    seqlift_h5_refused = function(error) refuse(escape_braces(conditionMessage(error))),
+    error = function(error) {
+      abort_seqlift("file", "The file {.path {path}} could not be read: it is damaged.",
+        parent = error, call = call
+      )
+    }
+  )
   values <- intersect(c(own("values"), "shap/seq", "projected_shap/seq"), names(datasets))
   if (!"raw/seq" %in% names(datasets) || length(values) == 0L) {
     refuse("holds no attributions: it must have {.field raw/seq} and {.field shap/seq} or
@@ -279,7 +320,7 @@ open_h5 <- function(path, call) {
       values[1L], "} is (", toString(shape), ")"
     ))
   }
-  settings <- if (own("names") %in% names(datasets) || own_group %in% attr(datasets, "groups")) {
+  settings <- if (own("names") %in% names(datasets) || attr(datasets, "group")) {
     lapply(rhdf5::h5readAttributes(path, own_group), as.vector)
   }
   names <- if (own("names") %in% names(datasets)) read_strings(path, own("names"))
@@ -290,14 +331,31 @@ open_h5 <- function(path, call) {
   )
 }
 
-# Their shapes by name, sequences first; attribute `groups`.
+# What of the layout's data sets there is: their shapes by name, sequences first; attribute `group`:
+# whether our own is there.
 list_datasets <- function(path) {
-  listed <- rhdf5::h5ls(path)
-  full <- sub("^/+", "", paste0(listed$group, "/", listed$name))
-  is_data <- listed$otype == "H5I_DATASET"
-  shapes <- lapply(strsplit(listed$dim[is_data], " x "), function(one) rev(as.integer(one)))
-  structure(stats::setNames(shapes, full[is_data]), groups = full[!is_data])
+  file <- open_h5_file(path)
+  on.exit(rhdf5::H5Fclose(file))
+  there <- Filter(function(name) has_h5_object(file, name), layout_datasets)
+  shapes <- lapply(stats::setNames(there, there), function(name) {
+    data <- open_h5_data(file, name, path)
+    space <- rhdf5::H5Dget_space(data)
+    on.exit({
+      rhdf5::H5Sclose(space)
+      rhdf5::H5Dclose(data)
+    })
+    rev(as.integer(rhdf5::H5Sget_simple_extent_dims(space)$size))
+  })
+  structure(shapes, group = has_h5_object(file, own_group))
 }
+
+layout_datasets <- c(
+  "raw/seq", "shap/seq", "projected_shap/seq",
+  own(c(
+    "values", "convergence_deltas", "references", "standard_errors", "names", "chrom", "start", "end", "strand",
+    "genome_chrom", "genome_length", "genome_assembly"
+  ))
+)
 
 read_strings <- function(path, name) {
   strings <- as.vector(rhdf5::h5read(path, name))
@@ -341,7 +399,8 @@ read_h5_rows <- function(stored, rows, call = caller_env()) {
     read_rows(stored, own("references"), rows, call) |> name_channels(stored$names[rows])
   }
   attributions <- new_attributions(values, codes, read_deltas(stored, rows, call),
-    references = kept, kind = stored$kind, info = info_of_stored(stored)
+    references = kept, kind = stored$kind, info = info_of_stored(stored),
+    standard_errors = read_errors(stored, rows, call)
   )
   attr(attributions, "ranges") <- read_ranges(stored, rows)
   attributions
@@ -355,6 +414,15 @@ read_deltas <- function(stored, rows, call = caller_env()) {
   rank <- length(stored$shape)
   n_targets <- if (rank == 4L && stored$kind != "multipliers") stored$shape[4L]
   array(0, c(length(rows), 0L, n_targets))
+}
+
+# NULL where the file has none.
+read_errors <- function(stored, rows, call = caller_env()) {
+  if (own("standard_errors") %in% names(stored$datasets)) {
+    errors <- read_rows(stored, own("standard_errors"), rows, call)
+    storage.mode(errors) <- "double"
+    errors
+  }
 }
 
 read_ranges <- function(stored, rows) {

@@ -68,8 +68,10 @@ value_of_call <- function(message, folder, call) {
 }
 
 # Where the session crashed R lists every call, of callr's too, over hundreds of lines, and UCX,
-# which LibTorch 2.6 loads in Debian 13, every frame.
+# which LibTorch 2.6 loads in Debian 13, every frame. Where it crashed while R collected garbage,
+# making that list asks for more collections, and R says of each that it cannot: thousands of lines.
 without_backtraces <- function(text) {
+  text <- gsub("*** recursive gc invocation\n", "", text, fixed = TRUE)
   text <- gsub("(?s)==== backtrace .*?\n=+\n", "", text, perl = TRUE)
   sub("\nTraceback:\n.*", "\n", text)
 }

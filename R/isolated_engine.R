@@ -123,7 +123,8 @@ r_torch_libtorch <- function() {
     return(character())
   }
   # As torch::torch_install_path() and torch::torch_is_installed() look for it.
-  home <- Sys.getenv("TORCH_HOME", package)
+  home <- Sys.getenv("TORCH_HOME")
+  home <- if (nzchar(home)) home else package
   found <- list.files(file.path(home, c("lib", "lib64", "bin")), "^libtorch_cpu\\.(so|dylib)$",
     full.names = TRUE
   )

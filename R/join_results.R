@@ -24,7 +24,7 @@ join_arrays <- function(parts) {
   for (name in setdiff(names(about), c("dim", "dimnames", "names"))) {
     own <- lapply(parts, attr, name, exact = TRUE)
     attr(joined, name) <- switch(name,
-      convergence_deltas = , references = bind_rows(own),
+      convergence_deltas = , references = , standard_errors = bind_rows(own),
       X = if (is.raw(own[[1L]])) do.call(cbind, own) else do.call(c, own),
       info = join_info(own),
       own[[1L]]

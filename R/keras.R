@@ -1,13 +1,14 @@
-# Keras's HDF5 files. The configuration is JSON in the attribute `model_config`; the weights lie in
+# Keras's HDF5 files; for its archives see keras_archive.R. The configuration is JSON in the attribute `model_config`; the weights lie in
 # the group `model_weights`, or at the root of a file of weights alone: the attribute `layer_names`
 # lists the groups, `weight_names` of each its data sets, both cut into numbered pieces where
 # they are too long for one attribute.
 
 #' Load a model of Keras
 #'
-#' Reads an HDF5 file (`.h5`, `.hdf5`) that Keras wrote with `model.save()`, and makes the same
-#' model of it, without Python: Sequential and functional models of Keras 1.2, Keras 2 (`tf.keras`
-#' too) and Keras 3's `.h5`, such as those of BPNet and ChromBPNet. A file of weights alone
+#' Reads an HDF5 file (`.h5`, `.hdf5`) or an archive (`.keras`) that Keras wrote with
+#' `model.save()`, and makes the same model of it, without Python: Sequential and functional models
+#' of Keras 1.2, Keras 2 (`tf.keras` too) and Keras 3, such as those of BPNet, ChromBPNet and
+#' CREsted. A file of weights alone
 #' (`model.save_weights()`) needs the configuration (`model.to_json()`) in `json`.
 #'
 #' ## What goes in and out
@@ -21,12 +22,14 @@
 #'
 #' ## Layers
 #' Conv1D and Conv2D (also separable, depthwise and transposed), Dense, Flatten, Reshape, Permute,
-#' RepeatVector, BatchNormalization, LayerNormalization, pooling and global pooling (maximum and
-#' average), Activation and the layers of activations, Dropout and noise (which do nothing in a
+#' RepeatVector, EinsumDense, MultiHeadAttention, BatchNormalization, LayerNormalization,
+#' GroupNormalization, UnitNormalization, pooling and global pooling (maximum and
+#' average), StochasticDepth, Activation and the layers of activations, Dropout and noise (which do nothing in a
 #' prediction), Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Cropping,
 #' ZeroPadding, UpSampling (nearest), LSTM, GRU, SimpleRNN and Bidirectional; of keras-genomics
 #' RevCompConv1D (which computes `2 conv(x) + b`), RevCompConv1DBatchNorm and
-#' DenseAfterRevcompConv1D; models inside models. Every layer is a module by its own name, and has
+#' DenseAfterRevcompConv1D; of CREsted AttentionPool1D and MultiheadAttention, whose relative
+#' positions are Enformer's or Borzoi's; models inside models. Every layer is a module by its own name, and has
 #' PyTorch's class where PyTorch has one, so that `rules = "module"` and `nonlinear_ops` in
 #' [deep_lift_shap()] know it. Any other layer, and any option that is not understood, is an error
 #' that names it.
@@ -45,7 +48,7 @@
 #' the package callr starts, reads the file: that takes about a second more, and if it ends, the
 #' error is the file's.
 #'
-#' @param path Path of the HDF5 file.
+#' @param path Path of the HDF5 file or of the archive; its content says which.
 #' @param json Path of a JSON file with the configuration, for a file that holds weights alone;
 #'   takes the place of the configuration in the file where there is one. `NULL` (default): the
 #'   file's own.
@@ -85,14 +88,24 @@
 #' predict(model, "GATTACAGATTACAGATTAC") # its GC content
 load_keras_model <- function(path, json = NULL, device = NULL) {
   call <- rlang::current_env()
-  path <- path.expand(check_string(path, "path"))
+  path <- check_file(path, folder_hint = keras_folder_hint)
   json <- check_string(json, "json", null = TRUE)
   device <- if (is.null(device)) NULL else check_device(device)
-  check_package(c("rhdf5", "callr"), "Reading a model of Keras")
-  file <- read_keras_file(path, json, call)
+  open_keras_model(path, json, device, call)
+}
+
+open_keras_model <- function(path, json, device, call, conduct = NULL) {
+  check_package(c("rhdf5", "callr"), "Reading a model of Keras", call = call)
+  archive <- identical(readBin(path, "raw", 4L), as.raw(c(0x50, 0x4b, 3L, 4L)))
+  file <- if (archive) {
+    read_keras_archive(path, json, call)
+  } else {
+    read_keras_file(path, json, call)
+  }
   converted <- NULL
   write <- function(to) converted <<- call_engine("convert_keras", file, to, call = call)
-  model <- converted_model(write, list(format = "Keras HDF5", path = path), device, call)
+  origin <- list(format = if (archive) "Keras archive" else "Keras HDF5", path = path)
+  model <- converted_model(write, origin, device, call, conduct = conduct)
   if (converted$theano && !nzchar(file$backend)) {
     inform_seqlift("theano",
       c("The kernels in {.path {path}} are taken for those of Theano, and turned round.",
@@ -103,6 +116,9 @@ load_keras_model <- function(path, json = NULL, device = NULL) {
   model
 }
 
+keras_folder_hint <- "A SavedModel is a folder of TensorFlow's, which needs TensorFlow itself: in
+  Python, {.code tf.keras.models.load_model(folder).save(\"model.h5\")} writes what is read here."
+
 # list(config, keras_version, backend, dtype, layers), as the engine takes it.
 read_keras_file <- function(path, json, call) {
   refuse <- function(problem, hint = NULL) {
@@ -110,31 +126,15 @@ read_keras_file <- function(path, json, call) {
       call = call
     )
   }
-  if (!file.exists(path) || dir.exists(path)) {
-    refuse("does not exist")
-  }
   config <- if (!is.null(json)) read_json_file(path.expand(json), call)
-  file <- tryCatch(read_apart(read_keras_groups, path), error = function(error) {
-    # callr wraps what happened there in errors of its own, and has one of its own for a session
-    # that ended.
-    cause <- last_cause(error)
-    if (inherits(cause, "callr_status_error")) {
-      refuse("could not be read",
-        "The R session in which the HDF5 library read it ended: the file is damaged, or memory ran
-         out."
-      )
-    }
-    abort_seqlift("file", "The file {.path {path}} could not be read: it is damaged.",
-      parent = cause, call = call
-    )
-  })
+  file <- read_keras_apart(read_keras_groups, path, path, call)
   if (is.null(file)) {
     refuse("is not an HDF5 file", "In Python, {.code model.save(\"model.h5\")} writes one.")
   }
   if (is.null(file$layers)) {
     refuse(
       if (file$native) {
-        "holds weights in Keras 3's own layout, which is not supported"
+        "holds weights in the layout of Keras's archives, without a configuration"
       } else {
         "holds no weights of a Keras model: it has no {.field layer_names}"
       },
@@ -153,6 +153,32 @@ read_keras_file <- function(path, json, call) {
   file[c("config", "keras_version", "backend", "dtype", "layers")]
 }
 
+# What `read` finds in the HDF5 file `path`, which lies in the file `name`.
+read_keras_apart <- function(read, path, name, call) {
+  refuse <- function(problem, hint = NULL) {
+    abort_seqlift("file", c(paste0("The file {.path {name}} ", problem, "."), i = hint),
+      call = call
+    )
+  }
+  tryCatch(read_apart(read, path), error = function(error) {
+    # callr wraps what happened there in errors of its own, and has one of its own for a session
+    # that ended.
+    cause <- last_cause(error)
+    if (inherits(cause, "seqlift_h5_refused")) {
+      refuse(escape_braces(conditionMessage(cause)))
+    }
+    if (inherits(cause, "callr_status_error")) {
+      refuse("could not be read",
+        "The R session in which the HDF5 library read it ended: the file is damaged, or memory ran
+         out."
+      )
+    }
+    abort_seqlift("file", "The file {.path {name}} could not be read: it is damaged.",
+      parent = cause, call = call
+    )
+  })
+}
+
 # What `read` finds in the file. In an R session of its own: the HDF5 library believes what a file
 # says of its own layout, and with a damaged one (HDF5 1.10.8: a chunk larger than its data) it goes
 # beyond its memory, which can end the process.
@@ -166,9 +192,7 @@ read_apart <- function(read, path) {
 last_cause <- function(error) if (is.null(error$parent)) error else last_cause(error$parent)
 
 read_json_file <- function(json, call) {
-  if (!file.exists(json) || dir.exists(json)) {
-    abort_seqlift("file", "The file {.path {json}} in {.arg json} does not exist.", call = call)
-  }
+  json <- check_file(json, "json", call)
   bytes <- readBin(json, "raw", file.size(json))
   if (any(bytes == 0L)) {
     abort_seqlift("file", "The file {.path {json}} in {.arg json} is not JSON.", call = call)
@@ -180,15 +204,16 @@ read_keras_groups <- function(path) {
   if (!isTRUE(suppressMessages(rhdf5::H5Fis_hdf5(path, showWarnings = FALSE)))) {
     return(NULL)
   }
-  file <- suppressMessages(rhdf5::H5Fopen(path, flags = "H5F_ACC_RDONLY"))
+  file <- open_h5_file(path)
   on.exit(rhdf5::H5Fclose(file))
   root <- file
-  if (rhdf5::H5Lexists(file, "model_weights")) {
-    root <- rhdf5::H5Gopen(file, "model_weights")
+  if (has_h5_object(file, "model_weights")) {
+    root <- open_h5_group(file, "model_weights")
     on.exit(rhdf5::H5Gclose(root), add = TRUE, after = FALSE)
   }
-  # Text and weights are no smaller in memory than compressed; a hundred times is no real file.
-  most <- 100 * file.size(path)
+  # Text and weights are no smaller in memory than compressed; a hundred times is no real file, but
+  # for a small one of constant weights.
+  most <- max(100 * file.size(path), 2^26)
   room <- most
   attribute <- function(name) {
     for (at in list(file, root)) {
@@ -211,12 +236,12 @@ read_keras_groups <- function(path) {
   }
   bytes <- 4L
   read$layers <- lapply(layers, function(layer) {
-    group <- rhdf5::H5Gopen(root, layer)
+    group <- open_h5_group(root, layer)
     on.exit(rhdf5::H5Gclose(group))
     names <- string_attributes(group, "weight_names", most)
     weights <- list()
     for (name in names) {
-      data <- rhdf5::H5Dopen(group, name)
+      data <- open_h5_data(group, name, path)
       shape <- data_shape(data)
       room <<- room - shape$bytes * max(prod(shape$size), prod(shape$chunk))
       if (room < 0) {
@@ -257,38 +282,4 @@ data_shape <- function(data) {
     chunk = if (chunked) as.numeric(rhdf5::H5Pget_chunk(layout)) else 0,
     bytes = as.numeric(rhdf5::H5Tget_size(type))
   )
-}
-
-# NULL where there is none.
-string_attribute <- function(at, name, most) {
-  if (!rhdf5::H5Aexists(at, name)) {
-    return(NULL)
-  }
-  attribute <- rhdf5::H5Aopen(at, name)
-  on.exit(rhdf5::H5Aclose(attribute))
-  space <- rhdf5::H5Aget_space(attribute)
-  texts <- prod(as.numeric(rhdf5::H5Sget_simple_extent_dims(space)$size))
-  rhdf5::H5Sclose(space)
-  if (texts == 0) {
-    return(character(0))
-  }
-  if (texts * as.numeric(rhdf5::H5Tget_size(rhdf5::H5Aget_type(attribute))) > most) {
-    stop("The attribute ", name, " is larger than the whole file.")
-  }
-  text <- as.character(rhdf5::H5Aread(attribute))
-  Encoding(text) <- "UTF-8"
-  text
-}
-
-string_attributes <- function(at, name, most) {
-  whole <- string_attribute(at, name, most)
-  pieces <- character(0)
-  while (is.null(whole)) {
-    piece <- string_attribute(at, paste0(name, length(pieces)), most)
-    if (is.null(piece)) {
-      break
-    }
-    pieces <- c(pieces, list(piece))
-  }
-  if (is.null(whole) && length(pieces) > 0L) unlist(pieces) else whole
 }

@@ -99,3 +99,19 @@ trace_letters <- function(letters, width, detail) {
     ring = points("ring")
   )
 }
+
+# The same for bars, which are drawn in the order of their rows.
+trace_bars <- function(letters, width) {
+  corner <- function(values) as.vector(t(values))
+  half <- width / 2
+  top <- letters$y + letters$height
+  row <- rep(seq_len(nrow(letters)), each = 4L)
+  data.frame(
+    x = corner(cbind(letters$x - half, letters$x - half, letters$x + half, letters$x + half)),
+    y = corner(cbind(letters$y, top, top, letters$y)),
+    base = letters$base[row],
+    panel = letters$panel[row],
+    letter = row,
+    ring = rep(1L, length(row))
+  )
+}

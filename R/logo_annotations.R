@@ -9,7 +9,8 @@ logo_character_width <- 0.011
 
 # Every kind of annotations as a data frame: start, end, label, row (number of its
 # sequence, or NA for all).
-check_annotations <- function(annotations, values, call = caller_env()) {
+check_annotations <- function(annotations, values, length = dim(values)[3L],
+                              call = caller_env()) {
   if (is.null(annotations)) {
     return(NULL)
   }
@@ -29,7 +30,6 @@ check_annotations <- function(annotations, values, call = caller_env()) {
       kind = "annotations", call = call
     )
   }
-  length <- dim(values)[3L]
   within <- is.finite(annotations$start) & is.finite(annotations$end) &
     annotations$start >= 1 & annotations$start <= annotations$end & annotations$end <= length
   if (!all(within)) {
@@ -37,7 +37,7 @@ check_annotations <- function(annotations, values, call = caller_env()) {
     abort_argument(
       "annotations", paste0("ranges within the sequence (1 to ", length, " bp)"),
       paste0(annotations$start[bad], " to ", annotations$end[bad], " (row ", bad, ")"),
-      kind = "annotations", call = call
+      hint = count_hint_of_rows(NULL, annotations$start), kind = "annotations", call = call
     )
   }
   data.frame(
@@ -87,12 +87,10 @@ place_annotations <- function(annotations, rows, labels, start, end) {
     marks <- marks[order(marks$start, marks$end), ]
     marks$left <- pmax(marks$start, start) - 0.5
     marks$right <- pmin(marks$end, end) + 0.5
-    half <- nchar(marks$label) * character_width / 2
-    centre <- (marks$left + marks$right) / 2
-    marks$text_x <- pmin(pmax(centre, start - 0.5 + half), end + 0.5 - half)
+    marks$label <- shorten_labels(marks$label)
+    marks <- place_mark_labels(marks, start, end, character_width)
     marks$track <- pack_tracks(
-      pmin(marks$left, marks$text_x - half),
-      pmax(marks$right, marks$text_x + half) + character_width
+      pmin(marks$left, marks$text_left), pmax(marks$right, marks$text_right) + character_width
     )
     if (any(marks$track > logo_labelled_tracks)) {
       marks$label <- ""
@@ -102,6 +100,30 @@ place_annotations <- function(annotations, rows, labels, start, end) {
     marks
   }
   do.call(rbind, lapply(seq_along(rows), place_panel))
+}
+
+# A label is centred under its bar, and begins or ends at the window's edge where it would be cut
+# there in a narrow figure.
+place_mark_labels <- function(marks, start, end, character_width) {
+  width <- nchar(marks$label) * character_width
+  centre <- (marks$left + marks$right) / 2
+  first <- start - 0.5
+  last <- end + 0.5
+  at_left <- centre - width / 2 < first
+  at_right <- !at_left & centre + width / 2 > last
+  marks$hjust <- ifelse(at_left, 0, ifelse(at_right, 1, 0.5))
+  marks$text_x <- ifelse(at_left, first, ifelse(at_right, last, centre))
+  marks$text_left <- marks$text_x - marks$hjust * width
+  marks$text_right <- marks$text_left + width
+  marks
+}
+
+# A label longer than this would not fit into the plot at all.
+annotation_label_width <- 40L
+
+shorten_labels <- function(labels) {
+  long <- nchar(labels) > annotation_label_width
+  ifelse(long, paste0(substr(labels, 1L, annotation_label_width - 1L), "\u2026"), labels)
 }
 
 # First-fit packing of intervals that are sorted by their start.
@@ -135,7 +157,7 @@ annotation_layers <- function(marks, ranges) {
       fill = "grey25"
     ),
     ggplot2::geom_text(
-      aes(.data$text_x, .data$text_y, label = .data$label), marks,
+      aes(.data$text_x, .data$text_y, label = .data$label, hjust = .data$hjust), marks,
       size = 2.6, vjust = 1, colour = "grey15"
     )
   )

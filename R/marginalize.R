@@ -20,7 +20,10 @@
 #'   `saturation_mutagenesis()`, or any function `func(model, X, ...)` that returns an array with a
 #'   row for each sequence or a list of such arrays. It gets `X` as an array `[n, 4, L]`.
 #' @param ... Arguments for `func`, by name: `args` (the model's other inputs, with a row for each
-#'   background or one for all), `target`, `batch_size`, `random_state`, ...
+#'   background or one for all), `target`, `batch_size`, `random_state`, ... A `func` that draws at
+#'   random (that has an argument `random_state`) gets one seed for before and after, and
+#'   [deep_lift_shap()], [pisa()] and [attribute()] the same references: those of the sequences as
+#'   they were.
 #' @param motifs Several motifs, instead of `motif`: a list or character vector of them, a
 #'   `DNAStringSet`, a `PFMatrixList` or `PWMatrixList` of TFBSTools, an array `[k, 4, m]`, or the
 #'   path of a file in the format of MEME or JASPAR (see [read_motifs()]). Motifs may differ in
@@ -161,6 +164,7 @@ marginalize_annotations <- function(model, X, X0, annotations, start = NULL, fun
 # the backgrounds is there.
 marginalize_codes <- function(plan, sequences, motifs, starts, call) {
   codes <- sequence_codes(sequences, call = call)
+  plan <- share_draws(plan, sequences, call)
   before <- call_func(plan, one_hot_array(sequences), call = call)
   afters <- Map(function(motif, start) {
     edited <- core_substitute_motif(codes, motif, start)
@@ -271,7 +275,10 @@ check_regions_of_examples <- function(annotations, sequences, call) {
   }
   columns <- c("example", "start", "end")
   refuse <- function(expected, got) {
-    abort_argument("annotations", expected, got, kind = "annotations", call = call)
+    hint <- if (is.data.frame(annotations)) {
+      count_hint_of_rows(annotations[["example"]], annotations[["start"]])
+    }
+    abort_argument("annotations", expected, got, hint, kind = "annotations", call = call)
   }
   if (!is.data.frame(annotations) || !all(columns %in% names(annotations))) {
     refuse("a data frame with columns example, start and end, or a GRanges",

@@ -24,6 +24,7 @@
 #'   regions.
 #' @param random_state Whole number from 0 to 4294967295, for the same result every time, a
 #'   [random_generator()] to continue, or `NULL` (default) for a seed from R's own generator.
+#' @param strict What to do with records of files that cannot be used, see [sequences_from()].
 #' @return A `GRanges` with `n` ranges for each region, in the order of the regions, each with its
 #'   region's width and strand, that overlap neither each other nor `regions` nor `exclude` on
 #'   either strand. Its `seqinfo` is the genome's; its metadata columns are `region`, the number of
@@ -34,6 +35,7 @@
 #'   letters alone, and if nothing can be matched at all. `seqlift_error_argument` for another wrong
 #'   argument. A `seqlift_warning_unmatched` names the first regions with fewer than `n`.
 #' @seealso [dinucleotide_shuffle()] for sequences of the same composition that no genome has
+#' @concept extract_matching_loci
 #' @export
 #' @examplesIf all(vapply(c("Biostrings", "GenomicRanges"), requireNamespace, TRUE, quietly = TRUE))
 #' genome <- Biostrings::DNAStringSet(c(chr1 = decode_one_hot(
@@ -42,22 +44,24 @@
 #' regions <- GenomicRanges::GRanges(c("chr1:1001-1100:+", "chr1:5001-5100:-"))
 #' matched_regions(regions, genome, n = 2, random_state = 0)
 matched_regions <- function(regions, genome, n = 1L, tolerance = 0.02, exclude = NULL,
-                            max_unknown = 0, chromosomes = NULL, random_state = NULL) {
+                            max_unknown = 0, chromosomes = NULL, random_state = NULL,
+                            strict = FALSE) {
   call <- rlang::current_env()
+  check_flag(strict, "strict")
   n <- check_count(n, "n")
   tolerance <- check_share(tolerance, "tolerance")
   max_unknown <- check_share(max_unknown, "max_unknown")
   generator <- as_generator(random_state)
   check_package(region_packages, "Drawing regions from a genome")
-  regions <- as_regions(regions, call = call)
-  genome <- open_genome(genome, call)
+  regions <- as_regions(regions, strict = strict, call = call)
+  genome <- open_genome(genome, strict, call)
   check_chromosomes(regions, genome$seqinfo, "regions", genome$label, call)
   targets <- resize_regions(regions, NULL, call)
   bound_regions(targets, genome$seqinfo, "error", call)
   targets <- on_genome(targets, genome$seqinfo)
   chromosomes <- check_drawn_chromosomes(chromosomes, targets, genome$seqinfo, call)
   # Before, not within, a call of reduce(): S4 methods wrap errors in their arguments.
-  exclude <- excluded_ranges(exclude, genome, call)
+  exclude <- excluded_ranges(exclude, genome, strict, call)
   taken <- GenomicRanges::reduce(c(targets, exclude), ignore.strand = TRUE)
   gc <- count_bases(genome, targets, call)
   unknown <- which(gc$known == 0L)
@@ -125,12 +129,12 @@ check_drawn_chromosomes <- function(chromosomes, targets, known, call) {
   unique(chromosomes)
 }
 
-excluded_ranges <- function(exclude, genome, call) {
+excluded_ranges <- function(exclude, genome, strict, call) {
   none <- GenomicRanges::GRanges(seqinfo = genome$seqinfo)
   if (is.null(exclude) || (methods::is(exclude, "GRanges") && length(exclude) == 0L)) {
     return(none)
   }
-  exclude <- as_regions(exclude, "exclude", call)
+  exclude <- as_regions(exclude, "exclude", strict, call)
   known <- as.character(GenomicRanges::seqnames(exclude)) %in%
     GenomeInfoDb::seqnames(genome$seqinfo)
   if (!any(known)) {

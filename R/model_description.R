@@ -87,6 +87,9 @@ print.seqlift_model <- function(x, ...) {
   found <- describe_model(x)
   cli::cat_line("<seqlift_model> ", x$info$class)
   print_rows("inputs", input_lines(x, found))
+  if (!identical(x$layout %||% own_layout, own_layout)) {
+    print_rows("layout", paste("given to the model as", layout_text(x$layout)))
+  }
   print_rows("outputs", output_lines(x, found))
   print_rows("receptive field", unique_lines(vapply(
     found$outputs, function(output) field_text(output$receptive_field), ""
@@ -94,11 +97,23 @@ print.seqlift_model <- function(x, ...) {
   if (length(x$wrappers) > 0L) {
     print_rows("put around it", paste(wrapper_calls(x), collapse = ", then "))
   }
+  held <- dtype_name(x$info$dtype)
   print_rows("parameters", paste0(
-    format(x$info$parameters, big.mark = ",", scientific = FALSE), " (", dtype_name(x$info$dtype),
-    ")"
+    format(x$info$parameters, big.mark = ",", scientific = FALSE), " (", held,
+    if (held != own_dtype(x)) paste0(", computed in ", own_dtype(x)), ")"
   ))
-  print_rows("made from", origin_line(x))
+  classes <- class_lines(x)
+  if (!is.null(classes)) {
+    print_rows("modules", classes)
+  }
+  print_rows("format", x$origin$format %||% "TorchScript")
+  made_from <- x$source %||% if (is.null(x$origin)) x$path else x$origin$path
+  if (!is.null(made_from)) {
+    print_rows("made from", made_from)
+  }
+  if (length(x$origin$trimming) > 0L) {
+    print_rows("trimming", x$origin$trimming)
+  }
   print_rows("md5", x$hash)
   invisible(x)
 }
@@ -123,13 +138,18 @@ unique_lines <- function(lines) if (length(unique(lines)) == 1L) lines[1L] else 
 origin_line <- function(model) {
   origin <- model$origin
   if (is.null(origin$path)) {
-    return(if (is.null(origin)) model$path else origin$format)
+    return(if (is.null(origin)) model$source %||% model$path else origin$format)
   }
-  if (composed(model)) origin$path else paste0(origin$path, " (", origin$format, ")")
+  path <- model$source %||% origin$path
+  if (composed(model)) path else paste0(path, " (", origin$format, ")")
 }
 
-# A name, then its lines one below the other.
-print_rows <- function(name, lines) {
-  names <- c(name, rep("", length(lines) - 1L))
-  cli::cat_line("  ", format(names, width = 17L), lines)
+# The classes of the modules inside and how many there are of each, by PyTorch's short names where
+# they are PyTorch's.
+class_lines <- function(model) {
+  classes <- model$info$module_classes[nzchar(model$info$modules)]
+  counts <- table(sub("^torch[.]nn[.]modules[.].*[.]", "", sub("^__torch__[.]", "", classes)))
+  if (length(counts) > 0L) {
+    shortened(paste0(names(counts), " (", counts, ")"), classes_shown)
+  }
 }

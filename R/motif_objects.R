@@ -1,10 +1,10 @@
 # Motifs in the classes of universalmotif and TFBSTools as matrices of probabilities.
 
-#' Motif objects as matrices
+#' Motifs as matrices
 #'
-#' Turns the motifs of the universalmotif and TFBSTools packages into matrices of probabilities.
-#' [marginalize()], [motif_consensus()] and the other functions that take motifs take these objects
-#' as they are.
+#' Turns motifs of every kind, those of the universalmotif and TFBSTools packages among them, into
+#' matrices of probabilities. [tomtom()], [marginalize()], [motif_consensus()] and the other
+#' functions that take motifs take these objects as they are.
 #'
 #' Counts (`PFMatrix`, universalmotif type PCM) are divided by the sums of their columns. Weights
 #' (`PWMatrix`, type PWM) are log2 of probability over background and are turned back with the
@@ -13,17 +13,25 @@
 #' as it is. Pseudocounts that are in weights or probabilities stay in. Information content is
 #' refused.
 #'
-#' @param motifs A `universalmotif`, `PFMatrix`, `PWMatrix`, `PFMatrixList` or `PWMatrixList`, or a
-#'   list of such objects. All for DNA.
-#' @return A list with a double matrix `[4, width]` for each motif, rows A, C, G and T, columns that
-#'   sum to 1. Names are those of the list, or the motifs' own: identifier and name
-#'   (`"MA0036.3 GATA2"`) of TFBSTools, name of universalmotif; made unique.
+#' Plain matrices of counts are divided, too: of whole numbers, or of numbers that sum to the same,
+#' and to more than 1, at every position. Other matrices stay as they are.
+#'
+#' @param motifs A `universalmotif`, `PFMatrix`, `PWMatrix`, `PFMatrixList` or `PWMatrixList`, a
+#'   matrix `[4, width]`, a list of such, the path of a file ([read_motifs()]), or a result of
+#'   [discover_motifs()]. All for DNA.
+#' @param matrix Which matrix of a pattern of [discover_motifs()]: `"ppm"` (default, probabilities),
+#'   `"contributions"` or `"hypothetical"`.
+#' @param trim_threshold Of patterns, cut the ends whose contributions (absolute, summed over the
+#'   bases) are below this share of the largest, 0 (nothing) to 1. Default 0.3.
+#' @return A list with a double matrix `[4, width]` for each motif, rows A, C, G and T; of objects
+#'   and counts, columns that sum to 1. Names are those of the list, or the motifs' own: identifier
+#'   and name (`"MA0036.3 GATA2"`) of TFBSTools, name of universalmotif; made unique.
 #' @section Errors: `seqlift_error_argument` for anything else, other alphabets, information
 #'   content, negative or missing counts, an empty column, or weights that are not log2 of
 #'   probability over background.
 #' @source Tremblay (2024), Journal of Open Source Software 9, 7012 (universalmotif); Tan and
 #'   Lenhard (2016), Bioinformatics 32, 1555-1556 (TFBSTools).
-#' @seealso [read_motifs()] for files
+#' @seealso [read_motifs()] for files, [export_motifs()]
 #' @export
 #' @examplesIf interactive() && requireNamespace("TFBSTools", quietly = TRUE)
 #' # TFBSTools takes some ten seconds to load, which is why automatic checks pass this over.
@@ -35,22 +43,20 @@
 #' )
 #' as_motif_matrices(counts)
 #' motif_consensus(TFBSTools::toPWM(counts))
-as_motif_matrices <- function(motifs) {
-  call <- rlang::current_env()
+as_motif_matrices <- function(motifs, matrix = c("ppm", "contributions", "hypothetical"),
+                              trim_threshold = 0.3) {
+  matrix <- check_choice(matrix, c("ppm", "contributions", "hypothetical"), "matrix")
+  trim_threshold <- check_share(trim_threshold, "trim_threshold")
   if (is_motif_object(motifs)) {
     motifs <- motif_object_list(motifs)
   }
-  fits <- is.list(motifs) && length(motifs) > 0L &&
-    all(vapply(motifs, is_motif_object, logical(1L)))
-  if (!fits) {
-    abort_argument("motifs", "motif objects of universalmotif or TFBSTools, or a list of them",
-      describe(motifs)
-    )
+  if (is.list(motifs) && !inherits(motifs, "seqlift_motifs") && length(motifs) > 0L) {
+    motifs <- name_motif_objects(motifs)
+    names <- names(motifs) %||% rep("", length(motifs))
+    names[names == ""] <- as.character(which(names == ""))
+    motifs <- stats::setNames(motifs, make.unique(names, sep = " "))
   }
-  motifs <- name_motif_objects(motifs)
-  arg <- paste0("motifs[[", seq_along(motifs), "]]")
-  matrices <- Map(function(motif, one) matrix_of_motif(motif, one, call), unname(motifs), arg)
-  stats::setNames(unname(matrices), make.unique(names(motifs), sep = " "))
+  motif_inputs(motifs, "motifs", matrix, trim_threshold)
 }
 
 # The classes by name: none of their packages has to be loaded to tell.

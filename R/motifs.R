@@ -1,19 +1,48 @@
 #' Read motifs from a file
 #'
-#' Reads motifs as matrices from the text formats of MEME (minimal or full, the sections
-#' "letter-probability matrix") and of JASPAR (`.jaspar`, with a letter before each row, and `.pfm`,
-#' with the rows alone).
+#' Reads motifs as matrices from the text formats of MEME, JASPAR, TRANSFAC, HOMER and CIS-BP, and
+#' the patterns of TF-MoDISco from its HDF5 files. The content tells the format, not the name.
 #'
-#' @param path Path of the file; its content tells the format.
-#' @return A list with a double matrix `[4, width]` for each motif, in the order of the file, rows
-#'   A, C, G and T: probabilities from MEME files, counts from JASPAR files. The names are those of
-#'   the file, identifier and other name (`"MA0036.3 GATA2"`), made unique; the file's own name for
-#'   a `.pfm` without one.
+#' * MEME (minimal or full): the sections "letter-probability matrix". Where every position of a
+#'   motif sums to the same number above 1 (counts, or per cent) it is divided by it. Columns are in
+#'   the order of the file's alphabet.
+#' * JASPAR: `.jaspar`, with a letter before each row, and `.pfm`, with the rows alone. A plain
+#'   matrix may also be transposed, with a row for each position: that is known by a line of letters
+#'   above it or by its shape, and of four rows with four numbers by the sums, which are those of
+#'   the positions.
+#' * TRANSFAC (also JASPAR's `.transfac`): records with a line `P0` or `PO` of letters.
+#' * HOMER: `.motif`, a row for each position below the consensus, the name and the thresholds.
+#' * CIS-BP (also CISBP-RNA): a table below `Pos A C G T`, alone or one of many with lines
+#'   that begin with `Motif` and `TF Name`.
+#' * TF-MoDISco: HDF5 as tfmodisco-lite writes it, with contribution scores and seqlets.
+#'
+#' U is read as T.
+#'
+#' @param path Path of the file, plain or compressed; its content tells the format.
+#' @param strict What to do with motifs that cannot be used, such as matrices with other numbers of
+#'   rows than announced, negative or missing numbers, or probabilities that do not sum to 1:
+#'   `FALSE` (default) drops them with one message, which counts them and names the first line;
+#'   `TRUE` is an error. Where no motif would be left it is an error.
+#' @return Of a text file a list with a double matrix `[4, width]` for each motif, in the order of
+#'   the file, rows A, C, G and T: probabilities from MEME, HOMER and CIS-BP files, the numbers of
+#'   the file (counts, usually) from JASPAR and TRANSFAC. The names are those of the file,
+#'   identifier and other name (`"MA0036.3 GATA2"`), made unique; the file's own name for a table
+#'   without one.
+#'
+#'   Of a file of TF-MoDISco the patterns as [discover_motifs()] gives them, named
+#'   `"pos_patterns.pattern_0"` and so on, each with its probabilities, contributions, hypothetical
+#'   contributions, seqlets and subpatterns. Positions of seqlets count from 1 in the window that
+#'   was searched; where the file says how wide that was, it is the setting `window`.
 #' @section Errors: `seqlift_error_file` if the file is missing, has no motif, is damaged, or is for
-#'   another alphabet than that of DNA; the message names the line.
+#'   another alphabet than that of DNA or RNA; the message names the line or the HDF5 object.
+#'   `seqlift_error_package` for HDF5 without rhdf5.
 #' @source The formats: <https://meme-suite.org/meme/doc/meme-format.html>,
-#'   <https://jaspar.elixir.no/docs/>.
-#' @seealso [motif_consensus()], [marginalize()], which takes such a list as `motifs`
+#'   <https://jaspar.elixir.no/docs/>,
+#'   <http://homer.ucsd.edu/homer/motif/creatingCustomMotifs.html>,
+#'   <http://cisbp.ccbr.utoronto.ca/>, <https://github.com/jmschrei/tfmodisco-lite>.
+#' @seealso [export_motifs()] writes them; [motif_consensus()], [tomtom()], [marginalize()] take
+#'   them
+#' @concept read_meme
 #' @export
 #' @examples
 #' path <- tempfile(fileext = ".jaspar")
@@ -24,119 +53,217 @@
 #' motifs <- read_motifs(path)
 #' motifs
 #' motif_consensus(motifs)
-read_motifs <- function(path) {
+read_motifs <- function(path, strict = FALSE) {
   call <- rlang::current_env()
-  path <- path.expand(check_string(path, "path"))
-  if (!file.exists(path) || dir.exists(path)) {
-    abort_seqlift("file", "There is no file {.path {path}} ({.arg path}).")
+  check_flag(strict, "strict")
+  path <- check_file(path)
+  if (is_hdf5_file(path)) {
+    return(read_modisco_h5(path, call))
   }
-  lines <- trimws(readLines(path, warn = FALSE))
-  is_meme <- any(grepl("^(MEME version|letter-probability matrix)", lines))
-  motifs <- if (is_meme) read_meme(lines, path, call) else read_jaspar(lines, path, call)
+  lines <- trimws(read_text(path, "path", "a file of motifs", call))
+  refuse_other_motif_formats(lines, path, call)
+  motifs <- switch(motif_format(lines),
+    meme = read_meme(lines, path, call),
+    transfac = read_transfac(lines),
+    cisbp = read_cisbp(lines, path),
+    read_jaspar(lines, path)
+  )
   if (length(motifs) == 0L) {
     abort_motif_file(path, NULL, "has no motif", call)
   }
-  names(motifs) <- make.unique(names(motifs), sep = " ")
-  motifs
+  labels <- vapply(motifs, function(motif) {
+    paste0("Line ", motif$line, " of ", basename(path))
+  }, "")
+  problems <- vapply(motifs, function(motif) motif$problem %||% NA_character_, "")
+  kept <- usable_records(problems, labels, "motifs", basename(path), strict, "file",
+    hint = motif_file_hint, call = call
+  )
+  stats::setNames(
+    lapply(motifs[kept], function(motif) motif$matrix),
+    make.unique(vapply(motifs[kept], function(motif) motif$title, ""), sep = " ")
+  )
 }
+
+motif_file_hint <- "{.arg path} must be a motif file in the format of MEME, JASPAR, TRANSFAC, HOMER
+  or CIS-BP, or one of TF-MoDISco (HDF5)."
+
+refuse_other_motif_formats <- function(lines, path, call) {
+  first <- utils::head(lines[nzchar(lines)], 5L)
+  if (any(grepl("^(<\\?xml|<!DOCTYPE|<html)", first, ignore.case = TRUE))) {
+    abort_motif_file(path, NULL, "is XML or HTML, which is for the eye: MEME writes the same motifs as
+      text, in {.path meme.txt}", call)
+  }
+}
+
+# Both readers give a list with, for each motif, title, line (where it begins) and matrix, or
+# problem: why it cannot be used.
 
 read_meme <- function(lines, path, call) {
-  alphabet <- grep("^ALPHABET", lines)
-  if (length(alphabet) > 0L && !grepl("^ALPHABET *= *ACGT$|\"?DNA\"?", lines[alphabet[1L]])) {
-    abort_motif_file(path, alphabet[1L], "is for another alphabet than ACGT", call)
+  letters <- meme_letters(lines, path, call)
+  headers <- grep(meme_header, lines, ignore.case = TRUE)
+  log_odds <- grep("^log-odds matrix", lines, ignore.case = TRUE)
+  if (length(headers) == 0L && length(log_odds) > 0L) {
+    abort_motif_file(path, log_odds[1L], "begins a matrix of log-odds, and there is none of
+      probabilities (letter-probability matrix)", call)
   }
-  headers <- grep("^letter-probability matrix", lines)
-  titles <- grep("^MOTIF[[:space:]]", lines)
-  motifs <- lapply(headers, function(header) {
-    width <- regmatches(lines[header], regexec("\\bw *= *([0-9]+)", lines[header]))[[1L]]
-    after <- utils::tail(lines, -header)
-    is_row <- grepl("^[-+]?[.0-9]", after)
-    first <- which(nzchar(after))[1L]
-    if (is.na(first) || !is_row[first]) {
-      abort_motif_file(path, header, "has no rows of a matrix below", call)
-    }
-    n_rows <- rle(is_row[seq(first, length(after))])$lengths[1L]
-    if (length(width) == 2L && n_rows != as.integer(width[2L])) {
-      abort_motif_file(path, header,
-        paste("announces", width[2L], "rows, but", n_rows, "follow"), call
-      )
-    }
-    at <- header + first - 1L + seq_len(n_rows)
-    rows <- lapply(at, function(line) parse_numbers(lines[line], path, line, call, size = n_bases))
-    motif_matrix(do.call(cbind, rows))
-  })
-  names(motifs) <- vapply(headers, function(header) {
+  titles <- grep("^MOTIF([[:space:]]|$)", lines)
+  lapply(headers, function(header) {
     title <- titles[titles < header]
-    if (length(title) == 0L) {
-      return("motif")
-    }
     # The full format writes more behind the name.
-    name <- sub("[[:space:]]+width *=.*$", "", lines[max(title)])
-    gsub("[[:space:]]+", " ", sub("^MOTIF[[:space:]]+", "", name))
-  }, character(1L))
-  motifs
+    name <- if (length(title) > 0L) sub("[[:space:]]+width *=.*$", "", lines[max(title)]) else ""
+    name <- gsub("[[:space:]]+", " ", trimws(sub("^MOTIF", "", name)))
+    c(list(title = if (nzchar(name)) name else "motif"), meme_matrix(lines, header, letters))
+  })
 }
 
-read_jaspar <- function(lines, path, call) {
+meme_header <- "^letter-probability matrix"
+
+# The order of the columns. An RNA motif is that of the DNA it is written from.
+meme_letters <- function(lines, path, call) {
+  at <- grep("^ALPHABET", lines)
+  if (length(at) == 0L) {
+    return(base_letters)
+  }
+  value <- trimws(sub("^ALPHABET[[:space:]]*=?", "", lines[at[1L]]))
+  if (grepl("^\"?[DR]NA\"?\\b", value)) {
+    return(base_letters)
+  }
+  letters <- strsplit(chartr("U", "T", toupper(sub("[[:space:]].*$", "", value))), "")[[1L]]
+  if (length(letters) != n_bases || !setequal(letters, base_letters)) {
+    abort_motif_file(path, at[1L], "is for another alphabet than ACGT", call)
+  }
+  letters
+}
+
+meme_matrix <- function(lines, header, letters) {
+  width <- regmatches(lines[header], regexec("\\bw *= *([0-9]+)", lines[header]))[[1L]]
+  after <- utils::tail(lines, -header)
+  is_row <- grepl("^[-+]?[.0-9]", after)
+  first <- which(nzchar(after))[1L]
+  if (is.na(first) || !is_row[first]) {
+    return(list(line = header, problem = "has no rows of a matrix below"))
+  }
+  n_rows <- rle(is_row[seq(first, length(after))])$lengths[1L]
+  if (length(width) == 2L && n_rows != as.numeric(width[2L])) {
+    return(list(
+      line = header, problem = paste("announces", width[2L], "rows, but", n_rows, "follow")
+    ))
+  }
+  at <- header + first - 1L + seq_len(n_rows)
+  rows <- lapply(lines[at], numbers_of_row)
+  bad <- which(lengths(rows) != n_bases | vapply(rows, anyNA, NA))
+  if (length(bad) > 0L) {
+    return(list(line = at[bad[1L]], problem = "must hold 4 numbers of at least 0"))
+  }
+  matrix <- do.call(cbind, rows)
+  sums <- colSums(matrix)
+  # Counts, or per cent.
+  if (all(sums > 1.05) && diff(range(sums)) <= 0.02 * max(sums)) {
+    matrix <- matrix / rep(sums, each = n_bases)
+  } else if (any(abs(sums - 1) > 0.05)) {
+    return(list(
+      line = at[which(abs(sums - 1) > 0.05)[1L]], problem = "has probabilities that do not sum to 1"
+    ))
+  }
+  list(line = header, matrix = motif_matrix(matrix[match(base_letters, letters), ]))
+}
+
+read_jaspar <- function(lines, path) {
   filled <- which(nzchar(lines) & !startsWith(lines, "#"))
   is_title <- startsWith(lines[filled], ">")
-  group <- cumsum(is_title)
-  lapply(split(seq_along(filled), group), function(part) {
-    titled <- is_title[part[1L]]
-    at <- filled[if (titled) part[-1L] else part]
-    title <- if (titled) sub("^>[[:space:]]*", "", lines[filled[part[1L]]]) else basename(path)
-    if (length(at) != n_bases) {
-      abort_motif_file(path, filled[part[1L]],
-        paste("must be followed by four rows of numbers, not", length(at)), call
-      )
-    }
-    first <- regexpr("^[ACGTacgt](?=[[:space:]\\[])", lines[at], perl = TRUE)
-    letters <- regmatches(lines[at], first)
-    if (!length(letters) %in% c(0L, n_bases) ||
-      (length(letters) > 0L && !setequal(toupper(letters), base_letters))) {
-      abort_motif_file(path, at[1L], "must begin rows that are those of A, C, G and T", call)
-    }
-    numbers <- lapply(at, function(line) {
-      bare <- gsub("^[ACGTacgt]?[[:space:]]*\\[?|\\]$", "", lines[line], perl = TRUE)
-      parse_numbers(bare, path, line, call)
-    })
-    if (length(unique(lengths(numbers))) != 1L) {
-      abort_motif_file(path, at[1L], "begins rows of different lengths", call)
-    }
-    rows <- if (length(letters) == 0L) seq_len(n_bases) else match(base_letters, toupper(letters))
-    list(title = gsub("[[:space:]]+", " ", title), matrix = do.call(rbind, numbers[rows]))
-  }) |>
-    name_motifs()
+  parts <- split(filled, cumsum(is_title))
+  unname(lapply(parts, function(part) {
+    titled <- startsWith(lines[part[1L]], ">")
+    title <- if (titled) title_of(lines[part[1L]]) else basename(path)
+    title <- gsub("[[:space:]]+", " ", title)
+    at <- if (titled) part[-1L] else part
+    read <- jaspar_matrix(lines, at, part[1L])
+    c(list(title = if (nzchar(title)) title else "motif"), read)
+  }))
 }
 
-name_motifs <- function(motifs) {
-  motifs <- unname(motifs)
-  stats::setNames(
-    lapply(motifs, function(motif) motif_matrix(motif$matrix)),
-    vapply(motifs, function(motif) motif$title, character(1L))
-  )
+# Rows of bases, with their letters or without, or (transposed) rows of positions, with a line of
+# letters above them or without.
+jaspar_matrix <- function(lines, at, title_line) {
+  letters <- NULL
+  transposed <- FALSE
+  header <- if (length(at) > 0L) strsplit(toupper(lines[at[1L]]), "[[:space:],|]+")[[1L]]
+  header <- chartr("U", "T", header[!header %in% c("", "P0", "PO", "POS", "POSITION")])
+  if (length(header) == n_bases && setequal(header, base_letters)) {
+    letters <- header
+    transposed <- TRUE
+    at <- at[-1L]
+  }
+  text <- lines[at]
+  own <- if (!transposed) regmatches(text, regexpr("^[ACGTUacgtu](?=[[:space:]:|\\[])", text, perl = TRUE))
+  own <- chartr("U", "T", toupper(own))
+  if (length(own) > 0L) {
+    if (length(own) != length(at) || length(own) != n_bases || !setequal(own, base_letters)) {
+      return(list(
+        line = at[1L], problem = "must begin rows that are those of A, C, G and T"
+      ))
+    }
+    letters <- own
+    text <- sub("^[A-Za-z]", "", text)
+  }
+  rows <- lapply(gsub("[][|:]", " ", text), numbers_of_row)
+  # A column of positions' numbers.
+  if (transposed && length(rows) > 0L && all(lengths(rows) == n_bases + 1L)) {
+    rows <- lapply(rows, `[`, -1L)
+  }
+  if (length(rows) == 0L || (!transposed && length(letters) == 0L && length(rows) != n_bases &&
+    !all(lengths(rows) == n_bases))) {
+    return(list(line = title_line, problem = paste(
+      "must be followed by four rows of numbers, not", length(rows)
+    )))
+  }
+  bad <- which(vapply(rows, anyNA, NA))
+  if (length(bad) > 0L) {
+    return(list(line = at[bad[1L]], problem = "must hold numbers of at least 0"))
+  }
+  if (length(unique(lengths(rows))) != 1L) {
+    return(list(line = at[1L], problem = "begins rows of different lengths"))
+  }
+  matrix <- do.call(rbind, rows)
+  if (transposed || (length(letters) == 0L && is_transposed(matrix))) {
+    matrix <- t(matrix)
+  }
+  if (nrow(matrix) != n_bases) {
+    return(list(line = title_line, problem = paste(
+      "must be followed by four rows of numbers, not", length(rows)
+    )))
+  }
+  if (length(letters) > 0L) {
+    matrix <- matrix[match(base_letters, letters), , drop = FALSE]
+  }
+  list(line = title_line, matrix = motif_matrix(matrix))
+}
+
+# Four numbers a row are a position each where there are not four rows. Of four rows with four
+# numbers the sums tell: the numbers of one position have the same sum at each.
+is_transposed <- function(matrix) {
+  if (ncol(matrix) != n_bases || nrow(matrix) != n_bases) {
+    return(nrow(matrix) != n_bases && ncol(matrix) == n_bases)
+  }
+  even <- function(sums) diff(range(sums)) <= 0.02 * max(sums)
+  even(rowSums(matrix)) && !even(colSums(matrix))
+}
+
+# NA for what is no number of at least 0.
+numbers_of_row <- function(text) {
+  numbers <- parse_number(strsplit(trimws(text), "[[:space:],;]+")[[1L]])
+  if (length(numbers) == 0L) NA_real_ else ifelse(numbers < 0, NA, numbers)
 }
 
 motif_matrix <- function(numbers) {
   matrix(numbers, n_bases, dimnames = list(base_letters, NULL))
 }
 
-parse_numbers <- function(text, path, line, call, size = NULL) {
-  words <- strsplit(trimws(text), "[[:space:],]+")[[1L]]
-  numbers <- suppressWarnings(as.numeric(words))
-  fits <- length(numbers) > 0L && all(is.finite(numbers)) && all(numbers >= 0)
-  if (!fits || !(is.null(size) || length(numbers) == size)) {
-    expected <- if (is.null(size)) "numbers" else paste(size, "numbers")
-    abort_motif_file(path, line, paste("must hold", expected, "of at least 0"), call)
-  }
-  numbers
-}
-
 abort_motif_file <- function(path, line, problem, call) {
   place <- if (is.null(line)) "" else paste0("Line ", line, " of ")
   abort_seqlift("file",
     c("{place}{.path {path}} {problem}.",
-      i = "{.arg path} must be a motif file in the format of MEME or JASPAR."
+      i = motif_file_hint
     ),
     call = call
   )

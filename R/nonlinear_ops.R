@@ -35,7 +35,51 @@ check_nonlinear_ops <- function(nonlinear_ops, model, call = caller_env()) {
       call = call
     )
   }
+  check_called(names(given), model, call)
   given
+}
+
+# A module that the model holds but never calls is no operation, and what is registered for it would
+# do nothing. Models that were saved as R objects by earlier versions do not tell.
+check_called <- function(names, model, call) {
+  called <- model$info$called
+  classes <- model$info$called_classes
+  if (is.null(called)) {
+    return(invisible())
+  }
+  matched <- names %in% c(called, classes, sub("^.*\\.", "", classes))
+  if (all(matched)) {
+    return(invisible())
+  }
+  names <- names[!matched]
+  them <- if (length(names) == 1L) "it" else "them"
+  abort_seqlift("registration",
+    c("The model has {.val {names}}, but its code never calls {them}.",
+      i = if (length(called) == 0L) no_calls else
+        "It calls {.val {unique(sub('^.*[.]', '', classes))}}.",
+      i = if (length(called) == 0L) "Leave {.arg nonlinear_ops} out: the operator rules, the default,
+        go by the operations themselves."
+    ),
+    call = call
+  )
+}
+
+no_calls <- "It is a trace that holds the modules' operations and calls none of them, as those of R's
+  torch do."
+
+# Module rules go by modules. Without any call of one, they are the ordinary gradient throughout.
+check_module_rules <- function(rules, model, call = caller_env()) {
+  called <- model$info$called
+  if (rules == "module" && !is.null(called) && length(called) == 0L) {
+    warn_seqlift("module_rules",
+      c("{.code rules = \"module\"} finds no module that the model's code calls: every operation
+         keeps its ordinary gradient.",
+        i = if (length(model$info$modules) > 1L) no_calls,
+        i = "Use {.code rules = \"operator\"}, the default."
+      ),
+      call = call
+    )
+  }
 }
 
 # The engine calls a user's rule from C++, through which no R condition may jump: an error is kept

@@ -16,7 +16,7 @@ npz_numbers <- list(
 
 # `piece(i)` gives the numbers of the i-th of `n_pieces` parts, in numpy's order: the last dimension
 # runs fastest. `zip64 = TRUE` writes the long form whatever the size.
-write_npz <- function(path, descr, shape, n_pieces, piece, zip64 = FALSE, call = caller_env()) {
+write_npz <- function(path, descr, shape, n_pieces, piece, zip64 = FALSE) {
   header <- npy_header(descr, shape)
   size <- length(header) + prod(shape) * as.integer(substring(descr, 3L))
   gzipped <- tempfile(".arr_0-", dirname(path), fileext = ".gz")
@@ -36,10 +36,7 @@ write_npz <- function(path, descr, shape, n_pieces, piece, zip64 = FALSE, call =
   )
   if (!full) {
     try(close(connection), silent = TRUE)
-    abort_seqlift("file",
-      "{.path {path}} could not be written as a whole: is there room on its disk?",
-      call = call
-    )
+    stop("not all bytes were written")
   }
 }
 
@@ -75,6 +72,7 @@ gzip_to_zip <- function(gzipped, path, name, size, zip64) {
   }
   entry <- zip_records(name, trailer[1:4], deflated, size, zip64)
   to <- file(path, "wb")
+  on.exit(if (!is.null(to)) close(to), add = TRUE)
   writeBin(entry$before, to)
   seek(from, around[["before"]])
   left <- deflated
@@ -85,6 +83,7 @@ gzip_to_zip <- function(gzipped, path, name, size, zip64) {
   }
   writeBin(entry$after, to)
   close(to)
+  to <- NULL
   file.size(path) == length(entry$before) + deflated + length(entry$after)
 }
 

@@ -168,8 +168,8 @@ call_func_over_sequences <- function(plan, X, given, call) {
 # whole batch, so no batch is torn apart.
 pairs_unit <- function(arguments, rules) {
   batch <- as.integer(arguments$batch_size)
-  given <- dim(arguments$references)
-  n_refs <- if (length(given) == 4L) given[2L] else as.integer(arguments$n_shuffles)
+  given <- if (is.numeric(arguments$references)) dim(arguments$references)
+  n_refs <- if (length(given) == 4L) given[2L] else as.integer(max(arguments$n_shuffles))
   if (rules != "module") {
     return(max(1L, batch %/% n_refs))
   }
@@ -204,7 +204,9 @@ chunk_job <- function(verb, arguments, rows, n) {
   }
   # A matrix is one baseline for all.
   for (name in intersect(c("references", "baseline"), names(arguments))) {
-    if (length(dim(arguments[[name]])) > 2L) {
+    if (inherits(arguments[[name]], "seqlift_reference_codes")) {
+      arguments[[name]] <- take_reference_codes(arguments[[name]], rows)
+    } else if (length(dim(arguments[[name]])) > 2L) {
       arguments[[name]] <- of_rows(arguments[[name]])
     }
   }
@@ -270,7 +272,9 @@ run_jobs <- function(jobs, chunks, BPPARAM, call) {
   libraries <- .libPaths()
   done <- tryCatch(
     BiocParallel::bplapply(jobs, work, libraries = libraries, BPPARAM = BPPARAM),
-    bplist_error = function(error) attr(error, "result")
+    bplist_error = function(error) attr(error, "result"),
+    # Where a worker dies, some backends fail themselves, and say not where.
+    error = function(error) abort_lost_worker(error, chunks, call)
   )
   failures <- lapply(done, function(one) if (is.list(one)) one$failed_job)
   for (i in which(lengths(failures) > 0L)) {
@@ -296,6 +300,18 @@ run_jobs <- function(jobs, chunks, BPPARAM, call) {
     }
   }
   done
+}
+
+abort_lost_worker <- function(error, chunks, call) {
+  abort_seqlift("worker",
+    c("A worker was lost, or could not be spoken to: there is no result for sequences
+       {range_label(unlist(chunks))}.",
+      x = "BiocParallel says: {conditionMessage(error)}",
+      i = "A worker that the system killed ran out of memory more often than not: fewer workers, or a
+           smaller {.arg batch_size}, need less. {.fn BiocParallel::bpstop} ends what is left of them."
+    ),
+    call = call
+  )
 }
 
 # One chunk; conditions are values, as the ways of BiocParallel's backends with them differ.
@@ -338,10 +354,11 @@ cache_here <- function(model) {
   if (!is.null(engine$token) && identical(model$cache$token, engine$token)) {
     return(model$cache)
   }
-  known <- engine$caches[[model$hash]]
+  key <- rlang::hash(list(model$hash, model$layout, model$conduct))
+  known <- engine$caches[[key]]
   if (is.null(known)) {
     known <- model$cache
-    engine$caches[[model$hash]] <- known
+    engine$caches[[key]] <- known
   }
   known
 }

@@ -100,7 +100,7 @@ NULL
 #' @export
 print.seqlift_perturbation <- function(x, ...) {
   info <- attr(x, "info", exact = TRUE)
-  cli::cat_line("<seqlift_perturbation> ", info$verb, "(): ", info$what)
+  cat_text("<seqlift_perturbation> ", info$verb, "(): ", info$what)
   cat_field("function", info$func)
   cat_field("ranges", ranges_line(attr(x, "ranges", exact = TRUE)))
   for (part in c("before", "after")) {
@@ -242,21 +242,26 @@ with_target <- function(x, axes) {
   array(x, c(dim(x), 1L), if (!is.null(labels)) c(labels, list(NULL)))
 }
 
-mean_over <- function(x, axis) {
+mean_over <- function(x, axis, na.rm = FALSE) {
   kept <- seq_len(length(dim(x)))[-axis]
-  means <- colMeans(matrix(aperm(x, c(axis, kept)), nrow = dim(x)[axis]))
+  means <- colMeans(matrix(aperm(x, c(axis, kept)), nrow = dim(x)[axis]), na.rm = na.rm)
   label_array(array(means, dim(x)[kept]), dimnames(x)[kept])
 }
 
-standard_error <- function(x, axis) {
+# Of the numbers that are there, with `na.rm`; NA for fewer than two.
+standard_error <- function(x, axis, na.rm = FALSE) {
   n <- dim(x)[axis]
   kept <- seq_len(length(dim(x)))[-axis]
   if (n == 1L) {
     return(array(NA_real_, dim(x)[kept]))
   }
   deviation <- matrix(aperm(x, c(axis, kept)), nrow = n)
-  deviation <- deviation - rep(colMeans(deviation), each = n)
-  array(sqrt(colSums(deviation^2) / (n - 1) / n), dim(x)[kept])
+  deviation <- deviation - rep(colMeans(deviation, na.rm = na.rm), each = n)
+  if (na.rm) {
+    n <- colSums(!is.na(deviation))
+    n[n < 2L] <- NA
+  }
+  array(sqrt(colSums(deviation^2, na.rm = na.rm) / (n - 1) / n), dim(x)[kept])
 }
 
 # Names of the axes behind the leading ones: targets, or bases and positions, or numbered.
@@ -295,6 +300,10 @@ tidy_arrays <- function(values, axes, varied, ranges = NULL) {
       return(NULL)
     }
     names <- labels[[axis]]
+    if (identical(name, "position") && !is.null(names)) {
+      # Those of a window are its names.
+      names <- seq.int(first_position(values[[1L]], axis), length.out = length(names))
+    }
     column <- if (identical(name, varied$axis)) {
       as.list(varied$table[index, , drop = FALSE])
     } else {

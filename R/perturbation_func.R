@@ -17,8 +17,10 @@ prepare_func <- function(func, model, dots, additional, n, call = caller_env(), 
   if (!is.list(additional)) {
     abort_argument("additional_func_kwargs", "a list", describe(additional), call = call)
   }
+  additional <- as.list(additional)
   check_all_named(additional, "additional_func_kwargs", call)
   more <- c(dots, additional)
+  check_takes(func, names(more), call)
   twice <- names(more)[duplicated(names(more))]
   if (length(twice) > 0L) {
     abort_argument("additional_func_kwargs",
@@ -30,6 +32,28 @@ prepare_func <- function(func, model, dots, additional, n, call = caller_env(), 
   plan <- list(func = func, model = model, args = args, more = more[names(more) != "args"], n = n)
   plan$BPPARAM <- if (is_parallel(BPPARAM, call)) BPPARAM
   plan
+}
+
+# That `func` can be called as it will be: a model and sequences first, the rest by name.
+check_takes <- function(func, names, call) {
+  takes <- names(formals(args(func)))
+  if (is.null(takes) && !is.function(args(func)) || "..." %in% takes) {
+    return()
+  }
+  if (length(takes) < 2L) {
+    abort_argument("func", "a function of a model and sequences",
+      paste("one of", length(takes), if (length(takes) == 1L) "argument" else "arguments"),
+      call = call
+    )
+  }
+  unknown <- names[is.na(pmatch(names, takes[-(1:2)]))]
+  if (length(unknown) > 0L) {
+    abort_argument("func",
+      paste0("a function with the argument `", unknown[1L], "`, which is given for it"),
+      paste("one of", toString(paste0("`", utils::head(takes, 8L), "`"))),
+      call = call
+    )
+  }
 }
 
 check_all_named <- function(x, arg, call) {
@@ -96,6 +120,81 @@ array_rows <- function(value, rows) {
   value <- unclass(value)
   take_outputs(if (is.null(dim(value))) array(value) else value, 1L, rows)
 }
+
+# The part of a plan for sequences that are chosen or repeated: their inputs, their references.
+rows_of_plan <- function(plan, rows) {
+  plan$args <- args_of_rows(plan$args, rows, plan$n)
+  for (name in intersect(c("references", "baseline"), names(plan$more))) {
+    plan$more[[name]] <- rows_of_references(plan$more[[name]], rows, plan$n)
+  }
+  plan$n <- length(rows)
+  plan
+}
+
+# ---- the same draws before and after -------------------------------------------------
+
+# Two states are compared with the same references, made of the sequences as they were, and with the
+# same random numbers: the difference would hold that of two draws otherwise. `sequences` are those
+# of the plan. A function that only has an argument `random_state` gets one seed for all calls.
+share_draws <- function(plan, sequences, call) {
+  if ("random_state" %in% names(formals(args(plan$func)))) {
+    plan$more$random_state <- check_random_state(plan$more$random_state, call = call)
+  }
+  field <- reference_field(plan)
+  if (is.null(field)) {
+    return(plan)
+  }
+  more <- plan$more
+  n_shuffles <- check_count(more$n_shuffles %||% formals(plan$func)$n_shuffles, "n_shuffles",
+    call = call
+  )
+  allow_n <- !identical(more$rules, "module")
+  made <- make_references(more[[field]] %||% dinucleotide_shuffle, sequences, n_shuffles,
+    more$random_state, allow_n,
+    only_warn = isTRUE(more$only_warn), call = call
+  )
+  plan$more[[field]] <- if (is.raw(made$references)) {
+    structure(made$references, class = "seqlift_reference_codes", seed = made$random_state)
+  } else {
+    made$references
+  }
+  plan
+}
+
+# The argument of seqlift's own functions that says what they compare with, where that is a function
+# that makes it; NULL for all others.
+reference_field <- function(plan) {
+  same <- function(...) any(vapply(list(...), identical, logical(1L), plan$func))
+  method <- plan$more$method
+  field <- if (same(deep_lift_shap, pisa)) {
+    "references"
+  } else if (same(attribute) && is.character(method) && length(method) == 1L) {
+    switch(method,
+      integrated_gradients = "baseline",
+      if (method %in% c("expected_gradients", names(deep_lift_methods))) "references"
+    )
+  }
+  given <- if (!is.null(field)) plan$more[[field]]
+  if (is.function(given) || (is.null(given) && identical(field, "references"))) field
+}
+
+# References, in any form that has a place for each of the n sequences, of some of them.
+rows_of_references <- function(references, rows, n) {
+  if (inherits(references, "seqlift_reference_codes")) {
+    return(take_reference_codes(references, rows))
+  }
+  has_rows <- is.array(references) && length(dim(references)) > 2L && dim(references)[1L] == n
+  if (has_rows) take_outputs(references, 1L, rows) else references
+}
+
+# Shuffles as raw codes [L, n_refs, n], one byte a base, with their seed.
+take_reference_codes <- function(references, rows) {
+  structure(unclass(references)[, , rows, drop = FALSE],
+    class = "seqlift_reference_codes", seed = attr(references, "seed", exact = TRUE)
+  )
+}
+
+# ---- calls ---------------------------------------------------------------------------
 
 # One call. The arguments go in as names, so that a condition holds a short call and no arrays.
 call_func <- function(plan, X, args = plan$args, call = caller_env()) {

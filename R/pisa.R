@@ -42,8 +42,8 @@ pisa <- function(model, X, ..., args = NULL, outputs = NULL, batch_size = 32L,
                  raw_outputs = FALSE, dtype = NULL, device = NULL, random_state = NULL,
                  verbose = FALSE, only_warn = FALSE, BPPARAM = NULL) {
   given <- as.list(environment())
-  rlang::check_dots_empty()
   call <- rlang::current_env()
+  check_no_dots(..., .fn = "pisa", .after = "X")
   check_model(model)
   rules <- check_choice(rules, c("operator", "module"), "rules")
   for (flag in c(
@@ -56,6 +56,7 @@ pisa <- function(model, X, ..., args = NULL, outputs = NULL, batch_size = 32L,
   n_shuffles <- check_count(n_shuffles, "n_shuffles")
   warning_threshold <- check_number(warning_threshold, "warning_threshold", min = 0)
   nonlinear_ops <- check_nonlinear_ops(nonlinear_ops, model)
+  check_module_rules(rules, model)
   dtype <- check_dtype(dtype)
   allow_n <- rules == "operator"
   sequences <- as_sequences(X, extra_channels = TRUE, allow_n = allow_n, only_warn = only_warn)
@@ -90,7 +91,7 @@ check_outputs <- function(outputs, model, sequences, args, dtype, device, call =
       all(outputs == trunc(outputs)) && all(outputs >= 1)
     if (!whole) {
       abort_argument("outputs", "NULL or whole numbers of at least 1", describe(outputs),
-        call = call
+        hint = count_hint(outputs, "outputs"), call = call
       )
     }
     return(as.integer(outputs))
@@ -135,7 +136,7 @@ new_pisa <- function(result, sequences, kind, outputs, model, references) {
 print.seqlift_pisa <- function(x, ...) {
   shape <- dim(x)
   outputs <- attr(x, "outputs", exact = TRUE)
-  cli::cat_line(
+  cat_text(
     "<seqlift_pisa> ", attribution_kinds[[attr(x, "kind", exact = TRUE)]], " of ",
     length(outputs), " output", if (length(outputs) > 1L) "s", " (", min(outputs), " to ",
     max(outputs), "): [", toString(shape), "]"
@@ -146,22 +147,4 @@ print.seqlift_pisa <- function(x, ...) {
     "largest |delta|", format(max(abs(convergence_deltas(x))), digits = 2L)
   ))
   invisible(x)
-}
-
-#' @export
-`[.seqlift_pisa` <- function(x, ...) {
-  as.array(x)[...]
-}
-
-#' @export
-as.array.seqlift_pisa <- function(x, ...) {
-  attributes(x) <- list(dim = dim(x), dimnames = dimnames(x))
-  x
-}
-
-#' @export
-Ops.seqlift_pisa <- function(e1, e2) {
-  plain <- function(x) if (inherits(x, "seqlift_pisa")) as.array(x) else x
-  operation <- get(.Generic, mode = "function")
-  if (missing(e2)) operation(plain(e1)) else operation(plain(e1), plain(e2))
 }

@@ -2,7 +2,8 @@
 #'
 #' One point for each pair of a sequence and a reference: the absolute convergence delta
 #' (see [convergence_deltas()]) on a logarithmic scale, beside the warning threshold.
-#' A delta of exactly zero is drawn at the lower edge.
+#' A delta of exactly zero is drawn at the lower edge. Of more than 50 sequences, those with the
+#' largest deltas are at the top, and the names of the worst above the threshold beside their points.
 #'
 #' @param attributions A result of [deep_lift_shap()] (class `seqlift_attributions`).
 #' @param threshold The line to draw, in units of the model's output. Default: the
@@ -34,19 +35,55 @@ plot_deltas <- function(attributions, threshold = NULL) {
       ggplot2::aes(colour = .data$verdict),
       size = 1.4, alpha = 0.6, show.legend = FALSE
     ) +
-    ggplot2::annotate("text",
-      x = threshold, y = Inf, label = "warning threshold ", hjust = 1, vjust = 1.5,
-      size = 2.6, colour = "grey40"
-    ) +
     ggplot2::scale_colour_manual(values = c(below = "#255C99", above = "#D62839")) +
-    ggplot2::scale_x_log10(labels = function(x) format(x, digits = 1L)) +
-    ggplot2::scale_y_discrete(limits = rev) +
     ggplot2::labs(x = "|convergence delta| (units of the output)", y = NULL) +
     logo_theme()
+  plot <- plot + delta_names(points, threshold)
   if (!is.null(points$target)) {
     plot <- plot + ggplot2::facet_wrap("target")
   }
   plot
+}
+
+# How many of many sequences are named.
+deltas_named <- 12L
+
+# The axis of deltas, and the names of sequences at the other; of many those of the worst beside
+# their largest deltas, where nothing else is: to the right.
+delta_names <- function(points, threshold) {
+  names <- levels(points$sequence)
+  threshold_at <- function(...) {
+    ggplot2::annotate("text", x = threshold, ..., size = 2.6, colour = "grey40")
+  }
+  deltas <- function(...) {
+    ggplot2::scale_x_log10(labels = function(x) format(x, digits = 1L), ...)
+  }
+  if (length(names) <= heatmap_max_labels) {
+    return(list(
+      deltas(),
+      threshold_at(y = Inf, label = "warning threshold ", hjust = 1, vjust = 1.5),
+      ggplot2::scale_y_discrete(
+        limits = rev, labels = function(names) shorten(names, heatmap_name_width)
+      )
+    ))
+  }
+  largest <- tapply(points$delta, points$sequence, max)
+  worst <- points[points$verdict == "above" & points$delta == largest[points$sequence], ]
+  worst <- utils::head(worst[order(-worst$delta), ], deltas_named)
+  worst$label <- shorten(as.character(worst$sequence), heatmap_name_width)
+  list(
+    deltas(expand = ggplot2::expansion(mult = c(0.05, 0.35))),
+    threshold_at(y = -Inf, label = " warning threshold", hjust = 0, vjust = -0.5),
+    ggplot2::scale_y_discrete(
+      limits = names(sort(largest)), labels = NULL, breaks = NULL,
+      expand = ggplot2::expansion(mult = 0.02)
+    ),
+    ggplot2::geom_text(
+      ggplot2::aes(label = .data$label), worst,
+      hjust = -0.08, size = 2.4, colour = "grey20", check_overlap = TRUE
+    ),
+    ggplot2::labs(y = paste(length(names), "sequences, the largest deltas at the top"))
+  )
 }
 
 # One row a pair (and target). Zero has no logarithm: it is drawn where the smallest
@@ -65,5 +102,5 @@ delta_points <- function(attributions) {
   if (length(dim(deltas)) == 3L) {
     points$target <- as.vector(slice.index(deltas, 3L))
   }
-  points
+  points[!is.na(delta), ]
 }

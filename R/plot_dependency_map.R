@@ -33,7 +33,9 @@ sequential_colours <- c("#FFFFFF", "#D6E4F2", "#8FB8DC", "#3B7FBC", "#1B4B86", "
 plot_dependency_map <- function(map, sequence = 1L, start = NULL, end = NULL, ..., limit = NULL,
                                 title = NULL) {
   check_no_dots(..., .fn = "plot_dependency_map", .after = "end")
-  if (!inherits(map, "seqlift_dependency_map")) {
+  whole <- inherits(map, "seqlift_dependency_map") && is.numeric(map) && length(dim(map)) == 3L &&
+    !is.null(attr(map, "X", exact = TRUE)) && !is.null(attr(map, "start", exact = TRUE))
+  if (!whole) {
     abort_argument("map", "a result of dependency_map() (class <seqlift_dependency_map>)",
       describe(map)
     )

@@ -10,6 +10,9 @@ diverging_colours <- c(
 heatmap_rows_height <- 0.95
 heatmap_gap_height <- 0.08
 
+# Longer names would leave the colours no room.
+heatmap_name_width <- 28L
+
 # Bases of wider windows are not marked: so many marks would hide the colours.
 heatmap_max_marked <- 250L
 
@@ -34,10 +37,12 @@ heatmap_max_marked <- 250L
 #' @param X The sequences, for numbers that do not carry them: a character vector, `DNAStringSet` or
 #'   one-hot array. Default `NULL`: those of the result. Needed for one sequence only.
 #' @param first Position in the sequence of the first column of `attributions`, for scores of a
-#'   window. Default `NULL`: what a result of [saturation_mutagenesis()] knows, otherwise 1.
+#'   window. Default `NULL`: what a result of [saturation_mutagenesis()] and numbers that were taken
+#'   of one know, otherwise 1.
 #' @param limit Number at which the colours end, on both sides of zero; what is beyond it has the
 #'   last colour. Default `NULL`: the largest number that is drawn.
 #' @param title Title of the plot. Default: none.
+#' @param coordinates `"sequence"` (default) or `"genome"`, as for [plot_logo()].
 #' @return A ggplot; add themes, titles and scales as to any other. Colours and letters have the
 #'   unit of the scores, usually that of the model's output.
 #' @section Errors: `seqlift_error_argument` for an argument of the wrong kind or shape, a window
@@ -52,11 +57,13 @@ heatmap_max_marked <- 250L
 #' plot_heatmap(effects, 235, 275, sequence = "fly_planted_AGATAAG")
 #' plot_heatmap(effects, 200, 300)
 plot_heatmap <- function(attributions, start = NULL, end = NULL, sequence = NULL, ..., X = NULL,
-                         first = NULL, limit = NULL, title = NULL) {
+                         first = NULL, limit = NULL, title = NULL,
+                         coordinates = c("sequence", "genome")) {
   check_no_dots(..., .fn = "plot_heatmap")
   values <- check_logo_values(attributions)
-  known <- attr(attributions, "info", exact = TRUE)$start
-  first <- check_count(first, "first", null = TRUE) %||% known %||% 1L
+  coordinates <- check_choice(coordinates, c("sequence", "genome"), "coordinates")
+  first <- check_count(first, "first", null = TRUE) %||%
+    first_position(attributions, axis = length(dim(attributions)))
   last <- first + dim(values)[3L] - 1L
   start <- check_count(start, "start", first, last, null = TRUE) %||% first
   end <- check_count(end, "end", start, last, null = TRUE) %||% last
@@ -65,6 +72,7 @@ plot_heatmap <- function(attributions, start = NULL, end = NULL, sequence = NULL
   }
   check_string(title, "title", null = TRUE)
   rows <- check_heatmap_sequence(sequence, values)
+  axis <- position_scale(coordinates, attributions, rows)
   bases <- heatmap_bases(attributions, X, values)
   if (length(rows) == 1L && is.null(bases)) {
     abort_argument("X", "the sequences of `attributions`, which are plain numbers", "NULL")
@@ -73,10 +81,10 @@ plot_heatmap <- function(attributions, start = NULL, end = NULL, sequence = NULL
   scores <- observed_scores(attributions, values, bases)[rows, shown, drop = FALSE]
   plot <- if (length(rows) == 1L) {
     base_heatmap(matrix(values[rows, , shown], nrow = n_bases), scores[1L, ], bases[shown, rows],
-      start, end, limit
+      start, end, limit, axis
     )
   } else {
-    sequence_heatmap(scores, panel_labels(values, rows), start, end, limit)
+    sequence_heatmap(scores, panel_labels(values, rows), start, end, limit, axis)
   }
   effects <- inherits(attributions, "seqlift_attributions") &&
     attr(attributions, "kind", exact = TRUE) == "effects"
@@ -129,7 +137,7 @@ observed_scores <- function(attributions, values, bases) {
 
 # Letters above the axis of zero and below it, then the four rows: all in one panel, so that
 # positions are aligned. `values` [4, l], `scores` and `bases` of l positions.
-base_heatmap <- function(values, scores, bases, start, end, limit) {
+base_heatmap <- function(values, scores, bases, start, end, limit, axis) {
   aes <- ggplot2::aes
   positions <- seq(start, end)
   drawn <- array(0, c(1L, n_bases, length(positions)))
@@ -140,7 +148,7 @@ base_heatmap <- function(values, scores, bases, start, end, limit) {
   range <- logo_ranges(letters, "all", FALSE)
   letters <- letters[letters$height >= logo_min_height * range$height, ]
   n_positions <- length(positions)
-  outlines <- trace_letters(letters, logo_letter_width(n_positions), logo_detail(n_positions))
+  outlines <- draw_letters(letters, n_positions)
 
   row_height <- heatmap_rows_height / n_bases * range$height
   centres <- range$low - heatmap_gap_height * range$height - (seq_len(n_bases) - 0.5) * row_height
@@ -176,13 +184,13 @@ base_heatmap <- function(values, scores, bases, start, end, limit) {
       fill = logo_colours[outlines$base], linewidth = logo_outline_width, show.legend = FALSE
     ) +
     ggplot2::scale_colour_manual(values = logo_colours, limits = names(logo_colours)) +
-    ggplot2::scale_x_continuous(breaks = whole_breaks, expand = c(0, 0)) +
+    axis +
     ggplot2::scale_y_continuous(
       breaks = c(centres, breaks), labels = c(attribution_bases, format(breaks)),
       expand = ggplot2::expansion(mult = c(0.01, 0.03))
     ) +
     ggplot2::coord_cartesian(xlim = c(start - 0.5, end + 0.5)) +
-    ggplot2::labs(x = "Position (bp)", y = "Score") +
+    ggplot2::labs(y = "Score") +
     logo_theme() +
     ggplot2::theme(
       axis.line = ggplot2::element_blank(),
@@ -193,7 +201,7 @@ base_heatmap <- function(values, scores, bases, start, end, limit) {
 # ---- several sequences ---------------------------------------------------------------
 
 # `scores` [n, l]; the first sequence is at the top.
-sequence_heatmap <- function(scores, labels, start, end, limit) {
+sequence_heatmap <- function(scores, labels, start, end, limit, axis) {
   n <- nrow(scores)
   cells <- data.frame(
     x = seq(start, end)[col(scores)], y = as.vector(row(scores)), value = as.vector(scores)
@@ -202,12 +210,13 @@ sequence_heatmap <- function(scores, labels, start, end, limit) {
   ggplot2::ggplot(cells, ggplot2::aes(.data$x, .data$y, fill = .data$value)) +
     ggplot2::geom_raster() +
     diverging_fill(scores, limit = limit) +
-    ggplot2::scale_x_continuous(breaks = whole_breaks, expand = c(0, 0)) +
+    axis +
     ggplot2::scale_y_reverse(
       breaks = if (named) seq_len(n) else reversed_breaks,
-      labels = if (named) labels else ggplot2::waiver(), expand = c(0, 0)
+      labels = if (named) shorten(labels, heatmap_name_width) else ggplot2::waiver(),
+      expand = c(0, 0)
     ) +
-    ggplot2::labs(x = "Position (bp)", y = if (named) NULL else "Sequence") +
+    ggplot2::labs(y = if (named) NULL else "Sequence") +
     logo_theme() +
     ggplot2::theme(axis.line = ggplot2::element_blank())
 }
@@ -219,12 +228,12 @@ reversed_breaks <- function(limits) whole_breaks(range(limits))
 
 # The same colours on both sides of zero, which is in the middle.
 diverging_fill <- function(values, name = ggplot2::waiver(), limit = NULL) {
-  largest <- limit %||% max(abs(values))
+  largest <- limit %||% max(abs(values[is.finite(values)]), 0)
   if (largest == 0) {
     largest <- 1
   }
   ggplot2::scale_fill_gradientn(
-    colours = diverging_colours, limits = c(-largest, largest), name = name,
+    colours = diverging_colours, limits = c(-largest, largest), name = name, na.value = "grey80",
     oob = function(x, range) pmin(pmax(x, range[1L]), range[2L]),
     guide = ggplot2::guide_colourbar(barwidth = 0.6, barheight = 5, ticks.colour = "grey30")
   )

@@ -22,8 +22,20 @@ logo_letter_width <- function(n_positions) {
 # that is narrower than a pixel.
 logo_outline_width <- 0.12
 
+# Whiskers, in mm: a letter is wider than its whisker.
+whisker_width <- function(n_positions) {
+  if (n_positions <= 100L) 0.4 else if (n_positions <= logo_max_letters) 0.2 else 0.1
+}
+
+# Wider windows are drawn as bars: in a figure of 600 pixels their letters would have less than
+# two, and be paler the narrower they are. A bar keeps two pixels there, however many positions
+# share them.
+logo_max_letters <- 300L
+
 # Panels beyond this are a mistake more often than a wish.
 logo_max_panels <- 30L
+# More panels than this have their names at the side and need a higher figure than usual.
+logo_roomy_panels <- 8L
 
 #' Draw attributions as a sequence logo
 #'
@@ -31,6 +43,8 @@ logo_max_panels <- 30L
 #' stands on the axis, what lowers it hangs below it, upright too. Where several bases
 #' of a position have a number (hypothetical attributions) they are stacked, the
 #' largest outermost. Letters lower than a thousandth of the drawn range are left out.
+#' Windows of more than 300 positions have no room for letters in a usual figure: each is a bar of
+#' its colour there, wide enough to be seen, low ones in front of high ones.
 #'
 #' The colours are the field's convention (green A, blue C, orange G, red T, as in
 #' WebLogo and logomaker). The green and the red differ in lightness too, and the
@@ -38,8 +52,8 @@ logo_max_panels <- 30L
 #'
 #' @param attributions A matrix `[4, L]` (rows A, C, G, T), an array `[n, 4, L]`, or a
 #'   result of [deep_lift_shap()]. Any unit; usually that of the model's output.
-#' @param start,end First and last position to draw, 1-based and inclusive, in bp.
-#'   Default: the whole sequence.
+#' @param start,end First and last position to draw, 1-based and inclusive, in bp of the whole
+#'   sequence. Default: all that there is.
 #' @param annotations What to mark below the letters: a data frame with columns `start`
 #'   and `end` (1-based, inclusive) and, if wanted, `name`, `score` and `sequence`
 #'   (name or number of the sequence it belongs to; `example` is understood too, so the
@@ -57,12 +71,21 @@ logo_max_panels <- 30L
 #' @param limits Lowest and highest number that the axis must reach, in the unit of the
 #'   attributions, so that several plots have one scale; letters beyond them are drawn too.
 #'   Default `NULL`: as far as the letters go.
+#' @param standard_errors `TRUE` draws whiskers of one standard error to either side of the height
+#'   of each letter, for a result that has [standard_errors()]; `FALSE` does not. Default `NULL`:
+#'   where the result has them and they are of the letters that are there (hypothetical attributions
+#'   are stacks of letters, which have none).
 #' @param title Title of the plot. Default: none.
+#' @param coordinates What the axis counts: `"sequence"` (default), the positions of the sequence,
+#'   or `"genome"`, those of the chromosome, for a result that knows its ranges
+#'   ([attribution_ranges()]) and one sequence. `start`, `end` and `annotations` are positions of
+#'   the sequence in any case.
 #' @return A ggplot; add themes, titles and scales as to any other.
 #' @section Errors: `seqlift_error_argument` for an argument of the wrong kind or shape,
 #'   a window outside the sequence, a sequence that does not exist, or numbers that are
 #'   not finite; `seqlift_error_annotations` for annotations without `start` and `end`,
-#'   outside the sequence, or of a sequence that does not exist.
+#'   outside the sequence, or of a sequence that does not exist;
+#'   `seqlift_error_no_standard_errors` for `standard_errors = TRUE` without any.
 #' @references Schneider and Stephens (1990), Sequence logos: a new way to display
 #'   consensus sequences. Tareen and Kinney (2020), Logomaker. The letters are our own.
 #' @examples
@@ -73,48 +96,54 @@ logo_max_panels <- 30L
 #' site <- data.frame(start = 2, end = 8, name = "GATA")
 #' plot_logo(attributions, annotations = site)
 #' @importFrom rlang %||% .data
+#' @concept plot_attributions
 #' @export
 plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL,
                       sequence = NULL, ..., colours = NULL, free_y = FALSE, limits = NULL,
-                      title = NULL) {
+                      title = NULL, coordinates = c("sequence", "genome"),
+                      standard_errors = NULL) {
   check_no_dots(...)
   values <- check_logo_values(attributions)
-  length <- dim(values)[3L]
-  start <- check_count(start, "start", 1, length, null = TRUE) %||% 1L
-  end <- check_count(end, "end", start, length, null = TRUE) %||% length
+  coordinates <- check_choice(coordinates, c("sequence", "genome"), "coordinates")
+  first <- first_position(attributions, axis = length(dim(attributions)))
+  last <- first + dim(values)[3L] - 1L
+  start <- check_count(start, "start", first, last, null = TRUE) %||% first
+  end <- check_count(end, "end", start, last, null = TRUE) %||% last
   colours <- check_logo_colours(colours)
   check_flag(free_y, "free_y")
   limits <- check_logo_limits(limits)
   check_string(title, "title", null = TRUE)
+  errors <- check_drawn_errors(standard_errors, attributions)
   rows <- check_logo_sequence(sequence, values)
   labels <- panel_labels(values, rows)
-  marks <- check_annotations(annotations, values) |>
+  axis <- position_scale(coordinates, attributions, rows)
+  marks <- check_annotations(annotations, values, annotated_length(attributions, first, last)) |>
     place_annotations(rows, labels, start, end)
 
-  letters <- logo_letters(values[rows, , start:end, drop = FALSE], labels, start)
-  ranges <- logo_ranges(letters, labels, free_y, limits)
+  shown <- seq(start, end) - first + 1L
+  letters <- logo_letters(values[rows, , shown, drop = FALSE], labels, start)
+  whiskers <- if (!is.null(errors)) {
+    logo_whiskers(values, errors, rows, shown, labels, start)
+  }
+  ranges <- logo_ranges(letters, labels, free_y, limits, whiskers)
   letters <- letters[abs(letters$height) >= logo_min_height * ranges$height[letters$panel], ]
-  n_positions <- end - start + 1L
-  outlines <- trace_letters(letters, logo_letter_width(n_positions), logo_detail(n_positions))
-  logo_ggplot(outlines, marks, ranges, colours, start, end, free_y) +
-    ggplot2::labs(title = title, x = "Position (bp)", y = logo_y_label(attributions))
+  outlines <- draw_letters(letters, end - start + 1L)
+  suggest_height(length(rows))
+  logo_ggplot(outlines, marks, ranges, colours, start, end, free_y, axis, whiskers) +
+    ggplot2::labs(title = title, y = logo_y_label(attributions))
+}
+
+# Annotations may lie on any part of the sequence, whose end is not always known.
+annotated_length <- function(attributions, first, last) {
+  whole <- sequence_length_of(attributions)
+  if (!is.na(whole)) whole else if (first > 1L) Inf else last
 }
 
 # ---- arguments -----------------------------------------------------------------------
 
-check_no_dots <- function(..., .fn = "plot_logo", .after = "sequence", call = caller_env()) {
-  if (...length() > 0L) {
-    names <- ...names() %||% ""
-    names <- ifelse(is.na(names) | names == "", "one without a name", names)
-    abort_seqlift("argument", c(
-      "{.fn {(.fn)}} got {length(names)} argument{?s} it does not know: {.val {names}}.",
-      i = "Arguments after {.arg {(.after)}} must be named in full."
-    ), call = call)
-  }
-}
-
 # All kinds of input as numbers [n, 4, L].
 check_logo_values <- function(attributions, call = caller_env()) {
+  check_if_attributions(attributions, "attributions", call)
   if (inherits(attributions, "seqlift_attributions")) {
     check_not_multipliers(attributions, "attributions", call = call)
     if (has_targets(attributions)) {
@@ -144,7 +173,7 @@ check_logo_values <- function(attributions, call = caller_env()) {
     abort_argument("attributions", "finite numbers only",
       paste0(
         values[place], " (sequence ", place[1L], ", ", attribution_bases[place[2L]],
-        " at position ", place[3L], ")"
+        " at position ", place[3L] + first_position(attributions, axis = rank) - 1L, ")"
       ),
       call = call
     )
@@ -189,6 +218,31 @@ check_logo_limits <- function(limits, call = caller_env()) {
   limits
 }
 
+# The standard errors [n, L] to draw, NULL for none.
+check_drawn_errors <- function(standard_errors, attributions, call = caller_env()) {
+  if (!is.null(standard_errors)) {
+    check_flag(standard_errors, "standard_errors", call = call)
+  }
+  known <- inherits(attributions, "seqlift_attributions")
+  errors <- if (known) observed_errors(attributions)
+  of_letters <- known && attr(attributions, "kind", exact = TRUE) == "attributions"
+  if (isTRUE(standard_errors) && is.null(errors)) {
+    abort_seqlift("no_standard_errors", c(
+      "{.arg attributions} does not hold standard errors that could be drawn.",
+      i = "Compute it with {.code deep_lift_shap(standard_errors = TRUE)}."
+    ), call = call)
+  }
+  if (isTRUE(standard_errors) && !of_letters) {
+    abort_argument("standard_errors", "FALSE for hypothetical attributions, stacks of letters",
+      "TRUE",
+      call = call
+    )
+  }
+  if (of_letters && !is.null(errors) && !isFALSE(standard_errors)) {
+    matrix(errors, dim(errors)[1L])
+  }
+}
+
 is_colour <- function(colour) {
   tryCatch(is.matrix(grDevices::col2rgb(colour)), error = function(condition) FALSE)
 }
@@ -199,11 +253,17 @@ check_logo_sequence <- function(sequence, values, call = caller_env()) {
   if (is.null(sequence)) {
     rows <- seq_len(n)
   } else {
+    if (!is.character(sequence) && !is.numeric(sequence)) {
+      abort_argument("sequence", paste("numbers from 1 to", n, "or names of sequences"),
+        describe(sequence),
+        call = call
+      )
+    }
     rows <- if (is.character(sequence)) match(sequence, names) else match(sequence, seq_len(n))
     if (length(rows) == 0L || anyNA(rows)) {
       abort_argument("sequence", paste("numbers from 1 to", n, "or names of sequences"),
         toString(utils::head(sequence[is.na(rows)], 3L)),
-        call = call
+        hint = count_hint(sequence, "sequence"), call = call
       )
     }
   }
@@ -254,14 +314,30 @@ logo_letters <- function(values, labels, start) {
   letters
 }
 
-# Lowest and highest point of the letters of each panel, around the axis at zero, and
+# Whiskers of the letters in the window: x, low, high, panel. Where a position has no letter (an N)
+# or its error is not known there is none.
+logo_whiskers <- function(values, errors, rows, shown, labels, start) {
+  heights <- apply(values[rows, , shown, drop = FALSE], c(1L, 3L), sum)
+  errors <- errors[rows, shown, drop = FALSE]
+  whiskers <- data.frame(
+    x = as.vector(col(heights)) + start - 1L, low = as.vector(heights - errors),
+    high = as.vector(heights + errors), panel = factor(labels[row(heights)], levels = labels)
+  )
+  whiskers[is.finite(whiskers$low) & whiskers$high > whiskers$low, ]
+}
+
+# Lowest and highest point of the letters (and whiskers) of each panel, around the axis at zero, and
 # the height between them; the same for all panels unless each has its own scale. They reach
 # to the `limits` at least.
-logo_ranges <- function(letters, labels, free_y, limits = c(0, 0)) {
-  panel <- if (free_y) letters$panel else rep(labels[1L], nrow(letters))
+logo_ranges <- function(letters, labels, free_y, limits = c(0, 0), whiskers = NULL) {
+  drawn <- data.frame(
+    panel = letters$panel, low = letters$y, high = letters$y + letters$height
+  )
+  drawn <- rbind(drawn, whiskers[c("panel", "low", "high")])
+  panel <- if (free_y) drawn$panel else rep(labels[1L], nrow(drawn))
   panel <- factor(panel, levels = if (free_y) labels else labels[1L])
-  low <- vapply(split(letters$y, panel), function(y) min(y, 0, limits[1L]), 0)
-  high <- vapply(split(letters$y + letters$height, panel), function(y) max(y, 0, limits[2L]), 0)
+  low <- vapply(split(drawn$low, panel), function(y) min(y, 0, limits[1L]), 0)
+  high <- vapply(split(drawn$high, panel), function(y) max(y, 0, limits[2L]), 0)
   flat <- high - low == 0
   high[flat] <- 1
   ranges <- data.frame(
@@ -271,9 +347,30 @@ logo_ranges <- function(letters, labels, free_y, limits = c(0, 0)) {
   ranges
 }
 
+# Letters where there is room for them, else bars.
+draw_letters <- function(letters, n_positions) {
+  if (n_positions <= logo_max_letters) {
+    return(trace_letters(letters, logo_letter_width(n_positions), logo_detail(n_positions)))
+  }
+  letters <- letters[order(letters$panel, -letters$height), ]
+  trace_bars(letters, n_positions / logo_max_letters)
+}
+
+# A figure of the usual height has no room for many panels, which a plot cannot know.
+suggest_height <- function(n_panels) {
+  if (n_panels > logo_roomy_panels) {
+    height <- ceiling(2 + 0.6 * n_panels)
+    inform_seqlift("figure", c(
+      i = "{n_panels} panels need a figure of about {height} inches:
+           {.code ggsave(path, height = {height})}, or {.code fig.height = {height}} in a report."
+    ))
+  }
+}
+
 # ---- the plot ------------------------------------------------------------------------
 
-logo_ggplot <- function(outlines, marks, ranges, colours, start, end, free_y) {
+logo_ggplot <- function(outlines, marks, ranges, colours, start, end, free_y, axis,
+                        whiskers = NULL) {
   aes <- ggplot2::aes
   plot <- ggplot2::ggplot() +
     ggplot2::geom_blank(aes(y = .data$low), ranges) +
@@ -291,21 +388,88 @@ logo_ggplot <- function(outlines, marks, ranges, colours, start, end, free_y) {
     ggplot2::scale_fill_manual(
       values = colours, limits = names(colours), aesthetics = c("fill", "colour")
     ) +
-    ggplot2::scale_x_continuous(breaks = whole_breaks, expand = c(0, 0)) +
+    axis +
     ggplot2::scale_y_continuous(
       breaks = function(limits) letter_breaks(limits, ranges),
       expand = ggplot2::expansion(mult = 0.03)
     ) +
     ggplot2::coord_cartesian(xlim = c(start - 0.5, end + 0.5)) +
     logo_theme()
+  if (!is.null(whiskers)) {
+    plot <- plot + ggplot2::geom_linerange(
+      aes(.data$x, ymin = .data$low, ymax = .data$high), whiskers,
+      linewidth = whisker_width(end - start + 1L), colour = "grey15"
+    )
+  }
   if (!is.null(marks) && nrow(marks) > 0L) {
     plot <- plot + annotation_layers(marks, ranges)
   }
   if (nrow(ranges) > 1L) {
-    scales <- if (free_y) "free_y" else "fixed"
-    plot <- plot + ggplot2::facet_wrap("panel", ncol = 1L, scales = scales)
+    plot <- plot + logo_panels(nrow(ranges), if (free_y) "free_y" else "fixed")
   }
   plot
+}
+
+# One panel below the other. Names stand above their panel; of many panels beside it, where they
+# take no height.
+logo_panels <- function(n, scales) {
+  label <- ggplot2::as_labeller(function(names) shorten(names, if (n > logo_roomy_panels) 24L else 80L))
+  if (n <= logo_roomy_panels) {
+    return(list(
+      ggplot2::facet_wrap("panel", ncol = 1L, scales = scales, labeller = label),
+      ggplot2::theme(strip.clip = "off")
+    ))
+  }
+  list(
+    ggplot2::facet_wrap("panel",
+      ncol = 1L, scales = scales, labeller = label, strip.position = "left"
+    ),
+    ggplot2::theme(
+      strip.placement = "outside",
+      strip.clip = "off",
+      strip.text.y.left = ggplot2::element_text(
+        angle = 0, hjust = 1, size = 6.5, face = "plain"
+      ),
+      axis.text.y = ggplot2::element_text(size = 5),
+      panel.spacing = ggplot2::unit(2, "pt")
+    )
+  )
+}
+
+# The axis of positions. Sequences have one each; in the genome, one sequence has one.
+position_scale <- function(coordinates, attributions, rows, call = caller_env()) {
+  if (coordinates == "sequence") {
+    return(ggplot2::scale_x_continuous("Position (bp)", breaks = whole_breaks, expand = c(0, 0)))
+  }
+  ranges <- attr(attributions, "ranges", exact = TRUE)
+  if (is.null(ranges)) {
+    abort_argument("coordinates", "\"sequence\" for numbers that do not know their ranges",
+      "\"genome\"",
+      hint = "Set them with {.code attribution_ranges(x) <- ranges}.", call = call
+    )
+  }
+  places <- whole_places(ranges, first_position(attributions), NA)[rows, ]
+  place <- unique(places[c("seqnames", "start", "strand")])
+  if (length(rows) > 1L && nrow(place) > 1L) {
+    abort_argument("sequence", "one sequence where the axis is that of the genome",
+      paste(length(rows), "of several places"),
+      call = call
+    )
+  }
+  minus <- places$strand[1L] == "-"
+  # Its own inverse: a position of the sequence as one of the chromosome, and back.
+  turn <- if (minus) {
+    function(position) places$end[1L] - position + 1
+  } else {
+    function(position) places$start[1L] + position - 1
+  }
+  back <- if (minus) turn else function(pos) pos - places$start[1L] + 1
+  ggplot2::scale_x_continuous(
+    paste0(places$seqnames[1L], " (bp", if (minus) ", minus strand", ")"),
+    breaks = function(limits) sort(back(whole_breaks(sort(turn(limits))))),
+    labels = function(breaks) format(turn(breaks), big.mark = ",", trim = TRUE, scientific = FALSE),
+    expand = c(0, 0)
+  )
 }
 
 whole_breaks <- function(limits) {
@@ -316,7 +480,13 @@ whole_breaks <- function(limits) {
 # The axis of the letters does not go on beside the annotations.
 letter_breaks <- function(limits, ranges) {
   breaks <- pretty(c(max(limits[1L], min(ranges$low)), limits[2L]), 4L)
-  breaks[breaks >= min(ranges$low)]
+  breaks <- breaks[breaks >= min(ranges$low)]
+  if (nrow(ranges) <= logo_roomy_panels) {
+    return(breaks)
+  }
+  # Low panels have room for two numbers: zero and the one that is farthest from it.
+  inside <- breaks[breaks <= limits[2L]]
+  unique(c(0, inside[which.max(abs(inside))]))
 }
 
 logo_theme <- function() {

@@ -45,6 +45,7 @@ marginalization_max_panels <- 6L
 #'   which do), an output or target that does not exist, names that are not one for each target, or
 #'   more than 30 panels.
 #' @seealso [plot_spacing()] for effects by distance.
+#' @concept plot_categorical_scatter
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0))
@@ -69,7 +70,7 @@ plot_marginalization <- function(perturbation, type = NULL, ..., output = NULL, 
   if (type == "profile") {
     arranged <- as_tracks(arranged)
   }
-  arranged <- name_targets(arranged, target_names)
+  arranged <- name_targets(arranged, target_names) |> drop_not_finite()
   picked <- check_shown_targets(target, arranged)
   plot <- switch(type,
     heatmap = plot_effect_heatmap(arranged, picked, if (is.null(target)) k),
@@ -93,7 +94,10 @@ plot.seqlift_perturbation <- function(x, type = NULL, ...) {
 # ---- one output, in order ------------------------------------------------------------
 
 check_perturbation <- function(perturbation, call = caller_env()) {
-  if (!inherits(perturbation, "seqlift_perturbation")) {
+  whole <- inherits(perturbation, "seqlift_perturbation") && is.list(perturbation) &&
+    all(c("before", "after") %in% names(perturbation)) &&
+    !is.null(attr(perturbation, "info", exact = TRUE))
+  if (!whole) {
     abort_argument("perturbation",
       "a result of marginalize() or its kin (class <seqlift_perturbation>)", describe(perturbation),
       call = call
@@ -133,7 +137,11 @@ check_output <- function(output, outputs, call) {
     return(NULL)
   }
   names <- names(outputs)
-  number <- if (is.character(output)) match(output, names) else match(output, seq_along(outputs))
+  number <- if (is.character(output)) {
+    match(output, names)
+  } else if (is.numeric(output)) {
+    match(output, seq_along(outputs))
+  }
   if (length(number) != 1L || is.na(number)) {
     known <- paste("a number from 1 to", length(outputs))
     if (length(outputs) == 1L) {
@@ -141,7 +149,9 @@ check_output <- function(output, outputs, call) {
     } else if (!identical(names, as.character(seq_along(outputs)))) {
       known <- paste0(known, " or one of ", toString(names))
     }
-    abort_argument("output", known, describe(output), call = call)
+    abort_argument("output", known, describe(output),
+      hint = count_hint(output, "output"), call = call
+    )
   }
   number
 }
@@ -196,8 +206,29 @@ arrange_output <- function(x) {
     } else {
       replicate
     },
-    varied = varied, places = places, targets = dimnames(after)[[3L]]
+    varied = varied, places = places, targets = dimnames(after)[[3L]],
+    first = if (!"position" %in% places) 1L else
+      first_position(after, 2L + match("position", places))
   )
+}
+
+# What a model gives where it overflows (NaN, Inf) is left out of the figure, and said.
+drop_not_finite <- function(arranged) {
+  bad <- !is.finite(arranged$before) | !is.finite(arranged$after)
+  if (any(bad)) {
+    if (all(bad)) {
+      abort_argument("perturbation", "one with numbers to draw", "one with NaN or Inf alone",
+        call = caller_env()
+      )
+    }
+    inform_seqlift("figure", c(
+      "!" = "{sum(bad)} of {length(bad)} numbers are left out of the figure: NaN or Inf
+             {cli::qty(sum(bad))}before or after."
+    ))
+    arranged$before[bad] <- NA_real_
+    arranged$after[bad] <- NA_real_
+  }
+  arranged
 }
 
 unique_names <- function(names) if (!is.null(names)) make.unique(names, sep = " ")
@@ -258,8 +289,8 @@ check_shown_targets <- function(target, arranged, call = caller_env()) {
   if (!is.numeric(target) || length(target) == 0L || !all(target %in% known) ||
     anyDuplicated(target) > 0L) {
     abort_argument("target", paste("different numbers from 1 to", length(known)),
-      toString(utils::head(target, 5L)),
-      call = call
+      if (is.numeric(target)) toString(utils::head(target, 5L)) else describe(target),
+      hint = count_hint(target, "target"), call = call
     )
   }
   as.integer(target)

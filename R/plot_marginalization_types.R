@@ -26,9 +26,9 @@ plot_effect_heatmap <- function(arranged, picked, k) {
   effect <- (arranged$after - arranged$before)[, , picked, drop = FALSE]
   names <- arranged$targets[picked]
   by_background <- dim(effect)[3L] == 1L || dim(effect)[1L] == 1L
-  means <- mean_over(effect, 2L)
+  means <- mean_over(effect, 2L, na.rm = TRUE)
   ends <- if (dim(effect)[3L] > 1L) {
-    ends_of_targets(means, k)
+    ends_of_targets(replace(means, is.na(means), 0), k)
   } else {
     list(index = 1L, group = factor("all"))
   }
@@ -143,19 +143,23 @@ plot_before_after <- function(arranged, picked) {
   if (!is.null(arranged$conditions)) {
     points$condition <- factor(arranged$conditions[points$condition], levels = arranged$conditions)
   }
-  limits <- range(points$before, points$after)
+  limits <- range(points$before, points$after, na.rm = TRUE)
   plot <- ggplot2::ggplot(points, ggplot2::aes(.data$before, .data$after)) +
     ggplot2::geom_abline(linewidth = 0.4, linetype = "dashed", colour = "grey50") +
     ggplot2::geom_point(
       ggplot2::aes(colour = .data$colour),
       size = if (nrow(points) <= 500L) 1.6 else 0.8,
-      alpha = if (nrow(points) <= 500L) 0.75 else 0.4, show.legend = coloured
+      alpha = if (nrow(points) <= 500L) 0.75 else 0.4, na.rm = TRUE, show.legend = coloured
     ) +
     ggplot2::scale_colour_manual(values = unname(colours), name = "Output") +
     ggplot2::coord_fixed(xlim = limits, ylim = limits) +
     ggplot2::labs(x = "Before", y = "After") +
     logo_theme()
-  if (is.null(arranged$conditions)) plot else plot + ggplot2::facet_wrap("condition")
+  if (is.null(arranged$conditions)) {
+    return(plot)
+  }
+  plot + ggplot2::facet_wrap("condition") +
+    ggplot2::theme(panel.spacing.x = ggplot2::unit(18, "pt"))
 }
 
 # ---- profile -------------------------------------------------------------------------
@@ -166,11 +170,11 @@ plot_profiles <- function(arranged, picked, softmax) {
   check_panels(n_conditions * length(names), "profiles", "Choose tracks with {.arg target}.")
   stages <- lapply(list(before = arranged$before, after = arranged$after), function(values) {
     values <- values[, , picked, , drop = FALSE]
-    mean_over(if (softmax) softmax_over_last(values) else values, 2L)
+    mean_over(if (softmax) softmax_over_last(values) else values, 2L, na.rm = TRUE)
   })
   place <- function(axis) as.vector(slice.index(stages$after, axis))
   lines <- data.frame(
-    condition = place(1L), track = place(2L), position = place(3L),
+    condition = place(1L), track = place(2L), position = place(3L) + arranged$first - 1L,
     value = c(stages$before, stages$after),
     stage = factor(rep(names(stages), lengths(stages)), levels = names(stages))
   )
@@ -191,7 +195,7 @@ plot_profiles <- function(arranged, picked, softmax) {
   }
   by_base <- "base" %in% arranged$places
   plot <- ggplot2::ggplot(lines, ggplot2::aes(.data$position, .data$value)) +
-    ggplot2::geom_line(ggplot2::aes(colour = .data$stage), linewidth = 0.5) +
+    ggplot2::geom_line(ggplot2::aes(colour = .data$stage), linewidth = 0.5, na.rm = TRUE) +
     ggplot2::scale_colour_manual(values = stage_colours, name = NULL) +
     ggplot2::scale_x_continuous(breaks = whole_breaks, expand = c(0.01, 0)) +
     ggplot2::labs(

@@ -36,7 +36,10 @@ plot_spacing <- function(perturbation, ..., output = NULL, target = NULL, target
     )
   }
   check_string(title, "title", null = TRUE)
-  arranged <- spacing_output(perturbation, output) |> arrange_output() |> name_targets(target_names)
+  arranged <- spacing_output(perturbation, output) |>
+    arrange_output() |>
+    name_targets(target_names) |>
+    drop_not_finite()
   picked <- check_shown_targets(target, arranged)
   if (length(picked) > length(series_colours)) {
     abort_argument("target", paste("at most", length(series_colours), "targets for one plot"),
@@ -45,11 +48,11 @@ plot_spacing <- function(perturbation, ..., output = NULL, target = NULL, target
     )
   }
   effect <- (arranged$after - arranged$before)[, , picked, drop = FALSE]
-  means <- mean_over(effect, 2L)
+  means <- mean_over(effect, 2L, na.rm = TRUE)
   points <- data.frame(
     arrangement = as.vector(row(means)),
     target = factor(arranged$targets[picked][col(means)], levels = arranged$targets[picked]),
-    effect = as.vector(means), std_error = as.vector(standard_error(effect, 2L))
+    effect = as.vector(means), std_error = as.vector(standard_error(effect, 2L, na.rm = TRUE))
   )
   gaps <- Filter(function(gap) length(unique(gap)) > 1L, as.list(varied$table))
   points$spacing <- if (length(gaps) == 1L) {
@@ -84,8 +87,10 @@ spacing_ggplot <- function(points, n_backgrounds) {
   many <- length(unique(points$spacing)) > 40L
   plot <- ggplot2::ggplot(
     points, ggplot2::aes(.data$spacing, .data$effect, colour = .data$target, group = .data$target)
-  ) +
-    ggplot2::geom_hline(yintercept = 0, linewidth = 0.3, colour = "grey60")
+  )
+  if (near_zero(points)) {
+    plot <- plot + ggplot2::geom_hline(yintercept = 0, linewidth = 0.3, colour = "grey60")
+  }
   if (n_backgrounds > 1L) {
     limits <- ggplot2::aes(
       ymin = .data$effect - .data$std_error, ymax = .data$effect + .data$std_error
@@ -100,10 +105,10 @@ spacing_ggplot <- function(points, n_backgrounds) {
     }
   }
   if (along) {
-    plot <- plot + ggplot2::geom_line(linewidth = 0.5, show.legend = several)
+    plot <- plot + ggplot2::geom_line(linewidth = 0.5, na.rm = TRUE, show.legend = several)
   }
   if (!many || !along) {
-    plot <- plot + ggplot2::geom_point(size = 1.5, show.legend = several)
+    plot <- plot + ggplot2::geom_point(size = 1.5, na.rm = TRUE, show.legend = several)
   }
   plot <- plot +
     ggplot2::scale_colour_manual(
@@ -115,4 +120,12 @@ spacing_ggplot <- function(points, n_backgrounds) {
     ) +
     logo_theme()
   if (along) plot + ggplot2::scale_x_continuous(breaks = whole_breaks) else plot
+}
+
+# An axis that reaches to a zero far away hides how the effect changes with the spacing.
+near_zero <- function(points) {
+  error <- ifelse(is.na(points$std_error), 0, points$std_error)
+  low <- min(points$effect - error, na.rm = TRUE)
+  high <- max(points$effect + error, na.rm = TRUE)
+  low == high || low <= 0 && high >= 0 || min(abs(c(low, high))) <= high - low
 }

@@ -29,8 +29,8 @@
 predict.seqlift_model <- function(object, X, args = NULL, batch_size = 32L, dtype = NULL,
                                   device = NULL, verbose = FALSE, BPPARAM = NULL, ...) {
   given <- as.list(environment())
-  rlang::check_dots_empty()
   call <- rlang::current_env()
+  check_no_dots(..., .fn = "predict", .after = "BPPARAM")
   sequences <- as_sequences(X, extra_channels = TRUE, only_warn = TRUE)
   batch_size <- check_count(batch_size, "batch_size")
   if (is_parallel(BPPARAM)) {

@@ -25,6 +25,7 @@
 #' decode_one_hot(at_rich)
 random_one_hot <- function(shape, probs = NULL, random_state = NULL) {
   shape <- check_random_shape(shape)
+  check_fits_memory(8 * prod(shape), "shape", paste(shape, collapse = " x "))
   probs <- check_probabilities(probs, "probs", n_letters = shape[2L], n = shape[1L])
   generator <- as_generator(random_state)
   drawn <- if (is.null(probs)) {
@@ -97,7 +98,7 @@ check_probabilities <- function(probs, arg, n_letters, n, call = caller_env()) {
   if (is.null(probs)) {
     return(NULL)
   }
-  rows <- if (is.null(dim(probs))) matrix(probs, nrow = 1L) else probs
+  rows <- if (is.numeric(probs) && is.null(dim(probs))) matrix(probs, nrow = 1L) else probs
   shaped <- is.numeric(rows) && is.matrix(rows) && ncol(rows) == n_letters &&
     nrow(rows) %in% c(1L, n)
   if (!shaped) {

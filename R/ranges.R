@@ -10,7 +10,9 @@
 #' sequences that came as letters or as an array, set them.
 #'
 #' The ranges follow when sequences are taken (`x[i, , ]`), and those of
-#' [saturation_mutagenesis()] and [dependency_map()] are those of the window. They are what
+#' [saturation_mutagenesis()] and [dependency_map()] are those of the window; their column
+#' `position_in_sequence` says where in the sequences the window begins, as all positions are those
+#' of the whole sequences. They are what
 #' [as_summarized_experiment()], [export_bigwig()], [seqlets_as_granges()] and `as.data.frame()`
 #' place a result by. Arithmetic gives plain arrays, which have none, and so do functions that
 #' return plain arrays ([predict()][predict.seqlift_model], `raw_outputs = TRUE` of mutagenesis).
@@ -23,7 +25,8 @@
 #'   file, or what [attribute()] returns for a layer), of [pisa()], of [dependency_map()], or a
 #'   [seqlift_perturbation].
 #' @param value A `GRanges` with one range for each sequence of `x` (for what else is said above),
-#'   in their order, each as wide as the sequences, on the strand that the sequence was read from
+#'   in their order, each as wide as the sequences (of a window those of the sequences or of the
+#'   window), on the strand that the sequence was read from
 #'   (`"*"` counts as `"+"`); its metadata columns are kept. `NULL` takes the ranges away. Ranges of
 #'   a file are its own.
 #' @return `attribution_ranges()`: the `GRanges`, in the order of the sequences, or `NULL` where
@@ -57,7 +60,9 @@ attribution_ranges <- function(x) {
   check_placed(x)
   if (!is.null(value)) {
     check_package("GenomicRanges", "Setting ranges")
+    value <- ranges_of_window(value, x)
     check_ranges(value, n_placed(x), n_positions(x), "value")
+    value <- windowed_ranges(value, first_position(x))
   }
   attr(x, "ranges") <- value
   x
@@ -87,12 +92,25 @@ place_result <- function(x, ranges) {
   } else if (is_placed(x)) {
     width <- n_positions(x)
     if (!is.null(width)) {
-      first <- attr(x, "info", exact = TRUE)$start %||% attr(x, "start", exact = TRUE) %||% 1L
-      ranges <- window_ranges(ranges, first, first + width - 1L)
+      first <- first_position(x)
+      ranges <- windowed_ranges(window_ranges(ranges, first, first + width - 1L), first)
     }
     attr(x, "ranges") <- ranges
   }
   x
+}
+
+# Those of a window where ranges of the whole sequences are given for a result.
+ranges_of_window <- function(ranges, x) {
+  width <- n_positions(x)
+  whole <- sequence_length_of(x)
+  is_whole <- inherits(ranges, "GRanges") && !is.null(width) && !is.na(whole) && width != whole &&
+    all(GenomicRanges::width(ranges) == whole)
+  if (!is_whole) {
+    return(ranges)
+  }
+  first <- first_position(x)
+  window_ranges(ranges, first, first + width - 1L)
 }
 
 # One range for each of n sequences, as wide as they are (`width` NULL: not known).
@@ -126,7 +144,7 @@ ranges_for <- function(ranges, attributions, n, width, call = caller_env()) {
       call = call
     )
   }
-  check_ranges(ranges, n, width, "ranges", call)
+  check_ranges(ranges_of_window(ranges, attributions), n, width, "ranges", call)
 }
 
 # The ranges that a DNAStringSet brings along.
@@ -202,8 +220,10 @@ range_places <- function(ranges) {
 
 # Ranges as text in a column of a table, and back. GenomicRanges' own text leaves out what it can,
 # and cannot be read where a name has a colon or a start lies before the chromosome.
-range_text <- function(ranges) {
-  with(range_places(ranges), sprintf("%s:%d-%d:%s", seqnames, start, end, strand))
+range_text <- function(ranges) places_text(range_places(ranges))
+
+places_text <- function(places) {
+  with(places, sprintf("%s:%d-%d:%s", seqnames, as.integer(start), as.integer(end), strand))
 }
 
 # NULL where some are no such text.

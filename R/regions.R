@@ -3,9 +3,9 @@
 
 region_packages <- c("Biostrings", "GenomeInfoDb", "GenomicRanges", "IRanges", "S4Vectors")
 
-as_regions <- function(regions, arg = "regions", call = caller_env()) {
+as_regions <- function(regions, arg = "regions", strict = FALSE, call = caller_env()) {
   if (is.character(regions)) {
-    regions <- read_regions(regions, arg, call)
+    regions <- read_regions(regions, arg, strict, call)
   } else if (is_dna(regions)) {
     regions <- sequence_ranges(regions, arg, call)
   }
@@ -46,75 +46,106 @@ has_summits <- function(regions) {
 bed_columns <- c("chromosome", "start", "end", "name", "score", "strand")
 narrow_peak_columns <- c(bed_columns, "signalValue", "pValue", "qValue", "peak")
 
-read_regions <- function(path, arg, call) {
-  path <- path.expand(check_string(path, arg, call = call))
-  if (!file.exists(path) || dir.exists(path)) {
-    abort_seqlift("file", "There is no file {.path {path}} ({.arg {arg}}).", call = call)
-  }
-  lines <- sub("\r$", "", readLines(path, warn = FALSE))
-  kept <- which(grepl("[^[:space:]]", lines) & !grepl("^(#|track\\b|browser\\b)", lines))
+read_regions <- function(path, arg, strict, call) {
+  path <- check_file(path, arg, call)
+  lines <- read_text(path, arg, "a BED or narrowPeak file", call)
+  kept <- which(grepl("[^[:space:]]", lines) & !grepl("^[[:space:]]*(#|track\\b|browser\\b)", lines))
   if (length(kept) == 0L) {
     abort_argument(arg, "a file with at least one region", encodeString(path, quote = "\""),
       kind = "regions", call = call
     )
   }
-  separator <- if (grepl("\t", lines[kept[1L]], fixed = TRUE)) "\t" else "[[:space:]]+"
-  fields <- strsplit(lines[kept], separator)
-  refuse <- function(bad, problem) {
-    if (any(bad)) {
-      line <- kept[which(bad)[1L]]
-      abort_seqlift("file",
-        c("Line {line} of {.path {path}} {problem}.",
-          i = "{.arg {arg}} must be a file in the format of BED or narrowPeak."
-        ),
-        call = call
-      )
-    }
-  }
-  refuse(lengths(fields) < 3L, "has fewer than three columns")
-  refuse(lengths(fields) != lengths(fields)[1L], "has another number of columns than those before")
-  columns <- if (lengths(fields)[1L] == length(narrow_peak_columns)) narrow_peak_columns else
-    utils::head(bed_columns, lengths(fields)[1L])
+  # Names may hold spaces where columns are separated by tabs.
+  tabbed <- grepl("\t", lines[kept], fixed = TRUE)
+  fields <- vector("list", length(kept))
+  fields[tabbed] <- lapply(strsplit(lines[kept[tabbed]], "\t", fixed = TRUE), trimws)
+  fields[!tabbed] <- strsplit(trimws(lines[kept[!tabbed]]), "[[:space:]]+")
+  size <- number_of_columns(lengths(fields))
+  # A last column that is empty.
+  open <- which(lengths(fields) < size & lengths(fields) >= 3L & grepl("\t$", lines[kept]))
+  fields[open] <- lapply(fields[open], function(one) c(one, rep("", size - length(one))))
+  columns <- if (size == length(narrow_peak_columns)) narrow_peak_columns else
+    utils::head(bed_columns, size)
   table <- lapply(seq_along(columns), function(i) vapply(fields, `[`, character(1L), i))
   names(table) <- columns
-  finish_bed(table, refuse)
+  problems <- bed_problems(table, lengths(fields), size)
+  usable <- usable_records(problems, paste0("Line ", kept, " of ", basename(path)), "regions",
+    basename(path), strict, "file",
+    hint = "`{arg}` must be a file in the format of BED or narrowPeak." |>
+      sub(pattern = "{arg}", replacement = arg, fixed = TRUE),
+    call = call
+  )
+  finish_bed(lapply(table, `[`, usable))
 }
 
-finish_bed <- function(table, refuse) {
-  number <- function(column, whole = FALSE) {
-    values <- suppressWarnings(as.numeric(table[[column]]))
-    is_missing <- column == "score" & table[[column]] == "."
-    wrong <- is.na(values) & !is_missing
-    if (whole) {
-      wrong <- wrong | values != trunc(values)
-    }
-    refuse(wrong, paste("has no", if (whole) "whole", "number as its", column))
-    values
+# All lines of a file have as many columns; the number that most have, of several the first.
+number_of_columns <- function(counts) {
+  counts <- counts[counts >= 3L]
+  if (length(counts) == 0L) {
+    return(3L)
   }
-  start <- number("start", whole = TRUE)
-  end <- number("end", whole = TRUE)
-  refuse(start < 0 | end < start, "has a region that ends before it starts, or starts before 0")
+  known <- unique(counts)
+  known[which.max(tabulate(match(counts, known)))]
+}
+
+# Why a line cannot be used, NA where it can.
+bed_problems <- function(table, counts, size) {
+  problems <- rep(NA_character_, length(counts))
+  say <- function(bad, text) {
+    bad <- is.na(problems) & !is.na(bad) & bad
+    problems[bad] <<- rep_len(text, length(bad))[bad]
+  }
+  say(counts < 3L, "has fewer than three columns")
+  say(counts != size, paste0("has ", counts, " columns, another number of columns than the others (",
+    size, ")"
+  ))
+  start <- parse_whole(table$start)
+  end <- parse_whole(table$end)
+  say(is.na(start), "has no whole number as its start")
+  say(is.na(end), "has no whole number as its end")
+  say(start < 0 | end < start, "has a region that ends before it starts, or starts before 0")
+  # Positions that R's ranges can hold.
+  say(end > .Machine$integer.max - 1, "has a region beyond any chromosome's end (2^31)")
+  if (!is.null(table$strand)) {
+    say(!table$strand %in% c("+", "-", ".", "*"), "has a strand other than +, - and .")
+  }
+  if (!is.null(table$peak)) {
+    for (column in c("signalValue", "pValue", "qValue")) {
+      say(is.na(parse_number(table[[column]])), paste("has no number as its", column))
+    }
+    peak <- parse_whole(table$peak)
+    say(is.na(peak), "has no whole number as its peak")
+    say(peak < -1 | peak >= end - start, "has a summit (column 10) outside of its region")
+  }
+  problems
+}
+
+finish_bed <- function(table) {
+  start <- parse_whole(table$start)
   strand <- table$strand %||% rep("*", length(start))
-  refuse(!strand %in% c("+", "-", ".", "*"), "has a strand other than +, - and .")
   extra <- table[setdiff(names(table), c("chromosome", "start", "end", "strand"))]
+  # Where the fifth column is no score it says nothing of where the region is.
   measured <- setdiff(names(extra), "name")
-  extra[measured] <- lapply(measured, number, whole = FALSE)
+  extra[measured] <- lapply(extra[measured], parse_number)
   if (!is.null(extra$peak)) {
-    wrong <- extra$peak != trunc(extra$peak) | extra$peak < -1 | extra$peak >= end - start
-    refuse(wrong, "has a summit (column 10) outside of its region")
     extra$peak <- as.integer(extra$peak)
   }
   regions <- GenomicRanges::GRanges(
     # In the order of the file, not that of the alphabet.
     factor(table$chromosome, unique(table$chromosome)),
-    IRanges::IRanges(start + 1, end), ifelse(strand == ".", "*", strand)
+    IRanges::IRanges(start + 1, parse_whole(table$end)), ifelse(strand == ".", "*", strand)
   )
-  GenomicRanges::mcols(regions) <- S4Vectors::DataFrame(extra)
-  if (!is.null(table$name) && !anyDuplicated(table$name)) {
+  GenomicRanges::mcols(regions) <- S4Vectors::DataFrame(extra, row.names = NULL) |>
+    with_rows(length(regions))
+  if (!is.null(table$name) && !anyDuplicated(table$name) && all(nzchar(table$name)) &&
+    !"." %in% table$name) {
     names(regions) <- table$name
   }
   regions
 }
+
+# A table without columns has no rows by itself.
+with_rows <- function(table, n) if (ncol(table) > 0L) table else S4Vectors::make_zero_col_DFrame(n)
 
 # ---- checks against a genome ----------------------------------------------------------
 

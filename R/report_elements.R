@@ -21,12 +21,16 @@ escape_html <- function(text) {
 
 # A ggplot as an image of 9 inches, with what it shows for those who cannot see it.
 report_figure <- function(folder, plot, height, alt) {
+  cat("\n\n<p class=\"figure\">", report_image(folder, plot, 9, height, alt), "</p>\n\n", sep = "")
+}
+
+# Its tag alone, of any width.
+report_image <- function(folder, plot, width, height, alt) {
   path <- tempfile("figure-", folder, fileext = ".png")
-  ggplot2::ggsave(path, plot, width = 9, height = height, dpi = report_dpi, limitsize = FALSE)
-  cat("\n\n<p class=\"figure\"><img src=\"", basename(path), "\" alt=\"", escape_html(alt),
-    "\"></p>\n\n",
-    sep = ""
+  ggplot2::ggsave(path, plot,
+    width = width, height = height, dpi = report_dpi, limitsize = FALSE
   )
+  paste0("<img src=\"", basename(path), "\" alt=\"", escape_html(alt), "\">")
 }
 
 # A data frame; numbers in three digits, to the right, those of the `signed` columns with their

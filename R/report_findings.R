@@ -1,5 +1,5 @@
-# What a report says of its numbers: which seqlets there are, which sequences and windows are
-# drawn, whether the attributions add up, how to make the page again.
+# What a report says of its numbers: which seqlets there are, which sequences, windows and variants
+# are drawn on which scale, whether the attributions add up.
 
 # A seqlet is listed when it is at least this part of the strongest one.
 report_seqlet_share <- 0.1
@@ -10,6 +10,9 @@ report_windows <- 3L
 
 # Deltas of more sequences than this are drawn for the worst ones only.
 report_delta_rows <- 20L
+
+# The letters of a logo are drawn on a scale of at least this part of the largest prediction.
+report_floor <- 1e-3
 
 # Seqlets of either sign, the strongest first, with their letters and what is known to be there.
 find_report_seqlets <- function(report) {
@@ -23,6 +26,7 @@ find_report_seqlets <- function(report) {
   seqlets <- seqlets[size > 0 & size >= report_seqlet_share * max(size, 0), ]
   seqlets <- seqlets[order(-abs(seqlets$attribution), seqlets$example, seqlets$start), ]
   rownames(seqlets) <- NULL
+  seqlets$number <- number_seqlets(seqlets, report$ranges)
   letters <- core_decode(sequence_letters(report$sequences), paste(base_letters, collapse = ""))
   seqlets$letters <- substring(letters[seqlets$example], seqlets$start, seqlets$end)
   if (!is.null(report$known)) {
@@ -31,6 +35,33 @@ find_report_seqlets <- function(report) {
     }, character(1L))
   }
   seqlets
+}
+
+# Seqlets, the strongest first, by number. Where sequences overlap in the genome, what they have of
+# one sign at one place is one seqlet, with the number of the strongest: each overlaps it by more
+# than half of the shorter one.
+number_seqlets <- function(seqlets, ranges) {
+  n <- nrow(seqlets)
+  if (is.null(ranges) || n == 0L) {
+    return(seq_len(n))
+  }
+  places <- window_ranges(ranges[seqlets$example], seqlets$start, seqlets$end)
+  hits <- GenomicRanges::findOverlaps(unname(places), ignore.strand = TRUE)
+  pairs <- data.frame(weak = S4Vectors::queryHits(hits), strong = S4Vectors::subjectHits(hits))
+  lies <- range_places(places)
+  shared <- with(pairs, pmin(lies$end[weak], lies$end[strong]) -
+    pmax(lies$start[weak], lies$start[strong]) + 1)
+  same <- with(pairs, strong < weak & seqlets$example[strong] != seqlets$example[weak] &
+    (seqlets$attribution[strong] > 0) == (seqlets$attribution[weak] > 0) &
+    shared > pmin(lies$width[weak], lies$width[strong]) / 2)
+  stronger <- split(pairs$strong[same], factor(pairs$weak[same], seq_len(n)))
+  # The first of a number is its head; others join a head, not each other.
+  head <- integer(n)
+  for (i in seq_len(n)) {
+    heads <- stronger[[i]][head[stronger[[i]]] == stronger[[i]]]
+    head[i] <- if (length(heads) > 0L) min(heads) else i
+  }
+  match(head, unique(head))
 }
 
 # Where parts of sequences (or all of each) lie in the genome, as a reader or a genome browser takes
@@ -73,6 +104,24 @@ drawn_sequences <- function(report) {
   utils::head(order(-strongest, -letters), report$top)
 }
 
+# The sequences of the heatmap: as many as it has names for, those with the strongest letters, in
+# their order.
+heatmap_sequences <- function(report) {
+  letters <- apply(abs(observed_values(report$attributions)), 1L, max)
+  sort(utils::head(order(-letters), heatmap_max_labels))
+}
+
+# The scale of all logos: what is drawn, and a thousandth of the largest prediction in any case.
+report_limits <- function(report, drawn = seq_len(report$sequences$n)) {
+  logos <- report$variant_logos
+  values <- c(
+    observed_values(report$attributions)[drawn, , ],
+    unlist(lapply(logos[c("before", "after")], observed_values))
+  )
+  floor <- report_floor * max(abs(report$predictions))
+  range(values, floor, -floor)
+}
+
 # Windows of a sequence, [start, end]: around its strongest seqlets, or its strongest letter.
 report_windows_of <- function(report, i) {
   length <- report$sequences$length
@@ -97,7 +146,7 @@ report_marks <- function(report) {
   seqlets <- report$seqlets
   marks <- data.frame(
     example = seqlets$example, start = seqlets$start, end = seqlets$end,
-    name = sprintf("seqlet %d", seq_len(nrow(seqlets)))
+    name = sprintf("seqlet %d", seqlets$number)
   )
   known <- report$known
   if (!is.null(known)) {
@@ -120,7 +169,7 @@ judge_deltas <- function(attributions) {
   if (!has_references(attributions)) {
     return(NULL)
   }
-  delta <- max(abs(convergence_deltas(attributions)))
+  delta <- max(abs(convergence_deltas(attributions)), na.rm = TRUE)
   change <- attr(attributions, "info", exact = TRUE)$largest_output_change %||%
     max(abs(output_changes(attributions)))
   ratio <- if (change > 0) delta / change else if (delta > 0) Inf else 0
@@ -149,112 +198,67 @@ delta_table <- function(report) {
 
 # The result with the sequences whose deltas are largest, in their order.
 worst_deltas <- function(attributions) {
-  worst <- apply(abs(convergence_deltas(attributions)), 1L, max)
+  worst <- apply(abs(convergence_deltas(attributions)), 1L, max, na.rm = TRUE)
   attributions[sort(utils::head(order(-worst), report_delta_rows)), , ]
 }
 
-# ---- how to make it again ------------------------------------------------------------
+# ---- variants ------------------------------------------------------------------------
 
-# R code that makes the page again: the call as it was, with the seed, and the model.
-reproducing_code <- function(call, model, random_state) {
-  short <- function(value) {
-    is.language(value) || is.null(value) || (is.atomic(value) && length(value) == 1L)
-  }
-  call[[1L]] <- as.name("attribution_report")
-  # Values that came in place of names (from do.call()) would fill pages.
-  for (arg in names(call)[-1L]) {
-    if (!short(call[[arg]])) {
-      call[[arg]] <- as.name(arg)
-    }
-  }
-  call$random_state <- random_state
-  code <- paste(rlang::expr_deparse(call, width = 80L), collapse = "\n")
-  paste0("library(seqlift)\n", model_code(model), "\n", code)
+# What changes, in words; long alleles are cut.
+variant_changes <- function(variants) {
+  ref <- shorten_each(variants$ref, report_allele_width)
+  alt <- shorten_each(variants$alt, report_allele_width)
+  ifelse(ref == "", paste("insertion of", alt),
+    ifelse(alt == "", paste("deletion of", ref), paste0(ref, "\u2192", alt))
+  )
 }
 
-model_code <- function(model) {
-  steps <- vapply(model$wrappers, function(one) paste0(one$kind, "(", one$index, ")"), "")
-  args <- model$args
-  arrays <- args[lengths(args) > 1L]
-  if (length(args) > 0L) {
-    # An array stands for itself by its name.
-    values <- ifelse(names(args) %in% names(arrays), names(args), as.character(args))
-    filled <- paste(names(args), "=", values, collapse = ", ")
-    steps <- c(paste0("with_args(list(", filled, "))"), steps)
+report_allele_width <- 16L
+
+# The table of variants, those that change the prediction most first.
+variant_report_table <- function(report) {
+  variants <- report$variant_effects
+  table <- data.frame(row.names = seq_len(nrow(variants)))
+  # Rows that were not named have numbers.
+  if (!all(variants$variant == variants$row)) {
+    table$Name <- variants$variant
   }
-  shapes <- vapply(arrays, function(value) toString(dim(value) %||% length(value)), "")
-  comments <- sprintf("# %s: an array [%s]\n", names(arrays), shapes)
-  path <- model$path
-  if (!is.null(model$origin)) {
-    # Its file is in this session's temporary folder.
-    path <- "model.pt"
-    made_from <- paste("#", strwrap(paste0(
-      "The model was made in R from ", origin_line(model), "; save_model(model, \"model.pt\") ",
-      "keeps it."
-    ), width = 78L))
-    comments <- c(paste0(made_from, "\n"), comments)
-  }
-  first <- paste0("load_model(", encodeString(path, quote = "\""), ")")
-  paste0(c(comments, "model <- ", paste(c(first, steps), collapse = " |>\n  ")), collapse = "")
+  table$Sequence <- report$labels[variants$example]
+  table$Position <- variants$position
+  last <- pmin(pmax(variants$end, variants$position), report$sequences$length)
+  table$Genome <- genome_labels(report, variants$example, pmin(variants$position, last), last)
+  table$Variant <- variant_changes(variants)
+  table[c("Before", "After", "Effect")] <- variants[c("before", "after", "effect")]
+  table
 }
 
-# What was explained, by which model, with what: two columns of words.
-report_facts <- function(report) {
-  model <- report$model
-  info <- attr(report$attributions, "info", exact = TRUE)
-  libtorch <- engine$about$version %||% NA
-  rows <- c(
-    "Model file" = model_name(model),
-    "Checksum of the model (md5)" = model$hash,
-    "Model class" = paste0(
-      model$info$class, ", ", format(model$info$parameters, big.mark = ",", scientific = FALSE),
-      " parameters"
+# The k-th variant that is drawn: list(heading, change, both (attributions without and with it),
+# marks, window).
+variant_picture <- function(report, k) {
+  variant <- report$variant_effects[k, ]
+  table <- variant_report_table(report)[k, ]
+  length <- report$sequences$length
+  both <- bind_rows(lapply(report$variant_logos[c("before", "after")], function(logos) {
+    as.array(logos)[k, , , drop = FALSE]
+  }))
+  dimnames(both) <- list(c("without the variant", "with the variant"), base_letters, NULL)
+  # Where letters are missing the mark spans the two beside the place.
+  spans <- function(size) {
+    first <- variant$position - (size == 0L)
+    last <- variant$position + max(size - 1L, 0L)
+    c(max(1L, min(first, length)), max(1L, min(last, length)))
+  }
+  places <- rbind(spans(nchar(variant$ref)), spans(nchar(variant$alt)))
+  name <- paste(c(table$Name, table$Sequence), collapse = ", ")
+  start <- max(1L, min(variant$position - report_flank, length - 2L * report_flank))
+  list(
+    heading = paste0(
+      name, ", ", variant$position, " ", table$Variant, ": effect ", signed_number(variant$effect)
     ),
-    "Explained output" = paste(c(
-      vapply(model$wrappers, function(one) paste0(one$kind, "(", one$index, ")"), ""),
-      paste("target", report$target)
-    ), collapse = ", "),
-    "Sequences" = paste0(report$sequences$n, " of ", report$sequences$length, " bp"),
-    "Checksum of the sequences (md5)" = checksum_of(report$sequences),
-    "Method" = method_line(report$attributions),
-    "Numbers" = paste(c(info$dtype, info$device), collapse = ", "),
-    "Seed (random_state)" = format(report$settings$random_state, scientific = FALSE),
-    "seqlift" = as.character(utils::packageVersion("seqlift")),
-    "LibTorch" = libtorch,
-    "R" = paste0(R.version$major, ".", R.version$minor, ", ", R.version$platform),
-    "Made" = format(Sys.time(), "%Y-%m-%d %H:%M %Z")
-  )
-  rows <- rows[!is.na(rows) & nzchar(rows)]
-  data.frame(What = names(rows), Value = unname(rows))
-}
-
-# Of the letters, a sequence a line.
-checksum_of <- function(sequences) {
-  path <- tempfile()
-  on.exit(unlink(path))
-  letters <- core_decode(sequence_letters(sequences), paste(base_letters, collapse = ""))
-  connection <- file(path, "wb")
-  writeLines(letters, connection)
-  close(connection)
-  unname(tools::md5sum(path))
-}
-
-report_steps <- c(
-  attributions = "Attributions", predictions = "Predictions", seqlets = "Seqlets",
-  audit = "Audit of the operations", marginalization = "Motifs",
-  variant_effects = "Effects of variants", variant_logos = "Attributions of variants"
-)
-
-time_table <- function(report) {
-  seconds <- report$seconds
-  pairs <- rep("", length(seconds))
-  explained <- names(seconds) == "attributions"
-  n_pairs <- length(convergence_deltas(report$attributions))
-  pairs[explained] <- paste0(
-    n_pairs, " pairs of a sequence and a reference, ",
-    format(round(n_pairs / seconds[explained]), big.mark = ","), " a second"
-  )
-  data.frame(
-    Step = unname(report_steps[names(seconds)]), Seconds = sprintf("%.2f", seconds), What = pairs
+    change = table$Variant, both = both,
+    marks = data.frame(
+      sequence = 1:2, start = places[, 1L], end = places[, 2L], name = table$Variant
+    ),
+    window = c(start, min(start + 2L * report_flank, length))
   )
 }

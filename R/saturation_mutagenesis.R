@@ -36,10 +36,11 @@
 #' @param verbose `TRUE` shows a progress bar and says what share of the work was done. Default
 #'   `FALSE`.
 #' @return A `seqlift_attributions` array `[n, 4, end - start + 1]` in the units of the model's
-#'   output, of kind `"attributions"` or `"hypothetical"`. With `raw_outputs = TRUE` a list: `y0`,
-#'   the predictions `[n, ...]`, and `y_hat` `[n, 4, end - start + 1, ...]`, the predictions of all
-#'   substitutions (`y0` itself where the base is there already); both are lists of such arrays for
-#'   a model with several outputs.
+#'   output, of kind `"attributions"` or `"hypothetical"`. Of a window the names of the third
+#'   dimension are its positions in the sequence, by which it is printed, drawn and searched. With
+#'   `raw_outputs = TRUE` a list: `y0`, the predictions `[n, ...]`, and `y_hat` `[n, 4, end - start
+#'   + 1, ...]`, the predictions of all substitutions (`y0` itself where the base is there already);
+#'   both are lists of such arrays for a model with several outputs.
 #' @section Errors: `seqlift_error_argument` for a window that is empty or leaves the sequence, or a
 #'   target that does not exist; `seqlift_error_output` for a model with several outputs unless
 #'   `raw_outputs = TRUE`; otherwise as [predict.seqlift_model()].
@@ -47,6 +48,8 @@
 #'   Recomputing only what changed follows fastISM (Nair, Shrikumar, Schreiber and Kundaje 2022,
 #'   Bioinformatics 38:2397) in its idea.
 #' @seealso [taylor_ism()] for the approximation by one gradient, [dependency_map()].
+#' @concept ISM
+#' @concept in silico mutagenesis
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -78,7 +81,8 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
   if (!raw_outputs) {
     check_one_output(model, call, " or ask for {.code raw_outputs = TRUE}")
   }
-  y0 <- run_predict(model, sequences, args, batch_size, dtype, device, FALSE, call)
+  # One by one, as the substitutions are: in a batch the last bits depend on the other sequences.
+  y0 <- run_predict(model, sequences, args, 1L, dtype, device, FALSE, call)
   if (!raw_outputs) {
     check_targets_exist(target, y0[[1L]], call)
   }
@@ -95,7 +99,7 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
   }
   y0 <- lapply(y0, name_rows, names = sequences$names)
   if (raw_outputs) {
-    y_hat <- lapply(mutants$outputs, name_substitutions, names = sequences$names)
+    y_hat <- lapply(mutants$outputs, name_substitutions, names = sequences$names, window = window)
     return(list(y0 = one_or_several(y0, model), y_hat = one_or_several(y_hat, model)))
   }
   scores <- centred_effects(y0[[1L]], mutants$outputs[[1L]], target)
@@ -108,6 +112,7 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
     kind = if (hypothetical) "hypothetical" else "attributions",
     info = list(
       method = paste0("saturation mutagenesis (", method, ")"), start = window[1L],
+      sequence_length = sequences$length,
       target = target, dtype = dtype, device = device, model = model$name,
       seconds = proc.time()[["elapsed"]] - began
     )
@@ -218,10 +223,11 @@ take_outputs <- function(x, axis, chosen) {
   do.call(`[`, c(list(x), index, list(drop = FALSE)))
 }
 
-name_substitutions <- function(values, names) {
+name_substitutions <- function(values, names, window) {
   labels <- vector("list", length(dim(values)))
   labels[1L] <- list(names)
   labels[[2L]] <- base_letters
+  labels[3L] <- list(position_names(window[1L], length(window)))
   dimnames(values) <- labels
   values
 }

@@ -36,6 +36,7 @@
 #' @source `screen` of tangermeme 1.4.0 (Schreiber), which adds the losses of several outputs up
 #'   where here they are averaged, and without a target aims at 9999999.
 #' @seealso [greedy_substitution()], [beam_substitution()]
+#' @concept screen
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -63,6 +64,7 @@ screen_sequences <- function(model, length, y = NULL, loss = squared_error, outp
   }
   runner <- design_runner(model, args, batch_size, dtype, device, verbose, call)
   seed <- check_random_state(random_state)
+  check_fits_memory(8 * as.double(runner$batch_size) * n_bases * length, "length", length)
 
   best <- NULL
   iteration <- 0L

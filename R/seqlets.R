@@ -11,14 +11,14 @@
 #' discovery of motifs: longer, with their surroundings, and of either sign.
 #'
 #' @section Recursive seqlets:
-#' Positions are taken to be independent draws from the histogram (1000 bins) of all tracks. The
-#' sum of a span of m positions then follows the m-fold convolution of the histogram; its p-value
-#' is the chance of a larger sum, in bins. A span is a seqlet when its p-value, and that of every
-#' span of at least `min_len` positions in it, is below `threshold`. They are called from the
-#' longest to the shortest, of one length the smallest p-value first, and never overlap before
-#' `additional_flanks` are added. Only positive seqlets are called: give `-attributions` for
-#' negative ones, or `abs(attributions)` for both. The last `min_len` positions of a sequence
-#' enter no seqlet, and flanks do not reach its last position.
+#' Positions are taken to be independent draws from the histogram (1000 bins) of all tracks. The sum
+#' of a span of m positions then follows the m-fold convolution of the histogram; its p-value is the
+#' chance of a larger sum, in bins, and 1 for a sum in the lowest bin. A span is a seqlet when its
+#' p-value, and that of every span of at least `min_len` positions in it, is below `threshold`. They
+#' are called from the longest to the shortest, of one length the smallest p-value first, and never
+#' overlap before `additional_flanks` are added. Only positive seqlets are called: give
+#' `-attributions` for negative ones, or `abs(attributions)` for both. The last `min_len` positions
+#' of a sequence enter no seqlet, and flanks do not reach its last position.
 #'
 #' @section TF-MoDISco seqlets:
 #' Sums over windows are compared with draws from a Laplace distribution that is fitted to each
@@ -29,7 +29,8 @@
 #' window on, each one that passes is a seqlet and suppresses those around it. Where no window is
 #' negative (or none positive) that sign has no seqlets.
 #'
-#' A track of one number only has no seqlet.
+#' A track of one number only has no seqlet. Positions are those of the whole sequence, also where
+#' the result is of a window or the numbers were taken of a result; see [seqlift_attributions].
 #'
 #' @param attributions A result of [deep_lift_shap()] or another method with kind
 #'   `"attributions"` or `"effects"` (`[n, 4, L]`), an array `[n, 4, L]`, or a matrix of tracks
@@ -40,6 +41,9 @@
 #' @param min_len,max_len Shortest and longest seqlet, in bp, without flanks. Default 4 and 25.
 #' @param additional_flanks How many positions to add on both sides of a called seqlet, in bp.
 #'   Default 0. Changes which positions a row covers and its attribution, not its p-value.
+#' @param compatible `TRUE` gives the p-values of tangermeme 1.4.0, to which the chance of the
+#'   lowest bin is added: next to nothing for tracks of both signs, but no seqlet is found in a
+#'   track whose lowest number is its most frequent, such as `abs(attributions)`. Default `FALSE`.
 #' @param window_size Length of the windows that are summed, in bp. Default 21.
 #' @param flank How many positions to add on both sides of a window, in bp. Default 10.
 #' @param target_fdr Share of background among the windows that pass, 0 to 1. Default 0.2.
@@ -56,10 +60,11 @@
 #' @section Errors: `seqlift_error_attributions` for attributions of another shape or kind, or
 #'   with numbers that are not finite; `seqlift_error_argument` for another wrong argument, or
 #'   sequences shorter than `min_len` or `window_size + 2 flank`.
-#' @source `recursive_seqlets` and `tfmodisco_seqlets` of tangermeme 1.4.0 (Schreiber), to the same
-#'   numbers. Beyond it: tracks of one number, tracks of one sign, and `min_len = 1`. TF-MoDISco:
-#'   Shrikumar et al. (2018), arXiv:1811.00416.
+#' @source `recursive_seqlets` (with `compatible = TRUE`) and `tfmodisco_seqlets` of tangermeme
+#'   1.4.0 (Schreiber), to the same numbers. Beyond it: tracks of one number, tracks of one sign,
+#'   and `min_len = 1`. TF-MoDISco: Shrikumar et al. (2018), arXiv:1811.00416.
 #' @seealso [seqlets_as_granges()], [export_bed()], [plot_logo()]
+#' @concept tfmodisco_seqlets
 #' @export
 #' @examples
 #' # Two tracks of noise, one with a site at positions 41 to 48.
@@ -72,14 +77,15 @@
 #' attributions <- deep_lift_shap(model, demo_sequences()[1], n_shuffles = 5, random_state = 0)
 #' recursive_seqlets(attributions)
 recursive_seqlets <- function(attributions, threshold = 0.01, min_len = 4L, max_len = 25L,
-                              additional_flanks = 0L) {
+                              additional_flanks = 0L, compatible = FALSE) {
   tracks <- attribution_tracks(attributions)
   threshold <- check_share(threshold, "threshold", above_zero = TRUE)
   min_len <- check_count(min_len, "min_len", max = nrow(tracks))
   max_len <- check_count(max_len, "max_len", min = min_len)
   additional_flanks <- check_count(additional_flanks, "additional_flanks", min = 0)
+  check_flag(compatible, "compatible")
   found <- core_recursive_seqlets(
-    tracks, threshold, min_len, min(max_len, nrow(tracks)), additional_flanks
+    tracks, threshold, min_len, min(max_len, nrow(tracks)), additional_flanks, compatible
   )
   seqlets <- as_seqlet_table(found, tracks, attributions)
   seqlets <- seqlets[order(seqlets$p_value, seqlets$example, seqlets$start), ]
@@ -203,7 +209,7 @@ sequence_places <- function(seqlets, ranges, call) {
       call = call
     )
   }
-  range_places(ranges)[seqlets$example, ]
+  whole_places(ranges, range_offsets(ranges), NA)[seqlets$example, ]
 }
 
 check_seqlets <- function(seqlets, call = caller_env()) {
@@ -225,6 +231,7 @@ check_seqlets <- function(seqlets, call = caller_env()) {
 
 # Tracks as the core takes them: a matrix [L, n], the names of the sequences on its columns.
 attribution_tracks <- function(attributions, arg = "attributions", call = caller_env()) {
+  check_if_attributions(attributions, arg, call)
   kind <- attr(attributions, "kind", exact = TRUE)
   if (inherits(attributions, "seqlift_attributions") && !kind %in% c("attributions", "effects")) {
     abort_argument(arg, "attributions of the observed bases", attribution_kinds[[kind]],
@@ -257,10 +264,14 @@ attribution_tracks <- function(attributions, arg = "attributions", call = caller
 
 as_seqlet_table <- function(found, tracks, attributions) {
   seqlets <- as.data.frame(found)
+  first <- first_position(attributions, axis = length(dim(attributions)))
+  seqlets$start <- seqlets$start + first - 1L
+  seqlets$end <- seqlets$end + first - 1L
   ranges <- attr(attributions, "ranges", exact = TRUE)
   if (!is.null(ranges)) {
     check_package("GenomicRanges", "A result with ranges")
-    seqlets$range <- range_text(ranges)[seqlets$example]
+    whole <- whole_places(ranges, first, sequence_length_of(attributions))
+    seqlets$range <- places_text(whole)[seqlets$example]
   }
   structure(seqlets, sequences = colnames(tracks))
 }

@@ -193,6 +193,7 @@ check_probability_array <- function(X, arg = "X", call = caller_env()) {
 #'   a chunk, `seqlift_error_argument` for another size or overlap.
 #' @source As `chunk` of tangermeme 1.4.0 (Schreiber).
 #' @seealso [unchunk_sequences()]
+#' @concept chunk
 #' @export
 #' @examples
 #' chunk_sequences(c(chr1 = "AACCGGTTAC", chr2 = "GATTACA"), size = 4, overlap = 1)
@@ -326,6 +327,7 @@ as_track_list <- function(X, call) {
 #' @source As `unchunk` of tangermeme 1.4.0 (Schreiber), except for a sequence of one chunk: it is
 #'   returned whole, where tangermeme cuts off half of the overlap at both ends.
 #' @seealso [chunk_sequences()]
+#' @concept unchunk
 #' @export
 #' @examples
 #' X <- list(chr1 = one_hot_encode("AACCGGTTAC")[1, , ], chr2 = one_hot_encode("GATTACA")[1, , ])

@@ -13,6 +13,7 @@ n_bases <- length(base_letters)
 as_sequences <- function(X, arg = "X", call = caller_env(), extra_channels = FALSE,
                          allow_n = TRUE, only_warn = FALSE) {
   ranges <- NULL
+  X <- from_torch(X)
   if (is_biostrings(X)) {
     ranges <- ranges_of_biostrings(X, arg, call)
     X <- letters_of_biostrings(X, arg, call)
@@ -160,6 +161,8 @@ one_hot_encode <- function(x, alphabet = c("A", "C", "G", "T"), ignore = "N") {
 #' @source As `characters(allow_N = True)` of tangermeme 1.4.0 (Schreiber), with `force` as its
 #'   `characters(force = True)`.
 #' @seealso [one_hot_encode()], [pwm_consensus()]
+#' @concept characters
+#' @concept one_hot_to_fasta
 #' @export
 #' @examples
 #' decode_one_hot(one_hot_encode(c(first = "ACGTN", second = "TTACA")))

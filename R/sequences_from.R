@@ -13,9 +13,10 @@
 #' read from narrowPeak files (files with ten columns, whatever their name) and from a `GRanges`
 #' with the columns `signalValue` and `peak`, as `rtracklayer::import()` makes it from such a file.
 #'
-#' @param regions A `GRanges`; or the path of a file in the format of BED (columns 4 to 6 become
-#'   name, score and strand, further ones are left out) or narrowPeak, plain or compressed with
-#'   gzip. Strand `*` is read as the plus strand.
+#' @param regions A `GRanges`; or the path of a file in the format of BED (three columns or more;
+#'   columns 4 to 6 become name, score and strand, further ones are left out) or narrowPeak, plain or
+#'   compressed with gzip or bgzip. Comments and lines for browsers are passed over. Strand `*` is
+#'   read as the plus strand.
 #' @param genome Where the letters are: a `BSgenome`, an `Rsamtools::FaFile`, an
 #'   `rtracklayer::TwoBitFile`, a `Biostrings::DNAStringSet` with the chromosomes' names (up to the
 #'   first space), or the path of a FASTA (also compressed) or 2bit file. Nothing is written beside
@@ -24,7 +25,13 @@
 #' @param width Length of each sequence in bases. `NULL` (default) takes the regions as they are,
 #'   which may have different widths; models and most functions of this package need one length.
 #' @param out_of_bounds What to do with regions that reach over an end of their chromosome:
-#'   `"error"` (default), `"drop"` them with a message, or `"pad"` them with N.
+#'   `"error"` (default), `"drop"` them with a message, or `"pad"` them with N. `"drop"` also leaves
+#'   out regions on chromosomes that the genome does not have, where it has others of them.
+#' @param strict What to do with records of a file that cannot be used: lines of `regions` with too few
+#'   columns, another number of them than most, or places that are none; sequences of a FASTA that are
+#'   not of DNA or have the name of one before; regions without a base. `FALSE` (default) drops them
+#'   with one message, which counts them and names the first; `TRUE` is an error. Where nothing would
+#'   be left it is an error.
 #' @return A `Biostrings::DNAStringSet` in the order of the regions, in upper-case A, C, G, T and N:
 #'   other letters of the genome become N. Its names are those of the regions (of a file the names
 #'   in it where all differ), else their places (`"chr1:101-600:+"`). Its metadata columns are those
@@ -35,12 +42,13 @@
 #'   genome lacks, of another assembly (where both name it or have lengths of chromosomes), of no
 #'   base, with a summit outside, out of bounds with `"error"`, wholly out of bounds with `"pad"`,
 #'   or all dropped; `seqlift_error_genome` for another genome; `seqlift_error_file` for a file that
-#'   is not there or cannot be read, with the line; `seqlift_error_argument` for another width or
+#'   is not there, cannot be read, is cut short, or has no line that can be used, with the line; `seqlift_error_argument` for another width or
 #'   choice; `seqlift_error_package` where the Bioconductor packages are not installed. The message
-#'   about dropped regions has the class `seqlift_message_dropped`.
+#'   about dropped records has the class `seqlift_message_dropped`.
 #' @source narrowPeak and BED: <https://genome.ucsc.edu/FAQ/FAQformat.html>.
 #' @seealso [matched_regions()] for regions to compare with, [signal_from()] for control tracks,
 #'   [variants_from()] for variants on the sequences
+#' @concept extract_loci
 #' @export
 #' @examplesIf requireNamespace("Rsamtools", quietly = TRUE)
 #' genome <- Biostrings::DNAStringSet(c(chr1 = "ACGTACGGATTACAGGCATNACGTTT", chr2 = "GGGGCCCC"))
@@ -57,14 +65,21 @@
 #' Biostrings::writeXStringSet(genome, fasta)
 #' sequences_from(bed, fasta, width = 4, out_of_bounds = "pad")
 sequences_from <- function(regions, genome, width = NULL,
-                           out_of_bounds = c("error", "drop", "pad")) {
+                           out_of_bounds = c("error", "drop", "pad"), strict = FALSE) {
   call <- rlang::current_env()
+  check_flag(strict, "strict")
   out_of_bounds <- check_choice(out_of_bounds, c("error", "drop", "pad"), "out_of_bounds")
   width <- check_count(width, "width", null = TRUE)
   check_package(region_packages, "Taking sequences from a genome")
-  regions <- as_regions(regions, call = call)
-  genome <- open_genome(genome, call)
+  regions <- as_regions(regions, strict = strict, call = call)
+  genome <- open_genome(genome, strict, call)
+  if (out_of_bounds == "drop") {
+    regions <- drop_unknown_chromosomes(regions, genome)
+  }
   check_chromosomes(regions, genome$seqinfo, "regions", genome$label, call)
+  if (is.null(width)) {
+    regions <- drop_empty_regions(regions, strict, call)
+  }
   taken <- resize_regions(regions, width, call)
   place <- bound_regions(taken, genome$seqinfo, out_of_bounds, call)
   taken <- taken[place$kept]
@@ -75,6 +90,31 @@ sequences_from <- function(regions, genome, width = NULL,
   names(sequences) <- names(regions)[place$kept] %||% place_labels(taken)
   S4Vectors::mcols(sequences) <- columns
   sequences
+}
+
+# Regions on chromosomes that the genome lacks, where it has some of the others.
+drop_unknown_chromosomes <- function(regions, genome) {
+  chromosome <- as.character(GenomicRanges::seqnames(regions))
+  unknown <- !chromosome %in% GenomeInfoDb::seqnames(genome$seqinfo)
+  if (!any(unknown) || all(unknown)) {
+    return(regions)
+  }
+  n <- sum(unknown)
+  named <- first_few(unique(chromosome[unknown]))
+  inform_dropped("Dropped {n} of {length(regions)} regions, on chromosomes that {genome$label} does
+    not have: {named}.")
+  GenomeInfoDb::keepSeqlevels(regions[!unknown], unique(chromosome[!unknown]))
+}
+
+# A region without a base has no sequence, unless it is resized.
+drop_empty_regions <- function(regions, strict, call) {
+  empty <- GenomicRanges::width(regions) == 0L
+  problems <- ifelse(empty, "has no base: regions must be of at least one base", NA)
+  labels <- paste0("Number ", seq_along(regions), " (", place_labels(regions), ")")
+  kept <- usable_records(problems, labels, "regions", "`regions`", strict, "regions",
+    hint = "With {.arg width} they are resized.", call = call
+  )
+  regions[kept]
 }
 
 # The regions to take: bare ranges without names and lengths of chromosomes, as they may reach over

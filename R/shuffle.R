@@ -17,6 +17,7 @@
 #' @section Warnings: `seqlift_warning_shuffle` names the sequences that no shuffle of this
 #'   region can change.
 #' @source The shuffles of `shuffle` of tangermeme 1.4.0 (Schreiber), bit for bit.
+#' @concept shuffle
 #' @export
 #' @examples
 #' X <- c(first = "AACCGGTTAACC", second = "ACGTACGTACGT")
@@ -25,7 +26,7 @@
 shuffle_region <- function(X, start = 1L, end = NULL, n = 1L, random_state = NULL) {
   sequences <- as_sequences(X, extra_channels = TRUE)
   region <- check_region(start, end, sequences$length)
-  n <- check_count(n, "n")
+  n <- check_copies(n, sequences)
   generator <- as_generator(random_state)
   codes <- sequence_codes(sequences)
   shuffled <- core_shuffle_region(codes, region[1L], region[2L], n, generator$state)
@@ -75,7 +76,7 @@ shuffle_region <- function(X, start = 1L, end = NULL, n = 1L, random_state = NUL
 dinucleotide_shuffle <- function(X, start = 1L, end = NULL, n = 20L, random_state = NULL) {
   sequences <- as_sequences(X, extra_channels = TRUE)
   region <- check_region(start, end, sequences$length)
-  n <- check_count(n, "n")
+  n <- check_copies(n, sequences)
   seed <- check_random_state(random_state)
   codes <- sequence_codes(sequences)
   shuffled <- core_dinucleotide_shuffle(codes, region[1L], region[2L], n, seed)
@@ -93,9 +94,17 @@ dinucleotide_shuffle <- function(X, start = 1L, end = NULL, n = 20L, random_stat
 reference_shuffles <- function(sequences, n, random_state, call = caller_env()) {
   seed <- check_random_state(random_state, call = call)
   n <- check_count(n, "n", call = call)
+  check_fits_memory(as.double(n) * sequences$n * sequences$length, "n_shuffles", n, call)
   shuffled <- core_reference_shuffles(sequence_codes(sequences, call = call), n, seed)
   warn_unchangeable(shuffled$can_change, sequences$names, call)
   shuffled$codes
+}
+
+# How many copies of each sequence are drawn, as one-hot arrays.
+check_copies <- function(n, sequences, call = caller_env()) {
+  n <- check_count(n, "n", call = call)
+  check_fits_memory(8 * as.double(n) * sequences$n * n_bases * sequences$length, "n", n, call)
+  n
 }
 
 # First and last position of a region, as integers.

@@ -12,8 +12,12 @@
 #'   if there are more (their number is even then). Regions on the minus strand get the two of each
 #'   pair swapped, as the plus strand of their sequence is the minus strand of the genome. `FALSE`
 #'   (default) leaves the order.
+#' @param strict What to do with what a file says that is no finite number (NaN, Inf), and with lines
+#'   of a file of `regions` that cannot be used: `FALSE` (default) reads such bases as 0 and drops such
+#'   lines, each with one message, which counts them and names the first (the lines that
+#'   [sequences_from()] drops too); `TRUE` is an error.
 #' @return Double array `[n, tracks, L]`, with the names of the regions. Bases of which a file says
-#'   nothing, and bases beyond the ends of a chromosome, are 0.
+#'   nothing or no finite number, and bases beyond the ends of a chromosome, are 0.
 #' @section Errors: `seqlift_error_regions` for regions that are empty, of different widths, of no
 #'   base, on chromosomes that a file lacks or of another assembly (other lengths of chromosomes);
 #'   `seqlift_error_file` for a file that is not there or cannot be read;
@@ -30,12 +34,13 @@
 #' rtracklayer::export(reads, path)
 #' regions <- GenomicRanges::GRanges(c(plus = "chr1:100-107:+", minus = "chr1:100-107:-"))
 #' signal_from(regions, c(control = path))
-signal_from <- function(regions, paths, stranded = FALSE) {
+signal_from <- function(regions, paths, stranded = FALSE, strict = FALSE) {
   call <- rlang::current_env()
+  check_flag(strict, "strict")
   check_flag(stranded, "stranded")
   check_package(c(region_packages, "rtracklayer"), "Reading a bigWig file")
   paths <- check_track_paths(paths, stranded, call)
-  regions <- as_regions(regions, call = call)
+  regions <- as_regions(regions, strict = strict, call = call)
   names <- names(regions)
   bare <- resize_regions(regions, NULL, call)
   widths <- GenomicRanges::width(bare)
@@ -60,7 +65,7 @@ signal_from <- function(regions, paths, stranded = FALSE) {
   })
   signal <- array(0, c(length(bare), length(paths), widths[1L]))
   for (i in seq_along(paths)) {
-    signal[, i, ] <- read_track(paths[[i]], known[[i]], bare, call)
+    signal[, i, ] <- read_track(paths[[i]], known[[i]], bare, strict, call)
   }
   turn_signal(signal, bare, stranded, names, names(paths))
 }
@@ -76,45 +81,63 @@ check_track_paths <- function(paths, stranded, call) {
     )
   }
   labels <- names(paths)
-  paths <- path.expand(paths)
-  absent <- which(!file.exists(paths) | dir.exists(paths))
-  if (length(absent) > 0L) {
-    abort_seqlift("file", "There is no file {.path {paths[absent[1L]]}} ({.arg paths}).",
-      call = call
-    )
-  }
-  stats::setNames(paths, labels)
+  paths <- vapply(unname(paths), check_file, "", arg = "paths", call = call)
+  stats::setNames(unname(paths), labels)
 }
 
 # Matrix [n, L] of a file along the plus strand.
-read_track <- function(path, known, regions, call) {
+read_track <- function(path, known, regions, strict, call) {
   inside <- on_genome(regions, known)
   GenomicRanges::strand(inside) <- "*"
   selection <- rtracklayer::BigWigSelection(
     GenomicRanges::reduce(GenomicRanges::trim(inside))
   )
-  coverage <- read_file_of("paths", path,
-    rtracklayer::import(rtracklayer::BigWigFile(path), selection = selection, as = "RleList"), call
+  stored <- read_file_of("paths", path,
+    rtracklayer::import(rtracklayer::BigWigFile(path), selection = selection, as = "GRanges"), call
   )
+  stored <- finite_records(stored, path, strict, call)
   width <- GenomicRanges::width(regions)[1L]
   values <- matrix(0, length(regions), width)
   chromosome <- as.character(GenomicRanges::seqnames(regions))
-  for (one in unique(chromosome)) {
+  there <- split(seq_along(stored), as.character(GenomicRanges::seqnames(stored)))
+  # Each base is looked up by itself: a sum along the chromosome, which Rle and coverage() take,
+  # carries what is wrong in one place to all behind it.
+  for (one in intersect(unique(chromosome), names(there))) {
     own <- which(chromosome == one)
-    values[own, ] <- matrix(
-      values_at(coverage[[one]], GenomicRanges::ranges(regions)[own]), length(own), byrow = TRUE
-    )
+    records <- there[[one]][order(GenomicRanges::start(stored)[there[[one]]])]
+    first <- GenomicRanges::start(stored)[records]
+    last <- GenomicRanges::end(stored)[records]
+    positions <- outer(GenomicRanges::start(regions)[own], seq_len(width) - 1L, `+`)
+    at <- findInterval(positions, first)
+    covered <- which(at > 0L)
+    covered <- covered[positions[covered] <= last[at[covered]]]
+    found <- numeric(length(positions))
+    found[covered] <- GenomicRanges::score(stored)[records[at[covered]]]
+    values[own, ] <- found
   }
-  values[is.na(values)] <- 0
   values
 }
 
-# The numbers of an Rle at ranges, one after the other, with zeros beyond its ends.
-values_at <- function(track, ranges) {
-  left <- max(0L, 1L - min(GenomicRanges::start(ranges)))
-  right <- max(0L, max(GenomicRanges::end(ranges)) - length(track))
-  track <- c(S4Vectors::Rle(0, left), track, S4Vectors::Rle(0, right))
-  as.numeric(track[IRanges::shift(ranges, left)])
+# NaN and Inf are no reads: their bases are those of which the file says nothing.
+finite_records <- function(stored, path, strict, call) {
+  bad <- which(!is.finite(GenomicRanges::score(stored)))
+  if (length(bad) == 0L) {
+    return(stored)
+  }
+  n <- sum(GenomicRanges::width(stored)[bad])
+  first <- paste(GenomicRanges::score(stored)[bad[1L]], "at", place_labels(stored[bad[1L]]))
+  if (strict) {
+    abort_seqlift("file",
+      c("{.path {path}} ({.arg paths}) has values that are not finite at {n} base{?s} of
+         {.arg regions}, the first: {first}.",
+        i = "{.code strict = FALSE} reads them as 0."
+      ),
+      call = call
+    )
+  }
+  inform_dropped("{n} base{?s} of {.arg regions} whose value in {.path {path}} is not finite
+    {cli::qty(n)}{?is/are} read as 0, the first: {first}.")
+  stored[-bad]
 }
 
 # As the sequences are read: backwards on the minus strand, and with the strands' tracks swapped.

@@ -18,6 +18,7 @@
 #'   sequences allow. All of them come before `func` is called.
 #' @source `space` of tangermeme 1.4.0 (Schreiber).
 #' @seealso [substitute_motifs()]
+#' @concept space
 #' @export
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -43,6 +44,7 @@ space_motifs <- function(model, X, motifs, spacings, func = predict, ..., start 
   starts <- arrange_motifs(
     vapply(motif_codes, nrow, integer(1L)), spacings, start, sequences$length, call
   )
+  plan <- share_draws(plan, sequences, call)
   before <- call_func(plan, one_hot_array(sequences), call = call)
   afters <- lapply(seq_len(nrow(spacings)), function(i) {
     arranged <- codes

@@ -15,7 +15,8 @@ chunks_of_few <- 64L
 
 # `given`: the arguments of deep_lift_shap(), checked there as far as they do not look at X.
 stream_attributions <- function(given, allow_n, call) {
-  path <- check_output_path(given$output, "output", call)
+  # The file that a symbolic link leads to: the chunks must lie on its disk.
+  path <- follow_links(check_output_path(given$output, "output", call))
   check_package(c("rhdf5", "HDF5Array", "DelayedArray"), "{.arg output}", call)
   parallel <- is_parallel(given$BPPARAM, call)
   for (choice in c("rules", "fallback")) {
@@ -35,7 +36,7 @@ stream_attributions <- function(given, allow_n, call) {
   arguments$output <- NULL
 
   files <- file.path(folder, sprintf("chunk-%06d.rds", seq_along(chunks)))
-  open <- which(!file.exists(files))
+  open <- which(!chunks_are_whole(files))
   if (given$verbose) {
     cli::cli_inform("{length(open)} of {length(chunks)} chunk{?s} of sequences to do.")
   }
@@ -49,7 +50,7 @@ stream_attributions <- function(given, allow_n, call) {
     run_here(job_of, open, chunks, given$verbose, call)
   }
   raise_warnings(done, chunks[open], call)
-  assemble_parts(path, folder, files, chunks, settings, X)
+  assemble_parts(path, folder, files, chunks, settings, X, call)
   result <- new_h5_attributions(open_h5(path, call), call)
   report_deltas(result, given$warning_threshold, given$print_convergence_deltas, call)
   result
@@ -94,7 +95,7 @@ ranges_of_sequences <- function(X) {
 # A few 64 MB of numbers, and whole batches.
 stream_chunk_size <- function(given, X) {
   shape <- dim(given$references)
-  n_refs <- if (length(shape) == 4L) shape[2L] else given$n_shuffles
+  n_refs <- if (length(shape) == 4L) shape[2L] else max(given$n_shuffles)
   numbers <- n_bases * X$length * length(given$target) * (if (given$raw_outputs) n_refs else 1) +
     (if (given$return_references) n_refs * X$channels * X$length else 0)
   size <- min(most_in_chunk, ceiling(X$n / chunks_of_few), doubles_at_once %/% numbers)
@@ -116,7 +117,9 @@ describe_call <- function(given, X, call) {
   others <- given[sort(setdiff(names(given), of_no_effect))]
   list(
     hashes = c(
-      model = rlang::hash(list(model$hash, model$wrappers, lapply(model$args, unname))),
+      model = rlang::hash(list(
+        model$hash, model$layout, model$wrappers, lapply(model$args, unname)
+      )),
       X = X$hash,
       vapply(others, function(value) rlang::hash(describe_value(value)), character(1L))
     ),
@@ -177,16 +180,22 @@ check_same_call <- function(stored, settings, place, call) {
 # The settings with the seed; a new folder has them before anything else.
 open_parts <- function(folder, settings, path, call) {
   file <- file.path(folder, "settings.rds")
-  if (file.exists(file)) {
-    stored <- readRDS(file)
+  # The folder of a call that was killed at once, or whose disk was full, has settings that say
+  # nothing; without them no chunk can be trusted.
+  stored <- if (file.exists(file)) read_checked(file)
+  if (is.list(stored) && !is.null(stored$hashes)) {
     check_same_call(stored, settings, folder, call)
     return(stored)
+  }
+  if (file.exists(file)) {
+    unlink(list.files(folder, "^chunk-[0-9]+[.]rds$", full.names = TRUE))
+    inform_seqlift("restart", "{.path {file}} is damaged: all chunks are computed anew.")
   }
   if (!dir.exists(folder) && !dir.create(folder, showWarnings = FALSE)) {
     abort_seqlift("file", "The folder {.path {folder}} could not be made.", call = call)
   }
   settings$random_state <- check_random_state(settings$random_state, call = call)
-  write_whole(file, function(temporary) saveRDS(settings, temporary), call = call)
+  write_whole(file, function(temporary) write_checked(settings, temporary), call = call)
   settings
 }
 
@@ -222,13 +231,52 @@ run_here <- function(job_of, open, chunks, verbose, call) {
   })
 }
 
-# Closed before it gets its name. Uncompressed: it is read once and then removed.
+# Closed before it gets its name.
 save_part <- function(value, file) {
-  write_whole(file, function(temporary) saveRDS(value, temporary, compress = FALSE))
+  write_whole(file, function(temporary) write_checked(value, temporary))
+}
+
+# A value with the checksum of its bytes before them: disks and copies flip bits.
+write_checked <- function(value, path) {
+  bytes <- serialize(value, NULL)
+  write_bytes(bytes, path, before = charToRaw(rlang::hash(bytes)))
+}
+
+checksum_bytes <- 32L
+
+# NULL where the file is not whole.
+checked_bytes <- function(path) {
+  size <- file.size(path)
+  if (size <= checksum_bytes) {
+    return(NULL)
+  }
+  connection <- file(path, "rb")
+  on.exit(close(connection))
+  checksum <- readBin(connection, "raw", checksum_bytes)
+  bytes <- readBin(connection, "raw", size - checksum_bytes)
+  if (identical(charToRaw(rlang::hash(bytes)), checksum)) bytes
+}
+
+read_checked <- function(path) {
+  bytes <- checked_bytes(path)
+  if (!is.null(bytes)) unserialize(bytes)
+}
+
+# Which chunks need not be computed: those that are there and whole. Damaged ones are removed.
+chunks_are_whole <- function(files) {
+  there <- file.exists(files)
+  damaged <- files[there][vapply(files[there], function(file) is.null(checked_bytes(file)), NA)]
+  if (length(damaged) > 0L) {
+    unlink(damaged)
+    inform_seqlift("restart",
+      "{length(damaged)} chunk{?s} {?is/are} damaged and computed anew, the first: {.path {damaged[1L]}}."
+    )
+  }
+  there & !files %in% damaged
 }
 
 read_part <- function(file, rows) {
-  part <- tryCatch(readRDS(file), error = function(error) NULL)
+  part <- tryCatch(read_checked(file), error = function(error) NULL)
   if (!inherits(part, "seqlift_attributions") || dim(part)[1L] != length(rows)) {
     unlink(file)
     abort_seqlift("file",
@@ -241,25 +289,30 @@ read_part <- function(file, rows) {
 }
 
 # The HDF5 file, one chunk in memory at a time.
-assemble_parts <- function(path, folder, files, chunks, settings, X) {
+assemble_parts <- function(path, folder, files, chunks, settings, X, call) {
   whole <- file.path(folder, "whole.h5")
   unlink(whole)
-  about <- list()
-  largest <- 0
-  for (i in seq_along(chunks)) {
-    part <- read_part(files[i], chunks[[i]])
-    if (i == 1L) {
-      create_h5(whole, part, X$n, X$names)
+  on.exit(unlink(whole))
+  in_words_of(path, whole, call, {
+    about <- list()
+    largest <- 0
+    for (i in seq_along(chunks)) {
+      part <- read_part(files[i], chunks[[i]])
+      if (i == 1L) {
+        create_h5(whole, part, X$n, X$names)
+      }
+      fill_h5(whole, part, chunks[[i]])
+      about[[i]] <- attr(part, "info", exact = TRUE)
+      largest <- max(largest, largest_of(part))
     }
-    fill_h5(whole, part, chunks[[i]])
-    about[[i]] <- attr(part, "info", exact = TRUE)
-    largest <- max(largest, largest_of(part))
-  }
-  finish_h5(whole, join_info(about), largest, X$ranges)
-  call <- c(as.list(settings$hashes), list(random_state = settings$random_state))
-  write_settings(whole, stats::setNames(call, paste0("call.", names(call))))
-  if (!file.rename(whole, path)) {
-    abort_seqlift("file", "The file {.path {path}} could not be put in its place.")
+    finish_h5(whole, join_info(about), largest, X$ranges)
+    of_call <- c(as.list(settings$hashes), list(random_state = settings$random_state))
+    write_settings(whole, stats::setNames(of_call, paste0("call.", names(of_call))))
+    check_h5_whole(whole)
+    check_on_disk(whole)
+  })
+  if (!suppressWarnings(file.rename(whole, path))) {
+    abort_seqlift("file", "The file {.path {path}} could not be put in its place.", call = call)
   }
   unlink(folder, recursive = TRUE)
 }

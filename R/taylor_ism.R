@@ -54,7 +54,9 @@ taylor_ism <- function(model, X, target = 1L,
   }
   if (is_parallel(BPPARAM)) {
     sequences <- as_sequences(X, extra_channels = TRUE, only_warn = TRUE)
-    return(over_sequences("taylor_ism", given, sequences, BPPARAM))
+    return(over_sequences("taylor_ism", given, sequences, BPPARAM,
+      unit = check_count(batch_size, "batch_size")
+    ))
   }
   job <- gradient_job(model, X, target, args,
     target_layer = target_layer, mean_normalise = mean_normalise, batch_size = batch_size,
@@ -109,6 +111,7 @@ over_bases <- function(values, weights) {
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
 #' mean_effects(taylor_ism(model, demo_sequences()[1:2]))
 mean_effects <- function(effects, X = NULL) {
+  check_if_attributions(effects, "effects")
   known <- inherits(effects, "seqlift_attributions")
   if (known && attr(effects, "kind", exact = TRUE) != "effects") {
     abort_argument("effects", "effects of substitutions, as taylor_ism() gives them",

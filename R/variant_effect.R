@@ -5,12 +5,21 @@
 #' the sequence (`X[variants$example]`, and number `example` anew). Sequences without a variant come
 #' back unchanged.
 #'
-#' A model takes sequences of one length. Deletions make sequences shorter, so both `before` and
-#' `after` are for `L - d` positions, d the largest number of positions that any sequence loses:
-#' give sequences that are longer than the model's by as much. What a sequence has too much after
-#' its own deletions is cut off at the end, or with `left = TRUE` at the beginning. Insertions make
-#' sequences longer, and they are cut to L in the same way: an insertion right at the end that is
-#' cut has no effect.
+#' @section Lengths:
+#' A model takes sequences of one length, and deletions and insertions change it. No variant has a
+#' say in what becomes of another.
+#'
+#' `variant_effect()`: `before` and `after` are for `length` positions, all of `X` by default. They
+#' are the first ones of each sequence, with `left = TRUE` the last ones. What a sequence has too
+#' much after an insertion is cut off at the end (with `left = TRUE` at the beginning); an insertion
+#' right at the end that is cut has no effect. What it lacks after a deletion is added there: what
+#' `X` has beyond `length`; then the bases that follow in the `genome`, for an `X` that knows its
+#' ranges; then N, columns of zeros, as no base is known.
+#'
+#' `insertion_effect()` cuts in the same way. `deletion_effect()` follows tangermeme unless `length`
+#' is given: `before` and `after` are for `L - d` positions, d the largest number of positions that
+#' any sequence loses, so that sequences must be longer than the model's by as much. With `length`
+#' it does what `variant_effect()` does without a genome.
 #'
 #' @inheritParams marginalize
 #' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array
@@ -32,16 +41,30 @@
 #' @param variants Variants of all kinds, each apart from the others: on the genome, as above; or a
 #'   data frame as [variants_from()] makes it, with the columns `example`, `position`, `ref` and
 #'   `alt` (`""` where there are no letters) and, if there are names, `variant`.
-#' @param left `TRUE` cuts at the beginning of the sequences, `FALSE` (default) at the end.
+#' @param left `TRUE` cuts and adds at the beginning of the sequences, `FALSE` (default) at the end.
+#' @param length How many positions the model takes, from 1 to L; see Lengths. Default `NULL`: L,
+#'   of `deletion_effect()` what the sequence with the most deletions has left.
+#' @param genome Where bases beyond the sequences come from, for an `X` of [sequences_from()]: a
+#'   genome in any of its forms. Its letters must be those of `X` where `X` is. Default `NULL`:
+#'   none.
+#' @param strict What to do with rows, or alleles of variants on the genome (see [variants_from()]),
+#'   that cannot be used: of a sequence that is not in `X`, outside of it, with letters that are no
+#'   bases, with a `ref` of another size, or that change nothing. `FALSE` (default) drops them with
+#'   one message, which counts them and names the first; `TRUE` is an error. Where nothing would be
+#'   left it is an error. A `ref` that is not what the sequence has, or a 0 as a position, means
+#'   that the table belongs to other sequences or counts from 0, and is always an error.
 #' @param ... Arguments for `func`, by name: `args` (the model's other inputs, with a row for each
-#'   sequence or one for all; inputs along the sequence in the length that is left), `target`, ...
+#'   sequence or one for all; inputs along the sequence in the length that the model gets),
+#'   `target`, ... Random numbers and references are the same before and after, see [marginalize()].
 #' @return A [seqlift_perturbation]: a list with `before` and `after`, each `[n, ...]` (lists of
 #'   arrays for several outputs).
 #' @section Errors: `seqlift_error_sequence` for sequences that cannot be read;
-#'   `seqlift_error_variants` for a table that is empty or lacks a column, a sequence that is not
-#'   there, a position outside of it, a letter that is no base, a `ref` that is not what the
-#'   sequence has, two substitutions of one base, or deletions that leave nothing, and those of
-#'   [variants_from()];
+#'   `seqlift_error_variants` for a table that is empty or lacks a column, rows that cannot be used
+#'   (with `strict = TRUE`, or where no other is left), positions that count from 0, a `ref` that is
+#'   not what the sequence has, two substitutions of one base, or deletions that leave nothing, and
+#'   those of [variants_from()]; the messages about dropped rows have the class
+#'   `seqlift_message_dropped`; `seqlift_error_genome` for a `genome` that cannot be used, `X`
+#'   without ranges, or with other letters than the genome has there;
 #'   `seqlift_error_args` for inputs with another number of rows. All of them come before `func` is
 #'   called.
 #' @source `substitution_effect`, `deletion_effect` and `insertion_effect` of tangermeme 1.4.0
@@ -67,19 +90,21 @@ NULL
 #' @rdname variant_effect
 #' @export
 variant_effect <- function(model, X, variants, left = FALSE, func = predict, ...,
+                           length = NULL, genome = NULL, strict = FALSE,
                            additional_func_kwargs = list()) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   check_flag(left, "left")
+  check_flag(strict, "strict")
   sequences <- as_sequences(X)
   plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call)
   codes <- sequence_codes(sequences)
-  variants <- as_variant_table(variants, "variants", X, NULL, call)
-  table <- check_all_variants(variants, sequences, codes, call)
-  lost <- pmax(nchar(table$ref) - nchar(table$alt), 0L)
-  size <- sequences$length - max(lost)
-  window <- cut_to(seq_len(sequences$length), size, left)
-  before <- codes[window, table$example, drop = FALSE]
+  variants <- as_variant_table(variants, "variants", X, NULL, strict, call)
+  table <- check_all_variants(variants, sequences, codes, strict, call)
+  size <- check_count(length, "length", max = sequences$length, null = TRUE) %||% sequences$length
+  lacking <- pmax(size - sequences$length + nchar(table$ref) - nchar(table$alt), 0L)
+  beyond <- bases_beyond(genome, sequences, codes, table$example, lacking, left, call)
+  before <- codes[cut_to(seq_len(sequences$length), size, left), table$example, drop = FALSE]
   after <- before
   for (i in seq_len(nrow(table))) {
     own <- codes[, table$example[i]]
@@ -88,17 +113,22 @@ variant_effect <- function(model, X, variants, left = FALSE, func = predict, ...
       utils::head(own, table$position[i] - 1L), codes_of_letters(table$alt[i]),
       utils::tail(own, sequences$length - behind + 1L)
     )
+    whole <- if (left) c(beyond[[i]], whole) else c(whole, beyond[[i]])
     after[, i] <- cut_to(whole, size, left)
   }
-  plan$args <- args_of_rows(plan$args, table$example, sequences$n)
-  run <- function(codes) {
-    one_hot <- name_channels(codes_to_one_hot(codes), table$variant)
-    call_func(plan, one_hot, call = call)
-  }
-  new_perturbation(run(before), run(after), "variant_effect",
+  plan <- rows_of_plan(plan, table$example)
+  before <- name_channels(codes_to_one_hot(before), table$variant)
+  after <- name_channels(codes_to_one_hot(after), table$variant)
+  plan <- share_draws(plan, as_sequences(before), call)
+  unknown <- sum(after_lacks(beyond))
+  new_perturbation(
+    call_func(plan, before, call = call), call_func(plan, after, call = call), "variant_effect",
     what = paste0(
       count_variants(table, "variant", table$example, sequences), ", one at a time",
-      if (size < sequences$length) paste0(", cut to ", size, " bp")
+      if (size < sequences$length) paste0(", cut to ", size, " bp"),
+      if (unknown > 0L) {
+        paste0(", ", unknown, if (unknown == 1L) " deletion" else " deletions", " filled up with N")
+      }
     ),
     func = label, axes = list(before = "variant", after = "variant"),
     varied = list(
@@ -112,81 +142,86 @@ variant_effect <- function(model, X, variants, left = FALSE, func = predict, ...
   )
 }
 
-check_variant_table <- function(variants, columns, expected, refuse) {
-  if (!is.data.frame(variants) || !all(columns %in% names(variants))) {
-    refuse(paste(expected, "with the columns", toString(columns)),
-      if (is.data.frame(variants)) paste("one with", toString(names(variants))) else
-        describe(variants)
+# What each variant needs beyond its sequence, `lacking` bases each, as codes in the order in which
+# they are read: of the genome, or N.
+bases_beyond <- function(genome, sequences, codes, example, lacking, left, call) {
+  unknown <- lapply(lacking, function(count) rep(as.raw(n_bases), count))
+  if (is.null(genome)) {
+    return(unknown)
+  }
+  ranges <- sequences$ranges
+  if (is.null(ranges)) {
+    abort_argument("X", "a DNAStringSet that knows its ranges, where `genome` is given",
+      "sequences without",
+      hint = "{.fn sequences_from} makes such sequences.", kind = "genome", call = call
     )
   }
-  if (nrow(variants) == 0L) {
-    refuse("at least one variant", "empty")
+  needy <- which(lacking > 0L)
+  if (length(needy) == 0L) {
+    return(unknown)
   }
+  own <- ranges[example[needy]]
+  # Beyond the end of a chromosome there is nothing.
+  wide <- suppressWarnings(GenomicRanges::resize(own, sequences$length + lacking[needy],
+    fix = if (left) "end" else "start"
+  ))
+  fetched <- as.character(sequences_from(wide, genome, out_of_bounds = "pad"))
+  for (i in seq_along(needy)) {
+    letters <- codes_of_letters(toupper(fetched[[i]]))
+    there <- cut_to(letters, sequences$length, left)
+    other <- which(there != codes[, example[needy[i]]])
+    if (length(other) > 0L) {
+      abort_argument("genome", "the one that `X` was taken from",
+        paste("one with another letter at position", other[1L], "of sequence", example[needy[i]]),
+        kind = "genome", call = call
+      )
+    }
+    unknown[[needy[i]]] <- cut_to(letters, lacking[needy[i]], !left)
+  }
+  unknown
 }
 
-# The table of variants of any kind: each replaces `ref` at `position` by `alt`.
-check_all_variants <- function(variants, sequences, codes, call) {
-  refuse <- function(expected, got) {
-    abort_argument("variants", expected, got, kind = "variants", call = call)
-  }
-  columns <- c("example", "position", "ref", "alt")
-  check_variant_table(variants, columns, "variants on the genome, or a data frame", refuse)
-  example <- check_variant_examples(variants$example, sequences, refuse)
-  ref <- check_variant_letters(variants$ref, "[ACGTN]*", "ref", refuse)
-  alt <- check_variant_letters(variants$alt, "[ACGT]*", "alt", refuse)
-  same <- which(ref == alt)
-  if (length(same) > 0L) {
-    refuse("such that `ref` and `alt` differ", paste0("equal in row ", same[1L]))
-  }
-  position <- variants$position
-  end <- if (is.numeric(position)) position + pmax(nchar(ref), 1L) - 1L else position
-  # Behind the last base is a place for insertions.
-  check_variant_places(position, end, sequences$length + (nchar(ref) == 0L), refuse)
-  table <- data.frame(
-    variant = as.character(variants[["variant"]] %||% rownames(variants)), example = example,
-    position = as.integer(position), end = as.integer(position) + nchar(ref) - 1L, ref = ref,
-    alt = alt
-  )
-  check_reference_letters(table[nzchar(ref), ], codes, "variants", call)
-  gone <- which(nchar(ref) == sequences$length & alt == "")
-  if (length(gone) > 0L) {
-    refuse("such that every sequence keeps a position", paste("all of one in row", gone[1L]))
-  }
-  table
+# Which of the flanks have bases that are not known.
+after_lacks <- function(beyond) {
+  vapply(beyond, function(own) any(own == as.raw(n_bases)), logical(1L))
 }
 
 #' @rdname variant_effect
 #' @export
-substitution_effect <- function(model, X, substitutions, func = predict, ...,
+substitution_effect <- function(model, X, substitutions, func = predict, ..., strict = FALSE,
                                 additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
+  check_flag(strict, "strict")
   sequences <- as_sequences(X, extra_channels = TRUE)
   plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   codes <- sequence_codes(sequences)
-  substitutions <- as_variant_table(substitutions, "substitutions", X, "substitution", call)
-  variants <- check_variants(substitutions, "substitutions", sequences, "alt", call)
+  substitutions <- as_variant_table(substitutions, "substitutions", X, "substitution", strict, call)
+  variants <- check_variants(substitutions, "substitutions", sequences, "alt", strict, call)
+  what <- count_variants(variants, "substitution", variants$example, sequences)
   variants <- one_base_a_row(variants, codes, "substitutions", call)
   codes[cbind(variants$position, variants$example)] <- variants$alt
   finish_variants(
-    plan, one_hot_array(sequences), finish_one_hot(codes, sequences), "substitution_effect",
-    count_variants(substitutions, "substitution", variants$example, sequences), label,
-    sequences$ranges, call
+    share_draws(plan, sequences, call), one_hot_array(sequences),
+    finish_one_hot(codes, sequences), "substitution_effect",
+    what, label, sequences$ranges, call
   )
 }
 
 #' @rdname variant_effect
 #' @export
 deletion_effect <- function(model, X, deletions, left = FALSE, func = predict, ...,
-                            additional_func_kwargs = list(), BPPARAM = NULL) {
+                            length = NULL, strict = FALSE, additional_func_kwargs = list(),
+                            BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   check_flag(left, "left")
+  check_flag(strict, "strict")
   sequences <- as_sequences(X, extra_channels = TRUE)
   plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   codes <- sequence_codes(sequences)
-  deletions <- as_variant_table(deletions, "deletions", X, "deletion", call)
-  variants <- check_variants(deletions, "deletions", sequences, character(), call)
+  deletions <- as_variant_table(deletions, "deletions", X, "deletion", strict, call)
+  variants <- check_variants(deletions, "deletions", sequences, character(), strict, call)
   check_reference_letters(variants, codes, "deletions", call)
   deleted <- matrix(FALSE, sequences$length, sequences$n)
   for (i in seq_len(nrow(variants))) {
@@ -200,20 +235,21 @@ deletion_effect <- function(model, X, deletions, left = FALSE, func = predict, .
     )
   }
   # Of what a sequence keeps, as much as the one with the most deletions does.
-  kept <- vapply(seq_len(sequences$n), function(i) {
-    cut_to(which(!deleted[, i]), sequences$length - most, left)
-  }, integer(sequences$length - most))
-  kept <- matrix(kept, ncol = sequences$n)
+  size <- check_count(length, "length", max = sequences$length, null = TRUE) %||%
+    (sequences$length - most)
   X <- one_hot_array(sequences)
-  window <- cut_to(seq_len(sequences$length), sequences$length - most, left)
-  after <- X[, , window, drop = FALSE]
+  before <- X[, , cut_to(seq_len(sequences$length), size, left), drop = FALSE]
+  after <- array(0, dim(before), dimnames(before))
   for (i in seq_len(sequences$n)) {
-    after[i, , ] <- X[i, , kept[, i]]
+    kept <- cut_to(which(!deleted[, i]), size, left)
+    # What is lacking stays zero, an N.
+    after[i, , cut_to(seq_len(size), length(kept), left)] <- X[i, , kept]
   }
-  finish_variants(plan, X[, , window, drop = FALSE], after, "deletion_effect",
+  plan <- share_draws(plan, as_sequences(before, extra_channels = TRUE, only_warn = TRUE), call)
+  finish_variants(plan, before, after, "deletion_effect",
     paste0(
-      count_variants(deletions, "deletion", variants$example, sequences), ", cut to ",
-      sequences$length - most, " bp"
+      count_variants(variants, "deletion", variants$example, sequences),
+      if (size < sequences$length) paste0(", cut to ", size, " bp")
     ), label, sequences$ranges, call
   )
 }
@@ -221,15 +257,16 @@ deletion_effect <- function(model, X, deletions, left = FALSE, func = predict, .
 #' @rdname variant_effect
 #' @export
 insertion_effect <- function(model, X, insertions, left = FALSE, func = predict, ...,
-                             additional_func_kwargs = list(), BPPARAM = NULL) {
+                             strict = FALSE, additional_func_kwargs = list(), BPPARAM = NULL) {
   call <- rlang::current_env()
   label <- func_label(substitute(func))
   check_flag(left, "left")
+  check_flag(strict, "strict")
   sequences <- as_sequences(X)
   plan <- prepare_func(func, model, list(...), additional_func_kwargs, sequences$n, call, BPPARAM)
   codes <- sequence_codes(sequences)
-  insertions <- as_variant_table(insertions, "insertions", X, "insertion", call)
-  variants <- check_variants(insertions, "insertions", sequences, "alt", call,
+  insertions <- as_variant_table(insertions, "insertions", X, "insertion", strict, call)
+  variants <- check_variants(insertions, "insertions", sequences, "alt", strict, call,
     last = sequences$length + 1L
   )
   inserted <- codes
@@ -244,8 +281,9 @@ insertion_effect <- function(model, X, insertions, left = FALSE, func = predict,
     inserted[, i] <- cut_to(whole, sequences$length, left)
   }
   finish_variants(
-    plan, one_hot_array(sequences), finish_one_hot(inserted, sequences), "insertion_effect",
-    count_variants(insertions, "insertion", variants$example, sequences), label, sequences$ranges,
+    share_draws(plan, sequences, call), one_hot_array(sequences),
+    finish_one_hot(inserted, sequences), "insertion_effect",
+    count_variants(variants, "insertion", variants$example, sequences), label, sequences$ranges,
     call
   )
 }
@@ -269,123 +307,7 @@ count_variants <- function(table, name, examples, sequences) {
 # `size` of the elements of x: the last ones where the left is cut off.
 cut_to <- function(x, size, left) if (left) utils::tail(x, size) else utils::head(x, size)
 
+# Any letter that is no base is an N.
 codes_of_letters <- function(letters) {
-  as.raw(match(strsplit(letters, "", fixed = TRUE)[[1L]], base_letters) - 1L)
-}
-
-# ---- tables of variants --------------------------------------------------------------
-
-# A data frame of example (number), position, end, and alt and ref in upper case where there are
-# such.
-check_variants <- function(variants, arg, sequences, needed, call, last = sequences$length) {
-  refuse <- function(expected, got) {
-    abort_argument(arg, expected, got, kind = "variants", call = call)
-  }
-  ranges <- arg == "deletions" && is.data.frame(variants) &&
-    all(c("start", "end") %in% names(variants))
-  columns <- c("example", if (ranges) c("start", "end") else "position", needed)
-  check_variant_table(variants, columns, "a data frame", refuse)
-  example <- check_variant_examples(variants$example, sequences, refuse)
-  alt <- if ("alt" %in% needed) check_variant_letters(variants$alt, "[ACGT]+", "alt", refuse)
-  ref <- if (arg != "insertions" && "ref" %in% names(variants)) {
-    check_variant_letters(variants$ref, "[ACGTN]+", "ref", refuse)
-  }
-  position <- if (ranges) variants$start else variants$position
-  end <- if (ranges) variants$end else position
-  if (arg %in% c("substitutions", "variants") && is.numeric(position)) {
-    end <- position + nchar(alt) - 1
-  }
-  check_variant_places(position, end, last, refuse)
-  result <- data.frame(
-    example = example, position = as.integer(position), end = as.integer(end)
-  )
-  result$alt <- alt
-  result$ref <- ref
-  odd <- which(nchar(ref) != result$end - result$position + 1L)
-  if (length(odd) > 0L) {
-    refuse("one whose `ref` has a letter for each base that changes",
-      paste0("one with ref ", ref[odd[1L]], " for ", result$end[odd[1L]] -
-        result$position[odd[1L]] + 1L, " (row ", odd[1L], ")")
-    )
-  }
-  result
-}
-
-check_variant_examples <- function(given, sequences, refuse) {
-  example <- match_examples(given, sequences)
-  missing <- which(is.na(example))
-  if (length(missing) > 0L) {
-    refuse(examples_expected(sequences),
-      paste0("one of sequence ", given[missing[1L]], " (row ", missing[1L], ")")
-    )
-  }
-  example
-}
-
-check_variant_letters <- function(letters, pattern, column, refuse) {
-  letters <- toupper(as.character(letters))
-  odd <- which(is.na(letters) | !grepl(paste0("^", pattern, "$"), letters))
-  if (length(odd) > 0L) {
-    refuse(paste0("one whose `", column, "` holds bases"),
-      paste0("one with ", describe(letters[odd[1L]]), " (row ", odd[1L], ")")
-    )
-  }
-  letters
-}
-
-check_variant_places <- function(position, end, last, refuse) {
-  if (!is.numeric(position) || !is.numeric(end)) {
-    refuse("one with numbers as positions", describe(position))
-  }
-  within <- is.finite(position) & is.finite(end) & position == trunc(position) &
-    end == trunc(end) & position >= 1 & position <= end & end <= last
-  if (!all(within)) {
-    bad <- which(!within)[1L]
-    place <- if (identical(position[bad], end[bad])) position[bad] else
-      paste(position[bad], "to", end[bad])
-    refuse(paste("one with positions from 1 to", rep_len(last, bad)[bad]),
-      paste0("one at ", place, " (row ", bad, ")")
-    )
-  }
-}
-
-check_reference_letters <- function(variants, codes, arg, call) {
-  for (i in which(!is.na(variants$ref %||% NA))) {
-    there <- core_decode(
-      codes[variants$position[i]:variants$end[i], variants$example[i], drop = FALSE],
-      paste(base_letters, collapse = "")
-    )
-    if (there != variants$ref[i]) {
-      abort_argument(arg, "one whose `ref` is what the sequence has",
-        paste0(
-          "one with ref ", variants$ref[i], " where sequence ", variants$example[i], " has ", there,
-          " at ", variants$position[i], " (row ", i, ")"
-        ),
-        kind = "variants", call = call
-      )
-    }
-  }
-}
-
-# Substitutions of several bases as such of one; `alt` as codes.
-one_base_a_row <- function(variants, codes, arg, call) {
-  check_reference_letters(variants, codes, arg, call)
-  size <- nchar(variants$alt)
-  row <- rep(seq_along(size), size)
-  bases <- data.frame(
-    example = variants$example[row],
-    position = variants$position[row] + sequence(size) - 1L
-  )
-  bases$alt <- do.call(c, lapply(variants$alt, codes_of_letters))
-  twice <- which(duplicated(bases[c("example", "position")]))
-  if (length(twice) > 0L) {
-    abort_argument(arg, "at most one for each base",
-      paste0(
-        "two at position ", bases$position[twice[1L]], " of sequence ", bases$example[twice[1L]],
-        " (the second in row ", row[twice[1L]], ")"
-      ),
-      kind = "variants", call = call
-    )
-  }
-  bases
+  as.raw(match(strsplit(letters, "", fixed = TRUE)[[1L]], base_letters, n_bases + 1L) - 1L)
 }

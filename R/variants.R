@@ -13,16 +13,26 @@
 #' that has the base before it and the one behind it. On sequences from the minus strand the letters
 #' are the complementary ones, and positions count from the end of the range.
 #'
+#' Files are read by their first five columns: samples and annotations are not looked at, an index
+#' is not needed, and gzip does as well as bgzip. A header that tells the lengths of chromosomes is
+#' compared with the genome's.
+#'
 #' @param variants A `VRanges` or `VCF` object of the VariantAnnotation package; the path of a VCF
-#'   file, plain or compressed; or a `GRanges` with the metadata columns `REF` and `ALT`, whose
+#'   file, plain or compressed (gzip, bgzip; not BCF); or a `GRanges` with the metadata columns `REF` and `ALT`, whose
 #'   starts count.
 #' @param X A `Biostrings::DNAStringSet` with a `GRanges` as its metadata column `range`, as
 #'   [sequences_from()] makes it.
 #' @param outside What to do with variants that no sequence holds as a whole: `"error"` (default),
 #'   or `"drop"` them with a message.
+#' @param strict What to do with alleles that cannot be used: those that are not spelled out in A, C,
+#'   G and T (symbolic such as `<DEL>` and `<NON_REF>`, `*`, breakends, IUPAC codes, none at all),
+#'   that are the reference, or on the minus strand, and lines of a file that are no records. `FALSE`
+#'   (default) drops them with one message, which counts them and names the first; `TRUE` is an
+#'   error. Other alleles of the same record stay. Where nothing would be left it is an error.
 #' @return A data frame with a row for each variant, alternative allele and sequence, in the order
 #'   of the variants. Columns:
-#'   * `variant`: its name, or its place and alleles (`"chr1:105_A/G"`) where it has none;
+#'   * `variant`: its name, or its place and alleles (`"chr1:105_A/G"`) where it has none; where
+#'     several alleles have one name, the alleles are added (`"rs1_A/G"`);
 #'   * `kind`: `"substitution"` of as many letters as there were, `"deletion"`, `"insertion"`, or
 #'     `"replacement"` of letters by another number of letters;
 #'   * `example`: number of the sequence in `X`;
@@ -31,15 +41,15 @@
 #'   * `start`, `end`: first and last base that changes (`end` is `start - 1` for insertions);
 #'   * `ref`, `alt`: the letters in the sequence and those that take their place; one of both is
 #'     `""` for insertions and deletions.
-#' @section Errors: `seqlift_error_variants` for variants that are empty, on the minus strand,
-#'   without letters (symbolic such as `<DEL>` or `*`, breakends, no alternative, other letters than
-#'   A, C, G and T), with an alternative that is the reference, in no sequence, or with reference
-#'   letters that the sequence does not have; the message names the variant. `seqlift_error_regions`
-#'   for an `X` without `range`, or where chromosomes have other lengths; `seqlift_error_file` for a
-#'   file that cannot be read; `seqlift_error_argument` for other arguments. The message about
-#'   dropped variants has the class `seqlift_message_dropped`.
+#' @section Errors: `seqlift_error_variants` for variants that are empty, of which none can be used
+#'   (with `strict = TRUE`: not all), that are in no sequence, or whose reference letters the sequence
+#'   does not have; the message names the variant. `seqlift_error_regions` for an `X` without `range`,
+#'   or where chromosomes have other lengths; `seqlift_error_file` for a file that cannot be read, is
+#'   cut short, or is no VCF; `seqlift_error_argument` for other arguments. The messages about
+#'   dropped variants have the class `seqlift_message_dropped`.
 #' @source VCF: <https://samtools.github.io/hts-specs/>.
 #' @seealso [sequences_from()]
+#' @concept read_vcf
 #' @export
 #' @examplesIf all(vapply(c("Biostrings", "GenomicRanges"), requireNamespace, TRUE, quietly = TRUE))
 #' genome <- Biostrings::DNAStringSet(c(chr1 = "ACGTACGGATTACAGGCATCACGTTT"))
@@ -48,8 +58,9 @@
 #'   REF = c("T", "GC"), ALT = c("C", "G")
 #' )
 #' variants_from(variants, X)
-variants_from <- function(variants, X, outside = c("error", "drop")) {
+variants_from <- function(variants, X, outside = c("error", "drop"), strict = FALSE) {
   call <- rlang::current_env()
+  check_flag(strict, "strict")
   outside <- check_choice(outside, c("error", "drop"), "outside")
   if (!is_dna(X) || !holds_variants(variants)) {
     wrong <- if (is_dna(X)) "variants" else "X"
@@ -59,7 +70,7 @@ variants_from <- function(variants, X, outside = c("error", "drop")) {
     )
     abort_argument(wrong, expected[[wrong]], describe(get(wrong)))
   }
-  place_variants(variants, "variants", X, outside, call)
+  place_variants(variants, "variants", X, outside, strict, call)
 }
 
 # What can be placed on sequences, unlike a table of places on them.
@@ -69,7 +80,7 @@ holds_variants <- function(variants) {
 }
 
 # The argument of a verb as a data frame; what is none is left for the verb's own checks.
-as_variant_table <- function(variants, arg, X, kind, call) {
+as_variant_table <- function(variants, arg, X, kind, strict, call) {
   if (!holds_variants(variants)) {
     return(variants)
   }
@@ -79,7 +90,7 @@ as_variant_table <- function(variants, arg, X, kind, call) {
       hint = "{.fn sequences_from} makes such sequences.", kind = "variants", call = call
     )
   }
-  table <- place_variants(variants, arg, X, "error", call)
+  table <- place_variants(variants, arg, X, "error", strict, call)
   other <- if (!is.null(kind)) which(table$kind != kind)
   if (length(other) > 0L) {
     abort_argument(arg, paste0(kind, "s alone"),
@@ -91,11 +102,11 @@ as_variant_table <- function(variants, arg, X, kind, call) {
   table
 }
 
-place_variants <- function(variants, arg, X, outside, call) {
+place_variants <- function(variants, arg, X, outside, strict, call) {
   check_package(region_packages, "Placing variants on sequences", call)
   ranges <- sequence_ranges(X, "X", call)
   check_sequence_widths(X, ranges, call)
-  found <- read_variants(variants, arg, call)
+  found <- read_variants(variants, arg, strict, call)
   check_assembly(
     found$regions, GenomeInfoDb::seqinfo(ranges), arg, "`X`",
     intersect(
@@ -128,89 +139,166 @@ check_sequence_widths <- function(X, ranges, call) {
 # ---- reading --------------------------------------------------------------------------
 
 # `regions`, a GRanges of the records, and `records`, a data frame with a row for each alternative
-# allele: variant, chromosome, start, ref, alt.
-read_variants <- function(variants, arg, call) {
+# allele that can be used: variant, chromosome, start, ref, alt.
+read_variants <- function(variants, arg, strict, call) {
+  source <- paste0("`", arg, "`")
   if (is.character(variants)) {
-    variants <- read_vcf(variants, arg, call)
-  }
-  if (methods::is(variants, "VCF")) {
-    check_package("VariantAnnotation", "Reading a VCF object", call)
-    regions <- SummarizedExperiment::rowRanges(variants)
-    ref <- VariantAnnotation::ref(variants)
-    alt <- VariantAnnotation::alt(variants)
-  } else if (methods::is(variants, "VRanges")) {
-    check_package("VariantAnnotation", "Reading a VRanges object", call)
-    regions <- variants
-    ref <- VariantAnnotation::ref(variants)
-    alt <- VariantAnnotation::alt(variants)
+    source <- basename(variants)
+    found <- read_vcf(variants, arg, call)
+  } else if (methods::is(variants, "VCF") || methods::is(variants, "VRanges")) {
+    check_package("VariantAnnotation", paste("Reading a", class(variants)[1L], "object"), call)
+    is_vcf <- methods::is(variants, "VCF")
+    found <- list(
+      regions = if (is_vcf) SummarizedExperiment::rowRanges(variants) else variants,
+      ref = VariantAnnotation::ref(variants), alt = VariantAnnotation::alt(variants)
+    )
   } else {
-    regions <- variants
-    ref <- GenomicRanges::mcols(variants)$REF
-    alt <- GenomicRanges::mcols(variants)$ALT
-    if (is.null(ref) || is.null(alt)) {
+    columns <- GenomicRanges::mcols(variants)
+    found <- list(regions = variants, ref = columns$REF, alt = columns$ALT)
+    if (is.null(found$ref) || is.null(found$alt)) {
       abort_argument(arg, "a GRanges with the columns REF and ALT",
-        paste("one with", if (ncol(GenomicRanges::mcols(variants)) > 0L)
-          toString(names(GenomicRanges::mcols(variants))) else "no columns"),
+        paste("one with", if (ncol(columns) > 0L) toString(names(columns)) else "no columns"),
         kind = "variants", call = call
       )
     }
   }
-  if (length(regions) == 0L) {
+  if (length(found$regions) == 0L && length(found$problems) == 0L) {
     abort_argument(arg, "at least one variant", "empty", kind = "variants", call = call)
   }
-  list(regions = regions, records = check_records(regions, ref, alt, arg, call))
+  list(
+    regions = found$regions,
+    records = check_records(found, arg, source, strict, call)
+  )
 }
 
-# Only what says where a variant is: not the genotypes.
+# Only what says where a variant is: not the genotypes. list(regions, ref, alt (a list), problems
+# (of lines that are no records, by their names)).
 read_vcf <- function(path, arg, call) {
-  path <- path.expand(path)
-  if (!file.exists(path) || dir.exists(path)) {
-    abort_seqlift("file", "There is no file {.path {path}} ({.arg {arg}}).", call = call)
+  path <- check_file(path, arg, call)
+  refuse <- function(problem, hint = NULL) {
+    abort_seqlift("file",
+      c(paste0("The file {.path {path}} ({.arg {arg}}) ", problem, "."), i = hint),
+      call = call
+    )
   }
-  check_package("VariantAnnotation", "Reading a VCF file", call)
-  read_file_of(arg, path, VariantAnnotation::readVcf(
-    path,
-    param = VariantAnnotation::ScanVcfParam(fixed = "ALT", info = NA, geno = NA)
-  ), call)
+  if (identical(first_bytes(path, 3L), charToRaw("BCF"))) {
+    refuse("is a BCF file", "{.code bcftools view file.bcf > file.vcf} makes a VCF file of it.")
+  }
+  lines <- read_text(path, arg, "a VCF file", call)
+  if (!any(grepl("^(##fileformat=VCF|#CHROM\\b)", utils::head(lines, 1000L)))) {
+    refuse("is no VCF file: it has no line {.code ##fileformat=VCF} and none that begins
+            {.code #CHROM}")
+  }
+  header <- startsWith(lines, "#")
+  at <- which(!header & grepl("[^[:space:]]", lines))
+  # The first five columns: those of the samples may be long.
+  short <- regmatches(lines[at], regexpr("^[^\t]*(\t[^\t]*){0,4}", lines[at]))
+  fields <- strsplit(short, "\t", fixed = TRUE)
+  column <- function(i) trimws(vapply(fields, function(field) field[i], ""))
+  start <- parse_whole(column(2L))
+  few <- lengths(fields) < 5L
+  place <- !is.na(start) & start >= 1 & start <= .Machine$integer.max
+  problems <- ifelse(few,
+    paste("has", lengths(fields), "columns, where five or more, separated by tabs, are needed"),
+    ifelse(place, NA, paste("has", encodeString(column(2L), quote = "\""), "as its POS"))
+  )
+  labels <- paste("Line", at)
+  fine <- which(is.na(problems))
+  ref <- column(4L)[fine]
+  name <- column(3L)[fine]
+  regions <- GenomicRanges::GRanges(
+    factor(column(1L)[fine], unique(column(1L)[fine])),
+    IRanges::IRanges(as.integer(start[fine]), width = 1L)
+  )
+  names(regions) <- if (length(fine) > 0L) name
+  list(
+    regions = with_contigs(regions, lines[header]), ref = ref,
+    alt = strsplit(column(5L)[fine], ",", fixed = TRUE),
+    problems = stats::setNames(problems[!is.na(problems)], labels[!is.na(problems)])
+  )
 }
 
-check_records <- function(regions, ref, alt, arg, call) {
-  alleles <- allele_lists(alt)
-  # A record without an alternative is refused below, by its name.
+# Chromosomes' lengths, as far as the header tells them.
+with_contigs <- function(regions, header) {
+  lines <- grep("^##contig=<", header, value = TRUE)
+  field <- function(name) {
+    found <- regmatches(lines, regexec(paste0("[<,]", name, "=\"?([^,>\"]+)"), lines))
+    vapply(found, function(one) if (length(one) == 2L) one[2L] else NA_character_, "")
+  }
+  names <- field("ID")
+  here <- GenomeInfoDb::seqlevels(regions)
+  lengths <- suppressWarnings(as.integer(field("length")))[match(here, names)]
+  # A record beyond the end that its own header tells is told by the genome's.
+  if (length(here) > 0L) {
+    suppressWarnings({
+      GenomeInfoDb::seqlengths(regions) <- stats::setNames(lengths, here)
+      GenomeInfoDb::genome(regions) <- field("assembly")[match(here, names)]
+    })
+  }
+  regions
+}
+
+check_records <- function(found, arg, source, strict, call) {
+  regions <- found$regions
+  alleles <- allele_lists(found$alt)
+  # A record without an alternative is told below, by its name.
   row <- rep(seq_along(regions), pmax(lengths(alleles), 1L))
   alleles[lengths(alleles) == 0L] <- list("")
-  ref <- toupper(as.character(ref))[row]
+  ref <- toupper(as.character(found$ref))[row]
+  # What a genome does not say, sequences have as N.
+  letters <- chartr("U", "T", ref)
+  letters <- ifelse(grepl("^[ACGTMRWSYKVHDBN]+$", letters), gsub("[^ACGT]", "N", letters), ref)
   alt <- unlist(alleles, use.names = FALSE)
   # What is no letters is told as it is written.
   alt <- ifelse(grepl("^[acgtACGT]+$", alt), toupper(alt), alt)
-  place <- paste0(
-    as.character(GenomicRanges::seqnames(regions)), ":", GenomicRanges::start(regions)
-  )[row]
-  name <- (names(regions) %||% rep("", length(regions)))[row]
+  chromosome <- as.character(GenomicRanges::seqnames(regions))
+  place <- paste0(chromosome, ":", GenomicRanges::start(regions))[row]
   label <- paste0(place, "_", ref, "/", alt)
-  own <- !is.na(name) & nzchar(name) & name != "."
+  name <- (names(regions) %||% rep("", length(regions)))[row]
+  # readVcf() names a record without an ID by its place and the first of its alleles.
+  own <- !is.na(name) & nzchar(name) & name != "." & !startsWith(name, paste0(place, "_", ref, "/"))
   records <- data.frame(
-    variant = ifelse(own, name, label),
-    chromosome = as.character(GenomicRanges::seqnames(regions))[row],
-    start = GenomicRanges::start(regions)[row], ref = ref, alt = alt
+    variant = ifelse(own, name, label), chromosome = chromosome[row],
+    start = GenomicRanges::start(regions)[row], ref = letters, alt = alt
   )
-  refuse <- function(bad, expected, got) {
-    if (any(bad)) {
-      first <- which(bad)[1L]
-      abort_argument(arg, expected, paste0(
-        "one with ", got[first], " (", records$variant[first],
-        if (own[first]) paste0(" at ", place[first]), ")"
-      ), kind = "variants", call = call)
+  problems <- allele_problems(
+    ref, letters, alt, as.logical(GenomicRanges::strand(regions) == "-")[row]
+  )
+  labels <- ifelse(own, paste0(name, " at ", place), label)
+  kept <- usable_records(c(unname(found$problems), problems), c(names(found$problems), labels),
+    "alternative alleles", source, strict, "variants", call = call
+  )
+  records <- records[kept - length(found$problems), ]
+  own <- own[kept - length(found$problems)]
+  # Alleles of one name are told apart.
+  several <- own & records$variant %in% records$variant[duplicated(records$variant)]
+  alike <- paste(records$chromosome, records$start, records$ref, records$alt)
+  for (name in unique(records$variant[several])) {
+    these <- which(several & records$variant == name)
+    if (length(unique(alike[these])) > 1L) {
+      records$variant[these] <- paste0(name, "_", records$ref[these], "/", records$alt[these])
     }
   }
-  minus <- as.logical(GenomicRanges::strand(regions) == "-")[row]
-  refuse(minus, "variants on the plus strand", rep("strand -", length(row)))
-  refuse(is.na(ref) | !grepl("^[ACGTN]+$", ref), "variants with bases as REF", paste("REF", ref))
-  refuse(is.na(alt) | !grepl("^[ACGT]+$", alt), "variants whose ALT is written out in bases",
-    ifelse(is.na(alt) | alt %in% c("", "."), "no ALT", paste("ALT", alt))
-  )
-  refuse(ref == alt, "variants whose ALT is not their REF", paste("ALT", alt))
+  rownames(records) <- NULL
   records
+}
+
+# Why an allele cannot be used, NA where it can.
+allele_problems <- function(ref, letters, alt, minus) {
+  problems <- rep(NA_character_, length(alt))
+  say <- function(bad, text) {
+    bad <- bad & is.na(problems)
+    problems[bad] <<- rep_len(text, length(bad))[bad]
+  }
+  say(minus, "is on strand -: variants are told on the plus strand")
+  say(is.na(letters) | !grepl("^[ACGTN]+$", letters), paste0("has REF ", ref, ", which are no bases"))
+  say(is.na(alt) | alt %in% c("", "."), "has no ALT")
+  say(alt == "*", "has ALT *, a base that another record deletes")
+  say(grepl("^<", alt), paste0("has ALT ", alt, ", which is symbolic"))
+  say(grepl("[][]|^[.]|[.]$", alt), paste0("has ALT ", alt, ", a breakend"))
+  say(!grepl("^[ACGT]+$", alt), paste0("has ALT ", alt, ", which is not spelled out in A, C, G and T"))
+  say(letters == alt, paste0("has ALT ", alt, ", which is its REF"))
+  problems
 }
 
 # The alternative alleles of each record, from one each or several.

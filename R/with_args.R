@@ -26,9 +26,7 @@ name_args <- function(args, model, call = caller_env()) {
   if (is.null(args)) {
     return(list())
   }
-  if (!is.list(args)) {
-    args <- list(args)
-  }
+  args <- lapply(if (is.list(args)) args else list(args), from_torch)
   inputs <- model$info$arguments[-1L]
   if (length(args) > length(inputs)) {
     abort_seqlift("args",
@@ -110,16 +108,17 @@ one_arg <- function(value, name, model, given, sequences, call) {
 }
 
 # The shape, without the sequences, that a single number fills: the only one among tracks
-# [k, L] and features [k] that the model accepts.
+# [k, L] and features [k] that the model accepts. Found at the first length; k and whether it is a
+# track hold for the others.
 number_shape <- function(name, model, given, sequences, call) {
   owner <- owner_of(model, name, given)
   if (!is.null(owner)) {
     return(number_shape(owner$name, owner$model, owner$model$args, sequences, call))
   }
-  key <- paste(name, sequences$length, sequences$channels, sep = "/")
+  key <- paste(name, sequences$channels, sep = "/")
   known <- model$cache[[key]]
   if (!is.null(known)) {
-    return(known)
+    return(c(known$k, if (known$track) sequences$length))
   }
   candidates <- c(
     lapply(seq_len(16L), function(k) c(k, sequences$length)),
@@ -130,6 +129,11 @@ number_shape <- function(name, model, given, sequences, call) {
   })
   accepts <- !vapply(results, is_engine_error, logical(1L))
   too_short <- Find(function(result) identical(result$error, "length"), results)
+  # What the model is refused for has nothing to do with the shape.
+  refused <- Find(function(result) isTRUE(result$error %in% refused_models), results)
+  if (!any(accepts) && !is.null(refused)) {
+    raise_engine_error(refused, shape_of_input(input = engine_input(sequences, NULL)), call)
+  }
   if (!any(accepts) && !is.null(too_short)) {
     # No shape helps sequences that the model does not take.
     raise_engine_error(too_short, shape_of_input(input = engine_input(sequences, NULL)), call)
@@ -153,8 +157,9 @@ number_shape <- function(name, model, given, sequences, call) {
       call = call
     )
   }
-  model$cache[[key]] <- candidates[[which(accepts)]]
-  model$cache[[key]]
+  found <- candidates[[which(accepts)]]
+  model$cache[[key]] <- list(k = found[1L], track = length(found) == 2L)
+  found
 }
 
 # The prediction of one sequence with the number spread over `shape`, or the engine's error: dozens
@@ -170,10 +175,10 @@ try_shape <- function(model, name, shape, given, sequences, call) {
   })
   options <- list(
     wrappers = list(), batch_size = 1L, dtype = "native", device = "cpu", threads = 1L,
-    progress = NULL
+    progress = NULL, trial = TRUE
   )
   ask_engine("predict", model_pointer(model, call),
-    engine_input(take_rows(sequences, 1L), args), options,
+    engine_input(pick_sequences(sequences, 1L), args), options,
     call = call
   )
 }

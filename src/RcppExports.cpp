@@ -24,6 +24,272 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// core_scored_regions
+SEXP core_scored_regions(int n, int length);
+RcppExport SEXP _seqlift_core_scored_regions(SEXP nSEXP, SEXP lengthSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    Rcpp::traits::input_parameter< int >::type length(lengthSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_scored_regions(n, length));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_add_regions
+void core_add_regions(SEXP regions, const Rcpp::IntegerVector& examples, const Rcpp::RawVector& codes, const Rcpp::NumericVector& scores);
+RcppExport SEXP _seqlift_core_add_regions(SEXP regionsSEXP, SEXP examplesSEXP, SEXP codesSEXP, SEXP scoresSEXP) {
+BEGIN_RCPP
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type examples(examplesSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::RawVector& >::type codes(codesSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type scores(scoresSEXP);
+    core_add_regions(regions, examples, codes, scores);
+    return R_NilValue;
+END_RCPP
+}
+// core_seqlet_signs
+Rcpp::IntegerVector core_seqlet_signs(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int window, double threshold);
+RcppExport SEXP _seqlift_core_seqlet_signs(SEXP regionsSEXP, SEXP seqletsSEXP, SEXP windowSEXP, SEXP thresholdSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
+    Rcpp::traits::input_parameter< int >::type window(windowSEXP);
+    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_seqlet_signs(regions, seqlets, window, threshold));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_discover
+Rcpp::List core_discover(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int sign, int n_leiden_runs, double seed, int threads, const Rcpp::Function& report);
+RcppExport SEXP _seqlift_core_discover(SEXP regionsSEXP, SEXP seqletsSEXP, SEXP signSEXP, SEXP n_leiden_runsSEXP, SEXP seedSEXP, SEXP threadsSEXP, SEXP reportSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
+    Rcpp::traits::input_parameter< int >::type sign(signSEXP);
+    Rcpp::traits::input_parameter< int >::type n_leiden_runs(n_leiden_runsSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::Function& >::type report(reportSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_discover(regions, seqlets, sign, n_leiden_runs, seed, threads, report));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_sorted_seqlets
+Rcpp::IntegerMatrix core_sorted_seqlets(SEXP regions, const Rcpp::IntegerMatrix& seqlets);
+RcppExport SEXP _seqlift_core_sorted_seqlets(SEXP regionsSEXP, SEXP seqletsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_sorted_seqlets(regions, seqlets));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_letter_shares
+Rcpp::NumericVector core_letter_shares(SEXP regions, const Rcpp::IntegerMatrix& seqlets);
+RcppExport SEXP _seqlift_core_letter_shares(SEXP regionsSEXP, SEXP seqletsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_letter_shares(regions, seqlets));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_seqlet_kmers
+Rcpp::List core_seqlet_kmers(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int sign, int n_positions, int min_k, int max_k, int max_length, int max_kmers);
+RcppExport SEXP _seqlift_core_seqlet_kmers(SEXP regionsSEXP, SEXP seqletsSEXP, SEXP signSEXP, SEXP n_positionsSEXP, SEXP min_kSEXP, SEXP max_kSEXP, SEXP max_lengthSEXP, SEXP max_kmersSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
+    Rcpp::traits::input_parameter< int >::type sign(signSEXP);
+    Rcpp::traits::input_parameter< int >::type n_positions(n_positionsSEXP);
+    Rcpp::traits::input_parameter< int >::type min_k(min_kSEXP);
+    Rcpp::traits::input_parameter< int >::type max_k(max_kSEXP);
+    Rcpp::traits::input_parameter< int >::type max_length(max_lengthSEXP);
+    Rcpp::traits::input_parameter< int >::type max_kmers(max_kmersSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_seqlet_kmers(regions, seqlets, sign, n_positions, min_k, max_k, max_length, max_kmers));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_kmer_neighbors
+Rcpp::List core_kmer_neighbors(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int sign, int count, int threads);
+RcppExport SEXP _seqlift_core_kmer_neighbors(SEXP regionsSEXP, SEXP seqletsSEXP, SEXP signSEXP, SEXP countSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
+    Rcpp::traits::input_parameter< int >::type sign(signSEXP);
+    Rcpp::traits::input_parameter< int >::type count(countSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_kmer_neighbors(regions, seqlets, sign, count, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_neighbor_similarities
+Rcpp::List core_neighbor_similarities(SEXP regions, const Rcpp::IntegerMatrix& seqlets, const Rcpp::IntegerMatrix& index, const Rcpp::NumericMatrix& cosine, double min_overlap, int threads);
+RcppExport SEXP _seqlift_core_neighbor_similarities(SEXP regionsSEXP, SEXP seqletsSEXP, SEXP indexSEXP, SEXP cosineSEXP, SEXP min_overlapSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type index(indexSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type cosine(cosineSEXP);
+    Rcpp::traits::input_parameter< double >::type min_overlap(min_overlapSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_neighbor_similarities(regions, seqlets, index, cosine, min_overlap, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_adapted_affinities
+Rcpp::List core_adapted_affinities(const Rcpp::IntegerMatrix& index, const Rcpp::NumericMatrix& similarity, const Rcpp::LogicalVector& kept, double perplexity);
+RcppExport SEXP _seqlift_core_adapted_affinities(SEXP indexSEXP, SEXP similaritySEXP, SEXP keptSEXP, SEXP perplexitySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type index(indexSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type similarity(similaritySEXP);
+    Rcpp::traits::input_parameter< const Rcpp::LogicalVector& >::type kept(keptSEXP);
+    Rcpp::traits::input_parameter< double >::type perplexity(perplexitySEXP);
+    rcpp_result_gen = Rcpp::wrap(core_adapted_affinities(index, similarity, kept, perplexity));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_leiden
+Rcpp::List core_leiden(const Rcpp::List& weights, int runs, double seed, int threads);
+RcppExport SEXP _seqlift_core_leiden(SEXP weightsSEXP, SEXP runsSEXP, SEXP seedSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< int >::type runs(runsSEXP);
+    Rcpp::traits::input_parameter< double >::type seed(seedSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_leiden(weights, runs, seed, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_modularity
+double core_modularity(const Rcpp::List& weights, const Rcpp::IntegerVector& membership);
+RcppExport SEXP _seqlift_core_modularity(SEXP weightsSEXP, SEXP membershipSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type weights(weightsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type membership(membershipSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_modularity(weights, membership));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_cluster_patterns
+Rcpp::List core_cluster_patterns(SEXP regions, const Rcpp::IntegerMatrix& seqlets, const Rcpp::IntegerVector& membership, int sign, const std::vector<double>& background);
+RcppExport SEXP _seqlift_core_cluster_patterns(SEXP regionsSEXP, SEXP seqletsSEXP, SEXP membershipSEXP, SEXP signSEXP, SEXP backgroundSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type membership(membershipSEXP);
+    Rcpp::traits::input_parameter< int >::type sign(signSEXP);
+    Rcpp::traits::input_parameter< const std::vector<double>& >::type background(backgroundSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_cluster_patterns(regions, seqlets, membership, sign, background));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_subcluster_affinities
+Rcpp::List core_subcluster_affinities(SEXP regions, const Rcpp::IntegerMatrix& seqlets, double perplexity, int threads);
+RcppExport SEXP _seqlift_core_subcluster_affinities(SEXP regionsSEXP, SEXP seqletsSEXP, SEXP perplexitySEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
+    Rcpp::traits::input_parameter< double >::type perplexity(perplexitySEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_subcluster_affinities(regions, seqlets, perplexity, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_pattern_pairs
+Rcpp::NumericMatrix core_pattern_pairs(SEXP regions, const Rcpp::List& patterns, int threads);
+RcppExport SEXP _seqlift_core_pattern_pairs(SEXP regionsSEXP, SEXP patternsSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type patterns(patternsSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_pattern_pairs(regions, patterns, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_collapse_patterns
+Rcpp::List core_collapse_patterns(SEXP regions, const Rcpp::List& patterns, const std::vector<double>& background, int threads);
+RcppExport SEXP _seqlift_core_collapse_patterns(SEXP regionsSEXP, SEXP patternsSEXP, SEXP backgroundSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type patterns(patternsSEXP);
+    Rcpp::traits::input_parameter< const std::vector<double>& >::type background(backgroundSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_collapse_patterns(regions, patterns, background, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_are_motifs
+Rcpp::LogicalVector core_are_motifs(SEXP regions, const Rcpp::List& patterns, const std::vector<double>& background, int min_seqlets, int window, double min_information, double pseudocount);
+RcppExport SEXP _seqlift_core_are_motifs(SEXP regionsSEXP, SEXP patternsSEXP, SEXP backgroundSEXP, SEXP min_seqletsSEXP, SEXP windowSEXP, SEXP min_informationSEXP, SEXP pseudocountSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type patterns(patternsSEXP);
+    Rcpp::traits::input_parameter< const std::vector<double>& >::type background(backgroundSEXP);
+    Rcpp::traits::input_parameter< int >::type min_seqlets(min_seqletsSEXP);
+    Rcpp::traits::input_parameter< int >::type window(windowSEXP);
+    Rcpp::traits::input_parameter< double >::type min_information(min_informationSEXP);
+    Rcpp::traits::input_parameter< double >::type pseudocount(pseudocountSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_are_motifs(regions, patterns, background, min_seqlets, window, min_information, pseudocount));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_call_hits
+Rcpp::List core_call_hits(const Rcpp::List& motifs, const Rcpp::NumericVector& scores, const Rcpp::RawMatrix& codes, const Rcpp::List& settings);
+RcppExport SEXP _seqlift_core_call_hits(SEXP motifsSEXP, SEXP scoresSEXP, SEXP codesSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type motifs(motifsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type scores(scoresSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::RawMatrix& >::type codes(codesSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_call_hits(motifs, scores, codes, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_hit_steps
+Rcpp::List core_hit_steps(const Rcpp::List& motifs, const Rcpp::NumericVector& scores, const Rcpp::RawMatrix& codes, const Rcpp::IntegerVector& kept, const Rcpp::List& settings);
+RcppExport SEXP _seqlift_core_hit_steps(SEXP motifsSEXP, SEXP scoresSEXP, SEXP codesSEXP, SEXP keptSEXP, SEXP settingsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type motifs(motifsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type scores(scoresSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::RawMatrix& >::type codes(codesSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type kept(keptSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::List& >::type settings(settingsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_hit_steps(motifs, scores, codes, kept, settings));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_collapse_hits
+Rcpp::LogicalVector core_collapse_hits(const Rcpp::IntegerVector& sequence, const Rcpp::NumericVector& start, const Rcpp::NumericVector& end, const Rcpp::NumericVector& similarity, double overlap_fraction);
+RcppExport SEXP _seqlift_core_collapse_hits(SEXP sequenceSEXP, SEXP startSEXP, SEXP endSEXP, SEXP similaritySEXP, SEXP overlap_fractionSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type sequence(sequenceSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type start(startSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type end(endSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type similarity(similaritySEXP);
+    Rcpp::traits::input_parameter< double >::type overlap_fraction(overlap_fractionSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_collapse_hits(sequence, start, end, similarity, overlap_fraction));
+    return rcpp_result_gen;
+END_RCPP
+}
 // core_encode
 Rcpp::List core_encode(Rcpp::CharacterVector text, int length, std::string letters, std::string ignored, bool fold_case);
 RcppExport SEXP _seqlift_core_encode(SEXP textSEXP, SEXP lengthSEXP, SEXP lettersSEXP, SEXP ignoredSEXP, SEXP fold_caseSEXP) {
@@ -211,8 +477,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // core_recursive_seqlets
-Rcpp::List core_recursive_seqlets(Rcpp::NumericMatrix tracks, double threshold, int min_length, int max_length, int additional_flanks);
-RcppExport SEXP _seqlift_core_recursive_seqlets(SEXP tracksSEXP, SEXP thresholdSEXP, SEXP min_lengthSEXP, SEXP max_lengthSEXP, SEXP additional_flanksSEXP) {
+Rcpp::List core_recursive_seqlets(Rcpp::NumericMatrix tracks, double threshold, int min_length, int max_length, int additional_flanks, bool compatible);
+RcppExport SEXP _seqlift_core_recursive_seqlets(SEXP tracksSEXP, SEXP thresholdSEXP, SEXP min_lengthSEXP, SEXP max_lengthSEXP, SEXP additional_flanksSEXP, SEXP compatibleSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
@@ -220,7 +486,8 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< int >::type min_length(min_lengthSEXP);
     Rcpp::traits::input_parameter< int >::type max_length(max_lengthSEXP);
     Rcpp::traits::input_parameter< int >::type additional_flanks(additional_flanksSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_recursive_seqlets(tracks, threshold, min_length, max_length, additional_flanks));
+    Rcpp::traits::input_parameter< bool >::type compatible(compatibleSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_recursive_seqlets(tracks, threshold, min_length, max_length, additional_flanks, compatible));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -239,9 +506,115 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// core_tfmodisco_calls
+Rcpp::List core_tfmodisco_calls(Rcpp::NumericMatrix tracks, int window_size, int flank, double target_fdr, double min_passing_frac, double max_passing_frac, double weak_quantile);
+RcppExport SEXP _seqlift_core_tfmodisco_calls(SEXP tracksSEXP, SEXP window_sizeSEXP, SEXP flankSEXP, SEXP target_fdrSEXP, SEXP min_passing_fracSEXP, SEXP max_passing_fracSEXP, SEXP weak_quantileSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
+    Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
+    Rcpp::traits::input_parameter< int >::type flank(flankSEXP);
+    Rcpp::traits::input_parameter< double >::type target_fdr(target_fdrSEXP);
+    Rcpp::traits::input_parameter< double >::type min_passing_frac(min_passing_fracSEXP);
+    Rcpp::traits::input_parameter< double >::type max_passing_frac(max_passing_fracSEXP);
+    Rcpp::traits::input_parameter< double >::type weak_quantile(weak_quantileSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_tfmodisco_calls(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_file_kinds
+Rcpp::CharacterVector core_file_kinds(Rcpp::CharacterVector paths);
+RcppExport SEXP _seqlift_core_file_kinds(SEXP pathsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::CharacterVector >::type paths(pathsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_file_kinds(paths));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_flush_to_disk
+std::string core_flush_to_disk(std::string path);
+RcppExport SEXP _seqlift_core_flush_to_disk(SEXP pathSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_flush_to_disk(path));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_ask_for_room
+std::string core_ask_for_room(std::string path, double bytes);
+RcppExport SEXP _seqlift_core_ask_for_room(SEXP pathSEXP, SEXP bytesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< double >::type bytes(bytesSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_ask_for_room(path, bytes));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_tomtom
+Rcpp::List core_tomtom(const Rcpp::NumericVector& queries, const Rcpp::IntegerVector& query_widths, const Rcpp::NumericVector& targets, const Rcpp::IntegerVector& target_widths, int n_rows, int n_score_bins, int n_median_bins, int n_target_bins, bool reverse_complement, int n_nearest, double max_p_value, bool compatible, int threads);
+RcppExport SEXP _seqlift_core_tomtom(SEXP queriesSEXP, SEXP query_widthsSEXP, SEXP targetsSEXP, SEXP target_widthsSEXP, SEXP n_rowsSEXP, SEXP n_score_binsSEXP, SEXP n_median_binsSEXP, SEXP n_target_binsSEXP, SEXP reverse_complementSEXP, SEXP n_nearestSEXP, SEXP max_p_valueSEXP, SEXP compatibleSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type queries(queriesSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type query_widths(query_widthsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type targets(targetsSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::IntegerVector& >::type target_widths(target_widthsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_rows(n_rowsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_score_bins(n_score_binsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_median_bins(n_median_binsSEXP);
+    Rcpp::traits::input_parameter< int >::type n_target_bins(n_target_binsSEXP);
+    Rcpp::traits::input_parameter< bool >::type reverse_complement(reverse_complementSEXP);
+    Rcpp::traits::input_parameter< int >::type n_nearest(n_nearestSEXP);
+    Rcpp::traits::input_parameter< double >::type max_p_value(max_p_valueSEXP);
+    Rcpp::traits::input_parameter< bool >::type compatible(compatibleSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_tomtom(queries, query_widths, targets, target_widths, n_rows, n_score_bins, n_median_bins, n_target_bins, reverse_complement, n_nearest, max_p_value, compatible, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_gapped_kmers
+Rcpp::List core_gapped_kmers(const Rcpp::RawMatrix& codes, const Rcpp::NumericMatrix& scores, int min_letters, int max_letters, int max_step, int max_length, int max_words, int max_positions);
+RcppExport SEXP _seqlift_core_gapped_kmers(SEXP codesSEXP, SEXP scoresSEXP, SEXP min_lettersSEXP, SEXP max_lettersSEXP, SEXP max_stepSEXP, SEXP max_lengthSEXP, SEXP max_wordsSEXP, SEXP max_positionsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< const Rcpp::RawMatrix& >::type codes(codesSEXP);
+    Rcpp::traits::input_parameter< const Rcpp::NumericMatrix& >::type scores(scoresSEXP);
+    Rcpp::traits::input_parameter< int >::type min_letters(min_lettersSEXP);
+    Rcpp::traits::input_parameter< int >::type max_letters(max_lettersSEXP);
+    Rcpp::traits::input_parameter< int >::type max_step(max_stepSEXP);
+    Rcpp::traits::input_parameter< int >::type max_length(max_lengthSEXP);
+    Rcpp::traits::input_parameter< int >::type max_words(max_wordsSEXP);
+    Rcpp::traits::input_parameter< int >::type max_positions(max_positionsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_gapped_kmers(codes, scores, min_letters, max_letters, max_step, max_length, max_words, max_positions));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_project_multipliers", (DL_FUNC) &_seqlift_core_project_multipliers, 4},
+    {"_seqlift_core_scored_regions", (DL_FUNC) &_seqlift_core_scored_regions, 2},
+    {"_seqlift_core_add_regions", (DL_FUNC) &_seqlift_core_add_regions, 4},
+    {"_seqlift_core_seqlet_signs", (DL_FUNC) &_seqlift_core_seqlet_signs, 4},
+    {"_seqlift_core_discover", (DL_FUNC) &_seqlift_core_discover, 7},
+    {"_seqlift_core_sorted_seqlets", (DL_FUNC) &_seqlift_core_sorted_seqlets, 2},
+    {"_seqlift_core_letter_shares", (DL_FUNC) &_seqlift_core_letter_shares, 2},
+    {"_seqlift_core_seqlet_kmers", (DL_FUNC) &_seqlift_core_seqlet_kmers, 8},
+    {"_seqlift_core_kmer_neighbors", (DL_FUNC) &_seqlift_core_kmer_neighbors, 5},
+    {"_seqlift_core_neighbor_similarities", (DL_FUNC) &_seqlift_core_neighbor_similarities, 6},
+    {"_seqlift_core_adapted_affinities", (DL_FUNC) &_seqlift_core_adapted_affinities, 4},
+    {"_seqlift_core_leiden", (DL_FUNC) &_seqlift_core_leiden, 4},
+    {"_seqlift_core_modularity", (DL_FUNC) &_seqlift_core_modularity, 2},
+    {"_seqlift_core_cluster_patterns", (DL_FUNC) &_seqlift_core_cluster_patterns, 5},
+    {"_seqlift_core_subcluster_affinities", (DL_FUNC) &_seqlift_core_subcluster_affinities, 4},
+    {"_seqlift_core_pattern_pairs", (DL_FUNC) &_seqlift_core_pattern_pairs, 3},
+    {"_seqlift_core_collapse_patterns", (DL_FUNC) &_seqlift_core_collapse_patterns, 4},
+    {"_seqlift_core_are_motifs", (DL_FUNC) &_seqlift_core_are_motifs, 7},
+    {"_seqlift_core_call_hits", (DL_FUNC) &_seqlift_core_call_hits, 4},
+    {"_seqlift_core_hit_steps", (DL_FUNC) &_seqlift_core_hit_steps, 5},
+    {"_seqlift_core_collapse_hits", (DL_FUNC) &_seqlift_core_collapse_hits, 5},
     {"_seqlift_core_encode", (DL_FUNC) &_seqlift_core_encode, 5},
     {"_seqlift_core_decode", (DL_FUNC) &_seqlift_core_decode, 2},
     {"_seqlift_core_check_one_hot", (DL_FUNC) &_seqlift_core_check_one_hot, 3},
@@ -257,8 +630,14 @@ static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_substitute_motif", (DL_FUNC) &_seqlift_core_substitute_motif, 3},
     {"_seqlift_core_insert_motif", (DL_FUNC) &_seqlift_core_insert_motif, 3},
     {"_seqlift_core_delete_region", (DL_FUNC) &_seqlift_core_delete_region, 3},
-    {"_seqlift_core_recursive_seqlets", (DL_FUNC) &_seqlift_core_recursive_seqlets, 5},
+    {"_seqlift_core_recursive_seqlets", (DL_FUNC) &_seqlift_core_recursive_seqlets, 6},
     {"_seqlift_core_tfmodisco_seqlets", (DL_FUNC) &_seqlift_core_tfmodisco_seqlets, 6},
+    {"_seqlift_core_tfmodisco_calls", (DL_FUNC) &_seqlift_core_tfmodisco_calls, 7},
+    {"_seqlift_core_file_kinds", (DL_FUNC) &_seqlift_core_file_kinds, 1},
+    {"_seqlift_core_flush_to_disk", (DL_FUNC) &_seqlift_core_flush_to_disk, 1},
+    {"_seqlift_core_ask_for_room", (DL_FUNC) &_seqlift_core_ask_for_room, 2},
+    {"_seqlift_core_tomtom", (DL_FUNC) &_seqlift_core_tomtom, 13},
+    {"_seqlift_core_gapped_kmers", (DL_FUNC) &_seqlift_core_gapped_kmers, 8},
     {NULL, NULL, 0}
 };
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/disk.h"
 #include "core/edits.h"
 #include "core/random.h"
 #include "core/seqlets.h"
@@ -108,6 +109,18 @@ SEXP place(const std::optional<seqlift::OneHotViolation>& violation) {
   return Rcpp::List::create(Named("sequence") = violation->sequence + 1.0,
                             Named("position") = violation->position + 1.0,
                             Named("value") = violation->value);
+}
+
+seqlift::TfModiscoSeqletOptions tfmodisco_options(int window_size, int flank, double target_fdr,
+                                                  double min_passing_frac,
+                                                  double max_passing_frac) {
+  seqlift::TfModiscoSeqletOptions options;
+  options.window_size = window_size;
+  options.flank = flank;
+  options.target_fdr = target_fdr;
+  options.min_passing_frac = min_passing_frac;
+  options.max_passing_frac = max_passing_frac;
+  return options;
 }
 
 }  // namespace
@@ -294,14 +307,15 @@ Rcpp::RawVector core_delete_region(Rcpp::RawMatrix codes, int start, int end) {
 
 // [[Rcpp::export(rng = false)]]
 Rcpp::List core_recursive_seqlets(Rcpp::NumericMatrix tracks, double threshold, int min_length,
-                                  int max_length, int additional_flanks) {
+                                  int max_length, int additional_flanks, bool compatible) {
   const seqlift::TracksView view = tracks_view(tracks);
   seqlift::RecursiveSeqletOptions options;
   options.threshold = threshold;
   options.min_length = min_length;
   options.max_length = max_length;
   options.additional_flanks = additional_flanks;
-  const seqlift::SpanDistribution null(view, options.max_length, options.n_bins);
+  options.compatible = compatible;
+  const seqlift::SpanDistribution null(view, options.max_length, options);
   std::vector<seqlift::Seqlet> all;
   for (std::size_t i = 0; i < view.count; ++i) {
     Rcpp::checkUserInterrupt();
@@ -315,11 +329,61 @@ Rcpp::List core_recursive_seqlets(Rcpp::NumericMatrix tracks, double threshold, 
 Rcpp::List core_tfmodisco_seqlets(Rcpp::NumericMatrix tracks, int window_size, int flank,
                                   double target_fdr, double min_passing_frac,
                                   double max_passing_frac) {
-  seqlift::TfModiscoSeqletOptions options;
-  options.window_size = window_size;
-  options.flank = flank;
-  options.target_fdr = target_fdr;
-  options.min_passing_frac = min_passing_frac;
-  options.max_passing_frac = max_passing_frac;
-  return seqlet_columns(seqlift::tfmodisco_seqlets(tracks_view(tracks), options));
+  return seqlet_columns(seqlift::tfmodisco_seqlets(
+      tracks_view(tracks),
+      tfmodisco_options(window_size, flank, target_fdr, min_passing_frac, max_passing_frac)));
+}
+
+// As tfmodisco 2.6 calls them, with `thresholds`: of the signs of seqlets, of positive windows and of
+// negative ones.
+// [[Rcpp::export(rng = false)]]
+Rcpp::List core_tfmodisco_calls(Rcpp::NumericMatrix tracks, int window_size, int flank,
+                                double target_fdr, double min_passing_frac,
+                                double max_passing_frac, double weak_quantile) {
+  seqlift::TfModiscoSeqletOptions options =
+      tfmodisco_options(window_size, flank, target_fdr, min_passing_frac, max_passing_frac);
+  options.n_quantiles = 19;
+  options.sorted = true;
+  seqlift::TfModiscoThresholds thresholds;
+  Rcpp::List found = seqlet_columns(
+      seqlift::tfmodisco_seqlets(tracks_view(tracks), options, weak_quantile, thresholds));
+  found["thresholds"] = Rcpp::NumericVector::create(thresholds.sign, thresholds.positive,
+                                                    -thresholds.negative);
+  return found;
+}
+
+// [[Rcpp::export(rng = false)]]
+Rcpp::CharacterVector core_file_kinds(Rcpp::CharacterVector paths) {
+  using seqlift::FileKind;
+  const auto name = [](FileKind kind) {
+    switch (kind) {
+      case FileKind::absent:
+        return "absent";
+      case FileKind::file:
+        return "file";
+      case FileKind::folder:
+        return "folder";
+      case FileKind::pipe:
+        return "pipe";
+      case FileKind::socket:
+        return "socket";
+      case FileKind::device:
+        return "device";
+      default:
+        return "unknown";
+    }
+  };
+  Rcpp::CharacterVector kinds(paths.size());
+  for (R_xlen_t i = 0; i < paths.size(); ++i) {
+    kinds[i] = name(seqlift::file_kind(Rcpp::as<std::string>(paths[i])));
+  }
+  return kinds;
+}
+
+// [[Rcpp::export(rng = false)]]
+std::string core_flush_to_disk(std::string path) { return seqlift::flush_to_disk(path); }
+
+// [[Rcpp::export(rng = false)]]
+std::string core_ask_for_room(std::string path, double bytes) {
+  return seqlift::ask_for_room(path, static_cast<std::int64_t>(bytes));
 }

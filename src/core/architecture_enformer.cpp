@@ -2,9 +2,11 @@
 // and a tower of convolutions that each halve the length by attention pooling, a transformer with
 // relative positions, the central bins, and a head for each species.
 
+#include <algorithm>
 #include <cmath>
 
 #include "architectures.h"
+#include "relative_attention.h"
 #include "tensor_functions.h"
 
 namespace seqlift {
@@ -44,21 +46,6 @@ ModulePart gelu_layer() { return plain_layer("GELU", "torch.sigmoid(1.702 * inpu
 
 ModulePart rearrange_layer() { return plain_layer("Rearrange", "input.transpose(1, 2)"); }
 
-ModulePart layer_norm(Weights& weights, const std::string& prefix, int64_t channels) {
-  ModulePart part = plain_layer(
-      "torch.nn.modules.normalization.LayerNorm",
-      "torch.layer_norm(input, [" + std::to_string(channels) + "], self.weight, self.bias, 1e-05)");
-  part.parameters = {{"weight", weights.take(prefix + ".weight", {channels})},
-                     {"bias", weights.take(prefix + ".bias", {channels})}};
-  return part;
-}
-
-ModulePart residual(ModulePart inner) {
-  ModulePart part = plain_layer("Residual", "self.fn.forward(input) + input");
-  part.parts.emplace_back("fn", std::move(inner));
-  return part;
-}
-
 ModulePart convolution_block(Weights& weights, const std::string& prefix, int64_t in, int64_t out) {
   return sequential({weights.batch_norm(prefix + ".0", in, 1), gelu_layer(),
                      weights.same_convolution(prefix + ".2", out, in)});
@@ -85,66 +72,6 @@ def forward(self, input: Tensor):
   return part;
 }
 
-// Source in which names in capitals stand for numbers.
-std::string with_numbers(std::string source,
-                         const std::vector<std::pair<std::string, int64_t>>& numbers) {
-  for (const auto& number : numbers) {
-    for (size_t at = source.find(number.first); at != std::string::npos;
-         at = source.find(number.first, at)) {
-      source.replace(at, number.first.size(), std::to_string(number.second));
-    }
-  }
-  return source;
-}
-
-// [2 n - 1, 6 F]: how far away, in three families of F functions, then the same with the sign of
-// the distance. Worked out in float64: the gamma densities are differences of large logarithms.
-// The maximum is over distances (dimension 0) or over functions (1).
-const char* const positions_source = R"(
-def relative_positions(self, n: int):
-    at = self.rel_pos_bias.device
-    distances = torch.arange(1 - n, n, dtype=7, device=at).unsqueeze(1)
-    far = torch.abs(distances)
-    octaves = torch.linspace(3.0, torch.log(n) / 0.6931471805599453, FUNCTIONS, dtype=7, device=at)
-    exponential = torch.exp(far * -0.6931471805599453 / torch.pow(2.0, octaves))
-    widths = torch.pow(2.0, torch.arange(1, FUNCTIONS + 1, dtype=7, device=at)) - 1.0
-    central = (widths > far).to(7)
-    mean = torch.linspace(n / FUNCTIONS, float(n), FUNCTIONS, dtype=7, device=at)
-    deviation = n / (2 * FUNCTIONS)
-    shape = torch.pow(mean / deviation, 2)
-    rate = mean / (deviation * deviation)
-    log_scale = shape * torch.log(rate) - torch.lgamma(shape)
-    gamma = torch.exp(torch.xlogy(shape - 1.0, far) - rate * far + log_scale) + 1e-08
-    gamma = gamma / torch.amax(gamma, [MAXIMUM], True)
-    features = torch.cat([exponential, central, gamma], 1)
-    features = torch.cat([features, torch.sign(distances) * features], 1)
-    return features.to(self.rel_pos_bias.dtype)
-)";
-
-const char* const attention_source = R"(
-def split(self, values: Tensor):
-    return values.reshape([values.size(0), values.size(1), HEADS, -1]).transpose(1, 2)
-
-def forward(self, input: Tensor):
-    n = input.size(1)
-    q = self.split(self.to_q.forward(input)) * (float(WIDTH) ** -0.5)
-    k = self.split(self.to_k.forward(input))
-    v = self.split(self.to_v.forward(input))
-    content = torch.matmul(q + self.rel_content_bias, k.transpose(2, 3))
-    r = self.to_rel_k.forward(self.relative_positions(n))
-    r = r.reshape([2 * n - 1, HEADS, -1]).permute([1, 2, 0])
-    position = torch.matmul(q + self.rel_pos_bias, r)
-    position = torch.cat([torch.zeros_like(position[:, :, :, :1]), position], 3)
-    position = position.reshape([input.size(0), HEADS, 2 * n, n])[:, :, 1:]
-    position = position.reshape([input.size(0), HEADS, n, 2 * n - 1])[:, :, :, :n]
-    shares = torch.softmax(content + position, -1)
-    mixed = torch.matmul(shares, v).transpose(1, 2).reshape([input.size(0), n, -1])
-    return self.to_out.forward(mixed)
-)";
-
-// logits[i, j] = (q_i + content bias) k_j + (q_i + position bias) r_(j - i). The second is worked
-// out for all distances; laid out with one more column and cut at another width, each row stands
-// one to the left of the row before.
 ModulePart attention(Weights& weights, const std::string& prefix, int64_t channels,
                      bool use_tf_gamma) {
   const auto key = [&prefix](const std::string& name) { return prefix + "." + name; };
@@ -174,9 +101,12 @@ ModulePart attention(Weights& weights, const std::string& prefix, int64_t channe
     part.parameters.emplace_back(name, weights.take(key(name), {1, heads, 1, width}));
   }
 
-  part.source = with_numbers(attention_source, {{"HEADS", heads}, {"WIDTH", width}}) +
-                with_numbers(positions_source,
-                             {{"FUNCTIONS", positions / 6}, {"MAXIMUM", use_tf_gamma ? 0 : 1}});
+  RelativeAttention options;
+  options.heads = heads;
+  options.width = width;
+  options.functions = positions / 6;
+  options.use_tf_gamma = use_tf_gamma;
+  part.source = relative_attention_source(options);
   return part;
 }
 
@@ -187,27 +117,30 @@ ModulePart transformer_block(Weights& weights, const std::string& prefix, int64_
   const int64_t hidden = weights.size(second + "1.weight", 0);
   return sequential(
       {residual(
-           sequential({layer_norm(weights, first + "0", channels),
+           sequential({weights.layer_norm(first + "0", channels),
                        attention(weights, first + "1", channels, use_tf_gamma), dropout_layer()})),
-       residual(sequential({layer_norm(weights, second + "0", channels),
+       residual(sequential({weights.layer_norm(second + "0", channels),
                             weights.linear(second + "1", hidden, channels), dropout_layer(),
                             relu_layer(), weights.linear(second + "4", channels, hidden),
                             dropout_layer()}))});
 }
 
-ModulePart crop(int64_t target_length) {
-  const std::string T = std::to_string(target_length);
-  return plain_layer("TargetLengthCrop", target_length < 0
-                                             ? "input"
-                                             : "torch.narrow(input, 1, (input.size(1) - " + T +
-                                                   " + 1) // 2, " + T + ")");
+// A head's name as TorchScript's source has it.
+std::string quoted_head(const std::string& name) {
+  std::string text = "\"";
+  for (const char letter : name) {
+    if (letter == '"' || letter == '\\') {
+      text += '\\';
+    }
+    text += letter;
+  }
+  return text + "\"";
 }
 
-// A head's name becomes a name in the source.
-bool is_name(const std::string& text) {
-  return !text.empty() && text.find_first_not_of(
-                              "abcdefghijklmnopqrstuvwxyz"
-                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == std::string::npos;
+// Any text will do that TorchScript's own printer writes as it is.
+bool is_head_name(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char letter) { return letter >= ' ' && letter <= '~'; });
 }
 
 }  // namespace
@@ -241,7 +174,7 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
                                        options.use_tf_gamma));
   }
   part.parts.emplace_back("transformer", sequential(std::move(blocks)));
-  part.parts.emplace_back("crop_final", crop(options.target_length));
+  part.parts.emplace_back("crop_final", target_length_crop(options.target_length));
 
   const int64_t last = weights.size("final_pointwise.1.2.weight", 0);
   part.parts.emplace_back(
@@ -257,13 +190,13 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
     const std::string prefix = "_heads." + name;
     if (!options.head.empty() && name != options.head) {
       weights.ignore(prefix + ".");
-    } else if (is_name(name)) {
+    } else if (is_head_name(name)) {
       const int64_t tracks = weights.size(prefix + ".0.weight", 0);
       heads.parts.emplace_back(name,
                                sequential({weights.linear(prefix + ".0", tracks, last),
                                            activation_layer("Softplus", "torch.softplus(input)")}));
-      outputs += (outputs.empty() ? "" : ", ") + ("getattr(self._heads, \"" + name + "\")") +
-                 ".forward(x)";
+      outputs += (outputs.empty() ? "" : ", ") +
+                 ("getattr(self._heads, " + quoted_head(name) + ")") + ".forward(x)";
       part.output_names.push_back(name);
     }
   }

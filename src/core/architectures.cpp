@@ -23,7 +23,7 @@ std::string quoted(std::string key) {
 }
 
 template <typename Sizes>
-std::string shape_text(const Sizes& sizes) {
+std::string sizes_text(const Sizes& sizes) {
   std::string text = "[";
   for (size_t d = 0; d < sizes.size(); ++d) {
     text += (d ? ", " : "") + (sizes[d] < 0 ? std::string("any") : std::to_string(sizes[d]));
@@ -64,11 +64,11 @@ Weights::Weights(const NamedTensors& state_dict) {
                        std::all_of(state_dict.begin(), state_dict.end(), [](const auto& entry) {
                          return starts_with(entry.first, wrapper);
                        });
-  c10::optional<at::ScalarType> dtype;
+  // Half precision is for storage: what is computed with it is computed in float32.
+  at::ScalarType dtype = at::kFloat;
   for (const auto& entry : state_dict) {
     if (entry.second.is_floating_point()) {
-      const at::ScalarType own = entry.second.scalar_type();
-      dtype = dtype ? c10::promoteTypes(*dtype, own) : own;
+      dtype = c10::promoteTypes(dtype, entry.second.scalar_type());
     }
   }
   for (const auto& entry : state_dict) {
@@ -78,7 +78,7 @@ Weights::Weights(const NamedTensors& state_dict) {
       complain(quoted(key) + " is a " + entry.second.toString() + ", not a tensor of numbers.");
     }
     keys_.push_back(key);
-    tensors_[key] = number ? compact(entry.second, dtype.value_or(at::kFloat)) : entry.second;
+    tensors_[key] = number ? compact(entry.second, dtype) : entry.second;
   }
 }
 
@@ -133,8 +133,8 @@ at::Tensor Weights::take(const std::string& key, const std::vector<int64_t>& sha
     if (same) {
       return found->second;
     }
-    misshapen_.push_back(quoted(key) + " is " + shape_text(given) + ", expected " +
-                         shape_text(shape));
+    misshapen_.push_back(quoted(key) + " is " + sizes_text(given) + ", expected " +
+                         sizes_text(shape));
   }
   return at::zeros(std::vector<int64_t>(shape.size(), 1));
 }
@@ -184,7 +184,17 @@ ModulePart Weights::linear(const std::string& prefix, int64_t out, int64_t in, B
   return linear_layer(weight, bias_of(prefix, out, bias));
 }
 
-ModulePart Weights::batch_norm(const std::string& prefix, int64_t channels, int64_t dimensions) {
+ModulePart Weights::layer_norm(const std::string& prefix, int64_t channels, double eps) {
+  ModulePart part = plain_layer("torch.nn.modules.normalization.LayerNorm",
+                                "torch.layer_norm(input, [" + std::to_string(channels) +
+                                    "], self.weight, self.bias, " + source_number(eps) + ")");
+  part.parameters = {{"weight", take(prefix + ".weight", {channels})},
+                     {"bias", take(prefix + ".bias", {channels})}};
+  return part;
+}
+
+ModulePart Weights::batch_norm(const std::string& prefix, int64_t channels, int64_t dimensions,
+                               double eps) {
   ignore(prefix + ".num_batches_tracked");
   const at::Tensor weight = take(prefix + ".weight", {channels});
   const at::Tensor bias = take(prefix + ".bias", {channels});
@@ -192,6 +202,7 @@ ModulePart Weights::batch_norm(const std::string& prefix, int64_t channels, int6
   const at::Tensor variance = take(prefix + ".running_var", {channels});
   BatchNormOptions options;
   options.dimensions = dimensions;
+  options.eps = eps;
   return batch_norm_layer(weight, bias, mean, variance, options);
 }
 
@@ -221,6 +232,66 @@ void Weights::check(const std::string& architecture) const {
   throw Error("model", message);
 }
 
+namespace {
+
+using Keys = std::vector<std::vector<std::string>>;
+
+// Those first that hold others.
+const std::vector<std::pair<std::string, Keys>>& all_keys() {
+  static const std::vector<std::pair<std::string, Keys>> all{
+      {"chrombpnet", {{"accessibility.iconv.weight", "bias.iconv.weight"}}},
+      {"cherimoya", {{"iconv.weight", "blocks.0.linear1.weight", "fconv.weight"}}},
+      {"bpnet", {{"iconv.weight", "fconv.weight"}}},
+      {"procapnet", {{"iconv.weight", "fconv.weight"}}},
+      {"basset", {{"21.1.weight", "0.weight"}}},
+      {"deepsea", {{"14.1.weight", "0.weight"}}},
+      {"beluga", {{"model.1.4.1.weight", "model.0.0.weight"}}},
+      {"enformer", {{"stem.0.weight"}, {"_trunk.1.0.weight"}}},
+      {"borzoi", {{"conv_dna.conv_layer.weight", "unet1.1.conv_layer.weight"}}}};
+  return all;
+}
+
+// Whether some beginning of a name has all of these behind it.
+bool holds(const std::set<std::string>& names, const std::vector<std::string>& keys) {
+  const std::string& first = keys[0];
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+    if (name.size() < first.size() ||
+        name.compare(name.size() - first.size(), std::string::npos, first) != 0) {
+      return false;
+    }
+    const std::string before = name.substr(0, name.size() - first.size());
+    return (before.empty() || before.back() == '.') &&
+           std::all_of(keys.begin(), keys.end(),
+                       [&](const std::string& key) { return names.count(before + key) > 0; });
+  });
+}
+
+}  // namespace
+
+const std::vector<std::vector<std::string>>& network_keys(const std::string& architecture) {
+  for (const auto& one : all_keys()) {
+    if (one.first == architecture) {
+      return one.second;
+    }
+  }
+  throw Error("internal", "There is no architecture " + architecture + ".");
+}
+
+std::vector<std::string> fitting_architectures(const NamedTensors& tensors) {
+  std::set<std::string> names;
+  for (const auto& one : tensors) {
+    names.insert(one.first);
+  }
+  std::vector<std::string> fitting;
+  for (const auto& one : all_keys()) {
+    if (std::any_of(one.second.begin(), one.second.end(),
+                    [&](const auto& keys) { return holds(names, keys); })) {
+      fitting.push_back(one.first);
+    }
+  }
+  return fitting;
+}
+
 ModulePart plain_layer(const std::string& class_name, const std::string& expression) {
   ModulePart part;
   part.class_name = class_name;
@@ -231,6 +302,26 @@ ModulePart plain_layer(const std::string& class_name, const std::string& express
 ModulePart relu_layer() { return activation_layer("ReLU", "torch.relu(input)"); }
 
 ModulePart dropout_layer() { return plain_layer("torch.nn.modules.dropout.Dropout", "input"); }
+
+ModulePart residual(ModulePart inner) {
+  ModulePart part = plain_layer("Residual", "self.fn.forward(input) + input");
+  part.parts.emplace_back("fn", std::move(inner));
+  return part;
+}
+
+ModulePart target_length_crop(int64_t target_length) {
+  if (target_length < 0) {
+    return plain_layer("TargetLengthCrop", "input");
+  }
+  const std::string T = std::to_string(target_length);
+  ModulePart part;
+  part.class_name = "TargetLengthCrop";
+  part.source =
+      "def forward(self, input: Tensor):\n    bins = input.size(1)\n    cut = (bins - " + T +
+      " + 1) // 2\n    return torch.narrow(input, 1, cut, bins - 2 * cut if bins >= " + T +
+      " else " + T + ")\n";
+  return part;
+}
 
 ModulePart module_list(std::vector<ModulePart> parts) {
   ModulePart list;

@@ -25,7 +25,7 @@ namespace seqlift {
 class Weights {
  public:
   // Keys in their order; a "module." that DataParallel puts before all of them is left out. All
-  // tensors are of one type, the widest floating one there is (float32 where there is none).
+  // tensors are of one type, the widest floating one there is, of float32 and wider ones.
   explicit Weights(const NamedTensors& state_dict);
 
   bool has(const std::string& key) const { return tensors_.count(key) > 0; }
@@ -52,7 +52,10 @@ class Weights {
   ModulePart same_convolution(const std::string& prefix, int64_t out, int64_t in,
                               int64_t dilation = 1, Bias bias = Bias::yes);
   ModulePart linear(const std::string& prefix, int64_t out, int64_t in, Bias bias = Bias::yes);
-  ModulePart batch_norm(const std::string& prefix, int64_t channels, int64_t dimensions);
+  ModulePart batch_norm(const std::string& prefix, int64_t channels, int64_t dimensions,
+                        double eps = 1e-5);
+  // Over the last dimension.
+  ModulePart layer_norm(const std::string& prefix, int64_t channels, double eps = 1e-5);
 
   // Errors: kind "model", one line for each sort of complaint.
   void check(const std::string& architecture) const;
@@ -66,28 +69,57 @@ class Weights {
   std::vector<std::string> missing_, misshapen_, others_;
 };
 
+// Keys that every network of this architecture has ("bpnet", "enformer", ...), by which
+// find_network() knows it. Any one of the lists will do.
+const std::vector<std::vector<std::string>>& network_keys(const std::string& architecture);
+
+// The architectures of which such a network is among these tensors, those first that hold others.
+std::vector<std::string> fitting_architectures(const NamedTensors& tensors);
+
 // A layer without weights: `expression` of `input`.
 ModulePart plain_layer(const std::string& class_name, const std::string& expression);
 ModulePart relu_layer();
 ModulePart dropout_layer();  // what it is in evaluation: nothing
+// What it computes, added to its input.
+ModulePart residual(ModulePart inner);
+// Of [n, bins, C] the central ones. As many go at both ends: an odd number to cut leaves one bin
+// fewer. -1: all stay.
+ModulePart target_length_crop(int64_t target_length);
 // Numbered modules that are called one by one: getattr(self.name, "0").
 ModulePart module_list(std::vector<ModulePart> parts);
 
 // Avsec 2021 as bpnet-lite (Schreiber) writes it: iconv, rconvs.0 ..., fconv, linear.
 struct BpnetOptions {
   // Bases cut from each end of the profile; -1: 47 + 2 + 4 + ... + 2^layers, what the convolutions
-  // can see on either side.
+  // can see on either side, and 557 for ProCapNet.
   int64_t trimming = -1;
+  // Of ChromBPNet's bias: its counts are pooled over this window, its profile is then cut to the
+  // accessibility's. -1: by its own layers, as bpnet-lite 1.0.0 and the original model have it.
+  int64_t bias_trimming = -1;
+  // bpnet() alone: the models of basepairmodels (bpnet-lite's BasePairNet), whose layers take the
+  // ReLU of what comes in and add what the convolution gives as it is; controls are summed over the
+  // profile's window and 2 is added to the sum; `trimming` is 2^layers otherwise.
+  bool activation_before = false;
 };
 
 // (X [n, 4, L], control_track [n, tracks, L] where there are tracks) -> profile logits
-// [n, strands, L - 2 trimming], log counts [n, 1].
+// [n, strands, L - 2 trimming], log counts [n, 1], or [n, tasks].
 ModulePart bpnet(const NamedTensors& state_dict, const BpnetOptions& options = {});
 // Pampari 2024: accessibility.* and bias.*, two BPNets without control tracks. Profiles are added,
 // counts are added before their logarithm.
 ModulePart chrombpnet(const NamedTensors& state_dict, const BpnetOptions& options = {});
-// Cochran 2024: BPNet's keys, without control tracks.
+// Cochran 2024: BPNet's keys, without control tracks; log counts [n, 1] or [n, 2].
 ModulePart procapnet(const NamedTensors& state_dict, const BpnetOptions& options = {});
+
+// Cherimoya (Schreiber): BPNet's heads on blocks of depthwise convolutions.
+struct CherimoyaOptions {
+  int64_t trimming = -1;         // as BpnetOptions'; -1: 45 + 2^blocks
+  double residual_scale = 0.15;  // what each block's output is multiplied by; no weight tells it
+};
+
+// (X [n, 4, L], control_track [n, tracks, L] where there are tracks) -> profile logits
+// [n, signals, L - 2 trimming], log counts [n, groups of signals].
+ModulePart cherimoya(const NamedTensors& state_dict, const CherimoyaOptions& options = {});
 
 // The classifiers of chromatin marks, with the numbered layers of their ports to PyTorch.
 struct ClassifierOptions {
@@ -111,5 +143,14 @@ struct EnformerOptions {
 
 // X [n, 4, L] -> [n, bins, tracks] for each head.
 ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& options = {});
+
+// Linder 2025 with the keys of borzoi-pytorch (Hingerl).
+struct BorzoiOptions {
+  int64_t target_length = 6144;  // central bins that are kept; -1: all
+  std::string head;              // "human" or "mouse"; empty: all that there are
+};
+
+// X [n, 4, L] -> [n, tracks, bins] for each head.
+ModulePart borzoi(const NamedTensors& state_dict, const BorzoiOptions& options = {});
 
 }  // namespace seqlift

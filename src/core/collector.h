@@ -17,6 +17,17 @@ struct Piece {
   int64_t pairs() const { return sequences() * references(); }
 };
 
+// Values of each reference, or the sum over references; with it, where it is asked for, the sum of
+// the squared deviations from its mean.
+struct Sum {
+  at::Tensor values;
+  at::Tensor squares;
+
+  // Sums of `count` and of `more` references become one: the update of Welford (1962) for groups
+  // (Chan, Golub and LeVeque 1979), which keeps nothing of a reference.
+  void add(int64_t count, const Sum& other, int64_t more);
+};
+
 // Collects what the pieces give; every pair has its own place, so the order does not matter.
 class Collector {
  public:
@@ -36,19 +47,19 @@ class Collector {
   // What is kept of the sequences, or of each layer.
   struct Kept {
     at::Tensor deltas;
-    std::map<std::pair<int64_t, int64_t>, std::pair<Piece, at::Tensor>> parts;
+    std::map<std::pair<int64_t, int64_t>, std::pair<Piece, Sum>> parts;
   };
   // What a block adds to it: values, and the sums of the contributions [pairs, targets].
   struct Part {
-    at::Tensor values;
+    Sum values;
     at::Tensor sums;
   };
 
   Part of_sequences(const Piece& piece, const at::Tensor& X, const at::Tensor& references,
                     const PairResult& given) const;
   Part of_layer(const Piece& piece, const LayerPairs& layer) const;
-  // The parts of all pieces, for `n` sequences.
-  at::Tensor join(const Kept& kept, int64_t n) const;
+  // The parts of all pieces, for `n` sequences: of sums their means, and the means' standard errors.
+  Sum join(const Kept& kept, int64_t n) const;
 
   // Whether each reference has values of its own.
   bool raw() const {

@@ -2,12 +2,20 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include "half_precision.h"
 #include "tensor_functions.h"
 
 namespace seqlift {
 
+bool is_followed(const Constants& constants, at::ScalarType dtype) {
+  const auto is_half = [](at::ScalarType one) { return one == at::kHalf || one == at::kBFloat16; };
+  // A model of half precision that widens to float32 on the way widens to the call's dtype.
+  const bool widened = is_half(constants.native()) && dtype == at::kFloat;
+  return (is_half(dtype) || widened || dtype == constants.native()) && dtype != constants.compute();
+}
+
 at::Tensor Constants::follow(const at::Tensor& tensor) const {
-  const bool other_dtype = tensor.scalar_type() == native_ && native_ != compute_;
+  const bool other_dtype = is_followed(*this, tensor.scalar_type());
   const bool other_device = tensor.device() != device_;
   if (!other_dtype && !other_device) {
     return tensor;

@@ -11,6 +11,8 @@
 #include <string>
 #include <utility>
 
+#include "conduct.h"
+
 namespace seqlift {
 
 class Constants {
@@ -32,6 +34,9 @@ class Constants {
   at::ScalarType native() const { return native_; }
   at::ScalarType compute() const { return compute_; }
   at::Device device() const { return device_; }
+  // How the model is to be treated where that is the user's choice.
+  const Conduct& conduct() const { return conduct_; }
+  void set_conduct(const Conduct& conduct) { conduct_ = conduct; }
   // bfloat16: matrix products and convolutions take bfloat16 inputs, all else stays float32.
   bool reduced() const { return reduced_; }
 
@@ -45,6 +50,7 @@ class Constants {
   // The original is kept beside what was made of it, so that its address stays its own.
   std::map<Key, std::pair<at::Tensor, at::Tensor>> made_;
   std::set<const void*> converted_;
+  Conduct conduct_;
 };
 
 }  // namespace seqlift

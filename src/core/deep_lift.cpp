@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "batch_check.h"
 #include "device.h"
 #include "error.h"
 #include "layers.h"
@@ -17,6 +18,8 @@ struct Pairs {
   at::Tensor x;
   at::Tensor reference;
   std::vector<Value> args;
+  std::vector<int64_t> sequence;  // of each pair: which of the sequences
+  std::vector<int64_t> firsts;    // of each sequence: its first pair
 };
 
 Pairs gather(const Sequences& sequences, const References& references, Constants& constants,
@@ -34,35 +37,50 @@ Pairs gather(const Sequences& sequences, const References& references, Constants
       args[k].push_back(own[k].x.toTensor());
     }
   }
-  Pairs pairs{at::cat(x), at::cat(reference), std::vector<Value>(args.size())};
+  Pairs pairs{at::cat(x), at::cat(reference), std::vector<Value>(args.size()), {}, {}};
+  for (int64_t pair = begin; pair < end; ++pair) {
+    const int64_t sequence = pair / references.count - begin / references.count;
+    if (sequence == static_cast<int64_t>(pairs.firsts.size())) {
+      pairs.firsts.push_back(pair - begin);
+    }
+    pairs.sequence.push_back(sequence);
+  }
   for (size_t k = 0; k < args.size(); ++k) {
     pairs.args[k].x = at::cat(args[k]);
   }
   return pairs;
 }
 
-// f of x above f of the references, [2 pairs, targets] in double, by the model itself.
+// f of the pairs' sequences, [pairs, targets] in double, by the model itself: of each sequence
+// once. In a model that squeezes the row of a single one would vanish, so a reference keeps it
+// company.
 at::Tensor predictions(const Graph& graph, Constants& constants, const Pairs& pairs,
                        const DeepLiftOptions& options, const std::atomic<bool>& cancelled) {
   const at::NoGradGuard guard;
   EvaluateOptions evaluation;
   evaluation.cancelled = &cancelled;
+  const at::Tensor firsts = at::tensor(pairs.firsts, at::kLong).to(pairs.x.device());
+  const auto once = [&](const at::Tensor& rows, const at::Tensor& company) {
+    const at::Tensor own = rows.index_select(0, firsts);
+    return own.size(0) > 1 ? own : at::cat({own, company.narrow(0, 0, 1)});
+  };
   Value input;
-  input.x = at::cat({pairs.x, pairs.reference});
+  input.x = once(pairs.x, pairs.reference);
   std::vector<Value> inputs{input};
   for (const Value& arg : pairs.args) {
-    Value both;
-    both.x = at::cat({arg.x.toTensor(), arg.x.toTensor()});
-    inputs.push_back(both);
+    Value own;
+    own.x = once(arg.x.toTensor(), arg.x.toTensor());
+    inputs.push_back(own);
   }
   const std::vector<Value> outputs = evaluate(graph, constants, inputs, evaluation);
   if (outputs.size() != 1 || !outputs[0].x.isTensor()) {
     return {};  // told of by the evaluation with rules
   }
-  at::Tensor columns = columns_of(outputs[0].x.toTensor(), 2 * pairs.x.size(0));
+  at::Tensor columns = columns_of(outputs[0].x.toTensor(), input.x.toTensor().size(0));
   check_targets(options.targets, columns.size(1));
   columns = options.mean_normalise ? columns - columns.mean(1, true) : columns;
-  return chosen(columns, options.targets);
+  const at::Tensor sequence = at::tensor(pairs.sequence, at::kLong).to(columns.device());
+  return chosen(columns, options.targets).index_select(0, sequence);
 }
 
 // What shares out the change of a prediction: the sequences, or the output of a layer. Differences
@@ -74,10 +92,11 @@ struct Point {
   std::vector<at::Tensor> negative;  // m-
 };
 
-// `f`: predictions() of the same pairs.
+// `f_x`: predictions() of the same pairs; `f_reference` becomes those of their references, which
+// pass through the rules as the model has them.
 std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs& pairs,
-                           const DeepLiftOptions& options, const at::Tensor& f,
-                           const std::atomic<bool>& cancelled) {
+                           const DeepLiftOptions& options, const at::Tensor& f_x,
+                           at::Tensor& f_reference, const std::atomic<bool>& cancelled) {
   const int64_t count = pairs.x.size(0);
   RevealCancel rules(options.rule, count);
   EvaluateOptions evaluation;
@@ -103,9 +122,9 @@ std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs
   what.targets = options.targets;
   what.mean_normalise = options.mean_normalise;
   const at::Tensor columns = explained_columns(outputs, false, rules.rows(), what);
+  f_reference = chosen(Blocks::of(columns).reference, options.targets);
   if (!constants.reduced()) {  // which rounds too coarsely to tell
-    check_company(f.narrow(0, 0, count), chosen(Blocks::of(columns).x, options.targets),
-                  pairs.x.scalar_type());
+    check_company(f_x, chosen(Blocks::of(columns).x, options.targets), pairs.x.scalar_type());
   }
   const at::Tensor change = RevealCancel::change(columns);
   std::vector<at::Tensor> stacks;
@@ -170,6 +189,7 @@ at::Tensor join(std::vector<std::vector<Batch>>& chunks, size_t point, int64_t c
 
 DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Sequences& sequences,
                              const References& references, const DeepLiftOptions& options) {
+  check_batch(graph, constants, sequences, options.batch_size);
   const int64_t r = references.count;
   const int64_t count = sequences.count * r;
   const int64_t size = options.batch_size;
@@ -195,10 +215,10 @@ DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Seq
     const int64_t here = end - begin;
     Batch batch;
     const Pairs pairs = gather(sequences, references, constants, begin, begin + here);
-    const at::Tensor f = predictions(graph, constants, pairs, options, cancelled);
-    const std::vector<Point> points = explain(graph, constants, pairs, options, f, cancelled);
-    const at::Tensor f_here = f.narrow(0, 0, here);
-    const at::Tensor f_there = f.narrow(0, here, here);
+    const at::Tensor f_here = predictions(graph, constants, pairs, options, cancelled);
+    at::Tensor f_there;
+    const std::vector<Point> points =
+        explain(graph, constants, pairs, options, f_here, f_there, cancelled);
     f_x.narrow(0, begin, here).copy_(f_here);
     f_reference.narrow(0, begin, here).copy_(f_there);
     for (size_t i = 0; i < points.size(); ++i) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "batch_check.h"
+#include "chunks.h"
 #include "collector.h"
 #include "device.h"
 #include "error.h"
@@ -140,6 +142,42 @@ PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, cons
   return result;
 }
 
+// The multipliers of many targets take long: each is a step of the progress bar, and the work can
+// be stopped before it.
+PairResult counted(PairResult result, int64_t pairs, std::atomic<int64_t>& done,
+                   const std::atomic<bool>& cancelled) {
+  if (result.multipliers) {
+    result.multipliers = [own = result.multipliers, pairs, &done, &cancelled](size_t t) {
+      stop_if(cancelled);
+      at::Tensor multipliers = own(t);
+      done += pairs;
+      return multipliers;
+    };
+  }
+  return result;
+}
+
+// A single sequence in a model that treats one specially: it is evaluated twice with its references.
+PairResult evaluate_alone(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
+                          const std::vector<Value>& args, Treatment& treatment) {
+  const int64_t r = ref.size(0);
+  PairResult result = evaluate_block(pairs, twice(X), twice(ref), repeat_rows(args, 2), r, nullptr,
+                                     treatment);
+  result.multipliers = [both = result.multipliers, r](size_t t) {
+    return both(t).narrow(0, 0, r);
+  };
+  for (LayerPairs& layer : result.layers) {
+    layer.x = layer.x.narrow(0, 0, r);
+    layer.ref = layer.ref.narrow(0, 0, r);
+    for (at::Tensor& m : layer.multipliers) {
+      m = m.narrow(0, 0, r);
+    }
+  }
+  result.f_x = result.f_x.narrow(0, 0, r);
+  result.f_ref = result.f_ref.narrow(0, 0, r);
+  return result;
+}
+
 void run_operator_mode(const Inputs& in) {
   const int64_t length = in.sequences.X(0, 1).size(2);
   BatchOptions batch_options;
@@ -149,6 +187,17 @@ void run_operator_mode(const Inputs& in) {
       make_pieces(in.sequences.count, in.references.count, batch_options.most, in.work);
   Treatment treatment;
   treatment.checked = in.constants.reduced();  // rounds too coarsely to tell
+  const int64_t all_targets =
+      in.sequences.count * in.references.count * static_cast<int64_t>(in.options.targets.size());
+  std::atomic<int64_t> done{0};
+  // Forward and backward: about three times the work of a prediction.
+  Chunks chunks =
+      chunks_of(static_cast<int64_t>(pieces.size()), in.graph, 3 * batch_options.most, length);
+  if (in.graph.layer_paths.empty()) {
+    chunks.share_done = [&]() {
+      return std::min(1.0, static_cast<double>(done) / static_cast<double>(all_targets));
+    };
+  }
   const Chunk work = [&](int64_t number, const std::atomic<bool>& cancelled) {
     const PairEvaluator pairs(in.graph, in.constants, in.pair_options, cancelled);
     const Piece& all = pieces[number];
@@ -165,11 +214,13 @@ void run_operator_mode(const Inputs& in) {
         const at::Tensor ref =
             to_compute(in.references.get(block.i_begin, block.i_end, block.j_begin, block.j_end),
                        in.constants);
+        const bool special = block.sequences() == 1 && in.graph.findings->alone_differs;
         const PairResult result =
-            block.pairs() == 1
-                ? evaluate_single(pairs, X, ref, args, treatment)
+            special              ? evaluate_alone(pairs, X, ref, args, treatment)
+            : block.pairs() == 1 ? evaluate_single(pairs, X, ref, args, treatment)
                 : evaluate_block(pairs, X, ref, args, block.references(), &memo, treatment);
-        in.collector.add(piece, block, X.repeat_interleave(block.references(), 0), ref, result);
+        in.collector.add(piece, block, X.repeat_interleave(block.references(), 0), ref,
+                         counted(result, block.pairs(), done, cancelled));
       };
       bool fits = true;
       for (int64_t j = piece.j_begin; j < piece.j_end && fits;) {
@@ -188,7 +239,7 @@ void run_operator_mode(const Inputs& in) {
       i = fits ? piece.i_end : i;
     }
   };
-  run_chunks(static_cast<int64_t>(pieces.size()), work, in.work);
+  run_chunks(chunks, work, in.work);
 }
 
 // The peers' softmax rule looks at the whole batch, so the batches are theirs: consecutive pairs,
@@ -248,7 +299,9 @@ at::Tensor hypothetical_attributions(const at::Tensor& multipliers, const at::Te
 DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
                                   const Sequences& sequences, const References& references,
                                   const DeepLiftShapOptions& options) {
+  check_batch(graph, constants, sequences, options.batch_size);
   const bool by_layer = !graph.layer_paths.empty() && !options.module_mode;
+  using Output = DeepLiftShapOptions::Output;
   Collector collector(sequences.count, references.count, options, by_layer);
   PairOptions pair_options;
   pair_options.targets = options.targets;
@@ -256,6 +309,8 @@ DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
   pair_options.profile = options.profile;
   pair_options.mean_normalise = options.mean_normalise;
   pair_options.integrate = options.integrate;
+  pair_options.letters = graph.layer_paths.empty() && (options.output == Output::hypothetical ||
+                                                       options.output == Output::multipliers);
   const Inputs inputs{graph,   constants,    sequences, references,
                       options, pair_options, collector, work_on(constants.device(), options.work)};
   if (options.module_mode) {

@@ -34,6 +34,8 @@ struct DeepLiftShapOptions {
   // first strand come first, and their dimension stands before those of the sequence.
   bool profile = false;
   bool mean_normalise = false;  // explain a column less the mean of all columns
+  // Of the means over references (attributions, hypothetical); takes two references at least.
+  bool standard_errors = false;
   int64_t batch_size = 32;      // sequence-reference pairs at a time
   // The peers' rules (one batch of sequences and references, module classes overridden) instead of
   // the operation table's.
@@ -47,6 +49,7 @@ struct DeepLiftShapOptions {
 struct DeepLiftShapResult {
   at::Tensor values;  // as Output says, with a last dimension for the targets ([n, targets, 4,
                       // L] and [n, references, targets, 4, L] for a profile)
+  at::Tensor standard_errors;  // sd over references / sqrt(references), shape of `values`, or none
   // In place of `values` where the graph has layers, one for each: mean over references of the
   // contributions m (layer(x) - layer(ref)) [n, ..., targets], or contributions or multipliers [n,
   // references, ..., targets]; there are no hypothetical scores. Their deltas are as below.

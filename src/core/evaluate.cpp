@@ -2,8 +2,12 @@
 
 #include <torch/csrc/jit/ir/constants.h>
 
+#include <algorithm>
+
 #include "error.h"
 #include "evaluation.h"
+#include "graph_outputs.h"
+#include "random_operations.h"
 #include "tensor_functions.h"
 
 namespace seqlift {
@@ -43,6 +47,13 @@ bool has_gradient(const c10::IValue& value) {
   return found;
 }
 
+// Whether the model returned anything that can be looked at further.
+bool holds_tensor(const c10::IValue& value) {
+  bool found = false;
+  visit_tensors(value, [&](const at::Tensor& tensor) { found = found || tensor.defined(); });
+  return found;
+}
+
 bool same(const c10::IValue& a, const c10::IValue& b) {
   if (a.isTensor() && b.isTensor()) {
     return a.toTensor().is_same(b.toTensor());
@@ -57,6 +68,10 @@ bool same(const c10::IValue& a, const c10::IValue& b) {
 
 std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
   const Block* block = graph_.graph->block();
+  if (!options_.observe && !plainly_ && !constants_.conduct().random_state) {
+    refuse_random(graph_);
+  }
+  given_ = inputs;
   Value self;
   self.x = graph_.self;
   values_[block->inputs()[0]] = self;
@@ -72,9 +87,16 @@ std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
     }
     values_[block->inputs()[i + 1]] = given;
   }
+  keep_inputs(inputs);
+  for (size_t i = 1; i < block->inputs().size(); ++i) {
+    note_constant(block->inputs()[i], values_[block->inputs()[i]].x);
+  }
   run_block(block);
   std::vector<Value> outputs;
   const Value whole = values_.at(block->outputs()[0]);
+  if (graph_.model && !holds_tensor(whole.x)) {
+    refuse_output(whole.x);
+  }
   if (whole.parts) {
     return *whole.parts;
   }
@@ -91,6 +113,10 @@ std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
     }
   } else {
     outputs.push_back(whole);
+  }
+  const auto step = steps_.find(block->outputs()[0]);
+  if (step != steps_.end()) {
+    refuse_step(step->second);
   }
   return outputs;
 }
@@ -113,6 +139,7 @@ void Evaluation::run_block(const Block* block) {
       throw Error("interrupt", "The evaluation was interrupted.");
     }
     run_node(node);
+    stop_recording(node);
     const auto last = graph_.last_uses.find(node);
     if (last != graph_.last_uses.end()) {
       for (const torch::jit::Value* done : last->second) {
@@ -132,6 +159,7 @@ void Evaluation::run_node(const Node* node) {
     case c10::prim::Constant: {
       Value result;
       result.x = node->mustBeNone() ? c10::IValue() : *torch::jit::toIValue(node->output());
+      note_constant(node->output(), result.x);
       if (result.x.isTensor()) {
         result.x = constants_.convert(result.x.toTensor());
       }
@@ -146,6 +174,11 @@ void Evaluation::run_node(const Node* node) {
       return;
     case c10::prim::CreateObject:
       return create_object(node);
+    case c10::prim::Enter:
+      return enter_autocast(node);
+    case c10::prim::Exit:
+      values_[node->output()] = Value();
+      return;
     case c10::prim::If:
       return run_if(node);
     case c10::prim::Loop:
@@ -165,7 +198,48 @@ void Evaluation::run_node(const Node* node) {
       values_[node->output()] = Value();
       return;
     default:
-      return run_operation(node);
+      break;
+  }
+  // Whether gradients are recorded is ours to say, and what the model asks for is told to itself
+  // alone.
+  static const c10::Symbol set_grad = c10::Symbol::fromQualString("aten::set_grad_enabled");
+  static const c10::Symbol is_grad = c10::Symbol::fromQualString("aten::is_grad_enabled");
+  static const std::string profiler = "profiler";
+  if (node->kind() == c10::aten::warn || node->kind().ns().toUnqualString() == profiler) {
+    // Nothing is computed, and nobody looks at the profile.
+    for (const torch::jit::Value* output : node->outputs()) {
+      values_[output] = Value();
+    }
+  } else if (node->kind() == set_grad) {
+    grad_enabled_ = value(node->input(0)).x.toBool();
+  } else if (node->kind() == is_grad) {
+    Value result;
+    result.x = grad_enabled_;
+    values_[node->output()] = result;
+  } else {
+    run_operation(node);
+  }
+}
+
+// `with torch.autocast(...)`: what LibTorch does inside depends on the device that the block is
+// for. Switched off, or for another device, it changes nothing.
+void Evaluation::enter_autocast(const Node* node) {
+  const Value autocast = value(node->input());
+  values_[node->output()] = autocast;
+  const auto object = autocast.x.toObject();
+  const auto attribute = [&](const char* name) {
+    const auto set = attributes_.find({object.get(), name});
+    return set == attributes_.end() ? object->getAttr(name) : set->second.x;
+  };
+  const std::string device = attribute("device").toStringRef();
+  const bool here = (device == "cpu") == constants_.device().is_cpu();
+  if (attribute("_enabled").toBool() && here) {
+    const auto dtype = static_cast<at::ScalarType>(attribute("fast_dtype").toInt());
+    throw Error("model", "The model computes in mixed precision (`with autocast` to " +
+                             std::string(dtype == at::kBFloat16 ? "bfloat16" : "float16") + " on " +
+                             device + ", " + place(node) +
+                             "), where attributions mean little. Export it without that block, or "
+                             "with `enabled=False`.");
   }
 }
 
@@ -186,10 +260,12 @@ void Evaluation::get_attribute(const Node* node) {
   const auto overlaid = attributes_.find({object.get(), name});
   if (overlaid != attributes_.end()) {
     values_[node->output()] = overlaid->second;
+    set_row_by_row(node->output(), false);
     return;
   }
   Value result;
   result.x = object->getAttr(name);
+  note_constant(node->output(), result.x);
   if (result.x.isTensor() && result.x.toTensor().defined()) {
     const at::Tensor tensor = constants_.convert(result.x.toTensor());
     result.x = tensor;
@@ -203,15 +279,71 @@ void Evaluation::get_attribute(const Node* node) {
       }
       attributes_[{object.get(), name}] = result;
     }
-  } else if (result.x.isTensorList()) {
-    // nn.LSTM and its kin keep their weights in a list.
-    std::vector<at::Tensor> tensors = result.x.toTensorVector();
-    for (at::Tensor& tensor : tensors) {
-      tensor = tensor.defined() ? constants_.convert(tensor) : tensor;
+  } else if (result.x.isList() || result.x.isGenericDict() || result.x.isTuple()) {
+    const bool written = graph_.written_attributes.count(node->output()) > 0;
+    if (written || holds_tensor(result.x)) {
+      const c10::IValue original = result.x;
+      std::map<const void*, c10::IValue> unshared;
+      result.x = own_copy(original, written, written ? copies_of_x_ : unshared);
+      if (written && options_.pairs) {
+        result.ref = own_copy(original, true, copies_of_ref_);
+        result.paired = true;
+      }
     }
-    result.x = tensors;
+    if (written) {
+      attributes_[{object.get(), name}] = result;
+    }
   }
   values_[node->output()] = result;
+}
+
+// A list, dictionary or tuple with its tensors as the call needs them (nn.LSTM and its kin keep
+// their weights in a list). What is written to is a copy, and one for all of its names.
+c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
+                                 std::map<const void*, c10::IValue>& copies) const {
+  if (value.isTensor()) {
+    if (!value.toTensor().defined()) {
+      return value;
+    }
+    const void* key = value.toTensor().unsafeGetTensorImpl();
+    const auto known = copies.find(key);
+    if (known != copies.end()) {
+      return known->second;
+    }
+    const at::Tensor tensor = constants_.convert(value.toTensor());
+    return copies[key] = written ? tensor.clone() : tensor;
+  }
+  if (!value.isList() && !value.isGenericDict() && !value.isTuple()) {
+    return value;
+  }
+  const void* key = value.internalToPointer();
+  const auto known = copies.find(key);
+  if (known != copies.end()) {
+    return known->second;
+  }
+  if (value.isTuple()) {
+    std::vector<c10::IValue> elements;
+    for (const c10::IValue& element : value.toTupleRef().elements()) {
+      elements.push_back(own_copy(element, written, copies));
+    }
+    const auto type = value.toTuple()->type();
+    return copies[key] = type->name()
+                             ? c10::ivalue::Tuple::createNamed(std::move(elements), type)
+                             : c10::ivalue::Tuple::create(std::move(elements));
+  }
+  if (value.isGenericDict()) {
+    const c10::impl::GenericDict given = value.toGenericDict();
+    c10::impl::GenericDict copy(given.keyType(), given.valueType());
+    for (const auto& entry : given) {
+      copy.insert(entry.key(), own_copy(entry.value(), written, copies));
+    }
+    return copies[key] = copy;
+  }
+  c10::impl::GenericList copy(value.toList().elementType());
+  for (const c10::IValue& element : value.toListRef()) {
+    copy.push_back(own_copy(element, written, copies));
+  }
+  return copies[key] = copy;
 }
 
 bool Evaluation::condition(const Value& given, const Node* node) {
@@ -235,8 +367,11 @@ bool Evaluation::condition(const Value& given, const Node* node) {
 void Evaluation::run_if(const Node* node) {
   const Block* taken = node->blocks()[condition(value(node->input()), node) ? 0 : 1];
   run_block(taken);
+  const Steps steps = steps_of(taken->return_node());
   for (size_t i = 0; i < node->outputs().size(); ++i) {
     values_[node->outputs()[i]] = value(taken->outputs()[i]);
+    set_row_by_row(node->outputs()[i], row_by_row_.count(taken->outputs()[i]) > 0);
+    mark_step(node->outputs()[i], steps[i]);
   }
 }
 
@@ -248,34 +383,54 @@ void Evaluation::run_loop(const Node* node) {
   const int64_t count = limit.x.toInt();
   bool going = condition(value(node->input(1)), node);
   std::vector<Value> carried;
+  std::vector<bool> row_by_row;
   for (size_t i = 2; i < node->inputs().size(); ++i) {
     carried.push_back(value(node->input(i)));
+    row_by_row.push_back(row_by_row_.count(node->input(i)) > 0);
   }
   const Block* body = node->blocks()[0];
+  Steps steps = steps_of(node);
+  steps.erase(steps.begin());
   for (int64_t i = 0; i < count && going; ++i) {
     Value index;
     index.x = i;
     values_[body->inputs()[0]] = index;
     for (size_t j = 0; j < carried.size(); ++j) {
       values_[body->inputs()[j + 1]] = carried[j];
+      set_row_by_row(body->inputs()[j + 1], row_by_row[j]);
+      mark_step(body->inputs()[j + 1], steps[j + 1]);
     }
     run_block(body);
     going = condition(value(body->outputs()[0]), node);
+    steps = steps_of(body->return_node());
     for (size_t j = 0; j < carried.size(); ++j) {
       carried[j] = value(body->outputs()[j + 1]);
+      row_by_row[j] = row_by_row_.count(body->outputs()[j + 1]) > 0;
     }
   }
   for (size_t j = 0; j < carried.size(); ++j) {
     values_[node->outputs()[j]] = carried[j];
+    set_row_by_row(node->outputs()[j], row_by_row[j]);
+    mark_step(node->outputs()[j], steps[j + 1]);
   }
 }
 
 void Evaluation::construct(const Node* node) {
+  note_list(node);
   std::vector<Value> given;
   at::ScalarType shown = at::ScalarType::Undefined;
   for (const torch::jit::Value* input : node->inputs()) {
     given.push_back(value(input));
     shown = given.back().typed() ? given.back().shown : shown;
+  }
+  if (options_.before) {
+    options_.before(node, given);
+  }
+  if (options_.letters) {
+    Steps steps = steps_of(node);
+    read_letters(node, given, steps, "list");
+    const auto step = std::find_if(steps.begin(), steps.end(), [](const Node* one) { return one; });
+    mark_step(node->output(), step == steps.end() ? nullptr : *step);
   }
   // A list of truth values, or of whole numbers, keeps their gradients; a mixture does not.
   for (const Value& part : given) {
@@ -305,7 +460,9 @@ void Evaluation::construct(const Node* node) {
   const bool numbers =
       type->cast<c10::ListType>() &&
       !type->expectRef<c10::ListType>().getElementType()->isSubtypeOf(*c10::TensorType::get());
-  paired = options_.pairs && (paired || (node->kind() != c10::prim::TupleConstruct && !numbers));
+  const bool written = graph_.written_results.count(node) > 0;
+  paired = options_.pairs &&
+           (paired || written || (node->kind() != c10::prim::TupleConstruct && !numbers));
   const c10::IValue x = build(false);
   if (in_parts) {
     Value result;
@@ -315,8 +472,14 @@ void Evaluation::construct(const Node* node) {
     values_[node->output()] = result;
     return;
   }
-  values_[node->output()] = finish(x, paired ? build(true) : x, paired, tainted);
-  values_[node->output()].shown = shown;
+  Value& result = values_[node->output()];
+  const c10::IValue ref = paired ? build(true) : x;
+  result = finish(x, ref, paired, tainted);
+  result.shown = shown;
+  if (written && paired) {
+    result.paired = true;
+    result.ref = ref;
+  }
 }
 
 c10::IValue Evaluation::assemble(const Node* node, std::vector<c10::IValue> parts) {
@@ -342,6 +505,11 @@ c10::IValue Evaluation::assemble(const Node* node, std::vector<c10::IValue> part
 
 void Evaluation::unpack(const Node* node) {
   const Value whole = value(node->input());
+  if (options_.letters) {
+    for (const torch::jit::Value* part : node->outputs()) {
+      mark_step(part, steps_of(node)[0]);
+    }
+  }
   if (whole.parts) {
     for (size_t i = 0; i < node->outputs().size(); ++i) {
       values_[node->outputs()[i]] = whole.parts->at(i);

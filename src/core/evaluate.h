@@ -29,6 +29,8 @@ struct Step {
   std::string refusal;   // why not
   bool faithful = true;  // false where the rule does not keep summation-to-delta
   double delta = 0;      // its mean absolute local delta; NaN where none was measured
+  // It reads X in steps: gradients and scores of bases that are not there are refused for it.
+  bool stepped = false;
 };
 
 // What each operation adds to the convergence delta: sum(m (x - ref)) over its inputs minus
@@ -71,11 +73,23 @@ struct EvaluateOptions {
   Ledger* ledger = nullptr;
   // Set by another thread to stop at the next operation (error kind "interrupt").
   const std::atomic<bool>* cancelled = nullptr;
+  // Multipliers of bases that are not there, and gradients: what reads X in steps (comparisons,
+  // roundings, look-ups) is evaluated as the linear map of X's letters that it is, or refused
+  // (evaluate_letters.cpp).
+  bool letters = false;
+  // Called for each operation that would be refused so, in its place: for the audit.
+  std::function<void(const torch::jit::Node*)> stepped;
+  // X lies between sequences, where such a map stands for the model.
+  bool between = false;
+  // Called before an operation, or a list, is evaluated, and after an operation.
+  std::function<void(const torch::jit::Node*, const std::vector<Value>& inputs)> before;
+  std::function<void(const Call&, const std::vector<Value>& outputs)> after;
 };
 
 // The values of the graph's outputs for `inputs` (X first, then the model's other arguments).
-// Errors: kind "unsupported_operation" (no rule, named with module and source line), "length" (X is
-// too short for the model), "evaluation" (the model itself failed on this input).
+// Errors: kind "unsupported_operation" (no rule, named with module and source line), "random" (it
+// draws random numbers that were not asked for), "discrete" (see EvaluateOptions::letters), "length"
+// (X is too short for the model), "evaluation" (the model itself failed on this input).
 std::vector<Value> evaluate(const Graph& graph, Constants& constants,
                             const std::vector<Value>& inputs, const EvaluateOptions& options);
 

@@ -156,7 +156,7 @@ std::vector<c10::IValue> Evaluation::original_outputs(Call& call,
 
 std::vector<Value> Evaluation::changed(Call& call) {
   const Operation* operation = find_operation(call.name);
-  const bool random = operation && operation->kind == Kind::random;
+  const bool random = graph_.draws.count(call.node) > 0;
   if (random || call.node->kind() == c10::prim::CallMethod) {
     throw NotLocal();
   }
@@ -177,7 +177,21 @@ std::vector<Value> Evaluation::changed(Call& call) {
   }
   const bool any = std::any_of(call.inputs.begin(), call.inputs.end(), has_change);
   if (!any) {
-    return both_halves(call, false);
+    // Of all values of every row, once something has spread a change everywhere.
+    std::vector<Value> outputs = both_halves(call, false);
+    std::vector<c10::IValue> originals;
+    for (const Value& output : outputs) {
+      if (output.paired) {
+        originals.push_back(output.x);
+        visit_tensors(output.x, [&](const at::Tensor& tensor) {
+          log.widest = std::max(log.widest, tensor.defined() ? tensor.numel() : 0);
+        });
+      }
+    }
+    const double work = work_of(call, originals);
+    const int64_t rows = options_.batch.references;
+    log.count(work, work * static_cast<double>(rows), rows);
+    return outputs;
   }
   if (call.name == "__getitem__" && call.inputs[0].parts && !call.inputs[1].paired) {
     const std::vector<Value>& parts = *call.inputs[0].parts;

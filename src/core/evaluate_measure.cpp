@@ -1,5 +1,9 @@
 // The local convergence delta of each operation.
+//
+// What is kept for the backward pass is one change a value, shared by the operation that makes it
+// and those that take it: the values themselves are let go as they are without an audit.
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include "evaluation.h"
 #include "tensor_functions.h"
@@ -34,6 +38,27 @@ c10::IValue replaced(const c10::IValue& value, const std::vector<at::Tensor>& re
   return list;
 }
 
+// Of the sizes of `value`, in the memory of one number.
+at::Tensor hollow(const at::Tensor& value) {
+  const at::Tensor one = at::zeros(at::IntArrayRef(), value.options().requires_grad(false));
+  return one.expand(value.sizes()).detach();
+}
+
+// A tensor to take gradients with respect to, and `given` behind it.
+std::pair<at::Tensor, at::Tensor> leaf_before(const at::Tensor& given) {
+  const at::Tensor leaf = hollow(given).requires_grad_();
+  const at::Tensor own = attach(
+      given.detach(), {leaf}, [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; });
+  return {leaf, own};
+}
+
+// A stand-in for `value` as the root of a backward pass.
+at::Tensor root_of(const at::Tensor& value) {
+  const at::Tensor root = hollow(value);
+  torch::autograd::impl::set_gradient_edge(root, torch::autograd::impl::gradient_edge(value));
+  return root;
+}
+
 bool can_be_replaced(const c10::IValue& value) {
   return value.isTensor() ||
          (value.isList() && value.toList().elementType()->kind() != c10::TypeKind::ListType);
@@ -57,6 +82,11 @@ at::Tensor both(const at::Tensor& a, const at::Tensor& b) {
 // The operation is evaluated on tensors of its own, whose gradients are the multipliers it makes of
 // the gradient of its output; both are then weighed against the changes.
 std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
+  // What says nothing of X, and may ask whether two values are one.
+  const Operation* operation = find_operation(call.name);
+  if (operation && operation->kind == Kind::shape) {
+    return apply(call, tainted);
+  }
   // In one batch of sequences above their references the change is between its halves.
   const bool pairs = options_.pairs;
   const BatchShape batch = options_.batch;
@@ -107,11 +137,13 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
     const std::vector<at::Tensor> x = partners(input);
     std::vector<at::Tensor> own;
     for (size_t i = 0; i < given.size(); ++i) {
-      own.push_back(given[i].detach().requires_grad_());
+      const auto leaf = leaf_before(given[i]);
+      leaves.push_back(leaf.first);
+      own.push_back(leaf.second);
       originals.push_back(given[i]);
-      changes.push_back(change_of(x[i], given[i]));
+      const auto known = changes_.find(given[i].grad_fn().get());
+      changes.push_back(known != changes_.end() ? known->second.second : change_of(x[i], given[i]));
     }
-    leaves.insert(leaves.end(), own.begin(), own.end());
     side = replaced(side, own);
   }
   std::vector<Value> outputs = apply(call, tainted);
@@ -128,9 +160,9 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
     size_t next = 0;
     for (const at::Tensor& value : with_gradient(side)) {
       const at::Tensor change_out = change_of(x[next++], value);
-      const auto backward = [value, leaves, changes, change_out, of_sequences,
+      const auto backward = [root = root_of(value), leaves, changes, change_out, of_sequences,
                              ledger = options_.ledger, node = call.node](const at::Tensor& grad) {
-        const auto grads = torch::autograd::grad({value}, leaves, {grad}, true, false, true);
+        const auto grads = torch::autograd::grad({root}, leaves, {grad}, true, false, true);
         at::Tensor delta = -by_pair(of_sequences(grad) * change_out, ledger->pairs);
         for (size_t i = 0; i < grads.size(); ++i) {
           if (grads[i].defined()) {
@@ -141,6 +173,10 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
         return std::vector<at::Tensor>(grads.begin(), grads.end());
       };
       seen.push_back(attach(value.detach().clone(), originals, backward));
+      const auto node = seen.back().grad_fn();
+      if (node) {
+        changes_[node.get()] = {node, change_out};
+      }
     }
     side = replaced(side, seen);
   }

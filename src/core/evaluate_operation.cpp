@@ -1,13 +1,17 @@
 #include <torch/csrc/jit/runtime/operator.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "change.h"
+#include "derivatives.h"
 #include "device.h"
 #include "error.h"
+#include "evaluate_dtype.h"
 #include "evaluation.h"
 #include "kernels.h"
+#include "random_operations.h"
 #include "tensor_functions.h"
 
 namespace seqlift {
@@ -44,32 +48,6 @@ bool multiplies_matrices(const std::string& name) {
   return convolution || products.count(name) > 0;
 }
 
-void cast(std::vector<c10::IValue>& stack, at::ScalarType from, at::ScalarType to) {
-  for (c10::IValue& value : stack) {
-    if (value.isTensor() && value.toTensor().defined() && value.toTensor().scalar_type() == from) {
-      value = value.toTensor().to(to);
-    } else if (value.isTensorList()) {
-      std::vector<at::Tensor> tensors = value.toTensorVector();
-      for (at::Tensor& tensor : tensors) {
-        tensor = tensor.scalar_type() == from ? tensor.to(to) : tensor;
-      }
-      value = tensors;
-    }
-  }
-}
-
-// A dtype written into the model's code (`.float()`) means the model's own, which is the call's.
-void follow_dtype(Call& call, const Constants& constants) {
-  const int position = call.find("dtype");
-  if (position >= 0 && call.inputs[position].x.isInt()) {
-    const auto dtype = static_cast<at::ScalarType>(call.inputs[position].x.toInt());
-    if (dtype == constants.native() && constants.native() != constants.compute()) {
-      call.inputs[position] = Value();
-      call.inputs[position].x = static_cast<int64_t>(constants.compute());
-    }
-  }
-}
-
 // On a device other than the CPU everything is made there: a trace has the device written in that
 // it was made on, and code that names none means the CPU.
 void follow_device(Call& call, const at::Device& device) {
@@ -103,7 +81,9 @@ void leave_training(Call& call) {
                                              call.inputs[statistics].x.toTensor().defined());
   for (const char* name : {"train", "training"}) {
     const int position = call.find(name);
-    if (position >= 0 && call.inputs[position].x.isBool() && !of_batch) {
+    const bool given = position >= 0 && (call.inputs[position].x.isBool() ||
+                                         call.inputs[position].x.isNone());  // native_dropout's
+    if (given && !of_batch) {
       set(position, false);
     }
   }
@@ -152,6 +132,57 @@ at::Tensor pooled_line(const std::vector<c10::IValue>& stack) {
       .squeeze(2);
 }
 
+bool is_expanded(const at::Tensor& tensor) {
+  for (int64_t d = 0; tensor.defined() && d < tensor.dim(); ++d) {
+    if (tensor.size(d) > 1 && tensor.stride(d) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// transpose_() and its kind, which change how a tensor is seen: the same out of place. Nothing
+// where there is no such thing (resize_).
+std::optional<at::Tensor> seen_otherwise(const std::string& name,
+                                         const std::vector<c10::IValue>& stack) {
+  const at::Tensor tensor = stack[0].toTensor();
+  if (name == "t") {
+    return tensor.t();
+  }
+  if (name == "transpose" || name == "swapaxes" || name == "swapdims") {
+    return tensor.transpose(stack[1].toInt(), stack[2].toInt());
+  }
+  if (name == "unsqueeze") {
+    return tensor.unsqueeze(stack[1].toInt());
+  }
+  if (name == "squeeze" && (stack.size() == 1 || stack[1].isInt())) {
+    return stack.size() == 1 ? tensor.squeeze() : tensor.squeeze(stack[1].toInt());
+  }
+  if (name == "as_strided") {
+    return tensor.as_strided(stack[1].toIntVector(), stack[2].toIntVector(),
+                             stack[3].isNone() ? tensor.storage_offset() : stack[3].toInt());
+  }
+  return std::nullopt;
+}
+
+// LibTorch's gradient of GELU in float (oneDNN's) reads an incoming gradient as if it lay in memory
+// as the input does; where it does not, the result is garbage, to 1e38. That of a grid takes views
+// of it, and fails. They get one that lies as the output does.
+at::Tensor with_gradient_in_place(const at::Tensor& output) {
+  if (!output.requires_grad()) {
+    return output;
+  }
+  return attach(
+      output.detach(), {output},
+      [sizes = output.sizes().vec(), strides = output.strides().vec()](const at::Tensor& grad) {
+        if (grad.strides() == at::IntArrayRef(strides)) {
+          return std::vector<at::Tensor>{grad};
+        }
+        return std::vector<at::Tensor>{
+            at::empty_strided(sizes, strides, grad.options()).copy_(grad)};
+      });
+}
+
 }  // namespace
 
 void Evaluation::run_operation(const Node* node) {
@@ -189,20 +220,32 @@ void Evaluation::run_operation(const Node* node) {
     const bool reduced = constants_.reduced() && multiplies_matrices(call.name);
     // The operation of a text with places to fill in is told how many values there are.
     const bool variadic = known_operation->schema().is_vararg();
-    const bool dense = call.name == "linear" && !reduced;
-    const bool normalises = call.name == "batch_norm";
-    const bool pools = call.name == "max_pool1d";
+    const bool dense = call.name == "linear" && !reduced && !plainly_;
+    const bool normalises = call.name == "batch_norm" && !plainly_;
+    const bool pools = call.name == "max_pool1d" && !plainly_;
+    const bool places = call.name == "gelu" || call.name == "affine_grid_generator";
+    const Compute derivable = with_derivative(call.name);
+    const bool sees = writes && changes_view_only(call.name);
     call.evaluate = [operation = known_operation->getOperation(node), writes, reduced, variadic,
-                     dense, normalises, pools, elsewhere,
+                     dense, derivable, normalises, pools, places, sees, elsewhere, name = call.name,
                      device = constants_.device()](std::vector<c10::IValue> stack) mutable {
       if (variadic) {
         stack.emplace_back(static_cast<int64_t>(stack.size()));
       }
-      if (writes) {
+      if (sees) {
+        if (const auto seen = seen_otherwise(name, stack)) {
+          return std::vector<c10::IValue>{*seen};
+        }
+      }
+      // LibTorch refuses to write into a tensor that was expanded.
+      if (writes && !is_expanded(stack[0].toTensor())) {
         stack[0] = stack[0].toTensor().clone();
       }
       if (reduced) {
         cast(stack, at::kFloat, at::kBFloat16);
+      }
+      if (derivable && at::GradMode::is_enabled()) {
+        return derivable(stack);
       }
       if (dense && is_plain_product(stack)) {
         return std::vector<c10::IValue>{dense_layer(stack)};
@@ -215,6 +258,9 @@ void Evaluation::run_operation(const Node* node) {
         stack[0] = stack[0].toTensor().unsqueeze(2);
       }
       operation(stack);
+      if (places) {
+        stack[0] = with_gradient_in_place(stack[0].toTensor());
+      }
       if (line) {
         stack[0] = stack[0].toTensor().squeeze(2);
       }
@@ -226,12 +272,32 @@ void Evaluation::run_operation(const Node* node) {
       }
       return stack;
     };
+    if (!writes) {
+      keep_double(call, constants_);
+    }
+  }
+  const bool lies = layouts_.use(node) != LayoutUse::none || layouts_.kept(node);
+  const int64_t visit = lies ? visits_[node]++ : 0;
+  if (!graph_.draws.empty() && graph_.draws.count(node) > 0) {
+    draw(call);
+  }
+  if (options_.before) {
+    options_.before(node, call.inputs);
+  }
+  Steps steps;
+  if (options_.letters) {
+    steps = steps_of(node);
+    read_letters(node, call.inputs, steps, call.name);
   }
   std::vector<Value> outputs;
   try {
+    lay_out(call, visit);
     outputs = options_.ledger ? measured(call, tainted) : apply(call, tainted);
     watch_length(call, outputs);
-    if (writes && shared(node, call.inputs[0])) {
+    note_layout(call, writes);
+    keep_layout(call, outputs, visit);
+    // In a run as written the memory that is written to stays the memory that it was.
+    if (writes && (plainly_ || shared(node, call.inputs[0]))) {
       if (options_.changes) {
         throw NotLocal();
       }
@@ -243,6 +309,18 @@ void Evaluation::run_operation(const Node* node) {
     const std::string why = text.substr(0, text.find("\nException"));
     explain_failure(call, why);
     throw Error("evaluation", call.where() + " failed: " + why);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    // LibTorch's lists and texts throw exceptions of the standard library.
+    throw_if_out_of_memory(error);
+    throw Error("evaluation", call.where() + " failed: " + error.what());
+  }
+  if (options_.letters) {
+    mark_steps(call, steps, outputs);
+  }
+  if (options_.after) {
+    options_.after(call, outputs);
   }
   for (size_t i = 0; i < node->outputs().size(); ++i) {
     values_[node->outputs()[i]] = outputs.at(i);
@@ -276,7 +354,7 @@ void Evaluation::write_back(const Call& call, std::vector<Value>& outputs, bool 
   if (call.batch.memo) {
     call.batch.memo->spoil();
   }
-  if (x.sizes() != outputs[0].x.toTensor().sizes()) {
+  if (changes_view_only(call.name) || x.sizes() != outputs[0].x.toTensor().sizes()) {
     // transpose_ and its kind change how the tensor is seen, not the memory.
     values_[name] = outputs[0];
     return;
@@ -300,14 +378,19 @@ void Evaluation::write_back(const Call& call, std::vector<Value>& outputs, bool 
   const at::ScalarType shown = self.shown;
   outputs[0] = finish(self.x, self.paired ? self.ref : self.x, self.paired, tainted);
   outputs[0].shown = shown;
-  for (auto& entry : values_) {
-    Value& other = entry.second;
+  const auto refresh = [&](Value& other) {
     if (other.x.isTensor() && other.x.toTensor().defined() && other.x.toTensor().is_alias_of(x)) {
       const at::ScalarType own = other.shown;
       other = finish(other.x, other.paired ? other.ref : other.x, other.paired,
                      other.tainted || tainted);
       other.shown = own;
     }
+  };
+  for (auto& entry : values_) {
+    refresh(entry.second);
+  }
+  for (auto& entry : attributes_) {
+    refresh(entry.second);
   }
 }
 
@@ -327,11 +410,20 @@ void Evaluation::refresh_containers(const Node* node) {
   for (const torch::jit::Value* input : node->inputs()) {
     tainted = tainted || value(input).tainted;
   }
-  for (auto& entry : values_) {
-    Value& other = entry.second;
+  const auto refresh = [&](Value& other) {
     if (other.x.is(written.x)) {
+      const Value before = other;
       other = finish(other.x, other.paired ? other.ref : other.x, other.paired, tainted);
+      // Lists that are equal now may differ when they are written to again.
+      other.paired = before.paired;
+      other.ref = before.ref;
     }
+  };
+  for (auto& entry : values_) {
+    refresh(entry.second);
+  }
+  for (auto& entry : attributes_) {
+    refresh(entry.second);
   }
 }
 
@@ -380,6 +472,11 @@ std::vector<Value> Evaluation::both_halves(const Call& call, bool tainted) {
   std::vector<Value> outputs;
   for (size_t i = 0; i < x.size(); ++i) {
     outputs.push_back(finish(x[i], paired ? ref[i] : x[i], paired, tainted));
+    const bool container = x[i].isList() || x[i].isGenericDict();
+    if (paired && container && graph_.written_results.count(call.node) > 0) {
+      outputs.back().paired = true;
+      outputs.back().ref = ref[i];
+    }
   }
   return outputs;
 }

@@ -6,6 +6,7 @@
 #include "device.h"
 #include "error.h"
 #include "evaluation.h"
+#include "random_operations.h"
 #include "tensor_functions.h"
 
 namespace seqlift {
@@ -76,6 +77,22 @@ void Evaluation::report(const Call& call, const std::string& kind, const std::st
 
 void Evaluation::refuse(const Call& call, const std::string& why) const {
   throw Error("unsupported_operation", call.where() + " " + why + ".");
+}
+
+// Numbers of their own for a random operation, from the call's seed. Unless it was asked for, only
+// those are drawn that reach no output, and by the audit, which says so.
+void Evaluation::draw(Call& call) {
+  const auto& seed = constants_.conduct().random_state;
+  draw_from_seed(call, seed.value_or(0), drawn_[call.where()]++, graph_.draws.at(call.node),
+                 constants_.device());
+  const bool reaches =
+      std::find(graph_.random.begin(), graph_.random.end(), call.node) != graph_.random.end();
+  if (!seed && reaches) {
+    report(call, kind_name(Kind::random), "none", false, false,
+           call.where() + " draws random numbers.");
+  } else if (reaches && (call.dependent().empty() || draws_alone(call))) {
+    report(call, kind_name(Kind::random), "drawn from a seed", true, true);
+  }
 }
 
 // The operation by its rule, or an error.
@@ -219,6 +236,10 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
     depends = depends || input.depends;
   }
   if (call.node->kind() == c10::prim::CallMethod) {
+    if (plainly_) {
+      return unit_plainly(call);
+    }
+    moved_ = true;
     const std::string rule = options_.unit_rule ? options_.unit_rule(call) : "";
     report(call, "registered", rule, true, rule != "gradient" && rule != "softmax of the batch");
     return options_.unit(call);
@@ -226,21 +247,33 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
   if (options_.override_operation) {
     const auto outputs = options_.override_operation(call);
     if (!outputs.empty()) {
+      moved_ = true;
       report(call, kind_name(Kind::max), "maxpool", true, true);
       return outputs;
     }
   }
   const Operation* operation = find_operation(call.name);
   const bool reached = depends || tainted;
-  const bool shape_only = operation && operation->kind == Kind::shape;
+  const bool drawn = graph_.draws.count(call.node) > 0 && draws_alone(call);
+  const bool shape_only = drawn || (operation && operation->kind == Kind::shape);
   std::vector<Value> outputs;
   if (shape_only) {
     make_concrete(call);
   }
   if (!options_.pairs || !reached || shape_only) {
     // Convolutions keep their fast layout where nothing is differentiated, too.
-    const bool fast = operation && operation->rule == rules::convolution && !options_.gradients;
+    const bool fast = operation && operation->rule == rules::convolution && !options_.gradients &&
+                      !plainly_;
+    moved_ = moved_ || fast;
     outputs = fast ? operation->rule(call) : both_halves(call, tainted && !shape_only);
+    const bool paired = std::any_of(call.inputs.begin(), call.inputs.end(),
+                                    [](const Value& input) { return input.paired; });
+    if (fast && !paired) {
+      // A rule speaks of two halves. What is one value would be written into a list twice.
+      for (Value& output : outputs) {
+        output = finish(output.x, output.x, false, output.tainted);
+      }
+    }
     if (depends && !shape_only) {
       report_ordinary(call, operation);
     }

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "evaluate.h"
+#include "layout.h"
 
 namespace seqlift {
 
@@ -27,7 +30,11 @@ bool mixes_sequences(const Call& call);
 class Evaluation {
  public:
   Evaluation(const Graph& graph, Constants& constants, const EvaluateOptions& options)
-      : graph_(graph), constants_(constants), options_(options) {}
+      : graph_(graph),
+        constants_(constants),
+        options_(options),
+        moved_(options.pairs),
+        layouts_(*graph.layouts) {}
 
   std::vector<Value> run(const std::vector<Value>& inputs);
 
@@ -41,6 +48,9 @@ class Evaluation {
   void run_block(const Block* block);
   void run_node(const Node* node);
   void get_attribute(const Node* node);
+  c10::IValue own_copy(const c10::IValue& value, bool written,
+                       std::map<const void*, c10::IValue>& copies) const;
+  void enter_autocast(const Node* node);
   void create_object(const Node* node);
 
   // A condition must be the same for both halves. One that depends on the batch size alone may
@@ -73,12 +83,38 @@ class Evaluation {
   void watch_length(const Call& call, const std::vector<Value>& outputs);
   void explain_failure(const Call& call, const std::string& why) const;
   [[noreturn]] void refuse_length(const Call& call, const std::string& what) const;
+  void draw(Call& call);
+  // What depends on X by steps alone (evaluate_letters.cpp).
+  using Steps = std::vector<const Node*>;
+  Steps steps_of(const Node* node) const;
+  void read_letters(const Node* node, std::vector<Value>& inputs, Steps& steps,
+                    const std::string& name);
+  void mark_steps(const Call& call, const Steps& steps, const std::vector<Value>& outputs);
+  void mark_step(const torch::jit::Value* value, const Node* step);
+  bool read_exactly(const Node* node, size_t input, int visit, Value& value) const;
+  at::Tensor values_of_letters(const Node* node, size_t input, int visit) const;
+  void refuse_step(const Node* step) const;
   // Edited copies of a sequence (evaluate_changes.cpp).
   std::vector<Value> changed(Call& call);
   std::vector<c10::IValue> original_outputs(Call& call, const Operation* operation) const;
   // The reference half of a value in full, instead of its windows or parts.
   Value settle(const Value& value) const;
   bool kept_in_parts(const Node* node, const std::vector<Value>& given) const;
+  // Layouts in memory (evaluate_layout.cpp).
+  void keep_inputs(const std::vector<Value>& inputs);
+  void lay_out(Call& call, int64_t visit);
+  void keep_layout(const Call& call, std::vector<Value>& outputs, int64_t visit);
+  void note_layout(const Call& call, bool writes);
+  void note_constant(const torch::jit::Value* name, const c10::IValue& value);
+  void note_list(const Node* node);
+  void set_row_by_row(const torch::jit::Value* name, bool row_by_row);
+  void stop_recording(const Node* node) const;
+  std::shared_ptr<const LayoutRecord> run_plainly(const std::vector<Value>& inputs) const;
+  const LayoutRecord& usual_record();
+  std::shared_ptr<const LayoutRecord> exact_record();
+  std::vector<Layout> recorded(const Node* node, int64_t visit, bool output, size_t place,
+                               const std::vector<at::Tensor>& halves);
+  std::vector<Value> unit_plainly(const Call& call) const;
   void report(const Call& call, const std::string& kind, const std::string& rule, bool supported,
               bool faithful, const std::string& refusal = "") const;
 
@@ -87,8 +123,35 @@ class Evaluation {
   const EvaluateOptions& options_;
   std::unordered_map<const torch::jit::Value*, Value> values_;
   std::map<std::pair<const void*, std::string>, Value> attributes_;
+  // What stands in attributes that are written to, and what this evaluation has in its place: of
+  // each half.
+  std::map<const void*, c10::IValue> copies_of_x_;
+  std::map<const void*, c10::IValue> copies_of_ref_;
+  // As the model's own code sees it in a prediction; what we record is ours to choose.
+  bool grad_enabled_ = false;
   std::string emptied_;  // which operation left nothing of its input, the last one
   std::vector<c10::IValue> objects_;
+
+  // A run of the model as written, by LibTorch's operations alone; `record_` is told the layouts.
+  bool plainly_ = false;
+  LayoutRecord* record_ = nullptr;
+  bool moved_;  // an operation of ours may have left its result in another layout
+  Layouts& layouts_;
+  std::vector<Value> as_given_;
+  std::unordered_map<const Node*, int64_t> visits_;
+  std::unordered_set<const torch::jit::Value*> row_by_row_;  // so in the model's own run
+  std::shared_ptr<const LayoutRecord> usual_;
+  std::shared_ptr<const LayoutRecord> exact_;
+
+  std::vector<Value> given_;                      // the inputs
+  // The step through which alone a value depends on X, of those that do.
+  std::unordered_map<const torch::jit::Value*, const Node*> steps_;
+  std::unordered_map<const Node*, int> step_visits_;  // of operations that look for steps
+  std::map<std::string, int> drawn_;              // how often a random operation was
+  // What changed in a measured value, by its place in autograd's graph; the node is kept so that
+  // its address stays its own.
+  using GradientNode = std::decay_t<decltype(std::declval<at::Tensor>().grad_fn())>;
+  std::unordered_map<const void*, std::pair<GradientNode, at::Tensor>> changes_;
 };
 
 }  // namespace seqlift

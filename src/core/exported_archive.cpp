@@ -185,7 +185,7 @@ class ArchiveReader : ExportedJson {
     if (bytes.size == 0 || !needed) {
       return;
     }
-    for (auto& [name, tensor] : read_state_dict(bytes, name_ + ":" + member).tensors) {
+    for (auto& [name, tensor] : read_tensors(bytes, name_ + ":" + member)) {
       program.weights.emplace(name, tensor);
     }
   }

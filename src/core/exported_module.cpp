@@ -10,6 +10,7 @@
 #include "exported_batch.h"
 #include "exported_code.h"
 #include "modules.h"
+#include "save_module.h"
 #include "zip_reader.h"
 
 namespace seqlift {
@@ -94,7 +95,7 @@ bool is_exported_program(const std::string& path) {
 }
 
 void convert_exported_program(const std::string& path, const std::string& to) {
-  make_exported_module(read_exported_program(path)).save(to);
+  save_module(make_exported_module(read_exported_program(path)), to);
 }
 
 }  // namespace seqlift

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "batch_check.h"
 #include "error.h"
 #include "evaluate.h"
 #include "layers.h"
@@ -33,8 +34,6 @@ std::vector<Value> override_relu(const Call& call, GradientOptions::Relu rule) {
   return {result};
 }
 
-at::Tensor twice(const at::Tensor& rows) { return at::cat({rows, rows}); }
-
 // All of a batch, before any of it is added up: memory may run out on the way.
 RowGradients on_cpu(RowGradients batch) {
   for (std::vector<at::Tensor>* tensors : {&batch.points, &batch.gradients}) {
@@ -52,15 +51,17 @@ RowGradients GradientEvaluator::run(const GradientRows& rows, bool backward) con
   if (rows.X.size(0) != 1) {
     return run_as_given(rows, backward);
   }
-  try {
-    return run_as_given(rows, backward);
-  } catch (const Error& error) {
-    if (error.kind() != "output" && error.kind() != "layer") {
-      throw;
+  if (!graph_.findings->alone_differs) {
+    try {
+      return run_as_given(rows, backward);
+    } catch (const Error& error) {
+      if (error.kind() != "output" && error.kind() != "layer") {
+        throw;
+      }
     }
   }
   // In a model that squeezes, the row of a single sequence vanishes.
-  GradientRows both{twice(rows.X), rows.args, rows.layers};
+  GradientRows both{twice(rows.X), rows.args, rows.layers, rows.between};
   for (std::vector<at::Tensor>* tensors : {&both.args, &both.layers}) {
     std::transform(tensors->begin(), tensors->end(), tensors->begin(), twice);
   }
@@ -80,6 +81,8 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
   EvaluateOptions evaluation;
   evaluation.cancelled = &cancelled_;
   evaluation.gradients = true;
+  evaluation.letters = graph_.layer_paths.empty();
+  evaluation.between = rows.between;
   if (options_.relu != GradientOptions::Relu::ordinary) {
     evaluation.override_operation = [&](Call& call) { return override_relu(call, options_.relu); };
   }
@@ -155,6 +158,10 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
     result.gradients.push_back(point.defined() ? at::stack(parts, -1) : point);
     next += point.defined() ? 1 : 0;
   }
+  if (options_.simplex && graph_.layer_paths.empty()) {
+    at::Tensor own = result.gradients[0].narrow(1, 0, bases);
+    own.sub_(own.mean(1, true));
+  }
   return result;
 }
 
@@ -204,7 +211,7 @@ RowGradients GradientEvaluator::forward(const at::Tensor& X,
                                         const std::vector<at::Tensor>& args) const {
   std::vector<RowGradients> parts;
   batches_.run(0, X.size(0), [&](int64_t begin, int64_t end) {
-    GradientRows rows{X.narrow(0, begin, end - begin), args, {}};
+    GradientRows rows{X.narrow(0, begin, end - begin), args, {}, false};
     for (at::Tensor& arg : rows.args) {
       arg = arg.narrow(0, begin, end - begin);
     }
@@ -248,6 +255,7 @@ namespace {
 GradientResult averaged(const Graph& graph, Constants& constants, const Sequences& sequences,
                         const GradientOptions& options, int64_t copies_of_each,
                         const std::function<at::Tensor(int64_t begin, int64_t end)>& noise) {
+  check_batch(graph, constants, sequences, options.batch_size);
   // Sequences that are evaluated together.
   const int64_t size = std::max<int64_t>(1, options.batch_size / copies_of_each);
   const int64_t chunks = (sequences.count + size - 1) / size;
@@ -267,6 +275,7 @@ GradientResult averaged(const Graph& graph, Constants& constants, const Sequence
           const at::Tensor index = unit.to(X.device());
           GradientRows rows;
           rows.X = X.index_select(0, index);
+          rows.between = added.defined();
           if (added.defined()) {
             rows.X.narrow(1, 0, bases).add_(added.index({index, place.to(X.device())}));
           }

@@ -22,6 +22,9 @@ struct GradientOptions {
   bool mean_normalise = false;      // explain a column less the mean of all columns
   bool args = false;                // explain the model's other floating-point inputs too
   bool times_input = false;         // gradient times what it was taken with respect to
+  // The gradients of the four bases less their mean at each position (Majdandzic 2023): what of them
+  // lies on the simplex of one-hot columns, where all sequences are.
+  bool simplex = false;
   int64_t batch_size = 32;          // sequences (or points on a path) at a time
   WorkOptions work;
 };
@@ -57,6 +60,7 @@ struct GradientRows {
   at::Tensor X;                    // [rows, channels, length]
   std::vector<at::Tensor> args;    // of the model's other inputs
   std::vector<at::Tensor> layers;  // in place of the layers' own outputs, or none
+  bool between = false;            // X lies between sequences (EvaluateOptions)
 };
 
 // What came out, for the same rows: tensors that are explained (X or layers, then args).

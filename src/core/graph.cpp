@@ -8,10 +8,17 @@
 
 #include <algorithm>
 
+#include "batch_check.h"
+#include "effects.h"
 #include "error.h"
+#include "fused_attention.h"
 #include "graph_outputs.h"
 #include "graph_passes.h"
+#include "input_layout.h"
+#include "layout.h"
 #include "profile_score.h"
+#include "random_operations.h"
+#include "unit_state.h"
 
 namespace seqlift {
 
@@ -19,6 +26,94 @@ using torch::jit::Block;
 using torch::jit::Node;
 
 namespace {
+
+// torch.autocast, torch.cuda.amp.autocast, torch.cpu.amp.autocast.
+bool is_autocast(const c10::ClassType& type) {
+  return type.name() && short_class_name(type.name()->qualifiedName()) == "autocast";
+}
+
+// A line of Python, and whether it is one of PyTorch's own files: what a module of the library does
+// inside says less of a model than the line that calls it.
+struct Place {
+  std::string text;  // "model.py:34", or "" where the file does not say
+  bool of_torch = false;
+};
+
+bool is_torch_file(const std::string& file) {
+  // What the library holds, beside the folders that packages are installed in: it may lie anywhere.
+  static const char* const own[] = {
+      "site-packages/torch/", "dist-packages/torch/", "torch/nn/",        "torch/jit/",
+      "torch/autograd/",      "torch/functional.py",  "torch/_tensor.py", "torch/_jit_internal.py",
+      "torch/overrides.py",   "torch/_ops.py",        "torch/fx/",        "torch/ao/",
+      "torch/quantization/",  "torch/distributions/", "torch/export/",    "torch/_refs/",
+      "torch/utils/",         "torch/onnx/",          "torch/special/",   "torch/_dynamo/"};
+  return std::any_of(std::begin(own), std::end(own), [&](const std::string& part) {
+    const auto at = file.find(part);
+    return at != std::string::npos && (at == 0 || file[at - 1] == '/');
+  });
+}
+
+Place place_in(std::string file, const std::string& line) {
+  std::replace(file.begin(), file.end(), '\\', '/');
+  const auto slash = file.rfind('/');
+  return {(slash == std::string::npos ? file : file.substr(slash + 1)) + ":" + line,
+          is_torch_file(file)};
+}
+
+// Tracing writes all calls that led to an operation, the innermost first, a line
+// "/home/me/model.py(34): forward" for each. The first one outside of PyTorch; else the innermost;
+// "" where `text` is no such list.
+Place traced_place(const std::string& text) {
+  Place innermost;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    const auto close = line.rfind("): ");
+    const auto open = close == std::string::npos ? close : line.rfind('(', close);
+    const bool frame = open != std::string::npos && open > 0 && close > open + 1 &&
+                       line.find_first_not_of("0123456789", open + 1) == close;
+    if (!frame) {
+      return innermost;
+    }
+    const std::string file = line.substr(0, open);
+    // Code that Python made up has no file: only what was typed into a session is an author's.
+    if (file[0] == '<' && file.rfind("<stdin", 0) != 0 && file.rfind("<ipython", 0) != 0) {
+      continue;
+    }
+    const Place place = place_in(file, line.substr(open + 1, close - open - 1));
+    if (!place.of_torch) {
+      return place;
+    }
+    innermost = innermost.text.empty() ? place : innermost;
+  }
+  return innermost;
+}
+
+Place place_of(const Node* node) {
+  // The user's own file where the archive remembers it, else the code that TorchScript wrote.
+  const auto original = node->sourceRange().findSourceRangeThatGenerated();
+  if (original && original->source()) {
+    const Place traced = traced_place(original->source()->text_str().str());
+    if (!traced.text.empty()) {
+      return traced;
+    }
+  }
+  // Operators such as `3 * x` come from code of TorchScript's own, "<string>"; calls of functions
+  // whose line was not kept from no file.
+  using Line = decltype(node->sourceRange().file_line_col());
+  const auto is_file = [](const Line& line) {
+    return line && !std::get<0>(*line).empty() && std::get<0>(*line)[0] != '<';
+  };
+  auto place = (original ? *original : node->sourceRange()).file_line_col();
+  if (original && !is_file(place)) {
+    place = node->sourceRange().file_line_col();
+  }
+  if (!is_file(place)) {
+    return {};
+  }
+  return place_in(std::get<0>(*place), std::to_string(std::get<1>(*place)));
+}
 
 // Opens calls of modules and functions one by one. The path of a module follows from the chain of
 // attribute accesses that leads to it, so it must be known for every value of a class type.
@@ -32,7 +127,7 @@ class Inliner {
     paths_[self] = path;
     const auto type = self->type()->cast<c10::ClassType>();
     const Provenance root{path, plain_class_name(type->name()->qualifiedName()), ""};
-    note(top, root);
+    note(top, root, false);
     open_all();
   }
 
@@ -43,7 +138,7 @@ class Inliner {
     }
     for (Node* node = before->next(); node != before->owningBlock()->return_node();
          node = node->next()) {
-      note(node, place);
+      note(node, place, false);
     }
     open_all();
   }
@@ -54,6 +149,7 @@ class Inliner {
  private:
   void open_all() {
     while (true) {
+      open_contexts();
       std::vector<Node*> calls;
       collect_nodes(result_.graph->block(), {c10::prim::CallMethod, c10::prim::CallFunction},
                     calls);
@@ -69,17 +165,55 @@ class Inliner {
     }
   }
 
-  void note(Block* block, const Provenance& provenance) {
-    for (Node* node : block->nodes()) {
-      note(node, provenance);
+  // `with a as b:` calls `__enter__` and `__exit__` of a; b may be whatever the first one returns.
+  // LibTorch leaves the ends of a mixed-precision block to a pass of its own: these stay.
+  void open_contexts() {
+    std::vector<Node*> ends;
+    collect_nodes(result_.graph->block(), {c10::prim::Enter, c10::prim::Exit}, ends);
+    for (Node* end : ends) {
+      const auto type = end->input()->type()->cast<c10::ClassType>();
+      if (!type || is_autocast(*type)) {
+        continue;
+      }
+      const bool enters = end->kind() == c10::prim::Enter;
+      const std::string method = enters ? "__enter__" : "__exit__";
+      const c10::FunctionSchema& schema = type->getMethod(method).getSchema();
+      torch::jit::WithInsertPoint guard(end);
+      std::vector<torch::jit::Value*> inputs{end->input()};
+      while (inputs.size() < schema.arguments().size()) {
+        inputs.push_back(result_.graph->insertConstant(c10::IValue()));
+        result_.provenance[inputs.back()->node()] = result_.provenance[end];
+      }
+      Node* call = result_.graph->insertNode(
+          result_.graph->create(c10::prim::CallMethod, inputs, 1)->s_(c10::attr::name, method));
+      call->output()->setType(schema.returns().at(0).type());
+      call->copyMetadata(end);
+      result_.provenance[call] = result_.provenance[end];
+      end->output()->replaceAllUsesWith(call->output());
+      result_.provenance.erase(end);
+      end->destroy();
     }
   }
 
-  void note(Node* node, const Provenance& provenance) {
+  void note(Block* block, const Provenance& provenance, bool called_by_torch) {
+    for (Node* node : block->nodes()) {
+      note(node, provenance, called_by_torch);
+    }
+  }
+
+  // `provenance` is that of the call that the node was found in, `called_by_torch` whether that
+  // call stands in PyTorch's own code.
+  void note(Node* node, const Provenance& provenance, bool called_by_torch) {
     Provenance own = provenance;
-    own.source = source_of(node);
-    if (own.source.empty()) {
-      own.source = provenance.source;  // of the call
+    const Place place = place_of(node);
+    const bool says_more = !place.of_torch || provenance.source.empty() || called_by_torch;
+    if (!place.text.empty() && says_more) {
+      own.source = place.text;
+    }
+    if (own.source == place.text ? place.of_torch : called_by_torch) {
+      of_torch_.insert(node);
+    } else {
+      of_torch_.erase(node);  // another node may have been at this address
     }
     result_.provenance[node] = own;
     if (node->kind() == c10::prim::GetAttr && paths_.count(node->input()) > 0) {
@@ -88,7 +222,7 @@ class Inliner {
       paths_[node->output()] = parent.empty() ? name : parent + "." + name;
     }
     for (Block* inner : node->blocks()) {
-      note(inner, provenance);
+      note(inner, provenance, called_by_torch);
     }
   }
 
@@ -144,6 +278,7 @@ class Inliner {
   void replace(Node* call, torch::jit::Graph& body, std::vector<torch::jit::Value*>& inputs,
                const Provenance& inside) {
     Node* before = call->prev();
+    const bool of_torch = of_torch_.count(call) > 0;
     std::vector<torch::jit::Value*> outputs;
     {
       torch::jit::WithInsertPoint guard(call);
@@ -154,12 +289,13 @@ class Inliner {
       }
     }
     for (Node* node = before->next(); node != call; node = node->next()) {
-      note(node, inside);
+      note(node, inside, of_torch);
     }
     for (size_t i = 0; i < outputs.size(); ++i) {
       call->output(i)->replaceAllUsesWith(outputs[i]);
     }
     result_.provenance.erase(call);
+    of_torch_.erase(call);
     call->destroy();
   }
 
@@ -194,6 +330,7 @@ class Inliner {
   std::vector<torch::jit::Value*> targets_;
   std::unordered_map<torch::jit::Value*, std::string> paths_;
   std::unordered_set<const Node*> units_;
+  std::unordered_set<const Node*> of_torch_;  // whose source is PyTorch's own
 };
 
 void wrap(Graph& result, const std::vector<Wrapper>& wrappers, Inliner& inliner) {
@@ -261,21 +398,22 @@ void find_last_uses(Graph& result, Block* block) {
 
 }  // namespace
 
-std::string source_of(const Node* node) {
-  // The user's own file where the archive remembers it, else the code that TorchScript wrote.
-  const auto original = node->sourceRange().findSourceRangeThatGenerated();
-  auto place = (original ? *original : node->sourceRange()).file_line_col();
-  // Operators such as `3 * x` come from code of TorchScript's own, "<string>".
-  if (original && place && std::get<0>(*place).rfind('<', 0) == 0) {
-    place = node->sourceRange().file_line_col();
+std::string source_of(const Node* node) { return place_of(node).text; }
+
+std::string place_of(const Node* node, const Provenance& provenance) {
+  const std::string space = node->kind().ns().toUnqualString();
+  std::string text = space + "::" + node->kind().toUnqualString();
+  const std::string& module = provenance.module;
+  text += module.empty() ? " of the model itself" : " in " + module;
+  if (!provenance.class_name.empty() && !module.empty()) {
+    text += " (" + short_class_name(provenance.class_name) + ")";
   }
-  if (!place || std::get<0>(*place).rfind('<', 0) == 0) {
-    return "";
-  }
-  const std::string& file = std::get<0>(*place);
-  const auto slash = file.rfind('/');
-  return (slash == std::string::npos ? file : file.substr(slash + 1)) + ":" +
-         std::to_string(std::get<1>(*place));
+  return provenance.source.empty() ? text : text + ", " + provenance.source;
+}
+
+std::string place_of(const Node* node, const Graph& graph) {
+  const auto known = graph.provenance.find(node);
+  return place_of(node, known == graph.provenance.end() ? Provenance() : known->second);
 }
 
 namespace {
@@ -292,26 +430,40 @@ std::shared_ptr<const Graph> prepare(const std::shared_ptr<Graph>& result,
   if (result->model) {
     names = open_outputs(*result->graph);
     names = names.empty() ? result->model->output_names : names;
+    check_output(result->graph->outputs()[0]);
   }
   if (options.target_layer.empty()) {
     wrap(*result, options.wrappers, inliner);
   } else {
     make_output(*result, options.target_layer, inliner.targets());
   }
+  check_effects(result->graph->block());
+  answer_as_predicting(*result);
+  open_fused_attention(*result);
   // `a, b = trunk(x)` builds a tuple and takes it apart at once, which would keep both alive.
   torch::jit::LowerSimpleTuples(result->graph);
   // The same of `trunk(x)["human"]`.
   torch::jit::PeepholeOptimizeDictIdioms(result->graph);
-  take_known_branches(*result);
+  const std::vector<UnitBody> units = find_units(*result);
+  take_known_branches(*result, names_set_by(units));
   drop_lifts(*result);
+  open_tokens(*result);
   torch::jit::EliminateDeadCode(result->graph);
   result->outputs = count_outputs(result->graph->outputs()[0]);
+  if (result->outputs == 0 && !result->model) {
+    result->outputs = 1;
+  }
   const bool own = options.wrappers.empty() && options.target_layer.empty();
   if (own && static_cast<int64_t>(names.size()) == result->outputs) {
     result->output_names = names;
   }
   find_written(*result);
+  check_unit_state(*result, units);
   find_last_uses(*result, result->graph->block());
+  result->layouts = std::make_shared<Layouts>(*result);
+  find_random(*result);
+  find_training(*result);
+  result->findings->alone_differs = asks_for_one(*result);
   return result;
 }
 

@@ -5,8 +5,11 @@
 
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -15,6 +18,8 @@
 #include "model.h"
 
 namespace seqlift {
+
+class Layouts;
 
 // Where an operation stands in the user's model.
 struct Provenance {
@@ -41,6 +46,15 @@ struct GraphOptions {
   std::string target_layer;
 };
 
+// What has been found out about how a graph treats a batch (batch_check.h), for all who use it.
+struct BatchFindings {
+  std::mutex mutex;
+  // Shapes of the inputs that were looked at, and why they are refused; "" where they are not.
+  std::map<std::string, std::string> refusals;
+  // A single sequence gets other numbers than it does among others, or none: it is evaluated twice.
+  std::atomic<bool> alone_differs{false};
+};
+
 struct Graph {
   std::shared_ptr<const Model> model;
   std::shared_ptr<torch::jit::Graph> graph;
@@ -54,6 +68,8 @@ struct Graph {
   std::unordered_map<const torch::jit::Node*, std::vector<int>> written_inputs;
   // Slices that nothing writes through: their gradient may be formed without autograd's views.
   std::unordered_set<const torch::jit::Node*> plain_slices;
+  // What depends on how tensors lie in memory, and how they lie in the model's own run (layout.h).
+  std::shared_ptr<Layouts> layouts;
   // Values that no later node of their block needs: freed once the node has run.
   std::unordered_map<const torch::jit::Node*, std::vector<const torch::jit::Value*>> last_uses;
   // Where a layer's output passes, and which of `layer_paths` it is. A node for each of its calls.
@@ -63,6 +79,13 @@ struct Graph {
   // Of the outputs; empty where they have none.
   std::vector<std::string> output_names;
   c10::IValue self;  // the module whose method this is
+  // Operations that draw random numbers, and whether they draw some for each sequence.
+  std::unordered_map<const torch::jit::Node*, bool> draws;
+  // Those of them whose numbers reach the outputs, otherwise than by their shapes.
+  std::vector<const torch::jit::Node*> random;
+  // Operations that the model's code keeps in training mode: they are evaluated without it.
+  std::vector<const torch::jit::Node*> training;
+  std::shared_ptr<BatchFindings> findings = std::make_shared<BatchFindings>();
 };
 
 // Errors: kind "model" (an output that does not exist, a method that cannot be opened), "layer" (a
@@ -73,6 +96,10 @@ std::shared_ptr<const Graph> build_graph(const std::shared_ptr<const Model>& mod
 // The graph of one method of a module kept as a unit, everything inside it opened.
 std::shared_ptr<const Graph> build_unit_graph(const c10::IValue& self, const std::string& method,
                                               const Provenance& place);
+
+// "aten::relu in body.3.act (ReLU), model.py:34", for messages.
+std::string place_of(const torch::jit::Node* node, const Provenance& provenance);
+std::string place_of(const torch::jit::Node* node, const Graph& graph);
 
 // "model.py:34", or "" where the file does not say.
 std::string source_of(const torch::jit::Node* node);

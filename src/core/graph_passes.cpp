@@ -5,8 +5,12 @@
 #include <torch/csrc/jit/passes/constant_propagation.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
+
+#include "evaluation.h"
+#include "rules.h"
 
 namespace seqlift {
 
@@ -33,6 +37,13 @@ std::string attribute_path(const torch::jit::Value* value) {
     return "";
   }
   return attribute_path(node->input()) + "." + node->s(c10::attr::name);
+}
+
+// A list, a dictionary, or what may hold one.
+bool is_container(const torch::jit::Value* value) {
+  const auto optional = value->type()->cast<c10::OptionalType>();
+  const auto& type = optional ? *optional->getElementType() : *value->type();
+  return type.cast<c10::ListType>() || type.cast<c10::DictType>() || type.cast<c10::TupleType>();
 }
 
 // The attribute whose memory `value` is or shows: followed back through views. nullptr where it is
@@ -84,9 +95,11 @@ void find_written_attributes(Graph& result, const torch::jit::AliasDb& aliases) 
   collect_nodes(result.graph->block(), {c10::prim::GetAttr}, attributes);
   for (Node* node : attributes) {
     const bool tensor = node->output()->type()->isSubtypeOf(*c10::TensorType::get());
-    const bool written = unclear ? aliases.hasWriters(node->output())
-                                 : paths.count(attribute_path(node->output())) > 0;
-    if (tensor && written) {
+    const bool own = paths.count(attribute_path(node->output())) > 0;
+    // Of lists and dictionaries the alias analysis is asked too: what is in them may be written to.
+    const bool written =
+        own || ((unclear || is_container(node->output())) && aliases.hasWriters(node->output()));
+    if ((tensor || is_container(node->output())) && written) {
       result.written_attributes.insert(node->output());
     }
   }
@@ -105,7 +118,10 @@ void find_written_results(Graph& result, Block* block, const torch::jit::AliasDb
     const bool made = node->maybeSchema() && node->outputs().size() == 1 &&
                       tensor(node->output()) &&
                       std::none_of(node->inputs().begin(), node->inputs().end(), tensor);
-    if (made && aliases.hasWriters(node->output())) {
+    const bool container = node->outputs().size() == 1 && is_container(node->output()) &&
+                           node->kind() != c10::prim::TupleConstruct &&
+                           node->kind() != c10::prim::GetAttr;
+    if ((made || container) && aliases.hasWriters(node->output())) {
       result.written_results.insert(node);
     }
     if (node->maybeSchema() && !returns_view(*node->maybeSchema())) {
@@ -121,7 +137,8 @@ void find_written_results(Graph& result, Block* block, const torch::jit::AliasDb
   }
 }
 
-// The object or attribute that a chain of accesses from the model itself leads to, or nothing.
+}  // namespace
+
 std::optional<c10::IValue> attribute_value(const Graph& graph, const torch::jit::Value* value) {
   if (value == graph.graph->inputs()[0]) {
     return graph.self;
@@ -137,13 +154,10 @@ std::optional<c10::IValue> attribute_value(const Graph& graph, const torch::jit:
   return holder->toObject()->getAttr(node->s(c10::attr::name));
 }
 
-}  // namespace
-
-void take_known_branches(Graph& graph) {
+void take_known_branches(Graph& graph, std::set<std::string> names) {
   std::vector<Node*> sets;
   collect_nodes(graph.graph->block(), {c10::prim::SetAttr}, sets);
   // The same module may be known by several paths, so a name that is set is set everywhere.
-  std::set<std::string> names;
   for (const Node* node : sets) {
     names.insert(node->s(c10::attr::name));
   }
@@ -162,12 +176,75 @@ void take_known_branches(Graph& graph) {
   torch::jit::ConstantPropagationImmutableTypes(graph.graph);
 }
 
+std::vector<std::string> read_not_finite(const Graph& graph) {
+  const std::vector<std::string>& bad = graph.model->not_finite;
+  std::map<const void*, std::string> names;
+  const auto note = [&](const auto& list) {
+    for (const auto& one : list) {
+      if (std::find(bad.begin(), bad.end(), one.name) != bad.end()) {
+        names[one.value.unsafeGetTensorImpl()] = one.name;
+      }
+    }
+  };
+  note(graph.model->module.named_parameters());
+  note(graph.model->module.named_buffers());
+  const auto looks = [](const torch::jit::Use& use) {
+    const std::string name = use.user->kind().toUnqualString();
+    const Operation* operation = find_operation(name);
+    return !operation || operation->kind != Kind::shape;
+  };
+  std::set<std::string> read;
+  std::vector<Node*> attributes;
+  collect_nodes(graph.graph->block(), {c10::prim::GetAttr}, attributes);
+  for (Node* node : attributes) {
+    const auto& uses = node->output()->uses();
+    if (std::none_of(uses.begin(), uses.end(), looks)) {
+      continue;
+    }
+    const auto value = attribute_value(graph, node->output());
+    const bool object = node->output()->type()->cast<c10::ClassType>() != nullptr;
+    const bool made = node->input()->node()->kind() == c10::prim::CreateObject;
+    if (!value && !object && !made) {
+      return bad;
+    }
+    if (value) {
+      visit_tensors(*value, [&](const at::Tensor& tensor) {
+        const auto found = names.find(tensor.unsafeGetTensorImpl());
+        if (found != names.end()) {
+          read.insert(found->second);
+        }
+      });
+    }
+  }
+  return {read.begin(), read.end()};
+}
+
 void drop_lifts(Graph& graph) {
   std::vector<Node*> lifts;
   collect_nodes(graph.graph->block(), {c10::aten::lift, c10::aten::lift_fresh}, lifts);
   for (Node* node : lifts) {
     node->output()->replaceAllUsesWith(node->input());
     node->destroy();
+  }
+}
+
+void answer_as_predicting(Graph& graph) {
+  const std::vector<std::pair<const char*, bool>> answers{{"aten::is_grad_enabled", false},
+                                                          {"prim::requires_grad", false},
+                                                          {"aten::retains_grad", false},
+                                                          {"aten::is_leaf", true},
+                                                          {"aten::is_inference", false},
+                                                          {"aten::is_autocast_enabled", false},
+                                                          {"aten::is_autocast_cpu_enabled", false},
+                                                          {"aten::has_torch_function", false}};
+  for (const auto& answer : answers) {
+    std::vector<Node*> nodes;
+    collect_nodes(graph.graph->block(), {c10::Symbol::fromQualString(answer.first)}, nodes);
+    for (Node* node : nodes) {
+      const torch::jit::WithInsertPoint guard(node);
+      node->output()->replaceAllUsesWith(graph.graph->insertConstant(answer.second));
+      node->destroy();
+    }
   }
 }
 

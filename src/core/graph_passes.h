@@ -1,6 +1,9 @@
 // What is found out about a graph, and taken out of it, once all calls are opened.
 #pragma once
 
+#include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "graph.h"
@@ -11,16 +14,30 @@ namespace seqlift {
 void collect_nodes(torch::jit::Block* block, const std::vector<c10::Symbol>& kinds,
                    std::vector<torch::jit::Node*>& found);
 
+// The object or attribute that a chain of accesses from the model itself leads to, or nothing.
+std::optional<c10::IValue> attribute_value(const Graph& graph, const torch::jit::Value* value);
+
 // Branches whose condition is an attribute that nothing sets, such as `if self.inplace`, are known
 // beforehand: the one that is taken stays, without its condition. What stands in the other one
 // (a batch norm that counts its batches) no longer looks like something the model does.
-void take_known_branches(Graph& graph);
+// `names`: of further attributes that are set, by calls that are not opened.
+void take_known_branches(Graph& graph, std::set<std::string> names = {});
 
 // lift() and lift_fresh(), which tracing writes down, return what they are given; what autograd of
 // LibTorch 1.13 makes of that refers to itself and is never freed.
 void drop_lifts(Graph& graph);
 
+// What code asks about the run rather than about its input (whether a tensor has a gradient, autocast
+// is on, a tensor overrides functions) has the answers of a prediction in every method: a model that
+// takes another branch where gradients are recorded is explained by the branch that predicts. Whether
+// they are recorded at all is the evaluation's to say, which knows what the code itself has set.
+void answer_as_predicting(Graph& graph);
+
 // Graph::written_attributes, written_results, written_inputs and plain_slices.
 void find_written(Graph& graph);
+
+// Of Model::not_finite, what the graph looks at: more than its size or type, as far as that can be
+// told.
+std::vector<std::string> read_not_finite(const Graph& graph);
 
 }  // namespace seqlift

@@ -183,8 +183,11 @@ KerasModel keras_model(const KerasFile& file) {
   result.part =
       builder.build(network, builder.top(), given, arguments, before, "keras." + class_name, true)
           .part;
-  for (const Reference& output : network.outputs) {
-    result.part.output_names.push_back(output.layer);
+  result.part.output_names = network.output_names;
+  if (network.output_names.empty()) {
+    for (const Reference& output : network.outputs) {
+      result.part.output_names.push_back(output.layer);
+    }
   }
   builder.finish(file.layers);
   return result;

@@ -33,4 +33,10 @@ struct KerasModel {
 // missing, left over or of another shape, all of them at once.
 KerasModel keras_model(const KerasFile& file);
 
+// The weights of Keras's own archive (.keras), told apart by the layers of its configuration.
+// `by_path`: as its HDF5 file has them, "layers/conv1d/vars/0". Those of no layer come under their
+// paths, and keras_model() complains of them. Errors: kind "file" for what is not JSON.
+std::vector<KerasLayerWeights> keras_archive_weights(const std::string& config,
+                                                     const NamedTensors& by_path);
+
 }  // namespace seqlift

@@ -31,6 +31,15 @@ const std::map<std::string, Known>& known_activations() {
       {"softsign", {"Softsign", "@ / (torch.abs(@) + 1)"}},
       {"exponential", {"keras.Exponential", "torch.exp(@)"}},
       {"gelu", {"GELU", "torch.gelu(@)"}},
+      // CREsted's own.
+      {"gelu_approx", {"GELU", "torch.gelu(@, approximate=\"tanh\")"}},
+      {"gelu_enf", {"keras.Gelu", "torch.sigmoid(1.702 * @) * @"}},
+      {"celu", {"CELU", "torch.celu(@)"}},
+      {"log_sigmoid", {"LogSigmoid", "torch.log_sigmoid(@)"}},
+      {"hard_silu", {"Hardswish", "torch.hardswish(@)"}},
+      {"hard_tanh", {"Hardtanh", "torch.hardtanh(@, -1., 1.)"}},
+      {"tanh_shrink", {"Tanhshrink", "@ - torch.tanh(@)"}},
+      {"squareplus", {"keras.Squareplus", "(@ + torch.sqrt(@ * @ + 4.)) / 2."}},
       {"swish", {"SiLU", "torch.silu(@)"}},
       {"silu", {"SiLU", "torch.silu(@)"}},
       {"mish", {"Mish", "torch.mish(@)"}},
@@ -105,7 +114,10 @@ std::string activation_name(Call& call, const char* option, const std::string& o
   if (!value->is_string()) {
     call.config.refuse(option, "is not an activation that is known");
   }
-  return value->get<std::string>();
+  // "crested>gelu_approx": a package's own, by its registered name.
+  const std::string name = value->get<std::string>();
+  const bool of_crested = name.compare(0, 8, "crested>") == 0;
+  return of_crested ? name.substr(8) : name;
 }
 
 void add_activation(Steps& steps, Call& call, const Described& at, const char* option) {

@@ -160,8 +160,9 @@ std::vector<Value> NetworkBuilder::call_layer(Forward& forward, ModulePart& modu
     built = known_lambda(call);
   } else {
     const bool joins = layer.class_name == "Concatenate" || inputs.size() == 1;
-    static const std::set<std::string> merges = {"Add",     "Average",  "Maximum",
-                                                 "Minimum", "Multiply", "Subtract"};
+    static const std::set<std::string> merges = {
+        "Add",      "Average",  "Maximum",         "Minimum",
+        "Multiply", "Subtract", "StochasticDepth", "MultiHeadAttention"};
     if (!joins && merges.count(layer.class_name) == 0) {
       call.refuse("takes one input, not " + std::to_string(inputs.size()));
     }

@@ -82,6 +82,10 @@ class Weights {
   size_t size() const { return weights_.size(); }
   // Those of the layer inside that goes `direction` ("forward", "backward").
   Weights of_direction(const std::string& direction) const;
+  // Those of the layer inside that is called `role` ("query"), or is its attribute ("query_dense").
+  Weights of_part(const std::string& role) const;
+  // Those of an archive that are of no layer inside.
+  Weights own() const;
 
  private:
   std::vector<const Weight*> weights_;
@@ -170,6 +174,13 @@ Built up_sampling(Call& call);
 Built merge(Call& call);
 Built concatenate(Call& call);
 Built recurrent(Call& call);
+Built multi_head_attention(Call& call);
+Built einsum_dense(Call& call);
+Built attention_pool(Call& call);
+Built relative_attention(Call& call);
+Built group_normalization(Call& call);
+Built unit_normalization(Call& call);
+Built stochastic_depth(Call& call);
 Built bidirectional(Call& call);
 
 }  // namespace keras

@@ -66,13 +66,23 @@ Reference to_reference(const json& value, const std::string& of) {
   return {value[0].get<std::string>(), value[1].get<int64_t>(), value[2].get<int64_t>()};
 }
 
+// MultiHeadAttention's inputs after the query may be given by name.
+bool is_attention_input(const std::string& name, const json& value) {
+  return (name == "value" || name == "key") && value.is_object() &&
+         value.value("class_name", json()) == "__keras_tensor__";
+}
+
 // What a layer is given beside its inputs: only what changes nothing in a prediction.
 void check_arguments(const json& arguments, const std::string& of) {
   if (!arguments.is_object()) {
     return;
   }
   for (const auto& one : arguments.items()) {
-    if (!one.value().is_null() && one.key() != "training" && one.key() != "mask") {
+    const bool off = one.value().is_boolean() && !one.value().get<bool>() &&
+                     (one.key() == "use_causal_mask" || one.key() == "return_attention_scores");
+    const bool is_input = is_attention_input(one.key(), one.value());
+    if (!one.value().is_null() && one.key() != "training" && one.key() != "mask" && !off &&
+        !is_input) {
       refuse("The layer \"" + of + "\" is called with the argument `" + one.key() +
              "`, which is not supported.");
     }
@@ -99,6 +109,12 @@ std::vector<Reference> read_call(const json& node, const std::string& of) {
     add_histories(member(node, "args", "the layer \"" + of + "\""), of, references);
     if (node.contains("kwargs")) {
       check_arguments(node["kwargs"], of);
+      for (const char* name : {"value", "key"}) {
+        if (node["kwargs"].is_object() && node["kwargs"].contains(name) &&
+            is_attention_input(name, node["kwargs"][name])) {
+          add_histories(node["kwargs"][name], of, references);
+        }
+      }
     }
     return references;
   }
@@ -223,7 +239,13 @@ Network read_network(const std::string& class_name, const json& options, const s
     network.layers.push_back(std::move(layer));
   }
   network.inputs = read_ends(member(options, "input_layers", of), of);
-  network.outputs = read_ends(member(options, "output_layers", of), of);
+  const json& outputs = member(options, "output_layers", of);
+  network.outputs = read_ends(outputs, of);
+  if (outputs.is_object()) {
+    for (const auto& one : outputs.items()) {
+      network.output_names.push_back(one.key());
+    }
+  }
   if (network.inputs.empty() || network.outputs.empty()) {
     refuse("The configuration of " + of + " has no inputs or no outputs.");
   }

@@ -30,6 +30,8 @@ struct Layer {
 struct Network {
   std::vector<Layer> layers;
   std::vector<Reference> inputs, outputs;
+  std::vector<std::string> output_names;  // those of a set by name; none where they have no others
+                                          // than their layers'
 };
 
 // Whether layers of this class hold layers.

@@ -131,7 +131,32 @@ Weights Weights::of_direction(const std::string& direction) const {
   return Weights(own, "the " + direction + " layer of " + layer_, *claimed_, *complaints_);
 }
 
-// ---- Keras 1 and 3 ---------------------------------------------------------------------
+Weights Weights::own() const {
+  std::vector<const Weight*> own;
+  for (const Weight* weight : weights_) {
+    const size_t slash = weight->first.rfind('/');
+    if (weight->first.find('.', slash == std::string::npos ? 0 : slash) == std::string::npos) {
+      own.push_back(weight);
+    }
+  }
+  return Weights(own, layer_, *claimed_, *complaints_);
+}
+
+Weights Weights::of_part(const std::string& role) const {
+  std::vector<const Weight*> own;
+  for (const Weight* weight : weights_) {
+    const std::string name = without_output(weight->first);
+    const size_t last = name.find_last_of("/.");
+    const std::string before = last == std::string::npos ? "" : name.substr(0, last);
+    const size_t start = before.find_last_of("/.");
+    const std::string part = before.substr(start == std::string::npos ? 0 : start + 1);
+    if (part == role || part == role + "_dense" || part == "_" + role + "_dense" ||
+        part == "attention_" + role) {
+      own.push_back(weight);
+    }
+  }
+  return Weights(own, "the " + role + " of " + layer_, *claimed_, *complaints_);
+}
 
 }  // namespace keras
 }  // namespace seqlift

@@ -9,6 +9,7 @@
 #include "modules.h"
 #include "script_archive.h"
 #include "tensor_functions.h"
+#include "trace_letters.h"
 
 namespace seqlift {
 
@@ -85,7 +86,7 @@ std::string plain_class_name(const std::string& qualified) {
   const auto flush = [&]() {
     const bool drop = part == "__torch__" || part.rfind("___torch_mangle_", 0) == 0;
     if (!drop && !part.empty()) {
-      name += (name.empty() ? "" : ".") + part;
+      name += (name.empty() ? "" : ".") + without_trace_letters(part);
     }
     part.clear();
   };

@@ -1,6 +1,7 @@
 #include "model_description.h"
 
 #include "error.h"
+#include "graph_outputs.h"
 #include "model_probe.h"
 #include "tensor_functions.h"
 
@@ -76,7 +77,7 @@ std::optional<Range> Prober::field(size_t index, int64_t length, const Setting& 
     // Of this output alone: what the others look at does not count.
     GraphOptions alone;
     alone.wrappers = options_.wrappers;
-    if (graph_->outputs > 1) {
+    if (graph_->outputs != 1) {
       alone.wrappers.push_back({Wrapper::Kind::select_output, static_cast<int64_t>(index)});
     }
     const auto graph = build_graph(model_, alone);
@@ -138,9 +139,17 @@ std::string Prober::receptive_field(size_t index, int64_t length, const Setting&
   return cut() ? (width() == length ? "L" : "?") : std::to_string(width());
 }
 
+int64_t Prober::count() {
+  Setting setting;
+  int64_t length = 0;
+  return find_setting(setting, length)
+             ? static_cast<int64_t>(probe(length, setting).outputs.size())
+             : 0;
+}
+
 ModelDescription Prober::describe() {
   ModelDescription result;
-  result.outputs.resize(static_cast<size_t>(graph_->outputs), {{}, "?"});
+  result.outputs.resize(std::max<size_t>(1, static_cast<size_t>(graph_->outputs)), {{}, "?"});
   Setting setting;
   int64_t length = 0;
   result.known = find_setting(setting, length);
@@ -191,6 +200,9 @@ ModelDescription Prober::describe() {
   const bool guessed = gave_up_ && other == length;
   const std::vector<Shape> here = probe(length, setting).outputs;
   const std::vector<Shape> there = probe(other, setting).outputs;
+  if (graph_->outputs == 0) {
+    result.outputs.resize(here.size(), {{}, "?"});
+  }
   for (size_t i = 0; i < result.outputs.size() && i < here.size(); ++i) {
     Sizes& sizes = result.outputs[i].sizes;
     sizes = {"n"};
@@ -209,6 +221,21 @@ ModelDescription describe_model(const std::shared_ptr<const Model>& model, Const
                                 const DescribeOptions& options) {
   const at::NoGradGuard guard;
   return Prober(model, constants, options).describe();
+}
+
+int64_t count_outputs(const std::shared_ptr<const Model>& model, Constants& constants,
+                      const Graph& graph) {
+  if (graph.outputs > 0) {
+    return graph.outputs;
+  }
+  const at::NoGradGuard guard;
+  DescribeOptions options;
+  size_t needed = 0;
+  for (size_t i = 1; i < model->argument_names.size(); ++i) {
+    needed = model->argument_has_default[i] ? needed : i;
+  }
+  options.args.resize(needed);
+  return Prober(model, constants, options).count();
 }
 
 }  // namespace seqlift

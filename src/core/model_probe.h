@@ -48,6 +48,8 @@ class Prober {
          const DescribeOptions& options);
 
   ModelDescription describe();
+  // Of the outputs, or 0.
+  int64_t count();
 
  private:
   std::vector<Value> inputs(int64_t length, int64_t rows, const Setting& setting) const;

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "chunks.h"
 #include "device.h"
 #include "error.h"
 #include "graph_outputs.h"
@@ -93,6 +94,16 @@ std::vector<at::Tensor> column_gradients(const at::Tensor& columns,
     throw_if_out_of_memory(error);
     const std::string why = error.what_without_backtrace();
     throw Error("evaluation", "The gradient of the model failed: " + why.substr(0, why.find('\n')));
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw_if_out_of_memory(error);
+    const std::string why = error.what();
+    // Autograd's words where it reaches an operation without a derivative.
+    const bool missing = why.find("is not implemented") != std::string::npos;
+    throw Error(missing ? "unsupported_operation" : "evaluation",
+                missing ? "An operation of the model has no gradient in LibTorch: " + why + "."
+                        : "The gradient of the model failed: " + why);
   }
   for (size_t i = 0; i < points.size(); ++i) {
     result[i] = result[i].defined() ? result[i] : at::zeros_like(points[i]);
@@ -126,6 +137,8 @@ EvaluateOptions PairEvaluator::common() const {
   evaluation.observe = options_.observe;
   evaluation.integrate = options_.integrate;
   evaluation.ledger = options_.ledger;
+  evaluation.letters = options_.letters;
+  evaluation.stepped = options_.stepped;
   return evaluation;
 }
 
@@ -196,6 +209,7 @@ void PairEvaluator::explain_layers(const std::vector<Halves>& layers, const at::
     result.layers.push_back({{}, layer.x.repeat_interleave(r, 0), layer.ref.detach()});
   }
   for (const int64_t target : options_.targets) {
+    stop_if(cancelled_);
     const std::vector<at::Tensor> multipliers = column_gradients(f_ref, points, target, true);
     for (size_t i = 0; i < layers.size(); ++i) {
       result.layers[i].multipliers.push_back(multipliers[i]);
@@ -230,6 +244,7 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
   PairResult result;
   std::vector<at::Tensor> gradients;
   for (const int64_t target : options_.targets) {
+    stop_if(cancelled_);
     gradients.push_back(column_gradients(f, {leaf}, target, true)[0]);
   }
   result.multipliers = [gradients](size_t t) { return gradients[t]; };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "batch_check.h"
 #include "error.h"
 #include "random.h"
 #include "tensor_functions.h"
@@ -71,6 +72,7 @@ PathResult run_chunk(const Inputs& in, const GradientEvaluator& evaluator, const
         const at::Tensor i = sequence_of.index_select(0, pair);
         const at::Tensor at = share.index({pair, place});
         GradientRows rows;
+        rows.between = true;
         rows.X = by_layer ? rows_of(X, i) : between(rows_of(references, pair), rows_of(X, i), at);
         for (size_t k = 0; k < args.size(); ++k) {
           rows.args.push_back(is_explained(in.options, args[k])
@@ -139,6 +141,7 @@ at::Tensor join(const std::vector<PathResult>& parts, at::Tensor PathResult::*fi
 PathResult path_gradients(const Graph& graph, Constants& constants, const Sequences& sequences,
                           const References& references, const PathOptions& options) {
   const GradientOptions& own = options.gradients;
+  check_batch(graph, constants, sequences, own.batch_size);
   const int64_t r = references.count;
   const int64_t nodes =
       options.random_points ? 1 : static_cast<int64_t>(options.quadrature.nodes.size());

@@ -10,8 +10,9 @@ namespace seqlift {
 namespace {
 
 // Of these only `calls` may be called.
-constexpr std::array<std::string_view, 13> calls{
+constexpr std::array<std::string_view, 14> calls{
     "collections.OrderedDict",
+    "collections.defaultdict",
     "torch._utils._rebuild_tensor",
     "torch._utils._rebuild_tensor_v2",
     "torch._utils._rebuild_tensor_v3",

@@ -183,14 +183,20 @@ class PickleReader : PickleStack {
       case 0x81:  // NEWOBJ
         reduce();
         break;
+      case 0x92:  // NEWOBJ_EX
+        check_weights(opcode);
+        reduce_with_keywords();
+        break;
+      case 'o':  // OBJ
+        check_weights(opcode);
+        push_object();
+        break;
       case 'b':  // BUILD
         build();
         break;
-      case 'Q': {  // BINPERSID
-        const uint32_t id = pop();
-        push_items(PickleKind::persistent, {id});
+      case 'Q':  // BINPERSID
+        push_persistent();
         break;
-      }
       case 'q':  // BINPUT
         put(number(1));
         break;
@@ -207,11 +213,15 @@ class PickleReader : PickleStack {
         get(number(4));
         break;
       case 'i': {  // INST
+        check_weights(opcode);
         const std::string_view module = line();
-        refuse(std::string(module) + "." + std::string(line()));
+        const std::string_view name = line();
+        pop_to_mark();
+        push_unknown(module, name);
+        break;
       }
       default:
-        fail("has an opcode (" + std::to_string(opcode) + ") that no state dict needs.");
+        fail_opcode(opcode);
     }
   }
 };

@@ -1,6 +1,8 @@
 // What a Python pickle says, as data. Nothing is run: a pickle is a program that names functions
-// and classes to call, and here those of a short list (how tensors are put together)
-// are written down as calls; any other is refused by its name.
+// and classes to call, and here those of a short list (how tensors are put together) are written
+// down as calls. Of any other nothing is known but its name: what is made of it is no tensor, no
+// container and no number, and whoever wants one of these there finds an unknown object, with the
+// state that it would have been given (no __setstate__ is run).
 #pragma once
 
 #include <cstddef>
@@ -26,6 +28,9 @@ enum class PickleKind : uint8_t {
   global,      // text(): "torch.FloatStorage"
   call,        // items: a global and the tuple of its arguments
   persistent,  // items: what stands for an object outside the pickle
+  // A class or function that is not known, or an object of it. Items: module and name; of an object
+  // also what it was given, each as a value: its state, and its items as a dict.
+  unknown,
 };
 
 struct PickleValue {
@@ -47,7 +52,10 @@ class Pickle {
   PickleKind kind(uint32_t id) const { return values_[id].kind; }
   bool is(uint32_t id, PickleKind kind) const { return values_[id].kind == kind; }
   std::string_view text(uint32_t id) const { return {values_[id].start, values_[id].length}; }
-  // Of tuples, lists, sets, dicts, calls and persistent ones.
+  // Of an unknown object, the full name of what it is made of, and what it was given.
+  std::string name_of(uint32_t id) const;
+  std::vector<uint32_t> given(uint32_t id) const;
+  // Of tuples, lists, sets, dicts, calls, persistent and unknown ones.
   const std::vector<uint32_t>& items(uint32_t id) const { return containers_[values_[id].items]; }
   uint32_t root() const { return root_; }
   size_t size() const { return size_; }             // bytes that were read
@@ -68,7 +76,7 @@ enum class PickleOf : uint8_t { weights, script };
 
 // Reads the pickle at the beginning of `data`, protocols 2 to 5. `name`: of the file, for messages.
 // Memory is bounded by a multiple of the pickle's length, of which 64 MB are read at most.
-// Errors: kind "file" (damaged, or it asks for something that is refused).
+// Errors: kind "file" (damaged, or it calls what cannot be called).
 Pickle read_pickle(const char* data, size_t size, const std::string& name,
                    PickleOf what = PickleOf::weights);
 

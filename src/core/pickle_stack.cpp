@@ -15,6 +15,9 @@ namespace {
 constexpr size_t longest_pickle = size_t{64} << 20;
 // A state dict has about twelve for each tensor.
 constexpr size_t most_values = 5'000'000;
+// No name that is known is longer; a file may give one of any length any number of times.
+constexpr size_t longest_name = 200;
+constexpr size_t name_parts = 2;  // of an unknown object: module and name
 
 }  // namespace
 
@@ -33,12 +36,27 @@ void PickleStack::fail(const std::string& why) const {
   throw Error("file", "\"" + name_ + "\" could not be read: its pickle " + why);
 }
 
-void PickleStack::refuse(const std::string& global) const {
-  throw Error("file", "\"" + name_ + "\" holds the Python object \"" + printable(global) +
-                          "\", which is not run here: seqlift reads weights, which are tensors, "
-                          "containers, numbers and text. In Python, save the weights with "
-                          "torch.save(model.state_dict(), path), or the whole model with "
-                          "torch.jit.script(model).save(path) for load_model().");
+void PickleStack::fail_opcode(unsigned char opcode) const {
+  fail("has an opcode (" + std::to_string(opcode) + ") that no state dict needs.");
+}
+
+void PickleStack::check_weights(unsigned char opcode) const {
+  if (what_ == PickleOf::script) {
+    fail_opcode(opcode);
+  }
+}
+
+std::string Pickle::name_of(uint32_t id) const {
+  std::string name;
+  for (size_t i = 0; i < name_parts; ++i) {
+    const std::string part(text(items(id)[i]).substr(0, longest_name));
+    name += (name.empty() ? "" : ".") + part;
+  }
+  return name;
+}
+
+std::vector<uint32_t> Pickle::given(uint32_t id) const {
+  return {items(id).begin() + name_parts, items(id).end()};
 }
 
 const char* PickleStack::take(uint64_t n) {
@@ -127,6 +145,10 @@ void PickleStack::push_real() {
 }
 
 void PickleStack::push_global(std::string_view module, std::string_view name) {
+  if (what_ == PickleOf::weights && module.size() + name.size() > longest_name) {
+    push_unknown(module, name);
+    return;
+  }
   const std::string full = std::string(module) + "." + std::string(name);
   const std::string_view known = known_name(full);
   if (!known.empty()) {
@@ -134,8 +156,36 @@ void PickleStack::push_global(std::string_view module, std::string_view name) {
   } else if (what_ == PickleOf::script) {
     push_span(PickleKind::global, name.data(), name.size());
   } else {
-    refuse(full);
+    push_unknown(module, name);
   }
+}
+
+void PickleStack::push_persistent() {
+  const uint32_t id = pop();
+  if (what_ == PickleOf::weights && pickle_.is(id, PickleKind::tuple)) {
+    const std::vector<uint32_t>& given = pickle_.items(id);
+    if (given.size() > 1 && pickle_.is(given[0], PickleKind::text) &&
+        pickle_.text(given[0]) == "module") {
+      push(given[1]);
+      return;
+    }
+  }
+  push_items(PickleKind::persistent, {id});
+}
+
+void PickleStack::push_unknown(std::string_view module, std::string_view name) {
+  std::vector<uint32_t> parts;
+  for (const std::string_view part : {module, name}) {
+    push_span(PickleKind::text, part.data(), part.size());
+    parts.push_back(pop());
+  }
+  push_items(PickleKind::unknown, std::move(parts));
+}
+
+// With a container of its own; a class that was itself given something hands none of it on.
+void PickleStack::push_object_of(uint32_t maker) {
+  const std::vector<uint32_t>& parts = pickle_.items(maker);
+  push_items(PickleKind::unknown, {parts[0], parts[1]});
 }
 
 void PickleStack::push_copy() {
@@ -183,6 +233,14 @@ void PickleStack::append(PickleKind kind, const std::vector<uint32_t>& added) {
   if (kind == PickleKind::dict && added.size() % 2 != 0) {
     fail("has a key without a value.");
   }
+  if (stack_.size() > floor() && pickle_.is(stack_.back(), PickleKind::unknown)) {
+    if (kind == PickleKind::dict) {
+      push_items(kind, added);
+      const uint32_t items = pop();
+      pickle_.containers_[pickle_.value(stack_.back()).items].push_back(items);
+    }
+    return;
+  }
   auto& items = pickle_.containers_[pickle_.values_[top(kind)].items];
   items.insert(items.end(), added.begin(), added.end());
 }
@@ -198,23 +256,48 @@ std::string_view PickleStack::pop_text() {
 void PickleStack::reduce() {
   const uint32_t arguments = pop();
   const uint32_t function = pop();
-  if (!pickle_.is(function, PickleKind::global) || !pickle_.is(arguments, PickleKind::tuple)) {
+  const bool unknown = pickle_.is(function, PickleKind::unknown);
+  if ((!unknown && !pickle_.is(function, PickleKind::global)) ||
+      !pickle_.is(arguments, PickleKind::tuple)) {
     fail("calls what cannot be called.");
+  }
+  if (unknown) {
+    push_object_of(function);
+    return;
   }
   const std::string_view name = pickle_.text(function);
   if (what_ == PickleOf::script) {
     push_items(PickleKind::call, {function, arguments});
-    return;
-  }
-  if (!may_be_called(name)) {
-    refuse(std::string(name));
-  }
-  if (name == "collections.OrderedDict") {
+  } else if (!may_be_called(name)) {
+    push_unknown({}, name);
+  } else if (name == "collections.OrderedDict") {
     push_ordered_dict(arguments);
+  } else if (name == "collections.defaultdict") {
+    push_items(PickleKind::dict, {});
   } else if (name == "builtins.set" || name == "__builtin__.set" || name == "builtins.frozenset") {
     push_items(PickleKind::set, {arguments});
   } else {
     push_items(PickleKind::call, {function, arguments});
+  }
+}
+
+void PickleStack::reduce_with_keywords() {
+  pop();
+  reduce();
+}
+
+void PickleStack::push_object() {
+  const std::vector<uint32_t> items = pop_to_mark();
+  if (items.empty() || what_ == PickleOf::script) {
+    fail("makes an object of no class.");
+  }
+  const uint32_t maker = items[0];
+  if (pickle_.is(maker, PickleKind::unknown)) {
+    push_object_of(maker);
+  } else if (pickle_.is(maker, PickleKind::global)) {
+    push_unknown({}, pickle_.text(maker));
+  } else {
+    fail("calls what cannot be called.");
   }
 }
 
@@ -243,9 +326,11 @@ void PickleStack::push_ordered_dict(uint32_t arguments) {
 }
 
 void PickleStack::build() {
-  pop();
+  const uint32_t state = pop();
   if (what_ == PickleOf::script) {
     top(PickleKind::call);
+  } else if (stack_.size() > floor() && pickle_.is(stack_.back(), PickleKind::unknown)) {
+    pickle_.containers_[pickle_.value(stack_.back()).items].push_back(state);
   } else {
     top(PickleKind::dict);
   }

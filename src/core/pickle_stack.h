@@ -18,7 +18,10 @@ class PickleStack {
   PickleStack(const char* data, size_t size, const std::string& name, PickleOf what);
 
   [[noreturn]] void fail(const std::string& why) const;
-  [[noreturn]] void refuse(const std::string& global) const;
+
+  // LibTorch's own reader of TorchScript does not know every opcode.
+  void check_weights(unsigned char opcode) const;
+  [[noreturn]] void fail_opcode(unsigned char opcode) const;
 
   // ---- bytes ----
 
@@ -37,6 +40,11 @@ class PickleStack {
   void push_long(uint64_t n);
   void push_real();
   void push_global(std::string_view module, std::string_view name);
+  // What is outside of the pickle. The format before PyTorch 1.6 has classes of modules there, with
+  // their source: ("module", class, file, source).
+  void push_persistent();
+  void push_unknown(std::string_view module, std::string_view name);
+  void push_object_of(uint32_t maker);  // of an unknown class or function
   void mark();
   uint32_t pop();
   uint32_t top(PickleKind kind) const;
@@ -48,10 +56,12 @@ class PickleStack {
   // ---- calls ----
 
   void reduce();
+  void reduce_with_keywords();  // NEWOBJ_EX
+  void push_object();           // OBJ: the class, then its arguments, above the mark
   // OrderedDict(), and Python 2's OrderedDict([[key, value], ...]).
   void push_ordered_dict(uint32_t arguments);
-  // Attributes of an OrderedDict (a state dict's _metadata) are left out, and so are those of a
-  // TorchScript object: what they hold has been read.
+  // Attributes of a dict (a state dict's _metadata) are left out, and so are those of TorchScript
+  // objects: what they hold has been read. Unknown objects keep theirs.
   void build();
   void get(uint64_t key);
   void put(uint64_t key);

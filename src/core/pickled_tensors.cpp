@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "error.h"
+#include "pickled_state_dict.h"
 #include "stored_tensor.h"
 
 namespace seqlift {
@@ -13,7 +15,9 @@ namespace {
 // A pickle may refer to one container any number of times, and to itself.
 constexpr size_t deepest = 100;
 constexpr size_t longest_names = size_t{64} << 20;  // all together, in bytes
+constexpr size_t most_unknown = 20;                 // that are told of
 constexpr int most_wrappings = 8;                   // a parameter of a tensor of a type
+constexpr size_t most_module_settings = 200'000;    // of all modules together
 
 const std::map<std::string, at::ScalarType>& element_types() {
   static const std::map<std::string, at::ScalarType> all{{"Double", at::kDouble},
@@ -50,11 +54,25 @@ const std::map<std::string, at::ScalarType>& dtypes() {
 class PickledTensors {
  public:
   PickledTensors(const Pickle& pickle, const PickledObjects& objects, const std::string& name)
-      : pickle_(pickle), objects_(objects), name_(name) {}
+      : pickle_(pickle), modules_(pickle), objects_(objects), name_(name) {}
 
-  NamedTensors run() {
-    collect(state_dict_of(pickle_.root()));
-    return std::move(tensors_);
+  PickledWeights run(const std::string& prefix) {
+    if (pickle_.is(pickle_.root(), Kind::unknown) && !modules_.is_module(pickle_.root())) {
+      refuse(pickle_.root());
+    }
+    if (!is_container(pickle_.root())) {
+      not_torch_save(name_, "it holds no dict of tensors");
+    }
+    const StateDictPlace place = find_state_dict(
+        pickle_, [this](uint32_t id) { return is_tensor(id); }, prefix, name_);
+    result_.from = place.path;
+    result_.settings = checkpoint_settings(pickle_, pickle_.root());
+    result_.of_lightning = has_key(pickle_.root(), "pytorch-lightning_version");
+    collect(place.id);
+    if (result_.tensors.empty() && unknown_) {
+      refuse(*unknown_);
+    }
+    return std::move(result_);
   }
 
  private:
@@ -69,8 +87,31 @@ class PickledTensors {
     size_t depth;
   };
 
-  bool is_container(uint32_t id) const {
-    return pickle_.is(id, Kind::dict) || pickle_.is(id, Kind::list) || pickle_.is(id, Kind::tuple);
+  [[noreturn]] void refuse(uint32_t id) const {
+    throw Error("file", "\"" + name_ + "\" holds the Python object \"" +
+                            printable(pickle_.name_of(id)) +
+                            "\", which is not run here: seqlift reads weights, which are tensors, "
+                            "containers, numbers and text. In Python, save the weights with "
+                            "torch.save(model.state_dict(), path), or the whole model with "
+                            "torch.jit.script(model).save(path) for load_model().");
+  }
+
+  bool is_container(uint32_t id) {
+    return pickle_.is(id, Kind::dict) || pickle_.is(id, Kind::list) ||
+           pickle_.is(id, Kind::tuple) || modules_.is_module(id);
+  }
+
+  bool has_key(uint32_t id, std::string_view key) const {
+    if (!pickle_.is(id, Kind::dict)) {
+      return false;
+    }
+    const auto& items = pickle_.items(id);
+    for (size_t i = 0; i < items.size(); i += 2) {
+      if (pickle_.is(items[i], Kind::text) && pickle_.text(items[i]) == key) {
+        return true;
+      }
+    }
+    return false;
   }
 
   std::string function_of(uint32_t id) const {
@@ -84,25 +125,6 @@ class PickledTensors {
                : function_of(id).find("._rebuild_") != std::string::npos;
   }
 
-  // Training code saves more than the weights: {"epoch": 3, "state_dict": {...}}.
-  uint32_t state_dict_of(uint32_t root) const {
-    if (!is_container(root)) {
-      not_torch_save(name_, "it holds no dict of tensors");
-    }
-    if (pickle_.is(root, Kind::dict)) {
-      const auto& items = pickle_.items(root);
-      for (const char* key : {"state_dict", "model_state_dict", "model"}) {
-        for (size_t i = 0; i < items.size(); i += 2) {
-          if (pickle_.is(items[i], Kind::text) && pickle_.text(items[i]) == key &&
-              pickle_.is(items[i + 1], Kind::dict) && !pickle_.items(items[i + 1]).empty()) {
-            return items[i + 1];
-          }
-        }
-      }
-    }
-    return root;
-  }
-
   void collect(uint32_t root) {
     const size_t most_visits = 4 * pickle_.values() + 1000;
     size_t visits = 0;
@@ -110,23 +132,37 @@ class PickledTensors {
     while (!left.empty()) {
       const Place place = left.back();
       left.pop_back();
-      const std::string path = place.depth == 0 ? std::string() : path_of(place);
+      const Path path = place.depth == 0 ? Path() : path_of(place);
+      const bool module = modules_.is_module(place.id);
+      if (pickle_.is(place.id, Kind::unknown) && !module) {
+        add_unknown(path, place.id);
+        continue;
+      }
       if (!is_container(place.id)) {
-        add(path, tensor(place.id, "\"" + name_ + "\": the tensor \"" + printable(path) + "\""));
+        add(path, place.id);
         continue;
       }
       paths_.push_back(path);
-      const auto& items = pickle_.items(place.id);
-      visits += items.size() + 1;
+      const bool keyed = module || pickle_.is(place.id, Kind::dict);
+      const std::vector<uint32_t> items =
+          keyed ? modules_.entries(place.id) : pickle_.items(place.id);
+      visits += items.size() + 1 + (module ? modules_.looked_at(place.id) : 0);
       if (place.depth == deepest || visits > most_visits) {
         not_torch_save(name_, "its containers are deeper than any model or hold themselves");
       }
-      const bool keyed = pickle_.is(place.id, Kind::dict);
+      if (module) {
+        add_module(path, place.id);
+      }
+      const bool checkpoint = keyed && !module && place.depth == 0 && result_.from.empty();
       const size_t step = keyed ? 2 : 1;
       // From the last to the first, as the last one that is put there is the first to be taken.
       for (size_t i = items.size(); i > 0; i -= step) {
         const uint32_t item = items[i - 1];
-        if (is_container(item) || is_tensor(item)) {
+        const bool tensor = is_tensor(item);
+        if (checkpoint && !tensor && is_of_training(pickle_, items[i - 2], item)) {
+          continue;
+        }
+        if (tensor || is_container(item) || pickle_.is(item, Kind::unknown)) {
           left.push_back(
               {item, paths_.size() - 1, keyed ? items[i - 2] : 0, i - 1, keyed, place.depth + 1});
         }
@@ -134,7 +170,17 @@ class PickledTensors {
     }
   }
 
-  std::string path_of(const Place& place) {
+  // A key that no name can be made of matters where a tensor is below it.
+  struct Path {
+    std::string name;
+    const char* fault = nullptr;
+  };
+
+  Path path_of(const Place& place) {
+    const Path& before = paths_[place.path];
+    if (before.fault) {
+      return before;
+    }
     std::string key;
     if (!place.keyed) {
       key = std::to_string(place.index);
@@ -143,21 +189,48 @@ class PickledTensors {
     } else if (pickle_.is(place.key, Kind::integer)) {
       key = std::to_string(pickle_.value(place.key).integer);
     } else {
-      not_torch_save(name_, "a dict has a key that is neither text nor a number");
+      return {"", "a dict has a key that is neither text nor a number"};
     }
-    const std::string& before = paths_[place.path];
-    std::string path = before.empty() ? key : before + "." + key;
+    std::string path = before.name.empty() ? key : before.name + "." + key;
     letters_ += path.size();
-    if (!is_name(path) || letters_ > longest_names) {
+    if (letters_ > longest_names) {
       not_torch_save(name_, "a name is not UTF-8 or too long");
     }
-    return path;
+    if (!is_name(path)) {
+      return {"", "a name is not UTF-8 or too long"};
+    }
+    return {std::move(path), nullptr};
   }
 
-  void add(const std::string& path, const at::Tensor& tensor) {
-    tensors_.emplace_back(path, tensor);
-    if (++seen_[path] > 1) {
-      not_torch_save(name_, "it holds \"" + printable(path) + "\" twice");
+  void add(const Path& path, uint32_t id) {
+    if (path.fault) {
+      not_torch_save(name_, path.fault);
+    }
+    result_.tensors.emplace_back(
+        path.name, tensor(id, "\"" + name_ + "\": the tensor \"" + printable(path.name) + "\""));
+    if (++seen_[path.name] > 1) {
+      not_torch_save(name_, "it holds \"" + printable(path.name) + "\" twice");
+    }
+  }
+
+  void add_module(const Path& path, uint32_t id) {
+    PickledModule module{path.name, pickle_.name_of(id), {}};
+    if (!path.fault && module_settings_ < most_module_settings) {
+      module.settings = modules_.settings(id);
+      module_settings_ += module.settings.size() + 1;
+      result_.modules.push_back(std::move(module));
+    }
+  }
+
+  void add_unknown(const Path& path, uint32_t id) {
+    const std::string maker = pickle_.name_of(id);
+    // A tensor of a sort that is not read is not passed over.
+    if (maker.find("._rebuild_") != std::string::npos) {
+      refuse(id);
+    }
+    unknown_ = unknown_ ? unknown_ : id;
+    if (!path.fault && result_.unknown.size() < most_unknown) {
+      result_.unknown.push_back(printable(path.name) + " (" + printable(maker) + ")");
     }
   }
 
@@ -234,12 +307,15 @@ class PickledTensors {
   }
 
   const Pickle& pickle_;
+  PickledModules modules_;
   const PickledObjects& objects_;
   const std::string& name_;
-  std::vector<std::string> paths_;
+  std::vector<Path> paths_;
   size_t letters_ = 0;
+  size_t module_settings_ = 0;
   std::map<std::string, int> seen_;
-  NamedTensors tensors_;
+  std::optional<uint32_t> unknown_;  // the first one
+  PickledWeights result_;
 };
 
 }  // namespace
@@ -287,9 +363,9 @@ Storage storage_type(const Pickle& pickle, uint32_t id, const std::string& name)
   return storage;
 }
 
-NamedTensors pickled_tensors(const Pickle& pickle, const PickledObjects& objects,
-                             const std::string& name) {
-  return PickledTensors(pickle, objects, name).run();
+PickledWeights pickled_tensors(const Pickle& pickle, const PickledObjects& objects,
+                               const std::string& name, const std::string& prefix) {
+  return PickledTensors(pickle, objects, name).run(prefix);
 }
 
 }  // namespace seqlift

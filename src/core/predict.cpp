@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "batch_check.h"
+#include "chunks.h"
 #include "device.h"
 #include "error.h"
 #include "evaluate.h"
@@ -47,6 +49,17 @@ std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constant
 
 namespace {
 
+// Numbers as R knows them.
+at::Tensor plain_output(const at::Tensor& output) {
+  if (output.is_complex()) {
+    throw Error("output",
+                "The model's output is complex. Return its real numbers: torch.view_as_real(y) for "
+                "both parts, y.real, or y.abs().");
+  }
+  const at::Tensor numbers = output.is_quantized() ? output.dequantize() : output;
+  return (numbers.layout() == at::kStrided ? numbers : numbers.to_dense()).detach().cpu();
+}
+
 std::vector<at::Tensor> run_batch(const Graph& graph, Constants& constants, const at::Tensor& X,
                                   const std::vector<Value>& args,
                                   const std::atomic<bool>& cancelled) {
@@ -61,29 +74,33 @@ std::vector<at::Tensor> run_batch(const Graph& graph, Constants& constants, cons
     if (!value.x.isTensor()) {
       refuse_output(value.x);
     }
-    outputs.push_back(value.x.toTensor().detach().cpu());
+    outputs.push_back(plain_output(value.x.toTensor()));
   }
   return outputs;
 }
 
 }  // namespace
 
-// Every output must have a row for each sequence. A model that squeezes loses the row of a single
-// one: it is then asked about two.
+// Every output must have a row for each sequence. A model that treats a single one specially (it
+// squeezes, and loses the row) is asked about two.
 std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, const at::Tensor& X,
                                      const std::vector<Value>& args,
                                      const std::atomic<bool>& cancelled) {
-  std::vector<at::Tensor> outputs = run_batch(graph, constants, X, args, cancelled);
   const int64_t rows = X.size(0);
+  const bool special = rows == 1 && graph.findings->alone_differs;
+  std::vector<at::Tensor> outputs;
+  if (!special) {
+    outputs = run_batch(graph, constants, X, args, cancelled);
+  }
   const auto has_rows = [&](const at::Tensor& output) {
     return output.dim() > 0 && output.size(0) == rows;
   };
-  if (rows == 1 && !std::all_of(outputs.begin(), outputs.end(), has_rows)) {
-    std::vector<Value> twice = args;
-    for (Value& arg : twice) {
-      arg.x = at::cat({arg.x.toTensor(), arg.x.toTensor()});
+  if (special || (rows == 1 && !std::all_of(outputs.begin(), outputs.end(), has_rows))) {
+    std::vector<Value> args_twice = args;
+    for (Value& arg : args_twice) {
+      arg.x = twice(arg.x.toTensor());
     }
-    outputs = run_batch(graph, constants, at::cat({X, X}), twice, cancelled);
+    outputs = run_batch(graph, constants, twice(X), args_twice, cancelled);
     for (at::Tensor& output : outputs) {
       output = output.dim() > 0 && output.size(0) == 2 ? output.narrow(0, 0, 1) : output;
     }
@@ -120,26 +137,40 @@ std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
   if (sequences.count == 0) {
     return {};
   }
+  check_batch(graph, constants, sequences, options.batch_size);
   const int64_t length = sequences.X(0, 1).size(2);
-  const int64_t together = rows_at_once(options.batch_size, length, graph, constants);
-  const int64_t chunks = (sequences.count + together - 1) / together;
+  const bool joint = constants.conduct().joint;
+  const int64_t together =
+      joint ? options.batch_size : rows_at_once(options.batch_size, length, graph, constants);
+  // Each `batch_size` sequences are cut alike, wherever they stand: a call on a part of the
+  // sequences that is whole batches (BPPARAM in R) gives the same bits.
+  std::vector<int64_t> starts;
+  for (int64_t batch = 0; batch < sequences.count; batch += options.batch_size) {
+    const int64_t end = std::min(batch + options.batch_size, sequences.count);
+    for (int64_t first = batch; first < end; first += together) {
+      starts.push_back(first);
+    }
+  }
+  const auto chunks = static_cast<int64_t>(starts.size());
+  starts.push_back(sequences.count);
   BatchOptions batch_options;
   batch_options.most = together;
+  batch_options.least = joint ? together : 1;
   Batches batches(constants.device(), batch_options);
   std::vector<std::vector<at::Tensor>> parts(chunks);
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
     const at::NoGradGuard guard;
-    const int64_t first = chunk * together;
     std::vector<std::vector<at::Tensor>> batched;
-    batches.run(first, std::min(first + together, sequences.count),
-                [&](int64_t begin, int64_t end) {
-                  const at::Tensor X = to_compute(sequences.X(begin, end), constants);
-                  const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
-                  batched.push_back(predict_rows(graph, constants, X, args, cancelled));
-                });
+    batches.run(starts[chunk], starts[chunk + 1], [&](int64_t begin, int64_t end) {
+      const at::Tensor X = to_compute(sequences.X(begin, end), constants);
+      const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
+      batched.push_back(predict_rows(graph, constants, X, args, cancelled));
+    });
     parts[chunk] = batched.size() == 1 ? batched[0] : join_batches(batched);
   };
-  run_chunks(chunks, work, work_on(constants.device(), options.work));
+  const int64_t rows = std::min(together, sequences.count);
+  run_chunks(chunks_of(chunks, graph, rows, length), work,
+             work_on(constants.device(), options.work));
   return join_batches(parts);
 }
 

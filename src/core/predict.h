@@ -28,7 +28,7 @@ struct PredictOptions {
 };
 
 // One tensor per output of the graph, first dimension the sequences, on the CPU.
-// Errors: as evaluate(), kind "length" also where no output holds a number; kind "output" where an
+// Errors: as evaluate() and check_batch(), kind "length" also where no output holds a number; kind "output" where an
 // output is not one row per sequence.
 std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
                                 const Sequences& sequences, const PredictOptions& options);

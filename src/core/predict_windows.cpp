@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <numeric>
 
+#include "batch_check.h"
 #include "change.h"
 #include "device.h"
 #include "error.h"
@@ -24,10 +26,14 @@ constexpr int64_t largest_batch = 256;
 // saves.
 constexpr double worthwhile = 0.8;
 
-// The edits of one sequence, in the order of their positions.
+// The edits of one sequence, in the order of their positions, and which share of its batches is
+// done here. The batches do not depend on the shares, so that neither the number of threads nor
+// that of sequences changes a result.
 struct Task {
   int64_t row = 0;
-  std::vector<int64_t> edits;
+  std::shared_ptr<const std::vector<int64_t>> edits;
+  int64_t share = 0;
+  int64_t shares = 1;
 };
 
 std::vector<Task> make_tasks(const WindowEdits& edits, int64_t sequences, int threads) {
@@ -38,37 +44,50 @@ std::vector<Task> make_tasks(const WindowEdits& edits, int64_t sequences, int th
            std::make_pair(edits.row[b], edits.start[b]);
   });
   // Every thread has something to do, also where there are fewer sequences than threads.
-  const int64_t pieces = std::max<int64_t>(1, (2 * threads + sequences - 1) / sequences);
-  const int64_t shared = static_cast<int64_t>(order.size()) / std::max<int64_t>(sequences, 1);
-  const int64_t size = std::max<int64_t>(threads > 1 ? shared / pieces + 1 : shared + 1, 64);
+  const int64_t pieces =
+      threads > 1 ? std::max<int64_t>(1, (2 * threads + sequences - 1) / sequences) : 1;
   std::vector<Task> tasks;
-  for (const int64_t edit : order) {
-    const bool next = tasks.empty() || tasks.back().row != edits.row[edit] ||
-                      (threads > 1 && static_cast<int64_t>(tasks.back().edits.size()) >= size);
-    if (next) {
-      tasks.push_back({edits.row[edit], {}});
+  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    while (end < order.size() && edits.row[order[end]] == edits.row[order[begin]]) {
+      ++end;
     }
-    tasks.back().edits.push_back(edit);
+    const auto own = std::make_shared<const std::vector<int64_t>>(order.begin() + begin,
+                                                                  order.begin() + end);
+    const auto fewest = static_cast<int64_t>((own->size() + 63) / 64);
+    const int64_t shares = std::min(pieces, fewest);
+    for (int64_t share = 0; share < shares; ++share) {
+      tasks.push_back({edits.row[order[begin]], own, share, shares});
+    }
   }
   return tasks;
+}
+
+// The part of `count` edits in batches of `size` that belongs to a share: [first, last).
+std::pair<int64_t, int64_t> own_edits(const Task& task, int64_t count, int64_t size) {
+  const int64_t batches = (count + size - 1) / size;
+  const auto edge = [&](int64_t share) {
+    return std::min(count, batches * share / task.shares * size);
+  };
+  return {edge(task.share), edge(task.share + 1)};
 }
 
 class EditedCopies {
  public:
   EditedCopies(const Graph& graph, Constants& constants, const Sequences& sequences,
-               const WindowEdits& edits, const PredictWindowsOptions& options, Batches& batches,
-               Batches& window_batches, const std::atomic<bool>& cancelled)
+               const WindowEdits& edits, const PredictWindowsOptions& options, int64_t copies,
+               Batches& batches, Batches& window_batches, const std::atomic<bool>& cancelled)
       : graph_(graph),
         constants_(constants),
         sequences_(sequences),
         edits_(edits),
         options_(options),
+        copies_(copies),
         batches_(batches),
         window_batches_(window_batches),
         cancelled_(cancelled) {}
 
-  // The outputs of a task's edits, in its order.
-  std::vector<at::Tensor> run(const Task& task);
+  // The outputs of those of a task's edits that it says it has `done`, in that order.
+  std::vector<at::Tensor> run(const Task& task, std::vector<int64_t>& done);
 
   ChangeLog log;
   int64_t evaluated_whole = 0;
@@ -88,6 +107,7 @@ class EditedCopies {
   const Sequences& sequences_;
   const WindowEdits& edits_;
   const PredictWindowsOptions& options_;
+  const int64_t copies_;     // in a batch of them
   Batches& batches_;         // of copies evaluated whole
   Batches& window_batches_;  // of windows
   const std::atomic<bool>& cancelled_;
@@ -204,7 +224,10 @@ EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t cou
     } else if (value.paired && value.ref.isTensor()) {
       values = value.ref.toTensor();
     }
-    if (!values.defined() || values.dim() == 0 || values.size(0) != rows) {
+    // Anything but plain numbers is what a prediction makes of it, or refuses.
+    const bool plain = values.defined() && values.layout() == at::kStrided &&
+                       !values.is_quantized() && !values.is_complex();
+    if (!plain || values.dim() == 0 || values.size(0) != rows) {
       return {};
     }
     outputs.push_back(values.narrow(0, 0, count).detach().cpu());
@@ -245,40 +268,62 @@ EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, in
   return outputs;
 }
 
-EditedCopies::Outputs EditedCopies::run(const Task& task) {
+EditedCopies::Outputs EditedCopies::run(const Task& task, std::vector<int64_t>& done) {
   const at::NoGradGuard guard;
   X_ = to_compute(sequences_.X(task.row, task.row + 1), constants_);
   args_ = batch_of_args(sequences_, constants_, task.row, task.row + 1);
   content_ = to_compute(edits_.content, constants_);
   using Method = PredictWindowsOptions::Method;
-  const int64_t* edits = task.edits.data();
-  const auto count = static_cast<int64_t>(task.edits.size());
-  if (options_.method == Method::full || constants_.reduced()) {
-    return whole(edits, count);
-  }
+  const int64_t* edits = task.edits->data();
+  const auto count = static_cast<int64_t>(task.edits->size());
+  // The original is a single sequence.
+  const bool special = graph_.findings->alone_differs;
   std::vector<Outputs> parts;
+  const auto add_done = [&](int64_t first, int64_t last) {
+    done.insert(done.end(), edits + first, edits + last);
+  };
+  const auto joined = [&]() { return parts.empty() ? Outputs{} : join_batches(parts); };
+  const auto run_whole = [&](int64_t from) {
+    const auto [first, last] = own_edits(task, count - from, copies_);
+    if (first < last) {
+      parts.push_back(whole(edits + from + first, last - first));
+      add_done(from + first, from + last);
+    }
+  };
+  if (options_.method == Method::full || constants_.reduced() || special) {
+    run_whole(0);
+    return joined();
+  }
   const auto run_windows = [&](int64_t first, int64_t last, bool ranges) {
     window_batches_.run(first, last, [&](int64_t begin, int64_t end) {
       parts.push_back(in_windows_or_whole(edits + begin, end - begin, ranges));
     });
   };
-  int64_t done = std::min(scouts, count);
-  run_windows(0, done, false);
+  // Every share looks at the same ones: what they tell decides about all batches.
+  const int64_t first_ones = std::min(scouts, count);
+  run_windows(0, first_ones, false);
+  if (task.share == 0) {
+    add_done(0, first_ones);
+  } else {
+    parts.clear();
+    evaluated_whole = 0;
+  }
   log.find_ranges();
   const bool too_wide = log.done_work > worthwhile * log.whole_work;
-  local_ = local_ && !(options_.method == Method::automatic && too_wide);
+  if (!local_ || (options_.method == Method::automatic && too_wide)) {
+    memo_ = Memo();
+    run_whole(first_ones);
+    return joined();
+  }
   const int64_t size =
       std::clamp<int64_t>(batch_numbers / std::max<int64_t>(log.widest, 1), 2, largest_batch);
-  while (done < count) {
-    const int64_t rows = local_ ? std::min(size, count - done) : count - done;
-    if (local_) {
-      run_windows(done, done + rows, true);
-    } else {
-      parts.push_back(whole(edits + done, rows));
-    }
-    done += rows;
+  const auto [first, last] = own_edits(task, count - first_ones, size);
+  for (int64_t begin = first_ones + first; begin < first_ones + last; begin += size) {
+    const int64_t end = std::min(begin + size, first_ones + last);
+    run_windows(begin, end, true);
+    add_done(begin, end);
   }
-  return join_batches(parts);
+  return joined();
 }
 
 }  // namespace
@@ -291,6 +336,7 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
   if (tasks.empty()) {
     return {};
   }
+  check_batch(graph, constants, sequences, options.batch_size);
   BatchOptions of_copies;
   of_copies.most = rows_at_once(options.batch_size, sequences.X(0, 1).size(2), graph, constants);
   Batches batches(constants.device(), of_copies);
@@ -303,10 +349,14 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
   std::mutex mutex;
   const auto count = static_cast<int64_t>(edits.row.size());
   const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
-    EditedCopies copies(graph, constants, sequences, edits, options, batches, window_batches,
-                        cancelled);
-    const std::vector<at::Tensor> outputs = copies.run(tasks[chunk]);
-    const at::Tensor place = at::tensor(tasks[chunk].edits, at::TensorOptions(at::kLong));
+    EditedCopies copies(graph, constants, sequences, edits, options, of_copies.most, batches,
+                        window_batches, cancelled);
+    std::vector<int64_t> done;
+    const std::vector<at::Tensor> outputs = copies.run(tasks[chunk], done);
+    if (done.empty()) {
+      return;
+    }
+    const at::Tensor place = at::tensor(done, at::TensorOptions(at::kLong));
     const std::lock_guard<std::mutex> lock(mutex);
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (result.outputs.size() == i) {

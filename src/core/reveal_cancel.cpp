@@ -99,29 +99,6 @@ bool RevealCancel::reveals(const Call& call, const at::Tensor& stack) const {
   return layer == Layer::dense;
 }
 
-// The parts joined and split anew by the sign of the difference. The model's input is split
-// already: its multipliers for rises and falls stay apart.
-at::Tensor RevealCancel::by_sign(const Call& call, const at::Tensor& stack) const {
-  Blocks blocks = split(call, stack);
-  const at::Tensor plus = blocks.rise();
-  const at::Tensor minus = blocks.fall();
-  const at::Tensor change = (blocks.x - blocks.reference).detach();
-  const bool fresh = layer_behind(stack) == Layer::none && !(plus < 0).any().item<bool>() &&
-                     !(minus > 0).any().item<bool>() && !(plus * minus != 0).any().item<bool>();
-  if (fresh) {
-    return stack;
-  }
-  const at::Tensor sum = plus + minus;
-  // The gradient of the sum, the value of the difference: the same but for rounding, which must not
-  // choose a sign.
-  const at::Tensor joined = sum - sum.detach() + change;
-  const at::Tensor still = (change == 0).to(sum.scalar_type()) / 2;
-  blocks.plus = joined * ((change > 0).to(sum.scalar_type()) + still);
-  blocks.minus = joined * ((change < 0).to(sum.scalar_type()) + still);
-  blocks.origin = at::zeros_like(change);
-  return blocks.stack();
-}
-
 std::vector<Value> RevealCancel::apply(Call& call) {
   bool tainted = false;
   for (const Value& input : call.inputs) {

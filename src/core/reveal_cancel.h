@@ -54,7 +54,6 @@ class RevealCancel {
   [[noreturn]] static void refuse(const Call& call, const std::string& why);
   static Value to_one_batch(const Call& call, const c10::IValue& result);
   Blocks split(const Call& call, const at::Tensor& stack) const;
-  at::Tensor by_sign(const Call& call, const at::Tensor& stack) const;
   bool reveals(const Call& call, const at::Tensor& stack) const;
   Layer layer_behind(const at::Tensor& stack) const;
 

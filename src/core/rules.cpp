@@ -37,7 +37,7 @@ std::vector<Operation> make_operations() {
   // Linear (or affine) in everything that depends on X: ordinary gradient.
   add(Kind::linear, rules::linear, "gradient (linear)",
       {"add", "sub", "subtract", "rsub", "neg", "negative", "positive", "sum", "mean", "nansum",
-       "cumsum", "view", "reshape", "_reshape_alias", "flatten", "unflatten", "permute",
+       "cumsum", "view", "as_strided", "reshape", "_reshape_alias", "flatten", "unflatten", "permute",
        "transpose", "t", "numpy_T", "mT", "mH", "matrix_H", "adjoint", "swapaxes", "swapdims",
        "movedim", "moveaxis", "squeeze", "unsqueeze", "expand", "expand_as", "broadcast_to",
        "view_as", "reshape_as", "sum_to_size", "repeat", "repeat_interleave", "tile", "cat",
@@ -144,7 +144,7 @@ std::vector<Operation> make_operations() {
        "max_pool2d_with_indices", "max_pool3d_with_indices", "adaptive_max_pool1d",
        "adaptive_max_pool2d", "adaptive_max_pool3d"});
   add(Kind::max, rules::max_over_dims, "maximum of x and reference",
-      {"max", "min", "amax", "amin"});
+      {"max", "min", "amax", "amin", "aminmax"});
   add(Kind::max, rules::maximum, "rescale of the difference",
       {"maximum", "minimum", "fmax", "fmin"});
 
@@ -194,10 +194,9 @@ std::vector<Operation> make_operations() {
 
   add(Kind::attention, rules::scaled_dot_product_attention, "product and exact softmax",
       {"scaled_dot_product_attention", "_scaled_dot_product_attention"});
-  add(Kind::attention, rules::multi_head_attention, "product and exact softmax",
-      {"_native_multi_head_attention"});
-  add(Kind::attention, rules::transformer_encoder_layer,
-      "product, exact softmax, normalisation, rescale", {"_transformer_encoder_layer_fwd"});
+  // In the model's graph these are taken apart (fused_attention.h), but for nested tensors.
+  add(Kind::attention, nullptr, "none",
+      {"_native_multi_head_attention", "_transformer_encoder_layer_fwd"});
 
   // Conditions of the code itself, and what has no rule: refused by name.
   add(Kind::condition, nullptr, "none",
@@ -206,7 +205,9 @@ std::vector<Operation> make_operations() {
                                   "fractional_max_pool3d"});
   add(Kind::random, nullptr, "none",
       {"rand_like", "randn_like", "randint_like", "bernoulli", "multinomial", "normal",
-       "poisson", "uniform", "exponential", "cauchy", "geometric", "log_normal"});
+       "poisson", "uniform", "exponential", "cauchy", "geometric", "log_normal", "random",
+       "binomial", "rand", "randn", "randint", "randperm", "_standard_gamma",
+       "_sample_dirichlet"});
 
   // How a change in a window of the input spreads; the other rows spread it everywhere.
   const auto spread = [&](ChangeRule rule, const std::vector<const char*>& names) {
@@ -332,14 +333,7 @@ Halves Call::halves(int input) const {
 }
 
 std::string Call::where() const {
-  const std::string space = node->kind().ns().toUnqualString();
-  std::string text = "The operation " + space + "::" + node->kind().toUnqualString();
-  const std::string& module = provenance->module;
-  text += module.empty() ? " of the model itself" : " in " + module;
-  if (!provenance->class_name.empty() && !module.empty()) {
-    text += " (" + short_class_name(provenance->class_name) + ")";
-  }
-  return provenance->source.empty() ? text : text + ", " + provenance->source + ",";
+  return "The operation " + place_of(node, *provenance) + (provenance->source.empty() ? "" : ",");
 }
 
 Value to_value(const c10::IValue& x, const c10::IValue& ref) {

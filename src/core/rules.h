@@ -124,8 +124,6 @@ std::vector<Value> integral(Call& call);       // rules_integrate.cpp
 std::vector<Value> recurrent(Call& call);                     // rules_recurrent.cpp
 std::vector<Value> recurrent_cell(Call& call);                // rules_recurrent.cpp
 std::vector<Value> scaled_dot_product_attention(Call& call);  // rules_attention.cpp
-std::vector<Value> multi_head_attention(Call& call);          // rules_attention.cpp
-std::vector<Value> transformer_encoder_layer(Call& call);     // rules_attention.cpp
 std::vector<Value> vector_norm(Call& call);                   // rules_norm.cpp
 std::vector<Value> distance(Call& call);                      // rules_norm.cpp
 std::vector<Value> similarity(Call& call);                    // rules_norm.cpp

@@ -182,18 +182,24 @@ std::vector<Value> max_pool(Call& call) {
   return outputs;
 }
 
-// max(dim), min(dim), amax(dims), amin(dims).
+// max(dim), min(dim), amax(dims), amin(dims), aminmax(dim), which is the two of them.
 std::vector<Value> max_over_dims(Call& call) {
   const bool minimum = call.name == "min" || call.name == "amin";
   const int dim = call.find("dim");
   if (dim < 0 && call.find("other") >= 0) {
     return maximum(call);
   }
-  if (dim < 0 || (call.constant(dim).isIntList() && call.constant(dim).toIntVector().empty())) {
+  if (dim < 0 || call.constant(dim).isNone() ||
+      (call.constant(dim).isIntList() && call.constant(dim).toIntVector().empty())) {
     throw Error("unsupported_operation",
                 call.where() + " takes one maximum over all sequences of a batch.");
   }
   const bool keep = call.constant(call.find("keepdim")).toBool();
+  if (call.name == "aminmax") {
+    const std::vector<int64_t> dims{call.constant(dim).toInt()};
+    return {to_value(maximum_over(call.halves(0), dims, keep, true, call.batch)),
+            to_value(maximum_over(call.halves(0), dims, keep, false, call.batch))};
+  }
   if (call.node->outputs().size() == 1) {
     return {to_value(
         maximum_over(call.halves(0), int_list(call.constant(dim)), keep, minimum, call.batch))};

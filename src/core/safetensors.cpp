@@ -204,6 +204,10 @@ NamedTensors read_safetensors(const Bytes& file, const std::string& name) {
   check_places(header.entries, size, name);
   NamedTensors tensors;
   for (const Entry& entry : header.entries) {
+    // R's torch writes its R object beside the weights, as bytes of R's own format.
+    if (entry.name == "__robj__" && entry.type == "U8") {
+      continue;
+    }
     const auto type = types().find(entry.type);
     if (type == types().end()) {
       throw Error("file", "\"" + name + "\": the tensor \"" + printable(entry.name) +

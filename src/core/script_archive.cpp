@@ -9,6 +9,7 @@
 #include <map>
 #include <vector>
 
+#include "effects.h"
 #include "error.h"
 #include "pickle_reader.h"
 #include "stored_tensor.h"
@@ -33,6 +34,21 @@ int64_t width_of(const std::string& type) {
   return found == widths.end() ? 1 : found->second;
 }
 
+// LibTorch finds members whatever the case of their letters.
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](char letter) {
+    return 'A' <= letter && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+  });
+  return text;
+}
+
+// "model/code/__torch__.py": not what users put beside it, "model/extra/code/a.py".
+bool is_code(const std::string& member) {
+  const size_t folder = member.find('/');
+  return folder != std::string::npos && member.compare(folder, 6, "/code/") == 0 &&
+         ends_with(member, ".py");
+}
+
 class ScriptPickle {
  public:
   ScriptPickle(const ZipReader& archive, const std::string& member)
@@ -44,6 +60,7 @@ class ScriptPickle {
         folder_(member.substr(0, member.rfind('.')) + "/") {}
 
   void check() const {
+    check_pickled_classes(bytes_.data, bytes_.size, what_);
     for (uint32_t id = 0; id < pickle_.values(); ++id) {
       if (pickle_.is(id, Kind::persistent)) {
         elements_of(id);
@@ -133,7 +150,7 @@ class ScriptPickle {
 void check_script_archive(const ZipReader& archive) {
   const auto& members = archive.names();
   const bool script = std::any_of(members.begin(), members.end(), [](const std::string& member) {
-    return ends_with(member, "/constants.pkl");
+    return ends_with(lower(member), "/constants.pkl");
   });
   if (!script) {  // of torch.save()
     throw Error("file", "\"" + archive.name() +
@@ -141,11 +158,26 @@ void check_script_archive(const ZipReader& archive) {
   }
   archive.check();
   for (const std::string& member : members) {
+    // What LibTorch 1.1 wrote, whose code lies elsewhere.
+    if (member.find('/') == member.rfind('/') && ends_with(lower(member), "/model.json")) {
+      throw Error("file", "\"" + archive.name() +
+                              "\" could not be read as TorchScript: it was written before LibTorch "
+                              "1.2. Load it in Python and save it again.");
+    }
+    // Before LibTorch sees the file: loading it may call `__setstate__` of any class.
+    if (is_code(lower(member))) {
+      const Bytes code = archive.read_unfolded(member);
+      check_code(std::string(code.data, code.size),
+                 "\"" + archive.name() + "\" was not read: its \"" + printable(member) + "\"");
+    }
+  }
+  for (const std::string& member : members) {
     // "model/data.pkl", and not what users put beside it.
-    const bool on_top = member.find('/') == member.rfind('/');
-    if ((on_top && (ends_with(member, "/data.pkl") || ends_with(member, "/constants.pkl") ||
-                    ends_with(member, "/attributes.pkl"))) ||
-        ends_with(member, ".debug_pkl")) {
+    const std::string name = lower(member);
+    const bool on_top = name.find('/') == name.rfind('/');
+    if ((on_top && (ends_with(name, "/data.pkl") || ends_with(name, "/constants.pkl") ||
+                    ends_with(name, "/attributes.pkl"))) ||
+        ends_with(name, ".debug_pkl")) {
       ScriptPickle(archive, member).check();
     }
   }

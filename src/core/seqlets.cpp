@@ -10,7 +10,8 @@
 namespace seqlift {
 
 SpanDistribution::SpanDistribution(const TracksView& tracks, std::size_t max_length,
-                                   std::size_t n_bins) {
+                                   const RecursiveSeqletOptions& options) {
+  const std::size_t n_bins = options.n_bins;
   const std::size_t n_values = tracks.length * tracks.count;
   const auto range = std::minmax_element(tracks.values, tracks.values + n_values);
   lowest_ = *range.first;
@@ -40,11 +41,19 @@ SpanDistribution::SpanDistribution(const TracksView& tracks, std::size_t max_len
       }
       density = std::move(longer);
     }
-    // The lowest bin keeps p = 1 and takes nothing from the others.
     std::vector<double>& tail = tails_[m];
     tail.assign(density.size(), 1.0);
-    for (std::size_t i = 1; i < density.size(); ++i) {
-      tail[i] = std::max(tail[i - 1] - density[i], 0.0);
+    if (options.compatible) {
+      for (std::size_t i = 1; i < density.size(); ++i) {
+        tail[i] = std::max(tail[i - 1] - density[i], 0.0);
+      }
+      continue;
+    }
+    // From the top, so that small chances keep their digits.
+    double higher = 0;
+    for (std::size_t i = density.size() - 1; i > 0; --i) {
+      tail[i] = std::min(higher, 1.0);
+      higher += density[i];
     }
   }
 }

@@ -34,18 +34,22 @@ struct RecursiveSeqletOptions {
   std::size_t max_length = 25;        // of a seqlet, before its flanks are added
   std::size_t additional_flanks = 0;  // positions added on both sides of a called seqlet
   std::size_t n_bins = 1000;          // of the histogram behind the null distributions
+  bool compatible = false;            // p-values of tangermeme 1.4.0, see SpanDistribution
 };
 
 // How large the sum of a span of independent positions is by chance: positions are drawn from the
 // histogram of all tracks, sums of m positions follow its m-fold convolution.
 class SpanDistribution {
  public:
-  SpanDistribution(const TracksView& tracks, std::size_t max_length, std::size_t n_bins);
+  SpanDistribution(const TracksView& tracks, std::size_t max_length,
+                   const RecursiveSeqletOptions& options);
 
   // Whether the tracks hold one number only, so that no span stands out.
   bool is_constant() const { return !(bin_width_ > 0); }
-  // 1 less the chance of the bins up to that of `sum` (from m positions) without the lowest one:
-  // the chance of a higher bin, as that of the lowest is next to nothing. 1 in the lowest bin.
+  // The chance of a higher bin than that of `sum` (from m positions); 1 in the lowest bin, whose
+  // spans are never surprising, however rare the others are. `compatible`: the chance of the lowest
+  // bin comes on top, which is next to nothing in tracks of both signs, and most of all in tracks
+  // whose minimum is their mode, where nothing is ever called.
   double p_value(double sum, std::size_t m) const;
 
  private:
@@ -68,6 +72,9 @@ struct TfModiscoSeqletOptions {
   double target_fdr = 0.2;         // share of false windows among those beyond the threshold
   double min_passing_frac = 0.03;  // at least this share of windows passes
   double max_passing_frac = 0.2;   // and at most this
+  // As tangermeme 1.4.0; tfmodisco 2.6 looks at 19 and goes from the window nearest zero on.
+  int n_quantiles = 18;  // of each side of the windows, 5 % apart, that its distribution may have
+  bool sorted = false;   // else the first window in the order of the tracks is the threshold
 };
 
 // Seqlets of all tracks, track by track, the strongest window first. The attribution is that of
@@ -75,5 +82,18 @@ struct TfModiscoSeqletOptions {
 // which an isotonic regression finds against Laplace distributions fitted to both sides.
 std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
                                       const TfModiscoSeqletOptions& options);
+
+struct TfModiscoThresholds {
+  double positive = 0;  // windows of at least this pass
+  double negative = 0;  // and those of at most minus this
+  // Of the signs of seqlets: a little below the weaker of the two, but no higher than the given
+  // quantile of the sizes of all windows.
+  double sign = 0;
+};
+
+// `weak_quantile`: share of the windows below the threshold of signs, at most.
+std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
+                                      const TfModiscoSeqletOptions& options, double weak_quantile,
+                                      TfModiscoThresholds& thresholds);
 
 }  // namespace seqlift

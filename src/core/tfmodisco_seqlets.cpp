@@ -63,10 +63,10 @@ double quantile(const std::vector<double>& sorted, double share) {
 }
 
 // The rate of an exponential distribution of these distances (sorted) that has the shortest tail
-// among those that agree with one of its quantiles, 0, 5, ..., 90 %.
-double steepest_rate(const std::vector<double>& distances) {
+// among those that agree with one of its quantiles, 5, 10, ... %.
+double steepest_rate(const std::vector<double>& distances, int n_quantiles) {
   double rate = 0;
-  for (int i = 1; i < 19; ++i) {
+  for (int i = 1; i <= n_quantiles; ++i) {
     const double share = i * 0.05;
     rate = std::max(rate, -std::log(1 - share) / quantile(distances, share));
   }
@@ -88,7 +88,7 @@ Signed split_by_sign(const std::vector<double>& values) {
 
 // Draws from the two halves of a Laplace distribution around the mode of the values, each half
 // with its own rate.
-Signed draw_null(const std::vector<double>& values) {
+Signed draw_null(const std::vector<double>& values, int n_quantiles) {
   const Interval peak = fullest_bin(values);
   std::vector<double> inside;
   std::copy_if(values.begin(), values.end(), std::back_inserter(inside),
@@ -102,8 +102,8 @@ Signed draw_null(const std::vector<double>& values) {
   }
   std::sort(above.begin(), above.end());
   std::sort(below.begin(), below.end());
-  const double above_rate = steepest_rate(above);
-  const double below_rate = steepest_rate(below);
+  const double above_rate = steepest_rate(above, n_quantiles);
+  const double below_rate = steepest_rate(below, n_quantiles);
   const double above_share = static_cast<double>(above.size()) / static_cast<double>(values.size());
   RandomState random(null_seed);
   std::vector<double> drawn(n_null_values);
@@ -232,8 +232,12 @@ struct Thresholds {
 
 Thresholds find_thresholds(const std::vector<double>& sums, const TfModiscoSeqletOptions& options) {
   std::vector<double> values = draw_values(sums);
-  const Signed windows = split_by_sign(values);
-  const Signed null = draw_null(sums);
+  Signed windows = split_by_sign(values);
+  if (options.sorted) {
+    std::sort(windows.positive.begin(), windows.positive.end());
+    std::sort(windows.negative.rbegin(), windows.negative.rend());
+  }
+  const Signed null = draw_null(sums, options.n_quantiles);
   Thresholds thresholds{isotonic_threshold(windows.positive, null.positive, options.target_fdr),
                         isotonic_threshold(windows.negative, null.negative, options.target_fdr)};
   const auto n_passing = std::count_if(values.begin(), values.end(),
@@ -250,10 +254,36 @@ Thresholds find_thresholds(const std::vector<double>& sums, const TfModiscoSeqle
   return thresholds;
 }
 
+double sign_threshold(const std::vector<double>& sums, const Thresholds& thresholds,
+                      double weak_quantile) {
+  std::vector<double> sizes = sums;
+  for (double& size : sizes) {
+    size = std::abs(size);
+  }
+  std::sort(sizes.begin(), sizes.end());
+  const auto n = static_cast<double>(sizes.size());
+  const auto share_below = [&](double threshold) {
+    return static_cast<double>(std::lower_bound(sizes.begin(), sizes.end(), std::abs(threshold)) -
+                               sizes.begin()) /
+           n;
+  };
+  const double weaker =
+      std::min(share_below(thresholds.positive), share_below(thresholds.negative));
+  const double share = std::clamp(weaker - 0.0001, 0.0, weak_quantile);
+  return sizes[std::min(static_cast<std::size_t>(share * n), sizes.size() - 1)];
+}
+
 }  // namespace
 
 std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
                                       const TfModiscoSeqletOptions& options) {
+  TfModiscoThresholds unused;
+  return tfmodisco_seqlets(tracks, options, 0, unused);
+}
+
+std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
+                                      const TfModiscoSeqletOptions& options, double weak_quantile,
+                                      TfModiscoThresholds& used) {
   std::vector<Seqlet> seqlets;
   if (tracks.length < options.window_size) {
     return seqlets;
@@ -264,6 +294,8 @@ std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
     return seqlets;  // no window stands out
   }
   const Thresholds thresholds = find_thresholds(sums, options);
+  used = {thresholds.positive, thresholds.negative,
+          weak_quantile > 0 ? sign_threshold(sums, thresholds, weak_quantile) : 0};
   const std::size_t n_windows = tracks.length - options.window_size + 1;
   const std::size_t suppress = options.window_size / 2 + options.flank;
   for (std::size_t i = 0; i < tracks.count; ++i) {

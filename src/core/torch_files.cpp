@@ -255,7 +255,8 @@ std::map<int64_t, at::Tensor> tar_tensors(const Bytes& member,
 
 }  // namespace
 
-NamedTensors read_torch_zip(const Bytes& file, const std::string& name) {
+PickledWeights read_torch_zip(const Bytes& file, const std::string& name,
+                              const std::string& prefix) {
   const ZipReader zip(file, name);
   if (zip.names().empty()) {
     throw Error("file", "\"" + name + "\" is an empty zip archive.");
@@ -297,10 +298,11 @@ NamedTensors read_torch_zip(const Bytes& file, const std::string& name) {
     }
     return storage;
   };
-  return pickled_tensors(pickle, objects, name);
+  return pickled_tensors(pickle, objects, name, prefix);
 }
 
-NamedTensors read_torch_pickle(const Bytes& file, const std::string& name) {
+PickledWeights read_torch_pickle(const Bytes& file, const std::string& name,
+                                 const std::string& prefix) {
   // 0x1950a86a20f9469cfc6c
   constexpr char magic[] = "\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
   constexpr int64_t version = 1001;
@@ -355,14 +357,15 @@ NamedTensors read_torch_pickle(const Bytes& file, const std::string& name) {
                      : view_of(found->second, wanted.view_begin, wanted.view_elements, width, name);
     return storage;
   };
-  return pickled_tensors(pickle, objects, name);
+  return pickled_tensors(pickle, objects, name, prefix);
 }
 
 bool is_tar(const Bytes& file) {
   return file.size >= block && std::memcmp(file.data + 257, "ustar", 5) == 0;
 }
 
-NamedTensors read_torch_tar(const Bytes& file, const std::string& name) {
+PickledWeights read_torch_tar(const Bytes& file, const std::string& name,
+                              const std::string& prefix) {
   auto members = tar_members(file, name);
   check_little_endian(Stream(members["sys_info"], name).pickle(), name);
   const auto storages = tar_storages(members["storages"], name);
@@ -393,7 +396,7 @@ NamedTensors read_torch_tar(const Bytes& file, const std::string& name) {
   objects.storage = [&](const Pickle&, uint32_t) -> Storage {
     not_torch_save(name, "it refers to a storage in place of a tensor");
   };
-  return pickled_tensors(pickle, objects, name);
+  return pickled_tensors(pickle, objects, name, prefix);
 }
 
 }  // namespace seqlift

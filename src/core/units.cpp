@@ -1,5 +1,6 @@
 #include "units.h"
 
+#include <ATen/ExpandUtils.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include "error.h"
@@ -36,21 +37,53 @@ at::Tensor peer_quotient(const at::Tensor& change_in, const at::Tensor& change_o
   return at::where(change_in.abs() < peer_threshold, ordinary, grad * (change_out / change_in));
 }
 
+// What a tensor holds for each sequence.
+std::string shape_of_row(const at::Tensor& tensor) {
+  std::string sizes;
+  for (const int64_t size : tensor.sizes().slice(tensor.dim() > 0 ? 1 : 0)) {
+    sizes += (sizes.empty() ? "" : " x ") + std::to_string(size);
+  }
+  return sizes.empty() ? "one number" : sizes;
+}
+
 void require_same_shape(const Call& call, const at::Tensor& input, const at::Tensor& output) {
   if (input.sizes() != output.sizes()) {
-    const auto text = [](const at::Tensor& tensor) {
-      std::string sizes;
-      for (const int64_t size : tensor.sizes().slice(1)) {
-        sizes += (sizes.empty() ? "" : " x ") + std::to_string(size);
-      }
-      return sizes.empty() ? std::string("one number") : sizes;
-    };
     throw Error("registration",
                 call.provenance->class_name + " (" + call.provenance->module + ") turns " +
-                    text(input) + " into " + text(output) +
+                    shape_of_row(input) + " into " + shape_of_row(output) +
                     " per sequence. A class under the rescale rule must keep the shape of its "
                     "input: register the layer inside it that is not linear instead.");
   }
+}
+
+// A module that is called on several shapes: its hook applies the last call's differences to the
+// gradients of each call. They broadcast or fail, and autograd takes no result of another shape
+// than the call's own input.
+[[noreturn]] void refuse_shapes(const std::string& module, const at::Tensor& own,
+                                const at::Tensor& last) {
+  throw Error("registration",
+              "The module " + module + " is called on inputs of several shapes (" +
+                  shape_of_row(own) + " and, last, " + shape_of_row(last) +
+                  " per sequence). The peers' hooks keep the last call alone and fail on the "
+                  "others, so that there are no numbers to agree with; rules = \"operator\" has "
+                  "a rule for each call.");
+}
+
+void require_broadcast(const std::string& module, const at::Tensor& own, const at::Tensor& last,
+                       const at::Tensor& grad, const at::Tensor& like_grad) {
+  if (!at::are_expandable(grad.sizes(), like_grad.sizes()) ||
+      !at::are_expandable(own.sizes(), at::infer_size(grad.sizes(), like_grad.sizes())) ||
+      !at::are_expandable(own.sizes(), last.sizes())) {
+    refuse_shapes(module, own, last);
+  }
+}
+
+at::Tensor of_own_shape(const std::string& module, const at::Tensor& own, const at::Tensor& last,
+                        const at::Tensor& multipliers) {
+  if (multipliers.sizes() != own.sizes()) {
+    refuse_shapes(module, own, last);
+  }
+  return multipliers;
 }
 
 }  // namespace
@@ -59,7 +92,23 @@ void require_same_shape(const Call& call, const at::Tensor& input, const at::Ten
 struct Units::Last {
   at::Tensor input;
   at::Tensor output;
+  at::Tensor indices;  // of a max-pooling
 };
+
+namespace {
+
+template <typename Last>
+std::shared_ptr<Last> remember(std::shared_ptr<Last>& last, const at::Tensor& input,
+                               const at::Tensor& output) {
+  if (!last) {
+    last = std::make_shared<Last>();
+  }
+  last->input = input.detach();
+  last->output = output.detach();
+  return last;
+}
+
+}  // namespace
 
 const Registration* find_registration(const Registrations& registrations, const std::string& path,
                                       const std::string& class_name) {
@@ -148,8 +197,21 @@ std::vector<Value> Units::call(Call& call) {
     input = depends ? static_cast<int>(i) : input;
   }
   if (input < 0) {
-    throw Error("registration",
-                place.class_name + " (" + place.module + ") has no input that depends on X.");
+    // Nothing of X reaches it: it is evaluated as it is.
+    bool paired = false;
+    bool tainted = false;
+    for (const Value& given : call.inputs) {
+      paired = paired || given.paired;
+      tainted = tainted || given.tainted;
+    }
+    const at::Tensor x = run(call, body, -1, {}, false, false);
+    if (module_mode_ && call.inputs.size() > 1 && call.inputs[1].x.isTensor()) {
+      remember(last_[place.module], call.inputs[1].x.toTensor(), x);
+    }
+    Value output = paired ? to_value(x, run(call, body, -1, {}, true, false)) : Value();
+    output.x = x;
+    output.tainted = tainted;
+    return {output};
   }
   return module_mode_ ? in_module_mode(call, *registration, body, input)
                       : in_operator_mode(call, *registration, body, input);
@@ -189,12 +251,7 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
   const at::Tensor given = call.inputs[input].x.toTensor();
   const at::Tensor point = given.detach().requires_grad_();
   const at::Tensor value = run(call, body, input, point, false, true);
-  auto& last = last_[call.provenance->module];
-  if (!last) {
-    last = std::make_shared<Last>();
-  }
-  last->input = given.detach();
-  last->output = value.detach();
+  const auto last = remember(last_[call.provenance->module], given, value);
   const auto rule = registration.rule;
   const bool quotient = rule == Registration::Rule::rescale || rule == Registration::Rule::softmax;
   if (quotient) {
@@ -207,9 +264,16 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
     const Halves whole = integrate(function, {{x, leaf}}, {x.size(0), 1, nullptr})[0];
     return torch::autograd::grad({whole.ref}, {leaf}, {grad})[0];
   };
+  const std::string name =
+      call.provenance->module + " (" + short_class_name(call.provenance->class_name) + ")";
   const auto backward = [point, value, last, rule, user = registration.function, quotient,
-                         along_path](const at::Tensor& grad) {
+                         along_path, name](const at::Tensor& grad) {
     const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
+    if (rule == Registration::Rule::integrate) {
+      const at::Tensor own = point.detach();
+      return std::vector<at::Tensor>{
+          twice(along_path(first_half(own), second_half(own), first_half(grad)))};
+    }
     const at::Tensor x = first_half(last->input);
     const at::Tensor x_ref = second_half(last->input);
     const at::Tensor y = first_half(last->output);
@@ -217,22 +281,15 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
     if (rule == Registration::Rule::function) {
       return std::vector<at::Tensor>{twice(user(x, x_ref, y, y_ref, first_half(grad)))};
     }
-    if (rule == Registration::Rule::integrate) {
-      return std::vector<at::Tensor>{twice(along_path(x, x_ref, first_half(grad)))};
-    }
     if (!quotient) {
       return std::vector<at::Tensor>{ordinary};
     }
-    if (x.sizes() != first_half(ordinary).sizes()) {
-      throw Error("registration",
-                  "A module is used on inputs of different shapes, which the peers' "
-                  "hooks cannot handle; rules = \"operator\" can.");
-    }
-    const at::Tensor result = peer_quotient(twice(x - x_ref), twice(y - y_ref), grad, ordinary);
+    require_broadcast(name, ordinary, last->input, grad, last->output);
+    at::Tensor result = peer_quotient(twice(x - x_ref), twice(y - y_ref), grad, ordinary);
     if (rule == Registration::Rule::softmax) {
-      return std::vector<at::Tensor>{result - result.sum() / static_cast<double>(result.numel())};
+      result = result - result.sum() / static_cast<double>(ordinary.numel());
     }
-    return std::vector<at::Tensor>{result};
+    return std::vector<at::Tensor>{of_own_shape(name, ordinary, last->input, result)};
   };
   Value output;
   output.x = attach(value.detach(), {given}, backward);
@@ -305,15 +362,24 @@ std::vector<Value> Units::pool(Call& call) {
                 : at::max_pool2d_with_indices(point, kernel, stride, padding, dilation, ceil);
   }
   const at::Tensor value = std::get<0>(found);
-  const at::Tensor indices = std::get<1>(found);
+  const auto last = remember(last_[call.provenance->module], given, value);
+  last->indices = std::get<1>(found);
+  const std::string name = place.module + " (" + short_class_name(place.class_name) + ")";
   const auto backward = [=](const at::Tensor& grad) {
     const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
-    const at::Tensor input = point.detach();
-    const at::Tensor output = value.detach();
+    const at::Tensor& input = last->input;
+    const at::Tensor& output = last->output;
+    const at::Tensor& indices = last->indices;
     const at::Tensor change = first_half(input) - second_half(input);
     const at::Tensor top = at::maximum(first_half(output), second_half(output));
     const at::Tensor change_out = at::cat({top - second_half(output), first_half(output) - top});
+    if (!at::are_expandable(grad.sizes(), change_out.sizes())) {
+      refuse_shapes(name, ordinary, input);
+    }
     at::Tensor share = grad * change_out;
+    if (share.sizes() != indices.sizes()) {
+      refuse_shapes(name, ordinary, input);
+    }
     at::Tensor spread;
     if (one) {
       spread = at::max_unpool2d(share.unsqueeze(-1).contiguous(),
@@ -323,10 +389,14 @@ std::vector<Value> Units::pool(Call& call) {
       spread = at::max_unpool2d(share.contiguous(), indices.contiguous(),
                                 {input.size(-2), input.size(-1)});
     }
+    if (!at::are_expandable(ordinary.sizes(), input.sizes())) {
+      refuse_shapes(name, ordinary, input);
+    }
     const at::Tensor both = twice(first_half(spread) + second_half(spread));
     const at::Tensor change_in = twice(change);
     return std::vector<at::Tensor>{
-        at::where(change_in.abs() < peer_pool_threshold, ordinary, both / change_in)};
+        of_own_shape(name, ordinary, input,
+                     at::where(change_in.abs() < peer_pool_threshold, ordinary, both / change_in))};
   };
   Value output;
   output.x = attach(value.detach(), {given}, backward);

@@ -9,9 +9,11 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
+#include "chunks.h"
 #include "error.h"
 
 namespace seqlift {
@@ -70,6 +72,26 @@ class SteadyMemory {
   SteadyMemory& operator=(const SteadyMemory&) = delete;
 };
 
+// oneDNN compiles code for each shape that it meets and keeps the last 1024, some of a megabyte:
+// sequences of many lengths fill it. A model's own shapes are fewer. What the user chose (by
+// ONEDNN_PRIMITIVE_CACHE_CAPACITY) stays.
+void bound_compiled_shapes() {
+  constexpr int usual = 1024;
+  constexpr int enough = 256;
+  static const bool once = [] {
+    auto* get =
+        reinterpret_cast<int (*)(int*)>(dlsym(RTLD_DEFAULT, "dnnl_get_primitive_cache_capacity"));
+    auto* set =
+        reinterpret_cast<int (*)(int)>(dlsym(RTLD_DEFAULT, "dnnl_set_primitive_cache_capacity"));
+    int capacity = 0;
+    if (get && set && get(&capacity) == 0 && capacity == usual) {
+      set(enough);
+    }
+    return true;
+  }();
+  (void)once;
+}
+
 struct Shared {
   std::mutex mutex;
   std::condition_variable finished;
@@ -103,9 +125,11 @@ void take_chunks(Shared& shared, int64_t chunks, const Chunk& work, int threads_
   shared.finished.notify_all();
 }
 
-void run_here(int64_t chunks, const Chunk& work, const WorkOptions& options) {
-  const BlasThreads blas(options.threads);
-  at::set_num_threads(options.threads);
+void run_here(const Chunks& all, const Chunk& work, const WorkOptions& options) {
+  const int64_t chunks = all.count;
+  const int threads = all.operations < large_chunk ? 1 : options.threads;
+  const BlasThreads blas(threads);
+  at::set_num_threads(threads);
   const std::atomic<bool> never{false};
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     if (options.poll && !options.poll(static_cast<double>(chunk) / static_cast<double>(chunks))) {
@@ -117,23 +141,63 @@ void run_here(int64_t chunks, const Chunk& work, const WorkOptions& options) {
 
 }  // namespace
 
+void stop_if(const std::atomic<bool>& cancelled) {
+  if (cancelled.load(std::memory_order_relaxed)) {
+    throw Error("interrupt", "The evaluation was interrupted.");
+  }
+}
+
+Chunks chunks_of(int64_t count, const Graph& graph, int64_t rows, int64_t length) {
+  Chunks chunks;
+  chunks.count = count;
+  if (graph.model) {
+    chunks.operations = 2 * static_cast<double>(graph.model->parameters) *
+                        static_cast<double>(rows) * static_cast<double>(length);
+  }
+  return chunks;
+}
+
 void run_chunks(int64_t chunks, const Chunk& work, const WorkOptions& options) {
+  Chunks all;
+  all.count = chunks;
+  run_chunks(all, work, options);
+}
+
+void run_chunks(const Chunks& all, const Chunk& work, const WorkOptions& options) {
+  const int64_t chunks = all.count;
   const SteadyMemory memory;
+  bound_compiled_shapes();
   if (options.here) {
-    run_here(chunks, work, options);
+    run_here(all, work, options);
     return;
   }
   const int workers = static_cast<int>(std::min<int64_t>(options.threads, chunks));
   if (workers < 1) {
     return;
   }
-  const int each = std::max(1, options.threads / workers);
+  const bool large = all.operations >= large_chunk;
+  const int each = large ? std::max(1, options.threads / workers) : 1;
   const BlasThreads blas(each);
   Shared shared;
-  shared.running = workers;
   std::vector<std::thread> threads;
-  for (int i = 0; i < workers; ++i) {
-    threads.emplace_back([&]() { take_chunks(shared, chunks, work, each); });
+  try {
+    for (int i = 0; i < workers; ++i) {
+      {
+        const std::lock_guard<std::mutex> lock(shared.mutex);
+        ++shared.running;
+      }
+      threads.emplace_back([&]() { take_chunks(shared, chunks, work, each); });
+    }
+  } catch (const std::system_error&) {
+    // As many as the system gives.
+    const std::lock_guard<std::mutex> lock(shared.mutex);
+    --shared.running;
+  }
+  if (threads.empty()) {
+    WorkOptions alone = options;
+    alone.threads = 1;
+    run_here(all, work, alone);
+    return;
   }
   bool stopped = false;
   {
@@ -144,7 +208,9 @@ void run_chunks(int64_t chunks, const Chunk& work, const WorkOptions& options) {
       running = !shared.finished.wait_for(lock, std::chrono::milliseconds(100),
                                           [&]() { return shared.running == 0; });
       lock.unlock();
-      const double share = static_cast<double>(shared.done) / static_cast<double>(chunks);
+      const double share = all.share_done
+                               ? all.share_done()
+                               : static_cast<double>(shared.done) / static_cast<double>(chunks);
       try {
         stopped = stopped || (options.poll && !options.poll(share));
       } catch (...) {

@@ -29,6 +29,7 @@ seqlift::GradientOptions to_gradient_options(const Rcpp::List& options) {
   result.targets = to_targets(options);
   result.mean_normalise = Rcpp::as<bool>(options["mean_normalise"]);
   result.args = Rcpp::as<bool>(options["explain_args"]);
+  result.simplex = Rcpp::as<bool>(options["simplex"]);
   result.times_input = Rcpp::as<bool>(options["times_input"]);
   result.batch_size = whole(options, "batch_size");
   result.work = to_work(options, false);

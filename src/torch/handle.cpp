@@ -1,6 +1,8 @@
 #include "handle.h"
 
 #include "core/device.h"
+#include "core/graph_passes.h"
+#include "core/threads.h"
 
 namespace seqlift_r {
 
@@ -57,6 +59,20 @@ seqlift::Registrations to_registrations(const Rcpp::List& options, std::string& 
   return registrations;
 }
 
+// Of a model with several outputs, some may be computed from weights that others do not see.
+void check_finite(const Handle& handle, const std::vector<seqlift::Wrapper>& wrappers) {
+  const auto graph = seqlift::build_graph(handle.model, {wrappers, {}, {}, {}});
+  const std::vector<std::string> read = seqlift::read_not_finite(*graph);
+  std::string names;
+  for (const std::string& name : read) {
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  if (!read.empty()) {
+    throw seqlift::Error("model", "This output is computed from weights that are not finite (NaN or "
+                                  "Inf): " + names + ".");
+  }
+}
+
 bool interrupted() {
   return R_ToplevelExec([](void*) { R_CheckUserInterrupt(); }, nullptr) == FALSE;
 }
@@ -89,14 +105,19 @@ seqlift::Constants& constants_of(Handle& handle, const Rcpp::List& options) {
   const std::string dtype = text(options, "dtype");
   const at::ScalarType native = handle.model->dtype;
   const bool reduced = dtype == "bfloat16";
-  const at::ScalarType compute = dtype == "native"    ? native
-                                 : dtype == "float64" ? at::kDouble
-                                                      : at::kFloat;
+  const bool wide = native == at::kDouble && dtype == "native";
+  // Weights of half precision are computed with in float32.
+  const at::ScalarType compute = wide || dtype == "float64" ? at::kDouble : at::kFloat;
   const std::string device = text(options, "device");
-  auto& constants = handle.constants[dtype + "/" + device];
+  // Whether the model takes some input at all: sequences that are mixed are told later.
+  const bool trial = options.containsElementNamed("trial");
+  auto& constants = handle.constants[dtype + "/" + device + (trial ? "/trial" : "")];
   if (!constants) {
     constants =
         std::make_shared<seqlift::Constants>(native, compute, seqlift::device_of(device), reduced);
+    seqlift::Conduct conduct = handle.conduct;
+    conduct.joint = conduct.joint || trial;
+    constants->set_conduct(conduct);
   }
   return *constants;
 }
@@ -147,6 +168,9 @@ Rcpp::List deep_lift_list(const seqlift::DeepLiftShapResult& result) {
     list["values"] = to_array(result.values);
     list["deltas"] = to_array(result.deltas);
   }
+  if (result.standard_errors.defined()) {
+    list["standard_errors"] = to_array(result.standard_errors);
+  }
   list["predictions"] = to_array(result.predictions);
   list["reference_predictions"] = to_array(result.reference_predictions);
   list["integrated"] = std::vector<std::string>(result.integrated.begin(), result.integrated.end());
@@ -155,7 +179,12 @@ Rcpp::List deep_lift_list(const seqlift::DeepLiftShapResult& result) {
 
 seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back) {
   seqlift::WorkOptions work;
-  work.threads = whole(options, "threads");
+  const int wanted = whole(options, "threads");
+  work.threads = wanted > 1 ? seqlift::threads_to_be_had(wanted) : wanted;
+  if (work.threads < wanted) {
+    const Rcpp::Function tell = Rcpp::Environment::namespace_env("seqlift")["tell_of_threads"];
+    tell(work.threads, wanted);
+  }
   work.here = calls_back;
   const SEXP progress = options["progress"];
   work.poll = [progress](double done) {
@@ -175,7 +204,11 @@ std::shared_ptr<const seqlift::Graph> graph_of(Handle& handle, const std::string
                                                const seqlift::GraphOptions& options) {
   auto& graph = handle.graphs[key];
   if (!graph) {
-    graph = seqlift::build_graph(handle.model, options);
+    const auto built = seqlift::build_graph(handle.model, options);
+    if (!handle.model->not_finite.empty() && !options.wrappers.empty()) {
+      check_finite(handle, options.wrappers);
+    }
+    graph = built;
   }
   return graph;
 }

@@ -17,6 +17,7 @@ struct Handle {
   std::shared_ptr<const seqlift::Model> model;
   std::map<std::string, std::shared_ptr<const seqlift::Graph>> graphs;
   std::map<std::string, std::shared_ptr<seqlift::Constants>> constants;
+  seqlift::Conduct conduct;
 };
 
 Handle& handle_of(SEXP pointer);

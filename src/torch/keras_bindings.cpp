@@ -4,6 +4,7 @@
 
 #include "bindings.h"
 #include "core/keras.h"
+#include "core/save_module.h"
 #include "core/tensor_functions.h"
 #include "handle.h"
 
@@ -26,7 +27,8 @@ at::Tensor to_weight(SEXP array, at::ScalarType dtype) {
 extern "C" {
 
 // `file`: list(config, keras_version, backend, dtype, layers = list of list(name, weights = list of
-// double arrays by name)); the model is written to `path`.
+// double arrays by name)), or of an archive one layer "" with all weights by their paths; the model
+// is written to `path`.
 SEXP seqlift_torch_convert_keras(SEXP file_list, SEXP path) {
   return guarded([&]() -> SEXP {
     const Rcpp::List given(file_list);
@@ -46,8 +48,11 @@ SEXP seqlift_torch_convert_keras(SEXP file_list, SEXP path) {
       }
       file.layers.push_back(std::move(own));
     }
+    if (file.layers.size() == 1 && file.layers[0].name.empty()) {
+      file.layers = seqlift::keras_archive_weights(file.config, file.layers[0].weights);
+    }
     const seqlift::KerasModel model = seqlift::keras_model(file);
-    seqlift::build_module(model.part).save(Rcpp::as<std::string>(path));
+    seqlift::save_module(seqlift::build_module(model.part), Rcpp::as<std::string>(path));
     return Rcpp::List::create(Rcpp::Named("theano") = model.theano);
   });
 }

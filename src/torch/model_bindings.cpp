@@ -5,8 +5,10 @@
 #include "bindings.h"
 #include "core/compose.h"
 #include "core/model_description.h"
+#include "core/save_module.h"
 #include "core/tensor_functions.h"
 #include "handle.h"
+#include "load.h"
 
 using namespace seqlift_r;
 
@@ -47,13 +49,13 @@ torch::jit::Module compose(const Rcpp::List& plan) {
     std::vector<seqlift::EnsembleMember> all;
     for (R_xlen_t i = 0; i < members.size(); ++i) {
       const Rcpp::List one = members[i];
-      all.push_back({seqlift::load_model(text(one, "path")), wrappers_of(one),
-                     texts(one, "own_inputs"), Rcpp::as<double>(one["weight"])});
+      all.push_back({load_with_layout(one), wrappers_of(one), texts(one, "own_inputs"),
+                     Rcpp::as<double>(one["weight"])});
     }
     return seqlift::ensemble_module(all);
   }
   const Rcpp::List one = members[0];
-  const auto model = seqlift::load_model(text(one, "path"));
+  const auto model = load_with_layout(one);
   if (kind == "wrapped") {
     return seqlift::wrapped_module(model, wrappers_of(one), to_filled(plan["filled"]));
   }
@@ -78,7 +80,7 @@ extern "C" {
 // list(path, wrappers, ...), and what the kind needs).
 SEXP seqlift_torch_compose(SEXP path, SEXP plan) {
   return guarded([&]() -> SEXP {
-    compose(Rcpp::List(plan)).save(Rcpp::as<std::string>(path));
+    seqlift::save_module(compose(Rcpp::List(plan)), Rcpp::as<std::string>(path));
     return R_NilValue;
   });
 }

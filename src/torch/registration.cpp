@@ -1,5 +1,6 @@
 #include <R_ext/Rdynload.h>
 
+#include "batch_bindings.h"
 #include "bindings.h"
 
 namespace {
@@ -13,11 +14,13 @@ DL_FUNC entry(Routine* routine) {
 const R_CallMethodDef methods[] = {
     {"seqlift_torch_info", entry(&seqlift_torch_info), 0},
     {"seqlift_torch_load", entry(&seqlift_torch_load), 1},
+    {"seqlift_torch_conduct", entry(&seqlift_torch_conduct), 2},
     {"seqlift_torch_compose", entry(&seqlift_torch_compose), 2},
     {"seqlift_torch_describe", entry(&seqlift_torch_describe), 3},
     {"seqlift_torch_is_exported_program", entry(&seqlift_torch_is_exported_program), 1},
     {"seqlift_torch_convert_exported_program", entry(&seqlift_torch_convert_exported_program), 2},
     {"seqlift_torch_predict", entry(&seqlift_torch_predict), 3},
+    {"seqlift_torch_fixed_batch", entry(&seqlift_torch_fixed_batch), 3},
     {"seqlift_torch_deep_lift_shap", entry(&seqlift_torch_deep_lift_shap), 4},
     {"seqlift_torch_deep_lift", entry(&seqlift_torch_deep_lift), 4},
     {"seqlift_torch_audit", entry(&seqlift_torch_audit), 4},
@@ -27,7 +30,11 @@ const R_CallMethodDef methods[] = {
     {"seqlift_torch_build_architecture", entry(&seqlift_torch_build_architecture), 4},
     {"seqlift_torch_state_dict", entry(&seqlift_torch_state_dict), 1},
     {"seqlift_torch_state_dict_values", entry(&seqlift_torch_state_dict_values), 2},
+    {"seqlift_torch_archive_names", entry(&seqlift_torch_archive_names), 1},
+    {"seqlift_torch_archive_member", entry(&seqlift_torch_archive_member), 3},
     {"seqlift_torch_convert_keras", entry(&seqlift_torch_convert_keras), 2},
+    {"seqlift_torch_convert_traces", entry(&seqlift_torch_convert_traces), 2},
+    {"seqlift_torch_convert_script_module", entry(&seqlift_torch_convert_script_module), 2},
     {nullptr, nullptr, 0}};
 
 }  // namespace

@@ -189,6 +189,40 @@ std::string state_dict_pickle() {
   return pickle.raw("u").done();
 }
 
+std::string checkpoint_pickle() {
+  PickleWriter pickle;
+  pickle.raw("}(").text("model").raw("}(");
+  pickle.text("weight").tensor("0", 6, 0, {2, 3}, {3, 1});
+  pickle.text("bias").tensor("1", 2, 0, {2}, {1}).raw("u");
+  pickle.text("note").global("net", "Settings").raw(")\x81}").text("rate").raw("K\x01sb(");
+  pickle.text("more").raw("K\x02u").text("settings").global("argparse", "Namespace").raw("(");
+  pickle.text("path").global("pathlib", "PosixPath").text("a").raw("\x85R").raw("d\x85R");
+  return pickle.raw("u").done();
+}
+
+std::string module_pickle() {
+  PickleWriter pickle;
+  const auto dict = [&](const std::string& name) {
+    pickle.text(name).global("collections", "OrderedDict").raw(")R(");
+  };
+  const auto begin = [&](const std::string& class_name) {
+    pickle.global("net", class_name).raw(")\x81}(").text("training").raw("\x89");
+    dict("_buffers");
+    pickle.raw("u");
+    dict("_parameters");
+  };
+  begin("Net");
+  pickle.text("weight").tensor("0", 6, 0, {2, 3}, {3, 1}).raw("u");
+  pickle.text("trimming").integer(5);
+  dict("_modules");
+  pickle.text("inner");
+  begin("Inner");
+  pickle.text("bias").tensor("1", 2, 0, {2}, {1}).raw("u");
+  dict("_modules");
+  pickle.raw("uub").raw("uub");
+  return pickle.done();
+}
+
 std::string floats(int n) {
   std::string data;
   for (int i = 1; i <= n; ++i) {

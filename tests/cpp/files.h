@@ -59,6 +59,10 @@ class PickleWriter {
 
 // {"weight": a tensor [2, 3], "bias": a tensor [2]}, of storages "0" and "1".
 std::string state_dict_pickle();
+// {"model": the same, "note": an object with state and items, "settings": {...}}.
+std::string checkpoint_pickle();
+// A whole module: the weight its own, the bias in a module `inner`, and a setting, `trimming`.
+std::string module_pickle();
 // The floats 1, 2, ..., n.
 std::string floats(int n);
 

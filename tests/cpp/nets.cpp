@@ -12,6 +12,7 @@
 #include "core/deep_lift.h"
 #include "core/deep_lift_shap.h"
 #include "core/error.h"
+#include "core/evaluation.h"
 #include "core/pairs.h"
 #include "core/tensor_functions.h"
 #include "core/windows.h"
@@ -105,12 +106,14 @@ seqlift::Constants constants_of(const ModelPointer& model, const Settings& setti
 seqlift::DeepLiftShapOptions options_of(const Settings& settings) {
   using Output = seqlift::DeepLiftShapOptions::Output;
   seqlift::DeepLiftShapOptions options;
-  options.output = settings.output == "multipliers"    ? Output::multipliers
-                   : settings.output == "hypothetical" ? Output::hypothetical
-                                                       : Output::attributions;
+  options.output = settings.output == "multipliers"     ? Output::multipliers
+                   : settings.output == "hypothetical"  ? Output::hypothetical
+                   : settings.output == "contributions" ? Output::contributions
+                                                        : Output::attributions;
   options.targets = settings.targets;
   options.batch_size = settings.batch_size;
   options.profile = settings.profile;
+  options.standard_errors = settings.standard_errors;
   options.module_mode = settings.module_mode;
   options.integrate = settings.integrate;
   options.registrations = registrations(settings);
@@ -120,16 +123,8 @@ seqlift::DeepLiftShapOptions options_of(const Settings& settings) {
 }
 
 std::vector<at::Tensor> tensors_of(const c10::IValue& value) {
-  if (value.isTensor()) {
-    return {value.toTensor()};
-  }
-  if (value.isTensorList()) {
-    return value.toTensorVector();
-  }
   std::vector<at::Tensor> tensors;
-  for (const c10::IValue& element : value.toTupleRef().elements()) {
-    tensors.push_back(element.toTensor());
-  }
+  seqlift::visit_tensors(value, [&](const at::Tensor& tensor) { tensors.push_back(tensor); });
   return tensors;
 }
 
@@ -212,11 +207,15 @@ Given by_hand(const std::vector<double>& x, const std::vector<double>& reference
 
 Explained explain(const ModelPointer& model, const Given& given, const Settings& settings) {
   seqlift::Constants constants = constants_of(model, settings);
+  // The rules' own refusals are asked, not the check that comes before them.
+  seqlift::Conduct conduct;
+  conduct.joint = true;
+  constants.set_conduct(conduct);
   const auto result = seqlift::deep_lift_shap(
       *graph_of(model, settings), constants, sequences_of(given.X, given.args),
       references_of(given.references), options_of(settings));
-  return {result.values, result.deltas, result.predictions, result.reference_predictions,
-          result.integrated};
+  return {result.values,     result.deltas,          result.predictions, result.reference_predictions,
+          result.integrated, result.standard_errors};
 }
 
 Explained deep_lifted(const ModelPointer& model, const Given& given, const std::string& rule,
@@ -273,12 +272,20 @@ int64_t outputs_in_windows(const ModelPointer& model, const Given& given, int64_
 std::vector<double> multipliers_by_hand(const ModelPointer& model, const std::vector<double>& x,
                                         const std::vector<double>& reference,
                                         const Settings& settings) {
-  const Explained result = explain(model, by_hand(x, reference), settings);
+  // By what they mean where every input changes: models that read the sequence in steps have no
+  // others.
+  Settings own = settings;
+  bool all_change = !settings.module_mode;
+  for (size_t i = 0; i < x.size(); ++i) {
+    all_change = all_change && std::abs(x[i] - reference[i]) > 1e-3;
+  }
+  own.output = all_change ? "contributions" : settings.output;
+  const Explained result = explain(model, by_hand(x, reference), own);
   const at::Tensor row =
       result.values.select(0, 0).select(0, 0).select(0, 0).select(1, 0).to(at::kDouble);
   std::vector<double> values;
   for (int64_t i = 0; i < row.numel(); ++i) {
-    values.push_back(row[i].item<double>());
+    values.push_back(row[i].item<double>() / (all_change ? x[i] - reference[i] : 1));
   }
   return values;
 }
@@ -377,7 +384,9 @@ double check_case(const Case& one, const Given& given) {
   double change = 0;
   try {
     const ModelPointer net = around(one.lines, one.parameters);
-    const Explained result = explain(net, given);
+    Settings settings;
+    settings.output = "contributions";  // what reads the sequence in steps has no other scores
+    const Explained result = explain(net, given, settings);
     CHECK(worst_delta(result) < 1e-10);
     const at::Tensor expected = interpreted(net, given.X)[0];
     CHECK(distance(result.predictions, expected) < 1e-10);

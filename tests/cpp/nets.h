@@ -78,6 +78,7 @@ struct Settings {
   std::function<bool(double)> poll;
   std::string output = "multipliers";
   bool profile = false;  // the targets are positions of a profile, their dimension comes third last
+  bool standard_errors = false;
 };
 
 struct Explained {
@@ -86,6 +87,7 @@ struct Explained {
   at::Tensor predictions;
   at::Tensor reference_predictions;
   std::set<std::string> integrated;
+  at::Tensor standard_errors;
 };
 
 Explained explain(const ModelPointer& model, const Given& given, const Settings& settings = {});

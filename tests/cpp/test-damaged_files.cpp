@@ -62,7 +62,7 @@ Outcome outcome_of(const Damage& damage) {
   for (int i = 0; i < n_files && outcome.other.empty(); ++i) {
     const Bytes file = files::bytes_of(damage(draws));
     count(outcome, [&] {
-      for (const auto& one : read_state_dict(file, "a.pth").tensors) {
+      for (const auto& one : read_state_dict(file, "a.pth", "").tensors) {
         // Every number can be looked at.
         if (one.second.numel() < 1000) {
           one.second.to(at::kComplexDouble).sum();
@@ -112,6 +112,18 @@ TEST_CASE("damaged files of state dicts are read or refused") {
       {"zip", damaged(files::torch_zip(pickle)), -1, n_files / 2},
       {"zip with the CRC of the damaged pickle",
        [&](files::Draws& draws) { return files::torch_zip(files::damaged(pickle, draws)); }, 10,
+       n_files / 2},
+      {"zip of a checkpoint with objects that are not known",
+       [&](files::Draws& draws) {
+         return files::torch_zip(files::damaged(files::checkpoint_pickle(), draws));
+       },
+       10, n_files / 10},
+      {"zip of a whole module",
+       [&](files::Draws& draws) {
+         return files::torch_zip(files::damaged(files::module_pickle(), draws));
+       },
+       10, n_files / 10},
+      {"pickle of a whole module", damaged(files::torch_pickle(files::module_pickle())), 10,
        n_files / 2},
       {"pickle", damaged(files::torch_pickle(pickle)), 10, n_files / 2},
       {"tar", damaged(files::torch_tar()), 10, n_files / 10},

@@ -333,5 +333,5 @@ TEST_CASE("sequences that are mixed where no part tells are refused", "[deep_lif
   const auto net =
       around("t = h.transpose(0, 1)\ny = (t + t.mean(1, keepdim=True)).transpose(0, 1)");
   const std::string error = error_of([&] { deep_lifted(net, given(2, 3, 9), "reveal_cancel"); });
-  CHECK(error.find("unsupported_operation: The model mixes the sequences of a batch") == 0);
+  CHECK(error.find("batch: The model mixes the sequences of a batch") == 0);
 }

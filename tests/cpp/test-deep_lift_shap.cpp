@@ -94,6 +94,38 @@ TEST_CASE("attributions are the mean of hypothetical scores times the letters",
   }
 }
 
+TEST_CASE("standard errors are those of the references' own scores, and change no attribution",
+          "[deep_lift_shap]") {
+  const auto net = mixed();
+  // More references than a block and a thread take, fewer, and the fewest.
+  for (const int64_t n_refs : {2, 5, 23}) {
+    const Given pairs = given(2, n_refs, 12);
+    Settings settings;
+    const at::Tensor m = explain(net, pairs, settings).values.squeeze(-1);
+    const at::Tensor each = m - (pairs.references * m).sum(2, true);
+    const at::Tensor expected =
+        ((each - each.mean(1, true)).square().sum(1) /
+         static_cast<double>(n_refs * (n_refs - 1))).sqrt();
+    for (const int64_t batch_size : {1, 4, 100}) {
+      for (const int threads : {1, 3}) {
+        settings.batch_size = batch_size;
+        settings.threads = threads;
+        for (const std::string output : {"hypothetical", "attributions"}) {
+          settings.output = output;
+          settings.standard_errors = false;
+          const Explained without = explain(net, pairs, settings);
+          settings.standard_errors = true;
+          const Explained with = explain(net, pairs, settings);
+          CHECK(!without.standard_errors.defined());
+          CHECK(at::equal(with.values, without.values));
+          const at::Tensor shown = output == "hypothetical" ? expected : expected * pairs.X;
+          CHECK(distance(with.standard_errors.squeeze(-1), shown) < 1e-12);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("attributions of a sequence sum to its mean difference from its references",
           "[deep_lift_shap]") {
   const auto net = mixed();

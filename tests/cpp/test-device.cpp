@@ -39,7 +39,7 @@ Numbers explained_at(const ModelPointer& net, const Given& given, const Place& p
                      bool module_mode = false) {
   seqlift::Constants constants = constants_at(net, place);
   seqlift::DeepLiftShapOptions options;
-  options.output = seqlift::DeepLiftShapOptions::Output::multipliers;
+  options.output = seqlift::DeepLiftShapOptions::Output::contributions;
   options.module_mode = module_mode;
   options.batch_size = 5;
   options.work.threads = place.device.is_cpu() ? 1 : 2;
@@ -55,7 +55,7 @@ Numbers explained_at(const ModelPointer& net, const Given& given, const Place& p
 Numbers predicted_at(const ModelPointer& net, const Given& given, const Place& place) {
   seqlift::Constants constants = constants_at(net, place);
   seqlift::PredictOptions options;
-  options.batch_size = 2;
+  options.batch_size = 8;
   options.work.threads = place.device.is_cpu() ? 1 : 2;
   Numbers numbers;
   for (const at::Tensor& output :
@@ -397,7 +397,7 @@ TEST_CASE("on a device batches are sized by what the first one takes of the free
 TEST_CASE("what the core computes does not depend on how much memory there is", "[device]") {
   using Method = seqlift::PredictWindowsOptions::Method;
   const auto net = convolutional();
-  Given pairs = given(6, 7, 24);
+  Given pairs = given(6, 7, 24);  // more than the check of batches takes
   const Place here{at::kCPU};
   const std::vector<std::function<Numbers()>> all{
       [&]() { return predicted_at(net, pairs, here); },
@@ -436,5 +436,5 @@ TEST_CASE("an evaluation without enough memory for one sequence says so", "[devi
     const LimitedMemory memory(512);
     error = error_of([&]() { predicted_at(net, pairs, {at::kCPU}); });
   }
-  CHECK(error.find("memory: There is not enough memory on cpu for a batch of 1: ") == 0);
+  CHECK(error.find("memory: There is not enough memory on cpu for a batch of 2") == 0);
 }

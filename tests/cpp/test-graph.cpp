@@ -1,6 +1,7 @@
 // The graph of a model: where its operations stand, and what is left out.
 
 #include "catch.h"
+#include "core/graph.h"
 #include "core/tensor_functions.h"
 #include "nets.h"
 

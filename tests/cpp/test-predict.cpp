@@ -85,8 +85,7 @@ TEST_CASE("lines are normalised and pooled as they lie in memory", "[predict]") 
   for (const char* last :
        {"h", "torch.max_pool1d(h, 3)", "torch.max_pool1d(h, [4], [3], [2])",
         "torch.max_pool1d(h, [3], [2], [1], [2], True)", "torch.max_pool1d(h, 4, ceil_mode=True)",
-        "torch.max_pool1d(h[:, 0:1], 3)", "torch.max_pool1d(h[:, :, 1:], 3)",
-        "torch.max_pool1d(h[0], 3).unsqueeze(0).expand(x.size(0), -1, -1)"}) {
+        "torch.max_pool1d(h[:, 0:1], 3)", "torch.max_pool1d(h[:, :, 1:], 3)"}) {
     INFO(last);
     const auto net = forward(
         "h = torch.conv1d(x, self.k)\n"
@@ -157,5 +156,21 @@ TEST_CASE("a trace in training mode is predicted in evaluation mode", "[predict]
     INFO(twin.first);
     CHECK(distance(predicted(around(twin.first, running), X)[0],
                    predicted(around(twin.second, running), X)[0]) < 1e-12);
+  }
+}
+
+TEST_CASE("convolutions of any form are one value in a prediction", "[predict]") {
+  // A list that is written to holds what was put into it, once.
+  const Tensors parameters{{"k", numbers({4, 2, 2}, 1)}, {"b", numbers({4}, 2)}};
+  const at::Tensor X = one_hot(3, 9, 6);
+  for (const char* padding : {"'same'", "'valid'", "[1]"}) {
+    INFO(padding);
+    const auto net = forward(std::string("results = [x.sum([1, 2])]\n") +
+                                 "y = torch.conv1d(x, self.k, self.b, [1], " + padding +
+                                 ", [1], 2)\nresults.append(y.sum([1, 2]))\n" +
+                                 "return torch.stack(results, 1)",
+                             parameters);
+    CHECK(distance(predicted(net, X)[0], interpreted(net, X)[0]) < 1e-12);
+    CHECK(worst_delta(explain(net, given(2, 3, 9))) < 1e-10);
   }
 }

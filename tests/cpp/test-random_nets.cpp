@@ -10,6 +10,7 @@
 #include "catch.h"
 #include "core/tensor_functions.h"
 #include "edited.h"
+#include "own_run.h"
 
 using namespace nets;
 
@@ -31,7 +32,7 @@ class Generator {
 
   void grow(int steps) {
     for (int i = 0; i < steps; ++i) {
-      step(below(55));
+      step(below(60));
     }
     // Several values reach the output, each with weights of its own.
     both("y = x.sum([1, 2]).unsqueeze(1) * 0.0");
@@ -134,8 +135,52 @@ class Generator {
       structure(kind, a, b);
     } else if (kind < 50) {
       code(kind, a, b);
-    } else {
+    } else if (kind < 55) {
       condition(kind, t, u, same, length);
+    } else {
+      layout(kind, a);
+    }
+  }
+
+  // What depends on how a value lies in memory: beside it the same where nothing does.
+  void layout(int64_t kind, const Variable& a) {
+    const std::string& t = a.name;
+    const int64_t c = a.channels;
+    const int64_t l = a.length;
+    const std::string n = t + ".size(0)";
+    const std::string shape = "[" + n + ", " + std::to_string(c) + ", " + std::to_string(l) + "]";
+    const std::string whole = t + ".contiguous()";
+    switch (kind) {
+      case 55:
+        add("(" + whole + ".view(" + n + ", -1) * 0.9).view(" + shape + ")", t + " * 0.9", c, l);
+        return;
+      case 56:
+        add(t + ".transpose(1, 2).contiguous().view(" + n + ", -1).view(" + n + ", " +
+                std::to_string(l) + ", " + std::to_string(c) + ").transpose(1, 2) * 1.1",
+            t + " * 1.1", c, l);
+        return;
+      case 57:
+        add("torch.relu(" + t + ").as_strided(" + t + ".size(), torch.relu(" + t + ").stride())",
+            "torch.relu(" + t + ")", c, l);
+        return;
+      case 58:
+        // Windows of three, as memory lies.
+        if (l >= 3) {
+          const std::string cl = std::to_string(c * l);
+          const std::string ls = std::to_string(l);
+          add(whole + ".as_strided([" + n + ", " + std::to_string(c) + ", " +
+                  std::to_string(l - 2) + ", 3], [" + cl + ", " + ls + ", 1, 1]).mean(3)",
+              "torch.avg_pool1d(" + t + ", [3], [1])", c, l - 2);
+        }
+        return;
+      default: {
+        // A copy or not: by the layout.
+        const std::string last = fresh();
+        both(last + " = (" + t + " * 1.0).reshape(" + n + ", -1)");
+        both(last + ".mul_(0.8)");
+        add(last + ".view(" + shape + ")",
+            last + ".unflatten(1, [" + std::to_string(c) + ", " + std::to_string(l) + "])", c, l);
+      }
     }
   }
 
@@ -522,11 +567,16 @@ TEST_CASE("random nets predict as LibTorch does, keep summation to delta and ign
     double between = 0;
     double ways = 0;
     double windows = 0;
+    OwnRun own;
+    OwnRun single;
     try {
       const auto net = generator.make(0);
       const Explained result = explain(net, pairs, settings);
       delta = worst_delta(result);
       apart = distance(result.predictions, interpreted(net, pairs.X)[0]);
+      const at::Tensor many = one_hot(33, 12, seed);
+      own = own_run(net, many, at::kDouble);
+      single = own_run(net, many, at::kFloat);
       // A sequence's references in several blocks, which share what is known of the sequence.
       Settings blocks = settings;
       blocks.batch_size = 1 + seed % 5;
@@ -548,6 +598,10 @@ TEST_CASE("random nets predict as LibTorch does, keep summation to delta and ign
     CHECK(between < 1e-9);
     CHECK(ways < 1e-9);
     CHECK(windows < 1e-10);
+    CHECK(own.runs);
+    CHECK(own.apart < 1e-12);
+    // float64 written into a net's code does not go with a module turned into float32.
+    CHECK((!single.runs || single.apart < 1e-4));
   }
   CHECK(most > 0.1);
 }

@@ -1,7 +1,11 @@
 // Fused attention, and nets with attention as genomic models write them.
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <algorithm>
+
 #include "catch.h"
+#include "core/gradients.h"
+#include "inputs.h"
 #include "nets.h"
 
 namespace nets {
@@ -224,18 +228,113 @@ TEST_CASE("attention over sequences keeps both halves", "[rules][attention]") {
       pairs));
 }
 
-TEST_CASE("attention with weights or masks that depend on X is refused", "[rules][attention]") {
+// The last net is fused, the others are what it stands for: the same in every method.
+void check_same(const std::string& fused, const std::string& steps, const Given& pairs) {
+  const ModelPointer nets[2] = {around(embedded + fused, layer_weights()),
+                                around(embedded + steps, layer_weights())};
+  INFO(fused);
+  CHECK(distance(predicted(nets[0], pairs.X)[0], interpreted(nets[0], pairs.X)[0]) < 1e-12);
+  const auto compare = [&](const std::function<at::Tensor(const ModelPointer&)>& method) {
+    const at::Tensor expected = method(nets[1]);
+    CHECK(expected.abs().max().item<double>() > 1e-3);
+    CHECK(distance(method(nets[0]), expected) < 1e-10);
+  };
+  Settings peers;
+  peers.module_mode = true;
+  compare([&](const ModelPointer& net) { return explain(net, pairs).values; });
+  compare([&](const ModelPointer& net) { return explain(net, pairs, peers).values; });
+  for (const char* rule : {"rescale", "reveal_cancel", "genomics_default"}) {
+    compare([&](const ModelPointer& net) { return deep_lifted(net, pairs, rule).values; });
+  }
+  using Relu = seqlift::GradientOptions::Relu;
+  for (const Relu relu : {Relu::ordinary, Relu::guided, Relu::deconvolution}) {
+    compare([&](const ModelPointer& net) {
+      seqlift::Constants constants = in_double();
+      seqlift::GradientOptions options;
+      options.relu = relu;
+      return seqlift::gradients(*graph_of(net), constants, sequences_of(pairs.X), options)
+          .values[0];
+    });
+  }
+  CHECK(audited(nets[0], pairs).size() > 5);
+}
+
+TEST_CASE("fused attention is what it stands for in every method", "[rules][attention]") {
   const Given pairs = given(2, 3, 9);
-  const auto error = [&](const std::string& before, const std::string& name) {
-    std::string lines = embedded + before + "y = " + encoder_layer(true, false, ", k, 1");
-    lines.replace(lines.rfind(name), name.size(), "d");
-    const auto net = around(lines, layer_weights());
+  for (const bool gelu : {false, true}) {
+    for (const bool norm_first : {false, true}) {
+      check_same("y = " + encoder_layer(gelu, norm_first, ""),
+                 layer_written_out(gelu, norm_first, ""), pairs);
+    }
+  }
+  check_same(
+      padding + "y = " + encoder_layer(false, false, ", k, 1"),
+      layer_written_out(false, false, "s = s.masked_fill(torch.arange(9) > 5, float('-inf'))\n"),
+      pairs);
+}
+
+TEST_CASE("a mask that depends on X is refused as one written out is", "[rules][attention]") {
+  const Given pairs = given(2, 3, 9);
+  const std::string mask = "m = (h[:, 0] > 0.4).logical_and(torch.arange(9) > 0)\n";
+  const auto error = [&](const std::string& lines) {
+    const auto net = around(embedded + mask + lines, layer_weights());
     return error_of([&]() { explain(net, pairs); });
   };
-  CHECK(error(padding + "d = self.w1 * h[0, 0, 0]\n", "self.w1").find("unsupported_operation") ==
-        0);
-  CHECK(error("d = torch.tanh(h[:, 0])\n", "k").find("takes a mask that depends on X") !=
-        std::string::npos);
+  const std::string why = "chooses an infinite value for a sequence and a finite one";
+  CHECK(error("y = " + encoder_layer(true, false, ", m, 1")).find(why) != std::string::npos);
+  CHECK(error(layer_written_out(true, false,
+                                "s = s.masked_fill(m.unsqueeze(1).unsqueeze(1), float('-inf'))\n"))
+            .find(why) != std::string::npos);
+}
+
+// What nn.TransformerEncoder does with a mask of padding: the layers see nested tensors, and the
+// result is as long as the longest sequence without its padding.
+TEST_CASE("nested tensors between encoder layers are padded ones with a mask",
+          "[rules][attention]") {
+  const std::string layer = encoder_layer(false, true, "");
+  const std::string blocked = "s = s.masked_fill(torch.arange(9) > 5, float('-inf'))\n";
+  const auto twice = [](const std::string& written) { return written + "\nt = y\n" + written; };
+  std::string second = layer;
+  second.replace(second.find("fwd(t"), 5, "fwd(n");
+  check_same(
+      "k = (torch.arange(9) < 6).unsqueeze(0).expand([h.size(0), 9])\n"
+      "n = torch._nested_tensor_from_mask(t, k)\nn = " +
+          second + "n = " + second + "y = n.to_padded_tensor(0.0)",
+      twice(layer_written_out(false, true, blocked)) + "\ny = y[:, :6]", given(2, 3, 9));
+}
+
+TEST_CASE("attention with weights that depend on X is refused", "[rules][attention]") {
+  const Given pairs = given(2, 3, 9);
+  std::string lines = embedded + padding + "d = self.w1 * h[0, 0, 0]\n" +
+                      "y = " + encoder_layer(true, false, ", k, 1");
+  lines.replace(lines.rfind("self.w1"), 7, "d");
+  // Those of one sequence would be the weights of all.
+  const auto net = around(lines, layer_weights());
+  CHECK(error_of([&]() { predicted(net, pairs.X); }).find("batch: ") == 0);
+}
+
+// The fast path of nn.MultiheadAttention asks whether gradients are recorded.
+TEST_CASE("code that asks about the run is explained by the branch that predicts",
+          "[graph][attention]") {
+  const Given pairs = given(2, 3, 9);
+  for (const char* question :
+       {"torch.is_grad_enabled()", "h.requires_grad", "not h.is_leaf", "h.retains_grad",
+        "torch.is_grad_enabled() and h.requires_grad", "torch.is_autocast_enabled()"}) {
+    INFO(question);
+    const auto net =
+        around(std::string("if ") + question + ":\n    y = h * 2.0\nelse:\n    y = torch.tanh(h)");
+    const at::Tensor expected = interpreted(net, pairs.X)[0];
+    CHECK(distance(predicted(net, pairs.X)[0], expected) < 1e-12);
+    const Explained result = explain(net, pairs);
+    CHECK(distance(result.predictions.view({-1}), expected.view({-1})) < 1e-12);
+    CHECK(worst_delta(result) < 1e-9);
+    const auto steps = audited(net, pairs);
+    CHECK(std::any_of(steps.begin(), steps.end(),
+                      [](const auto& step) { return step.operation == "tanh"; }));
+    seqlift::Constants constants = in_double();
+    const auto gradients = seqlift::gradients(*graph_of(net), constants, sequences_of(pairs.X), {});
+    CHECK(distance(gradients.predictions.view({-1}), expected.view({-1})) < 1e-12);
+  }
 }
 
 // Nets in the style of published models, in single operations: what their authors wrote.

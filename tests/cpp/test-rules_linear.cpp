@@ -12,6 +12,8 @@ std::vector<Case> linear_cases() {
   const std::string cube = "q = h[:, :, 0:8].reshape(h.size(0), 4, 2, 2, 2)\n";
   return {
       {"add", "y = h + h.flip([2])"},
+      {"channel_shuffle", "y = torch.channel_shuffle(h, 2)"},
+      {"native_channel_shuffle", "y = torch.native_channel_shuffle(h.unsqueeze(3), 2)"},
       {"add", "y = torch.add(h, 2.5, alpha=0.5)"},
       {"sub", "y = h - h[:, 0:1] * 0.25"},
       {"subtract", "y = torch.subtract(h, h.mean(2, keepdim=True))"},
@@ -40,6 +42,7 @@ std::vector<Case> linear_cases() {
       {"mT", "y = torch.matmul(h.mT, self.a)", {{"a", numbers({4, 2}, 1)}}},
       {"mH", "y = torch.matmul(h.mH, self.a)", {{"a", numbers({4, 2}, 1)}}},
       {"matrix_H", "y = torch.matmul(self.a, h.sum(2).H).H", {{"a", numbers({3, 4}, 1)}}},
+      {"as_strided", "y = h.contiguous().as_strided([h.size(0), 4, 9], [36, 9, 1])"},
       {"adjoint", "y = torch.matmul(torch.adjoint(h), self.a)", {{"a", numbers({4, 2}, 1)}}},
       {"swapaxes", "y = torch.swapaxes(h, 1, 2)"},
       {"swapdims", "y = torch.swapdims(h, 1, 2)"},

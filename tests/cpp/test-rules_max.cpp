@@ -27,6 +27,7 @@ std::vector<Case> max_cases() {
       {"max", "y = torch.max(h, self.a)", {{"a", numbers({4, 1}, 31, -0.3, 0.3)}}},
       {"min", "y, i = h.min(-1)"},
       {"min", "y = torch.min(h, h.flip([2]))"},
+      {"aminmax", "a, b = torch.aminmax(h, dim=2, keepdim=True)\ny = a * 0.5 + b"},
       {"amax", "y = torch.amax(h, 2)"},
       {"amax", "y = torch.amax(h, [1, 2], keepdim=True)"},
       {"amax", "y = torch.amax(h.unsqueeze(1), [-1, 2])"},

@@ -24,7 +24,7 @@ TracksView view(const std::vector<double>& values, std::size_t length) {
 std::vector<Seqlet> call_recursive(const std::vector<double>& values, std::size_t length,
                                    const RecursiveSeqletOptions& options) {
   const TracksView tracks = view(values, length);
-  const SpanDistribution null(tracks, options.max_length, options.n_bins);
+  const SpanDistribution null(tracks, options.max_length, options);
   std::vector<Seqlet> all;
   for (std::size_t i = 0; i < tracks.count; ++i) {
     const auto own = seqlift::recursive_seqlets(tracks, i, null, options);
@@ -64,15 +64,67 @@ double sum_of(const std::vector<double>& values, std::size_t start, std::size_t 
 TEST_CASE("the null distribution of spans is the histogram convolved with itself") {
   // Three zeros and a one in two bins: shares 3/4 and 1/4, of two positions 9/16, 6/16, 1/16.
   const std::vector<double> values{0, 0, 1, 0};
-  const SpanDistribution null(view(values, 4), 2, 2);
+  RecursiveSeqletOptions options;
+  options.n_bins = 2;
+  const SpanDistribution null(view(values, 4), 2, options);
   CHECK_FALSE(null.is_constant());
   CHECK(null.p_value(0, 1) == 1);
-  CHECK(null.p_value(1, 1) == 0.75);
+  CHECK(null.p_value(1, 1) == 0);
   CHECK(null.p_value(0, 2) == 1);
-  CHECK(null.p_value(1, 2) == 10.0 / 16);
-  CHECK(null.p_value(2, 2) == 9.0 / 16);
+  CHECK(null.p_value(1, 2) == 1.0 / 16);
+  CHECK(null.p_value(2, 2) == 0);
   // Rounding may lead below the lowest bin; that is the least surprising sum, too.
   CHECK(null.p_value(-1e-17, 2) == 1);
+
+  options.compatible = true;
+  const SpanDistribution peer(view(values, 4), 2, options);
+  CHECK(peer.p_value(0, 1) == 1);
+  CHECK(peer.p_value(1, 1) == 0.75);
+  CHECK(peer.p_value(1, 2) == 10.0 / 16);
+  CHECK(peer.p_value(2, 2) == 9.0 / 16);
+}
+
+TEST_CASE("p-values are chances of a larger sum, whatever the lowest number's share") {
+  // All sums of three draws from the values themselves, counted one by one.
+  for (const std::vector<double>& values :
+       {std::vector<double>{0, 0, 0, 0, 0, 1, 3}, {-2, 0, 0, 1, 4, 4}, {-1, -1, -1, -1, 0}}) {
+    RecursiveSeqletOptions options;
+    const auto range = std::minmax_element(values.begin(), values.end());
+    options.n_bins = static_cast<std::size_t>(*range.second - *range.first) + 1;
+    const SpanDistribution null(view(values, values.size()), 3, options);
+    for (double sum = 3 * *range.first + 1; sum <= 3 * *range.second; ++sum) {
+      double larger = 0;
+      for (const double a : values) {
+        for (const double b : values) {
+          for (const double c : values) {
+            larger += a + b + c > sum ? 1 : 0;
+          }
+        }
+      }
+      CHECK(null.p_value(sum, 3) == Approx(larger / std::pow(values.size(), 3)));
+    }
+    CHECK(null.p_value(3 * *range.first, 3) == 1);
+  }
+}
+
+TEST_CASE("sites stand out of tracks whose lowest number is the most frequent") {
+  std::vector<double> values(400, 0.0);
+  RandomState random(3);
+  for (double& value : values) {
+    value = std::max(0.0, 0.4 * (random.uniform() - 0.7));
+  }
+  for (std::size_t k = 100; k < 108; ++k) {
+    values[k] = 1 + random.uniform();
+  }
+  RecursiveSeqletOptions options;
+  const auto seqlets = call_recursive(values, 400, options);
+  REQUIRE(!seqlets.empty());
+  for (const Seqlet& seqlet : seqlets) {
+    CHECK(seqlet.start >= 96);
+    CHECK(seqlet.end <= 112);
+  }
+  options.compatible = true;
+  CHECK(call_recursive(values, 400, options).empty());
 }
 
 TEST_CASE("a run of high values is called with its place, sum and p-value") {
@@ -83,6 +135,8 @@ TEST_CASE("a run of high values is called with its place, sum and p-value") {
   for (std::size_t k = 20; k < 26; ++k) {
     values[k] = 2;
   }
+  // A larger one by itself, so that no sum is the largest that there can be.
+  values[50] = 2.5;
   RecursiveSeqletOptions options;
   options.max_length = 6;
   const auto seqlets = call_recursive(values, 60, options);
@@ -91,7 +145,7 @@ TEST_CASE("a run of high values is called with its place, sum and p-value") {
   CHECK(seqlets[0].start == 20);
   CHECK(seqlets[0].end == 26);
   CHECK(seqlets[0].attribution == Approx(12));
-  const SpanDistribution null(view(values, 60), 6, options.n_bins);
+  const SpanDistribution null(view(values, 60), 6, options);
   // Of the spans that start there the one of four positions is the least surprising.
   CHECK(null.p_value(8, 4) > null.p_value(12, 6));
   CHECK(seqlets[0].p_value == null.p_value(8, 4));
@@ -123,7 +177,7 @@ TEST_CASE("seqlets are what their definition says, and nothing is left that coul
     const std::size_t length = 70;
     const auto values = noisy_tracks(seed, length, 2, 3);
     const TracksView tracks = view(values, length);
-    const SpanDistribution null(tracks, options.max_length, options.n_bins);
+    const SpanDistribution null(tracks, options.max_length, options);
     for (std::size_t i = 0; i < 2; ++i) {
       const std::vector<double> own(tracks.track(i), tracks.track(i) + length);
       // Whether each span of at least min_length inside has a p-value below the threshold.

@@ -1,6 +1,8 @@
 // The files of torch.save() and safetensors, made in memory; those that Python wrote are read in
 // tests/testthat/test-read_state_dict.R.
 
+#include <functional>
+
 #include "catch.h"
 #include "core/error.h"
 #include "core/state_dict.h"
@@ -13,7 +15,9 @@ using files::says;
 
 namespace {
 
-StateDict read(const std::string& file) { return read_state_dict(files::bytes_of(file), "a.pth"); }
+StateDict read(const std::string& file, const std::string& prefix = "") {
+  return read_state_dict(files::bytes_of(file), "a.pth", prefix);
+}
 
 std::string file_problem(const std::string& file) {
   return files::problem([&]() { read(file); });
@@ -140,7 +144,143 @@ TEST_CASE("of a checkpoint the state dict is read; dicts inside dicts are joined
   CHECK(names(nested("state_dict")) == inner);
   CHECK(names(nested("model_state_dict")) == inner);
   CHECK(names(nested("model")) == inner);
-  CHECK(names(nested("net")) == std::vector<std::string>{"best", "net.a", "net.b.0", "net.b.2"});
+  CHECK(names(nested("net")) == inner);
+  CHECK(names(nested("layers")) ==
+        std::vector<std::string>{"best", "layers.a", "layers.b.0", "layers.b.2"});
+}
+
+namespace {
+
+// {"key": {"a": tensor, "b": tensor}, ...}
+std::string dicts(const std::vector<std::string>& keys, const std::string& name = "a") {
+  PickleWriter pickle;
+  pickle.raw("}(");
+  for (const std::string& key : keys) {
+    pickle.text(key).raw("}(").text(name).tensor("0", 6, 0, {6}, {1}).raw("u");
+  }
+  return files::torch_zip(pickle.raw("u").done());
+}
+
+std::vector<std::string> names_of(const StateDict& state_dict) {
+  std::vector<std::string> names;
+  for (const auto& one : state_dict.tensors) {
+    names.push_back(one.first);
+  }
+  return names;
+}
+
+std::string kind_of(const std::function<void()>& read) {
+  try {
+    read();
+  } catch (const Error& error) {
+    return error.kind() + ": " + error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("two state dicts of the same names are told of, and chosen by the prefix") {
+  const std::string both = dicts({"model", "ema"});
+  const std::string message = kind_of([&] { read(both); });
+  CHECK(says(message, "state_dict: "));
+  CHECK(says(message, "\"model\""));
+  CHECK(says(message, "\"ema\""));
+  for (const char* prefix : {"ema", "ema."}) {
+    CHECK(names_of(read(both, prefix)) == std::vector<std::string>{"a"});
+  }
+  CHECK(says(kind_of([&] { read(both, "ema.b"); }), "state_dict: No name"));
+  CHECK(says(kind_of([&] { read(dicts({"first", "second"}), "third"); }), "state_dict: No name"));
+  // Parts of one model, by names that say nothing: all of it.
+  CHECK(names_of(read(dicts({"first", "second"}))) ==
+        std::vector<std::string>{"first.a", "second.a"});
+  // An optimizer is no model.
+  CHECK(names_of(read(dicts({"model", "optimizer", "lr_scheduler"}))) ==
+        std::vector<std::string>{"a"});
+}
+
+TEST_CASE("what wrappers put into names is left out and told of") {
+  const auto read_names = [](const std::vector<std::string>& keys, std::string& note) {
+    PickleWriter pickle;
+    pickle.raw("}(");
+    for (const std::string& key : keys) {
+      pickle.text(key).tensor("0", 6, 0, {6}, {1});
+    }
+    const StateDict found = read(files::torch_zip(pickle.raw("u").done()));
+    note = found.notes.empty() ? "" : found.notes[0];
+    return names_of(found);
+  };
+  using Names = std::vector<std::string>;
+  std::string note;
+  CHECK(read_names({"module.a", "module.b"}, note) == Names{"a", "b"});
+  CHECK(note == "`module.` in the names is left out.");
+  CHECK(read_names({"n_averaged", "module.a"}, note) == Names{"a"});
+  CHECK(note == "`module.` in the names is left out, and so is `n_averaged`.");
+  CHECK(read_names({"_orig_mod.a", "_orig_mod.b"}, note) == Names{"a", "b"});
+  CHECK(read_names({"module._orig_mod.module.a"}, note) == Names{"a"});
+  CHECK(read_names({"head._orig_mod.a", "body.b"}, note) == Names{"head.a", "body.b"});
+  // Names that are one without it, and names that only look so, stay.
+  CHECK(read_names({"_orig_mod.a", "a"}, note) == Names{"_orig_mod.a", "a"});
+  CHECK(read_names({"module.a", "b"}, note) == Names{"module.a", "b"});
+  CHECK(read_names({"my_orig_mod.a", "n_averaged"}, note) == Names{"my_orig_mod.a", "n_averaged"});
+  CHECK(note.empty());
+}
+
+TEST_CASE(
+    "unknown objects beside the weights are passed over, tensors of an unknown sort are not") {
+  const auto with = [](const std::function<void(PickleWriter&)>& write) {
+    PickleWriter pickle;
+    pickle.raw("}(").text("a").tensor("0", 6, 0, {6}, {1}).text("note");
+    write(pickle);
+    return files::torch_zip(pickle.raw("u").done());
+  };
+  const StateDict found = read(
+      with([](PickleWriter& pickle) { pickle.global("os", "system").text("ls").raw("\x85R"); }));
+  CHECK(names_of(found) == std::vector<std::string>{"a"});
+  REQUIRE(found.notes.size() == 1);
+  CHECK(says(found.notes[0], "note (os.system)"));
+  CHECK(says(file_problem(with([](PickleWriter& pickle) {
+               pickle.global("torch._utils", "_rebuild_sparse_tensor").raw(")R");
+             })),
+             "_rebuild_sparse_tensor"));
+  // Alone they are no weights.
+  for (const std::string& pickle :
+       {PickleWriter().global("net", "Net").raw(")\x81}b").done(),
+        PickleWriter().raw("}").text("model").global("net", "Net").raw(")\x81}bs").done()}) {
+    CHECK(says(file_problem(files::torch_zip(pickle)), "\"net.Net\""));
+  }
+  // Keys that no name can be made of, where no tensor is below.
+  CHECK(names_of(read(with([](PickleWriter& pickle) { pickle.raw("}K\x01\x85}s"); }))) ==
+        std::vector<std::string>{"a"});
+  CHECK(says(file_problem(with([](PickleWriter& pickle) {
+               pickle.raw("}K\x01\x85").tensor("0", 6, 0, {6}, {1}).raw("s");
+             })),
+             "neither text nor a number"));
+}
+
+TEST_CASE("of a whole module the state dict is read, with its classes and settings") {
+  for (const std::string& file :
+       {files::torch_zip(files::module_pickle()), files::torch_pickle(files::module_pickle())}) {
+    const StateDict dict = read_state_dict(files::bytes_of(file), "a.pt", "");
+    REQUIRE(dict.tensors.size() == 2);
+    CHECK(dict.tensors[0].first == "weight");
+    CHECK(dict.tensors[1].first == "inner.bias");
+    REQUIRE(dict.modules.size() == 2);
+    CHECK(dict.modules[0].class_name == "net.Net");
+    CHECK(dict.modules[1].path == "inner");
+    CHECK(find_number(dict.modules[0].settings, "trimming", 0) == 5);
+    CHECK(find_module(dict.modules, {"inner"}, "") == &dict.modules[0]);
+  }
+}
+
+TEST_CASE("a module that holds itself is refused") {
+  PickleWriter itself;
+  itself.global("net", "Net").raw(")\x81q\x01}(").text("_parameters").raw("}").text("_modules");
+  itself.raw("}").text("inner").raw(
+      "h\x01"
+      "su"
+      "b");
+  CHECK(says(file_problem(files::torch_zip(itself.done())), "hold themselves"));
 }
 
 TEST_CASE("containers that hold themselves, or each other again and again, are refused") {

@@ -228,3 +228,82 @@ TEST_CASE("module mode equals operator mode where every bend is a registered ReL
   CHECK(distance(operators.values, modules.values) < 1e-9);
   CHECK(distance(operators.predictions, modules.predictions) < 1e-12);
 }
+
+// The hooks of the peers remember a module's last call. Where its numbers broadcast they are used
+// for the calls before it too. x = (3, 1), reference (-1, 2): the last input, mean(relu(x)) - 1.5,
+// goes from -0.5 to 0.5 and its relu from 0 to 0.5, so both calls have the factor 1/2.
+TEST_CASE("module mode has the last call's numbers for a module used at two shapes", "[units]") {
+  const auto net = around_module(relu(),
+                                 "h = self.act.forward(x[:, :1])\n"
+                                 "h = self.act.forward(h.mean(2, keepdim=True) - 1.5)\n"
+                                 "return h.squeeze(2)");
+  const auto m = multipliers_by_hand(net, {3, 1}, {-1, 2}, module_mode());
+  CHECK(m[0] == Approx(0.125));
+  CHECK(m[1] == Approx(0.125));
+}
+
+TEST_CASE("module mode refuses by name what the peers' hooks fail on", "[units]") {
+  const Given pairs = given(2, 3, 8);
+  const auto error = [&](const Part& act, const std::string& body) {
+    const auto net = around_module(act, body);
+    CHECK(worst_delta(explain(net, pairs)) < 1e-9);
+    return error_of([&]() { explain(net, pairs, module_mode()); });
+  };
+  const std::string why = "registration: The module act (";
+  // The last call is the larger one, and autograd takes no larger gradient.
+  CHECK(error(relu(),
+              "h = self.act.forward(x.mean(2, keepdim=True) - 0.3)\n"
+              "return self.act.forward(x * 2.0 - h).sum(2)")
+            .find(why + "ReLU) is called on inputs of several shapes (4 x 1 and, last, 4 x 8") ==
+        0);
+  CHECK(error(relu(),
+              "h = self.act.forward(x[:, :, :5] - 0.3).sum(2)\n"
+              "return self.act.forward(x[:, :3] * 2.0 - 0.5).sum(2) + h[:, :3]")
+            .find(why) == 0);
+  const Part pool = of_class("torch.nn.modules.pooling.MaxPool1d",
+                             "torch.max_pool1d(x, [2], [2], [0], [1], False)");
+  CHECK(
+      error(pool, "return self.act.forward(self.act.forward(x)).sum(2)").find(why + "MaxPool1d") ==
+      0);
+}
+
+// The last input is -x: x = (1, 5) has its maximum -1 first, the reference (2, 0) its maximum 0
+// last. The change -1 of the maximum is the reference's, over the change -5 there: 1/5 for the
+// first call, and 10 times that, with the sign of -x, for the last.
+TEST_CASE("module mode has the last call's numbers for a max-pooling used twice", "[units]") {
+  const Part pool = of_class("torch.nn.modules.pooling.MaxPool1d",
+                             "torch.max_pool1d(x, [2], [2], [0], [1], False)");
+  const auto net = around_module(pool,
+                                 "h = x[:, :1]\n"
+                                 "a = self.act.forward(h)\n"
+                                 "return (a + self.act.forward(-h) * 10.0).squeeze(2)");
+  const auto m = multipliers_by_hand(net, {1, 5}, {2, 0}, module_mode());
+  CHECK(m[0] == Approx(0).margin(1e-12));
+  CHECK(m[1] == Approx(0.2 - 2));
+}
+
+TEST_CASE("a registered class that nothing of X reaches is evaluated as it is", "[units]") {
+  const auto net = around_module(
+      relu(),
+      "k = self.act.forward(torch.arange(8).to(torch.float64).expand([x.size(0), 4, 8]))\n"
+      "return (self.act.forward(x * 2.0 - 1.5) * k).sum(2)");
+  const Given pairs = given(2, 3, 8);
+  const Explained steps = explain(net, pairs);
+  CHECK(distance(explain(net, pairs, registered("ReLU", "rescale")).values, steps.values) < 1e-9);
+  CHECK(explain(net, pairs, module_mode()).values.isfinite().all().item<bool>());
+}
+
+// GELU's gradient in LibTorch reads one that does not lie as the input does for another.
+TEST_CASE("module mode has GELU's derivative whatever way gradients lie in memory", "[units]") {
+  const Part gelu = of_class("torch.nn.modules.activation.GELU", "torch.gelu(x)");
+  const auto net =
+      around_module(gelu,
+                    "h = self.act.forward(x * 0.7)\n"
+                    "w = torch.arange(36).to(torch.float64).view(9, 4).sin()\n"
+                    "return (h.transpose(1, 2).contiguous() * w).flatten(1).sum(1, keepdim=True)");
+  const Given pairs = given(4, 3, 9);
+  Settings single = module_mode();
+  single.dtype = at::kFloat;
+  CHECK(distance(explain(net, pairs, single).values.to(at::kDouble),
+                 explain(net, pairs, module_mode()).values) < 1e-5);
+}

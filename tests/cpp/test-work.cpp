@@ -1,11 +1,20 @@
 // Chunks of work on threads: all of them, once; the first error; interruption.
+#include <ATen/Parallel.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "catch.h"
+#include "core/chunks.h"
+#include "core/threads.h"
 #include "core/work.h"
 #include "nets.h"
 
@@ -32,6 +41,48 @@ TEST_CASE("every chunk is worked on once, whatever the threads", "[work]") {
       CHECK(std::set<int64_t>(seen.begin(), seen.end()).size() == 17);
     }
   }
+}
+
+TEST_CASE("a small chunk stays on one thread, a large one has all", "[work]") {
+  for (const bool here : {false, true}) {
+    WorkOptions options;
+    options.threads = 4;
+    options.here = here;
+    for (const double operations : {0.0, 0.5 * seqlift::large_chunk, seqlift::large_chunk}) {
+      seqlift::Chunks chunks;
+      chunks.count = 1;
+      chunks.operations = operations;
+      int threads = 0;
+      run_chunks(
+          chunks, [&](int64_t, const std::atomic<bool>&) { threads = at::get_num_threads(); },
+          options);
+      CHECK(threads == (operations < seqlift::large_chunk ? 1 : 4));
+    }
+  }
+}
+
+TEST_CASE("long chunks tell their own share of the work, and end where they are asked to",
+          "[work]") {
+  WorkOptions options;
+  std::vector<double> seen;
+  std::atomic<int> steps{0};
+  options.poll = [&](double share) {
+    seen.push_back(share);
+    return share < 0.5;
+  };
+  seqlift::Chunks chunks;
+  chunks.count = 1;
+  chunks.share_done = [&]() { return steps / 100.0; };
+  const auto work = [&](int64_t, const std::atomic<bool>& cancelled) {
+    for (; steps < 100; ++steps) {
+      seqlift::stop_if(cancelled);
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  };
+  CHECK(error_of([&]() { run_chunks(chunks, work, options); }) == "interrupt: Interrupted.");
+  CHECK(steps < 100);
+  CHECK(seen.back() >= 0.5);
+  CHECK(std::is_sorted(seen.begin(), seen.end()));
 }
 
 TEST_CASE("no chunks are no work", "[work]") {
@@ -123,4 +174,41 @@ TEST_CASE("a poll is asked on the calling thread, and what it throws is thrown",
   };
   CHECK_THROWS_WITH(run_chunks(100, work, options), "from the poll");
   CHECK(!elsewhere);
+}
+
+namespace {
+
+// What `action` returns in a child process that may start no further thread. Root is bound by no
+// limit, so the child becomes somebody else first; -1 where that is not possible.
+int without_threads(const std::function<int()>& action) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit none{1, 1};
+    const bool bound = (getuid() != 0 || setuid(65534) == 0) && setrlimit(RLIMIT_NPROC, &none) == 0;
+    int result = 99;
+    try {
+      result = bound ? action() : 98;
+    } catch (...) {
+      result = 97;
+    }
+    _exit(result);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  const int result = WIFEXITED(status) ? WEXITSTATUS(status) : 96;
+  return result == 98 ? -1 : result;
+}
+
+}  // namespace
+
+// Asked for their number only: OpenBLAS itself ends a forked process that it cannot start its own
+// threads in.
+TEST_CASE("where no thread can be started one is counted on", "[work]") {
+  const int threads = without_threads([] { return seqlift::threads_to_be_had(4); });
+  if (threads < 0) {
+    WARN("This system lets nobody be limited to one thread");
+    return;
+  }
+  CHECK(threads == 1);
+  CHECK(seqlift::threads_to_be_had(3) == 3);
 }

@@ -7,17 +7,27 @@ whole-number tensor (7 i) mod 11, i from 0 in row-major order. torch.load() read
 before it is kept, but for those that are made to be refused.
 """
 
+import argparse
 import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import functools
 import io
 import json
 import os
 import pathlib
 import pickle
+import re
 import struct
 import sys
 import tarfile
+import uuid
 import zipfile
 
+import numpy
 import torch
 from torch import nn
 
@@ -111,6 +121,93 @@ def compress(path, to):
                             zipfile.ZIP_DEFLATED)
 
 
+class Colour(enum.Enum):
+    RED = 1
+
+
+@dataclasses.dataclass
+class Settings:
+    rate: float = 0.1
+    layers: list = dataclasses.field(default_factory=lambda: [1, 2])
+
+
+class Sealed:
+    """Made by copyreg._reconstructor, with a state that is no dict."""
+    __slots__ = ("value",)
+
+    def __init__(self):
+        self.value = {1: "a"}
+
+    def __getstate__(self):
+        return (self.value, [1, 2])
+
+    def __setstate__(self, state):
+        self.value = state[0]
+
+
+class Items(dict):
+    """What Lightning's hyper-parameters and configuration libraries are: a dict with more to it."""
+    def __init__(self, **values):
+        super().__init__(**values)
+        self.flags = {"readonly": True}
+
+
+class Row(list):
+    pass
+
+
+class WithKeywords:
+    def __init__(self, *, name):
+        self.name = name
+
+    def __getnewargs_ex__(self):
+        return (), {"name": self.name}
+
+    def __new__(cls, *, name="a"):
+        return super().__new__(cls)
+
+
+def metadata():
+    """What training code keeps beside weights."""
+    Point = collections.namedtuple("Point", "x y")
+    globals()["Point"] = Point
+    Point.__module__ = __name__
+    return {
+        "numpy_scalar": numpy.float64(0.3), "numpy_array": numpy.arange(6.0).reshape(2, 3),
+        "numpy_texts": numpy.array(["a", "bc"]), "numpy_objects": numpy.array([None, {}], dtype=object),
+        "numpy_type": numpy.dtype("int8"), "numpy_state": numpy.random.get_state(),
+        "path": pathlib.PurePosixPath("/x"), "namespace": argparse.Namespace(rate=1, more=[{}]),
+        "defaultdict": collections.defaultdict(list, a=[1]), "counter": collections.Counter("aab"),
+        "deque": collections.deque([1, 2], maxlen=3), "ordered": collections.OrderedDict(a=1),
+        "time": datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc),
+        "day": datetime.date(2024, 1, 1), "hour": datetime.timedelta(hours=1),
+        "partial": functools.partial(int, base=3), "function": len, "class": dict,
+        "range": range(3), "slice": slice(1, 2), "complex": 1j, "bytes": b"abc",
+        "bytearray": bytearray(b"abc"), "set": {1}, "frozenset": frozenset({(1, 2)}),
+        "tuple_keys": {(1, 2): "a", None: 3, 1.5: 2}, "long": 2 ** 80, "fraction": fractions.Fraction(1, 3),
+        "decimal": decimal.Decimal("0.1"), "uuid": uuid.UUID(int=3), "regex": re.compile("a+"),
+        "enum": Colour.RED, "dataclass": Settings(), "sealed": Sealed(), "items": Items(a=Items(b=1)),
+        "row": Row([1, Row([2])]), "keywords": WithKeywords(name="b"), "point": Point(1, 2),
+        "exception": ValueError("no"), "dtype": torch.float32, "device": torch.device("cpu"),
+        "size": torch.Size([2, 3]), "layout": torch.strided, "quantised": torch.qint8,
+        "rng_state": torch.get_rng_state(), "generator_state": [torch.get_rng_state()],
+        "module": nn.Sequential(nn.Linear(2, 2)), "sparse": torch.eye(2).to_sparse(),
+    }
+
+
+def checkpoint(net):
+    optimizer = torch.optim.Adam(net.parameters())
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    kept = {name: value.clone() for name, value in net.state_dict().items()}
+    optimizer.step()
+    net.load_state_dict(kept)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 3)
+    return {"epoch": numpy.int64(3), "state_dict": kept, "optimizer": optimizer.state_dict(),
+            "lr_schedulers": [scheduler.state_dict()], "callbacks": {"ModelCheckpoint{'a': 1}": Items(
+                best=torch.tensor(0.5))}, "hyper_parameters": metadata()}
+
+
 class Hostile:
     def __reduce__(self):
         return os.system, ("touch seqlift_ran_this",)
@@ -133,12 +230,24 @@ def main():
     for name, (thing, options) in saved.items():
         torch.save(thing, OUT / f"{name}.pth", **options)
         torch.load(OUT / f"{name}.pth")
+    whole = checkpoint(net)
+    weights = net.state_dict()
+    wrapped = torch.optim.swa_utils.AveragedModel(net).state_dict()
+    for name, thing, options in [
+            ("metadata.pth", whole, {}), ("metadata_pickle.pth", whole, old),
+            ("metadata4.pth", whole, {"pickle_protocol": 4}),
+            ("lightning.ckpt", {"epoch": 1, "pytorch-lightning_version": "2.1.0", "state_dict": {
+                f"model.{name}": value for name, value in weights.items()}}, {}),
+            ("averaged.pth", wrapped, {}), ("inside.pth", {"net": weights, "epoch": 2}, {}),
+            ("compiled.pth", {f"_orig_mod.{name}": value for name, value in weights.items()}, {}),
+            ("twice.pth", {"state_dict": weights, "ema": {"decay": 0.9, "shadow": {
+                name: 2 * value for name, value in weights.items()}}}, {})]:
+        torch.save(thing, OUT / name, **options)
     save_tar(net.state_dict(), OUT / "net_tar.pth")
     read = torch.load(OUT / "net_tar.pth")
     assert all(torch.equal(read[name], tensor) for name, tensor in net.state_dict().items())
     save_safetensors(net.state_dict(), OUT / "net.safetensors")
     save_safetensors(types(), OUT / "types.safetensors")
-    # Refused.
     torch.save(net, OUT / "whole_model.pth")
     torch.save({"weight": torch.ones(2), "note": Hostile()}, OUT / "hostile.pth")
     torch.save({"weight": torch.ones(2), "note": Hostile()}, OUT / "hostile_pickle.pth", **old)

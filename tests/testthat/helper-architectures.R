@@ -81,18 +81,18 @@ bpnet_dict <- function(tracks, strands = 2L, prefix = "") {
   stats::setNames(dict, paste0(prefix, names(dict)))
 }
 
-# Profile and counts for bases 5 to L - 4.
-bpnet_by_hand <- function(x, dict, control = NULL, prefix = "") {
+# Profile and counts of all bases but `trimming` at each end; counts are of `beyond` bases more.
+bpnet_by_hand <- function(x, dict, control = NULL, prefix = "", trimming = 40L, beyond = 37L) {
   h <- relu(convolved(x, dict, paste0(prefix, "iconv"), same = TRUE))
   h <- h + relu(convolved(h, dict, paste0(prefix, "rconvs.0"), 2L, same = TRUE))
   h <- h + relu(convolved(h, dict, paste0(prefix, "rconvs.1"), 4L, same = TRUE))
-  seen <- 3:(ncol(x) - 2L)
-  pooled <- rowMeans(h[, seen])
+  window <- function(more) (trimming - more + 1L):(ncol(x) - trimming + more)
+  pooled <- rowMeans(h[, window(beyond)])
   if (!is.null(control)) {
-    pooled <- c(pooled, log(1 + sum(control[, seen])))
+    pooled <- c(pooled, log(1 + sum(control[, window(beyond)])))
   }
   list(
-    profile = convolved(rbind(h, control)[, seen], dict, paste0(prefix, "fconv")),
+    profile = convolved(rbind(h, control)[, window(2L)], dict, paste0(prefix, "fconv")),
     counts = as.vector(dense(pooled, dict, paste0(prefix, "linear")))
   )
 }

@@ -15,17 +15,17 @@
 
 # SEQLIFT_ORACLE names the folder; else `shared/oracle` is looked for beside the
 # repository and beside every folder above the working directory. NULL if there is none.
-oracle_folder <- function(start = getwd()) {
-  named <- Sys.getenv("SEQLIFT_ORACLE")
+oracle_folder <- function(start = getwd(), variable = "SEQLIFT_ORACLE", name = "oracle") {
+  named <- Sys.getenv(variable)
   if (nzchar(named)) {
     if (!file.exists(file.path(named, "index.json"))) {
-      stop("SEQLIFT_ORACLE is ", named, ", which has no index.json", call. = FALSE)
+      stop(variable, " is ", named, ", which has no index.json", call. = FALSE)
     }
     return(normalizePath(named))
   }
   folder <- normalizePath(start)
   repeat {
-    candidate <- file.path(folder, "shared", "oracle")
+    candidate <- file.path(folder, "shared", name)
     if (file.exists(file.path(candidate, "index.json"))) {
       return(candidate)
     }
@@ -478,11 +478,11 @@ product_call <- function(to) {
 }
 
 # A table of seqlets with the peer's columns: positions from 0, ends exclusive.
-run_seqlets <- function(to) {
+run_seqlets <- function(to, more = list()) {
   names <- c(X = "attributions", min_seqlet_len = "min_len", max_seqlet_len = "max_len")
   force(to)
   function(arguments, context) {
-    seqlets <- renamed_arguments(to, names)(arguments, context)
+    seqlets <- renamed_arguments(to, names)(c(arguments, more), context)
     list(
       example_idx = seqlets$example - 1, start = seqlets$start - 1, end = seqlets$end,
       attribution = seqlets$attribution, "p-value" = seqlets$p_value
@@ -548,7 +548,9 @@ oracle_translations <- list(
     "insertion_effect", keep_names("X", "insertions", "left"), list(insertions = variants_from_one)
   )),
   pisa = translation("pisa", run_pisa),
-  recursive_seqlets = translation("recursive_seqlets", run_seqlets("recursive_seqlets")),
+  recursive_seqlets = translation(
+    "recursive_seqlets", run_seqlets("recursive_seqlets", list(compatible = TRUE))
+  ),
   tfmodisco_seqlets = translation("tfmodisco_seqlets", run_seqlets("tfmodisco_seqlets")),
   apply_pairwise = translation("apply_pairwise", product_call("apply_pairwise")),
   apply_product = translation("apply_product", product_call("apply_product")),

@@ -1,7 +1,7 @@
 # Published networks from state dicts: predictions against R's own arithmetic, attributions that add
 # up, and what is said of a state dict that does not fit.
 
-X <- random_one_hot(c(2, 4, 24), random_state = 1)
+X <- random_one_hot(c(2, 4, 100), random_state = 1)
 
 # Every target is explained in float64 and leaves nothing over.
 expect_explained <- function(model, X, targets = 1L) {
@@ -29,9 +29,9 @@ in_double <- function(model, X, ...) {
 
 test_that("bpnet() computes profile and counts with its control track", {
   dict <- bpnet_dict(tracks = 2L)
-  model <- bpnet(dict, trimming = 4)
+  model <- bpnet(dict, trimming = 40)
   expect_identical(model$info$arguments, c("X", "control_track"))
-  control <- array(seq_len(96) %% 5 / 4, c(2, 2, 24))
+  control <- array(seq_len(400) %% 5 / 4, c(2, 2, 100))
   outputs <- in_double(model, X, args = list(control))
   by_hand <- lapply(1:2, function(i) bpnet_by_hand(matrix(X[i, , ], 4L), dict, control[i, , ]))
   for (i in 1:2) {
@@ -43,17 +43,18 @@ test_that("bpnet() computes profile and counts with its control track", {
   expect_explained(profile_score(filled), X)
 })
 
-test_that("procapnet() and bpnet() of the same weights agree, chrombpnet() adds two of them", {
+test_that("procapnet() pools what its head sees, chrombpnet() adds two of bpnet()'s networks", {
   dict <- bpnet_dict(tracks = 0L, strands = 1L)
-  model <- procapnet(dict, trimming = 4)
-  by_hand <- each_sequence(X, function(x) bpnet_by_hand(x, dict)$profile)
-  expect_equal(in_double(model, X)[[1L]], by_hand, tolerance = 1e-12)
-  expect_equal(in_double(bpnet(dict, trimming = 4), X), in_double(model, X), tolerance = 1e-12)
+  model <- procapnet(dict, trimming = 40)
+  for (output in 1:2) {
+    by_hand <- each_sequence(X, function(x) bpnet_by_hand(x, dict, beyond = 2L)[[output]])
+    expect_equal(as.vector(in_double(model, X)[[output]]), as.vector(by_hand), tolerance = 1e-12)
+  }
   expect_explained(profile_score(model), X)
 
   halves <- stats::setNames(lapply(dict, function(w) w / 2), paste0("bias.", names(dict)))
   both <- c(stats::setNames(dict, paste0("accessibility.", names(dict))), halves)
-  model <- chrombpnet(both, trimming = 4)
+  model <- chrombpnet(both, trimming = 40, bias_trimming = 40)
   outputs <- in_double(model, X)
   for (i in 1:2) {
     bias <- bpnet_by_hand(matrix(X[i, , ], 4L), both, prefix = "bias.")
@@ -63,6 +64,63 @@ test_that("procapnet() and bpnet() of the same weights agree, chrombpnet() adds 
   }
   expect_explained(select_output(model, 2), X)
   expect_explained(profile_score(model), X)
+})
+
+# What Python computes: tests/models/make_architectures.py.
+python_architectures <- list(
+  bpnet_wide = function(path) bpnet(path), bpnet_narrow = function(path) bpnet(path),
+  bpnet_narrow_control = function(path) bpnet(path, trimming = 50),
+  chrombpnet_depths = function(path) chrombpnet(path),
+  chrombpnet_same = function(path) chrombpnet(path, trimming = 61, bias_trimming = 61),
+  chrombpnet_widths = function(path) chrombpnet(path, trimming = 70),
+  procapnet_counts = function(path) procapnet(path),
+  procapnet_narrow = function(path) procapnet(path, trimming = 30),
+  borzoi_small = function(path) borzoi(path, target_length = 20),
+  deepsea_effects = function(path) suppressMessages(deepsea(path)),
+  deepsea_predict = function(path) suppressMessages(deepsea(path))
+)
+
+test_that("networks of unequal depths, widths and trimmings are what Python computes", {
+  path <- function(name) test_path("architectures", paste0(name, ".pth"))
+  for (name in names(python_architectures)) {
+    expected <- as.list(read_state_dict(path(paste0(name, "_expected"))))
+    model <- python_architectures[[name]](path(name))
+    args <- if (!is.null(expected$control)) list(expected$control)
+    outputs <- predict(model, expected$X, args = args)
+    outputs <- if (is.list(outputs)) outputs else list(outputs)
+    for (i in seq_along(outputs)) {
+      expect_equal(numbers_of(outputs[[i]]), expected[[paste0("output_", i)]],
+        tolerance = 1e-12, info = name
+      )
+    }
+  }
+})
+
+test_that("print() tells which trimming was taken", {
+  path <- test_path("architectures", "chrombpnet_depths.pth")
+  expect_match(capture.output(print(chrombpnet(path))), "bias's counts by the number", all = FALSE)
+  expect_match(
+    capture.output(print(chrombpnet(path, trimming = 61, bias_trimming = 61))),
+    "bias's counts 61 bp", all = FALSE
+  )
+})
+
+test_that("as many bins are cut at both ends of Enformer, and heads may have any name", {
+  dict <- enformer_dict()
+  names(dict) <- sub("_heads.mouse", "_heads.K562 ATAC-seq", names(dict), fixed = TRUE)
+  names(dict) <- sub("_heads.human", "_heads.1", names(dict), fixed = TRUE)
+  X <- random_one_hot(c(2, 4, 32), random_state = 1)
+  whole <- predict(enformer(dict, target_length = NULL), X)
+  expect_named(whole, c("1", "K562 ATAC-seq"))
+  # 8 bins, 3 to cut: 2 go at each end.
+  cut <- predict(enformer(dict, target_length = 5), X)
+  expect_identical(dim(cut[[1L]]), c(2L, 4L, 3L))
+  expect_lt(largest_difference(cut[[1L]], whole[[1L]][, 3:6, ]), 1e-6)
+  one <- enformer(dict, target_length = 5, head = "K562 ATAC-seq")
+  expect_lt(largest_difference(predict(one, X), cut[[2L]]), 1e-6)
+  wrapped <- stats::setNames(dict, paste0("module.", names(dict)))
+  expect_message(model <- enformer(wrapped, target_length = 5), class = "seqlift_message_state_dict")
+  expect_equal(predict(model, X), cut)
 })
 
 test_that("the default trimming is bpnet-lite's", {
@@ -158,7 +216,7 @@ test_that("enformer() gives a head for each species, and every operation has a r
 
 test_that("modules have the names of the weights and PyTorch's classes, and can be registered", {
   dict <- bpnet_dict(tracks = 0L)
-  model <- bpnet(dict, trimming = 4)
+  model <- bpnet(dict, trimming = 40)
   classes <- stats::setNames(model$info$module_classes, model$info$modules)
   expect_identical(classes[["rconvs.1"]], "torch.nn.modules.conv.Conv1d")
   expect_identical(model$info$class, "BPNet")
@@ -177,7 +235,7 @@ test_that("modules have the names of the weights and PyTorch's classes, and can 
     stats::setNames(bpnet_dict(0L, 1L), paste0("bias.", names(dict))),
     stats::setNames(bpnet_dict(0L, 1L), paste0("accessibility.", names(dict)))
   )
-  counts <- select_output(chrombpnet(both, trimming = 4), 2)
+  counts <- select_output(chrombpnet(both, trimming = 40, bias_trimming = 40), 2)
   registered <- c("_Exp" = "rescale", "_Log" = "rescale")
   expect_equal(
     explain(rules = "module", nonlinear_ops = registered), explain(),
@@ -211,8 +269,10 @@ test_that("other arguments are checked before any work", {
     basset(dict, alphabet = "ACGU")
     deepsea(dict, logits = NA)
   })
+  # Only where the counts are asked for.
   dict$linear.bias <- NaN
-  expect_snapshot(bpnet(dict), error = TRUE)
+  counts <- select_output(bpnet(dict), 2)
+  expect_error(predict(counts, strrep("ACGT", 100)), "linear.bias", class = "seqlift_error_model")
 })
 
 test_that("a state dict from a file is read by its path, or as read_state_dict() gives it", {
@@ -226,8 +286,25 @@ test_that("a state dict from a file is read by its path, or as read_state_dict()
 })
 
 test_that("the model is a TorchScript file that can be kept", {
-  model <- bpnet(bpnet_dict(tracks = 0L), trimming = 4)
+  model <- bpnet(bpnet_dict(tracks = 0L), trimming = 40)
   path <- tempfile(fileext = ".pt")
   file.copy(model$path, path)
   expect_equal(predict(load_model(path), X), predict(model, X))
+})
+
+test_that("borzoi() keeps the head that is asked for, and is explained without a remainder", {
+  path <- test_path("architectures", "borzoi_small.pth")
+  X <- random_one_hot(c(1, 4, 128), random_state = 1)
+  both <- predict(borzoi(path, target_length = 20), X)
+  expect_named(both, c("human", "mouse"))
+  mouse <- borzoi(path, head = "mouse", target_length = 20)
+  expect_identical(numbers_of(predict(mouse, X)), numbers_of(both$mouse))
+  expect_identical(dim(predict(borzoi(path, head = "human", target_length = NULL), X)), c(1L, 3L, 32L))
+  explained <- deep_lift_shap(profile_score(mouse), X, n_shuffles = 2L, random_state = 1)
+  expect_lt(max(abs(convergence_deltas(explained))), 1e-10)
+  error <- expect_error(
+    borzoi(list(conv_dna.conv_layer.weight = array(1, c(2, 4, 3)))),
+    class = "seqlift_error_model"
+  )
+  expect_match(conditionMessage(error), "human_head", fixed = TRUE)
 })

@@ -253,7 +253,7 @@ test_that("every wrong argument is an error of its own", {
   fails("expected_gradients", references = 1)
   fails("smoothgrad", n_samples = 0)
   fails("smoothgrad", sd = -1)
-  expect_error(attribute(model, X, "saliency", steps = 3), class = "rlib_error_dots_nonempty")
+  expect_error(attribute(model, X, "saliency", steps = 3), class = "seqlift_error_argument")
   expect_error(attribute(model, c("AC", "A"), "saliency"), class = "seqlift_error_sequence")
   expect_error(attribute("tiny", X, "saliency"), class = "seqlift_error_argument")
   expect_error(
@@ -267,4 +267,23 @@ test_that("a module that cannot be a layer is named", {
     attribute(test_model("tiny"), test_sequences(), "saliency", layer = "nowhere")
     attribute(test_model("tiny"), test_sequences(), "saliency", target_layer = "conv")
   })
+})
+
+test_that("an argument that the method does not look at is refused, its default is not", {
+  model <- test_model("tiny")
+  X <- test_sequences(2L)
+  unused <- list(
+    saliency = list(n_steps = 10L), gradient_x_input = list(absolute = TRUE), integrated_gradients = list(n_samples = 5L),
+    expected_gradients = list(n_steps = 10L), smoothgrad = list(baseline = 0.25), guided_backprop = list(sd = 0.2),
+    deconvnet = list(references = reversed_references(X)), tism = list(layer = "conv"), deep_lift_rescale = list(baseline = 0.25)
+  )
+  for (method in names(unused)) {
+    arguments <- c(list(model, X, method), unused[[method]])
+    error <- expect_error(do.call(attribute, arguments), class = "seqlift_error_argument")
+    expect_match(conditionMessage(error), paste0("`", names(unused[[method]]), "` must be left out"), fixed = TRUE)
+  }
+  plain <- attribute(model, X, "saliency")
+  expect_identical(
+    numbers_of(attribute(model, X, "saliency", n_steps = 50L, layer = NULL, random_state = 7)), numbers_of(plain)
+  )
 })

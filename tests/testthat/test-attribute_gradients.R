@@ -75,3 +75,53 @@ test_that("channels beyond the bases are held fixed", {
     as.vector(f(wide) - f(flat))
   )
 })
+
+test_that("the simplex correction takes the mean over bases from every gradient, at every point", {
+  model <- test_model("functional")
+  X <- test_sequences(3L)
+  bases <- one_hot_encode(X)
+  call <- function(method, ..., simplex = TRUE) {
+    attribute(model, X, method, ..., simplex = simplex, dtype = "float64")
+  }
+  centred <- function(g) sweep(numbers_of(g), c(1L, 3L), apply(g, c(1L, 3L), mean))
+  for (method in c("saliency", "guided_backprop", "deconvnet")) {
+    expect_lt(
+      largest_difference(call(method), centred(call(method, simplex = FALSE))), 1e-14
+    )
+  }
+  noise <- function(...) call("smoothgrad", n_samples = 3L, random_state = 1, ...)
+  expect_lt(largest_difference(noise(), centred(noise(simplex = FALSE))), 1e-14)
+  corrected <- call("saliency")
+  expect_identical(numbers_of(call("saliency", absolute = TRUE)), abs(numbers_of(corrected)))
+  expect_lt(largest_difference(call("gradient_x_input"), numbers_of(corrected) * bases), 1e-14)
+  expect_lt(
+    largest_difference(corrected, taylor_ism(model, X, output = "corrected", dtype = "float64")),
+    1e-14
+  )
+  # Along a line: from sequences to sequences the sums of positions stay, and so do the deltas.
+  for (method in c("integrated_gradients", "expected_gradients")) {
+    path <- function(simplex) {
+      given <- list(method, simplex = simplex, random_state = 1, n_shuffles = 2L)
+      given[[if (method == "integrated_gradients") "baseline" else "references"]] <-
+        dinucleotide_shuffle
+      do.call(call, given)
+    }
+    with <- path(TRUE)
+    without <- path(FALSE)
+    expect_gt(largest_difference(with, without), 1e-6)
+    sums <- function(x) apply(numbers_of(x), c(1L, 3L), sum)
+    expect_lt(largest_difference(sums(with), sums(without)), 1e-13)
+    expect_lt(largest_difference(convergence_deltas(with), convergence_deltas(without)), 1e-13)
+  }
+  # One point, at the sequence itself: (X - baseline) times the corrected gradient.
+  at_end <- call("integrated_gradients", baseline = 0.25, n_steps = 2L, quadrature = "riemann_right")
+  middle <- attribute(model, 0.5 * (bases + 0.25), "saliency", simplex = TRUE, dtype = "float64") |>
+    suppressWarnings(classes = "seqlift_warning_one_hot")
+  expect_lt(
+    largest_difference(at_end, (bases - 0.25) * (numbers_of(middle) + numbers_of(corrected)) / 2),
+    1e-13
+  )
+  expect_error(call("saliency", simplex = NA), class = "seqlift_error_argument")
+  expect_error(call("tism"), class = "seqlift_error_argument")
+  expect_error(call("saliency", layer = "conv"), class = "seqlift_error")
+})

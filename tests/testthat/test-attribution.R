@@ -88,7 +88,9 @@ test_that("any other index gives plain numbers as for any array", {
   x <- made_result()
   plain <- as.array(x)
   expect_null(attr(plain, "X"))
-  expect_identical(x[, , 2:3], plain[, , 2:3])
+  # Where positions are chosen their names say which.
+  expect_identical(unname(x[, , 2:3]), unname(plain[, , 2:3]))
+  expect_identical(dimnames(x[, , 2:3])[[3L]], c("2", "3"))
   expect_identical(x[1, 2, 3], plain[1, 2, 3])
   expect_identical(x[1, , , drop = TRUE], plain[1, , ])
   expect_identical(x[, 2, , drop = FALSE], plain[, 2, , drop = FALSE])
@@ -236,4 +238,40 @@ test_that("plot_deltas draws deltas of exactly zero", {
   points <- ggplot2::layer_data(plot_deltas(x), 2L)
   expect_true(all(is.finite(points$x)))
   expect_error(plot_deltas(x, threshold = 0), class = "seqlift_error_argument")
+})
+
+test_that("wrong indices and values are errors of the package", {
+  model <- test_model("tiny")
+  attributions <- deep_lift_shap(model, test_sequences(2L), n_shuffles = 2L, random_state = 0)
+  influence <- pisa(model, test_sequences(2L), n_shuffles = 2L, random_state = 0)
+  wrong <- list(
+    function() attributions[list(1), , ], function() attributions[, , 99], function() attributions[sum],
+    function() attributions[1, 1, 1, 1], function() attributions + "a", function() attributions + list(),
+    function() attributions + matrix(1, 2, 2), function() influence[99, , , ], function() influence * sum,
+    function() {
+      attributions[1, , ] <- 1:7
+      attributions
+    }
+  )
+  for (one in wrong) {
+    expect_error(one(), class = "seqlift_error_argument")
+  }
+  # What has the class alone is no result.
+  bare <- structure(array(0, c(2, 4, 12)), class = "seqlift_attributions")
+  for (use in list(plot_logo, plot_heatmap, recursive_seqlets, mean_effects, convergence_deltas)) {
+    expect_error(use(bare), class = "seqlift_error")
+  }
+})
+
+test_that("of many sequences the names of the worst stand where no point is, to the right", {
+  n <- 60L
+  deltas <- matrix(10^seq(-6, -2, length.out = 2L * n), n)
+  x <- new_attributions(array(0, c(n, 4L, 4L)), rep("ACGT", n), deltas)
+  plot <- plot_deltas(x)
+  names <- Filter(function(layer) inherits(layer$geom, "GeomText") && "label" %in% names(layer$data) &&
+    "delta" %in% names(layer$data), plot$layers)
+  expect_length(names, 1L)
+  expect_lt(names[[1L]]$aes_params$hjust, 0)
+  drawn <- names[[1L]]$data
+  expect_equal(drawn$delta, sort(deltas[, 2L], decreasing = TRUE)[seq_len(deltas_named)])
 })

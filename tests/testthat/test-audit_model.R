@@ -1,7 +1,7 @@
 # audit_model(): what it tells of the models of tests/models/make_models.py.
 
 columns <- c(
-  "op", "module", "class", "kind", "rule", "source", "supported", "faithful", "delta", "share",
+  "op", "module", "class", "kind", "rule", "source", "supported", "faithful", "delta", "refused", "share",
   "module_delta"
 )
 # What an audit says of the model alone, whatever the sequences.
@@ -26,6 +26,24 @@ test_that("paths of modules are full and sources are lines of the author's file"
   expect_identical(in_scaling$op, c("softmax", "mul"))
   expect_identical(in_scaling$class, c("LogitScaling", "LogitScaling"))
   expect_match(in_scaling$source, "^make_models\\.py:[0-9]+$")
+})
+
+test_that("the source is the line that calls a module of PyTorch's, and none of PyTorch's own", {
+  sources <- function(model) {
+    audit <- suppressWarnings(audit_model(model, test_sequences()))
+    stats::setNames(audit$source, audit$op)
+  }
+  for (name in c("tiny", "tiny_traced", "recurrent_traced", "transformer_traced")) {
+    expect_match(sources(test_model(name)), "^make_models\\.py:[0-9]+$", all = TRUE, info = name)
+  }
+  # Its forward() is one line.
+  expect_length(unique(sources(test_model("tiny"))), 1L)
+  # Of operators such as `3 * x` a script keeps the line of its own code.
+  scaled <- sources(test_model("scaled"))
+  expect_match(scaled[names(scaled) != "mul"], "^make_models\\.py:[0-9]+$", all = TRUE)
+  expect_gt(length(unique(scaled)), 3L)
+  demo <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+  expect_match(audit_model(demo, demo_sequences()[1])$source, "^bpnet\\.py:[0-9]+$", all = TRUE)
 })
 
 test_that("in operator mode functions and products have rules, wherever they are written", {

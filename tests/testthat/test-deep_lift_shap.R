@@ -642,13 +642,15 @@ test_that("what has no rule but a gradient is integrated on request, and the res
 
 test_that("a branch that a sequence takes and its reference does not is an error", {
   X <- test_sequences()[1L]
-  model <- test_model("branching")
+  branching <- load_model(model_path("branching"), batch = "joint")
   expect_error(
-    deep_lift_shap(model, X, references = reversed_references(X)),
+    deep_lift_shap(branching, X, references = reversed_references(X)),
     class = "seqlift_error_unsupported_operation"
   )
   # A dinucleotide shuffle keeps the first letter: both take the same branch.
-  expect_lt(largest_delta(attribute_exactly(model, X)), 1e-10)
+  expect_lt(largest_delta(attribute_exactly(branching, X)), 1e-10)
+  # The first sequence chooses the branch of the whole batch.
+  expect_error(deep_lift_shap(test_model("branching"), X), class = "seqlift_error_batch")
 })
 
 test_that("an operation over all sequences of a batch is an error or at least a warning", {

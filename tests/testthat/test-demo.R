@@ -143,3 +143,51 @@ test_that("the held-out performance is that of the model that ships, and it is g
     expect_gt(genome$log_counts_gain_GATAA, 0)
   }
 })
+
+# ---- the model of four motifs --------------------------------------------------------
+
+test_that("the sequences for the model of motifs are 600 of 200 upper-case bases", {
+  sequences <- demo_sequences("motifs")
+  expect_named(sequences, paste0("peak_", 1:600))
+  expect_identical(unname(nchar(sequences)), rep(200L, 600L))
+  expect_false(any(grepl("[^ACGT]", sequences)))
+  expect_identical(anyDuplicated(unname(sequences)), 0L)
+})
+
+test_that("three motifs raise what the model of motifs predicts, one lowers it", {
+  model <- demo_model("motifs")
+  backgrounds <- random_one_hot(c(20, 4, 200), random_state = 0)
+  gain <- vapply(c("AGATAAG", "TGACTCA", "CACGTG", "AAATCAC"), function(site) {
+    result <- marginalize(model, backgrounds, site)
+    mean(result$after - result$before)
+  }, 0)
+  expect_true(all(gain[1:3] > 0.4))
+  expect_lt(gain[[4L]], -0.4)
+})
+
+test_that("GATA and E-box add more than alone at the distance that was planted, not farther", {
+  backgrounds <- random_one_hot(c(20, 4, 200), random_state = 0)
+  # Middles 16 and 30 bp apart.
+  together <- motif_cooperativity(demo_model("motifs"), backgrounds, c("AGATAAG", "CACGTG"),
+    c(10, 24), count_scale = "linear"
+  ) |> suppressMessages()
+  expect_gt(together$additive_interaction[1L], 0.4)
+  expect_lt(abs(together$additive_interaction[2L]), 0.3)
+})
+
+test_that("the held-out performance is that of the model of motifs that ships, and it is good", {
+  skip_if_not_installed("jsonlite")
+  file <- function(name) system.file("extdata", name, package = "seqlift", mustWork = TRUE)
+  report <- jsonlite::read_json(file("demo_motif_model.json"))
+  expect_identical(unname(tools::md5sum(file("demo_motif_model.pt"))), report$model$md5)
+  expect_gt(report$held_out$pearson, 0.9)
+  expect_gt(report$held_out$more_than_alone_16_bp, 0.5)
+})
+
+test_that("another name of a demo model is an error that names the two", {
+  for (f in list(demo_model, demo_sequences)) {
+    for (name in list("ctcf", 1, NULL, c("motifs", "gata"))) {
+      expect_error(f(name), "\"gata\", \"motifs\"", class = "seqlift_error_argument")
+    }
+  }
+})

@@ -297,7 +297,7 @@ test_that("wrong arguments are named before the model is called", {
 test_that("a design prints what was reached and how", {
   design <- greedy_substitution(design_model(), test_sequences(1L), max_iter = 2)
   expect_output(print(design), "1 sequence of 12 bp")
-  expect_output(print(design), "edits      2")
+  expect_output(print(design), "edits:       2")
   screened <- screen_sequences(design_model(), 12, n_best = 2, max_iter = 1, random_state = 0)
   expect_output(print(screened), "2 sequences of 12 bp")
   expect_message(

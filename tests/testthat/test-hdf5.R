@@ -169,7 +169,7 @@ test_that("what is no such file is refused", {
   refused <- function(path, text) {
     expect_error(read_h5(path), text, class = "seqlift_error_file")
   }
-  refused(file.path(folder, "none.h5"), "does not exist")
+  refused(file.path(folder, "none.h5"), "There is no file")
   text <- file.path(folder, "text.h5")
   writeLines("hello", text)
   refused(text, "is not an HDF5 file")

@@ -322,6 +322,14 @@ test_that("backtraces are cut out of what a session said, and nothing else", {
   )
   expect_identical(without_backtraces(crashed), "a warning\n[host:1] Caught signal 11\n\n *** caught segfault ***\n")
   expect_identical(without_backtraces("a warning\n"), "a warning\n")
+  # As R 4.2 prints it where the signal came during a collection of garbage.
+  collecting <- paste0(
+    "\n *** caught segfault ***\naddress 0x5df, cause 'unknown'\n",
+    strrep("*** recursive gc invocation\n", 4000L), "\nTraceback:\n 1: f()\n"
+  )
+  expect_identical(
+    without_backtraces(collecting), "\n *** caught segfault ***\naddress 0x5df, cause 'unknown'\n\n"
+  )
 })
 
 test_that("leaving a call by any way stops it there and keeps the session", {

@@ -30,14 +30,17 @@ test_that("an empty file, text, a pickle and an HDF5 file are told apart", {
     # As torch.save() and pickle write them, and Keras.
     writeBin(as.raw(c(0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9)), "pickle.pt")
     writeBin(as.raw(c(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a)), "keras.h5")
-    for (path in c("empty.pt", "text.pt", "pickle.pt", "keras.h5")) {
+    for (path in c("empty.pt", "text.pt", "pickle.pt")) {
       expect_error(load_model(path), class = "seqlift_error_file")
+    }
+    # What is said is the HDF5 library's.
+    if (requireNamespace("rhdf5", quietly = TRUE) && requireNamespace("callr", quietly = TRUE)) {
+      expect_error(load_model("keras.h5"), "keras.h5", class = "seqlift_error_file")
     }
     expect_snapshot(error = TRUE, {
       load_model("empty.pt")
       load_model("text.pt")
       load_model("pickle.pt")
-      load_model("keras.h5")
     })
   })
 })
@@ -55,7 +58,8 @@ test_that("a file cut short anywhere is an error that says it cannot be read", {
 
 test_that("weights saved without their model are an error that says how to save a model", {
   expect_error(test_model("state_dict"), class = "seqlift_error_file")
-  expect_error(test_model("state_dict"), "torch.jit.script(model).save(path)", fixed = TRUE)
+  expect_error(test_model("state_dict"), "torch.jit.trace(model.eval(), example).save(path)",
+    fixed = TRUE)
 })
 
 test_that("a model without forward, or with weights that are not finite, is an error", {

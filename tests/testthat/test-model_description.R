@@ -42,7 +42,7 @@ test_that("what is put around a model changes what is printed", {
   expect_identical(both$inputs[-1L], paste0(
     "model_", 1:2, "_control_track [n, 2, L], filled in"
   ))
-  expect_identical(both[["made from"]], paste0(
+  expect_identical(paste(both[["made from"]], collapse = " "), paste0(
     "ensemble(demo_model.pt |> select_output(2), ",
     "reverse_complement_average(demo_model.pt |> select_output(2)))"
   ))

@@ -64,6 +64,9 @@ test_that("motif objects are taken wherever motifs are", {
   watch <- letters_seen()
   space_motifs(NULL, X, list(object, "CC"), spacings = 2, func = watch$func)
   expect_identical(watch$seen()[[2L]], c("CCGATACCCCCC", "TTGATATTCCTT"))
+  compared <- tomtom(TFBSTools::PFMatrixList(object, gata_object("MA0000.2")), list(a = counts))
+  expect_identical(compared$query, c("MA0000.1 GATA", "MA0000.2 GATA"))
+  expect_identical(compared$p_value, rep(tomtom(counts / 10, counts / 10)$p_value, 2L))
   motifs <- seqlift:::design_motifs(list(object), TRUE, 12L, NULL)
   expect_identical(motifs$name, rep("MA0000.1 GATA", 2L))
   expect_identical(motifs$codes[[1L]], as.raw(c(2, 0, 3, 0)))
@@ -105,7 +108,7 @@ test_that("motifs of another kind are refused with the reason", {
   }
   refused(3, "universalmotif or TFBSTools")
   refused(list(), "universalmotif or TFBSTools")
-  refused(list(counts), "universalmotif or TFBSTools")
+  refused(list(counts, 3), "universalmotif or TFBSTools")
   skip_if_not_installed("TFBSTools")
   refused(TFBSTools::toICM(gata_object()), "not of type ICM")
   weights <- TFBSTools::toPWM(gata_object())

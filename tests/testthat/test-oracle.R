@@ -127,7 +127,7 @@ test_that("tables are compared row by row in any order, each column with its own
     )
     case <- made_up_case(call)
     case$expected$t <- cbind(c(0, 0), c(4, 9), c(8, 14), c(1, 2))
-    run_oracle_case(case, list(recursive_seqlets = function() table))$state
+    run_oracle_case(case, list(recursive_seqlets = function(compatible) table))$state
   }
   table <- data.frame(example = 1, start = c(10, 5), end = c(14, 8), attribution = c(2, 1.0009))
   expect_identical(state(table), "passed")

@@ -30,7 +30,7 @@ without_seconds <- function(x) {
 expect_same_by_workers <- function(run) {
   here <- without_seconds(run(NULL))
   there <- without_seconds(run(workers))
-  expect_equal(there, here, tolerance = 1e-12)
+  expect_identical(there, here)
 }
 
 heads <- function() with_args(test_model("two_heads"), list(control_track = 0.3))
@@ -67,10 +67,11 @@ test_that("attribute() gives each sequence the random numbers of its place", {
   X <- test_sequences(5L)
   tiny <- test_model("tiny")
   for (method in c("smoothgrad", "expected_gradients", "saliency", "tism", "deep_lift_rescale")) {
+    own <- if (method %in% c("expected_gradients", "deep_lift_rescale")) list(n_shuffles = 2L)
     expect_same_by_workers(function(BPPARAM) {
-      attribute(tiny, X, method,
-        n_shuffles = 2L, random_state = 3, dtype = "float64", BPPARAM = BPPARAM
-      )
+      do.call(attribute, c(list(tiny, X, method,
+        random_state = 3, dtype = "float64", BPPARAM = BPPARAM
+      ), own))
     })
   }
   baseline <- array(seq_len(5 * 4 * 12) / 1000, c(5, 4, 12))
@@ -173,6 +174,32 @@ test_that("any number of workers of any kind gives the same bits, and set.seed()
   expect_identical(run(alone()), two)
   expect_identical(attr(run(NULL), "info")$random_state, attr(two, "info")$random_state)
   expect_identical(run(BiocParallel::SerialParam()), run(NULL))
+})
+
+test_that("in single precision too, no bit depends on the workers", {
+  skip_if_not(has_biocparallel)
+  # One more than a batch of the default size.
+  X <- unname(rep(demo_sequences(), length.out = 33L))
+  model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
+  expect_same_by_workers(function(BPPARAM) predict(model, X, BPPARAM = BPPARAM))
+  expect_same_by_workers(function(BPPARAM) {
+    saturation_mutagenesis(model, X[1:3], start = 240, end = 250, BPPARAM = BPPARAM)
+  })
+  expect_same_by_workers(function(BPPARAM) {
+    deep_lift_shap(model, X[1:3], n_shuffles = 2L, random_state = 1, BPPARAM = BPPARAM)
+  })
+})
+
+test_that("a worker that is killed is told of with its sequences", {
+  skip_if_not(has_biocparallel)
+  own <- BiocParallel::bpstart(BiocParallel::SnowParam(1L))
+  on.exit(try(BiocParallel::bpstop(own), silent = TRUE))
+  dying <- function(model, X) tools::pskill(Sys.getpid(), tools::SIGKILL)
+  error <- expect_error(
+    marginalize(test_model("tiny"), test_sequences(3L), "GA", func = dying, BPPARAM = own),
+    class = "seqlift_error_worker"
+  )
+  expect_match(conditionMessage(error), "sequence(s)? 1")
 })
 
 test_that("batchtools' sockets give the same", {

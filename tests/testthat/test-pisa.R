@@ -75,7 +75,7 @@ test_that("pisa() refuses outputs that are not there", {
   expect_error(pisa(model, X, outputs = 1000L), class = "seqlift_error_target")
   two_heads <- with_args(test_model("two_heads"), list(control_track = 0))
   expect_error(pisa(two_heads, X), class = "seqlift_error_output")
-  expect_error(pisa(model, X, n = 3L), class = "rlib_error_dots_nonempty")
+  expect_error(pisa(model, X, n = 3L), class = "seqlift_error_argument")
 })
 
 test_that("further inputs are those of the sequence, and strands are counted one after the other", {

@@ -274,3 +274,34 @@ test_that("a result of several targets asks for one of them", {
   expect_error(plot_logo(result), class = "seqlift_error_argument")
   expect_s3_class(plot_logo(result[, , , 2]), "ggplot")
 })
+
+test_that("letters without room are bars, the low ones in front, none narrower than two pixels", {
+  values <- matrix(0, 4L, 900L)
+  values[cbind(c(3L, 1L, 4L), c(450L, 451L, 452L))] <- c(1, 3, -2)
+  bars <- letter_layer(plot_logo(values))
+  expect_equal(nrow(bars), 3L * 4L)
+  height <- tapply(bars$y, bars$group, function(y) max(abs(y)))
+  expect_equal(unname(as.vector(height)), c(3, 2, 1))
+  # 600 pixels for 900 positions
+  expect_equal(as.vector(tapply(bars$x, bars$group, function(x) diff(range(x)))), c(3, 3, 3))
+  expect_gt(nrow(letter_layer(plot_logo(values[, 400:600]))), 3L * 4L)
+})
+
+test_that("many panels say what height they need and have their names beside them", {
+  values <- array(1, c(12L, 4L, 5L), list(paste("sequence", 1:12), NULL, NULL))
+  expect_message(plot <- plot_logo(values), "12 panels need", class = "seqlift_message_figure")
+  expect_identical(plot$facet$params$strip.position, "left")
+  expect_no_message(plot_logo(values[1:8, , ]))
+})
+
+test_that("labels at the edge of the window begin or end there", {
+  values <- matrix(1, 4L, 100L)
+  marks <- data.frame(
+    start = c(1, 50, 99), end = c(2, 52, 100), name = c("a long name here", "GATA", "a long name there")
+  )
+  labels <- label_layer(plot_logo(values, annotations = marks))
+  expect_equal(labels$hjust, c(0, 0.5, 1))
+  expect_equal(labels$x, c(0.5, 51, 100.5))
+  marks$name <- strrep("x", 200)
+  expect_lte(max(nchar(label_layer(plot_logo(values, annotations = marks))$label)), 40L)
+})

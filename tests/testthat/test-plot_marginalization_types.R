@@ -111,3 +111,17 @@ test_that("attributions are summed over the bases and drawn along the sequence",
   expect_equal(lines$y, rep(2, 8))
   expect_identical(plot$labels$y, "Mean attribution")
 })
+
+test_that("means are over the backgrounds that have numbers", {
+  func <- function(model, X) {
+    y <- count_bases(model, X)
+    y[1L, ] <- NaN
+    y
+  }
+  result <- marginalize(NULL, c("AAAAAA", "CCCCCC", "GGGGGG"), motifs = c("T", "TT"), func = func)
+  rest <- marginalize(NULL, c("CCCCCC", "GGGGGG"), motifs = c("T", "TT"), func = count_bases)
+  expect_message(plot <- plot_marginalization(result, "heatmap"), class = "seqlift_message_figure")
+  expect_equal(plot$data, plot_marginalization(rest, "heatmap")$data)
+  expect_equal(standard_error(matrix(c(NA, 1, 3)), 1L, na.rm = TRUE), array(1))
+  expect_identical(standard_error(matrix(c(NA, NA, 3)), 1L, na.rm = TRUE), array(NA_real_))
+})

@@ -75,3 +75,11 @@ test_that("profiles by spacing can be drawn as such", {
   lines <- ggplot2::layer_data(plot(result, "profile"))
   expect_identical(levels(lines$PANEL), c("1", "2"))
 })
+
+test_that("a zero that is far away does not hide how the effect changes", {
+  points <- data.frame(effect = c(5, 5.1, 5.2), std_error = 0.01)
+  expect_false(near_zero(points))
+  expect_true(near_zero(transform(points, effect = effect - 5)))
+  expect_true(near_zero(transform(points, effect = effect - 5.1)))
+  expect_true(near_zero(transform(points, effect = 5, std_error = NA)))
+})

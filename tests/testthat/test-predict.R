@@ -131,7 +131,7 @@ test_that("arguments that do not fit are errors of class seqlift_error_argument"
   expect_error(predict(model, X, dtype = "int8"), class = "seqlift_error_argument")
   expect_error(predict(model, X, device = "gpu"), class = "seqlift_error_argument")
   expect_error(predict(model, X, verbose = NA), class = "seqlift_error_argument")
-  expect_error(predict(model, X, target = 1), class = "rlib_error_dots_nonempty")
+  expect_error(predict(model, X, target = 1), class = "seqlift_error_argument")
   expect_snapshot(error = TRUE, {
     predict(model, X, batch_size = 0)
     predict(model, X, dtype = "int8")

@@ -103,28 +103,62 @@ test_that("a state dict says what it holds", {
   })
 })
 
-test_that("a file that would run something is refused by its name, and nothing runs", {
+test_that("of a file that would run something the weights are read, and nothing runs", {
   for (file in c("hostile.pth", "hostile_pickle.pth")) {
     path <- normalizePath(state_dict_path(file))
     in_empty_folder({
-      expect_error(read_state_dict(path), "posix.system", class = "seqlift_error_file")
+      expect_message(state_dict <- read_state_dict(path), "note (posix.system)",
+        fixed = TRUE, class = "seqlift_message_state_dict"
+      )
+      expect_identical(as.list(state_dict), list(weight = array(c(1, 1))))
       expect_identical(list.files(), character())
     })
   }
 })
 
-test_that("files that hold no state dict are refused and told apart", {
-  files <- c(
-    "whole_model.pth", "compressed.pth", "numbers.pkl", "missing.pth", ".", "../models/tiny.pt"
+test_that("objects of all sorts beside the weights are passed over, in every format", {
+  for (file in c("metadata.pth", "metadata_pickle.pth", "metadata4.pth")) {
+    path <- normalizePath(state_dict_path(file))
+    in_empty_folder({
+      suppressMessages(state_dict <- read_state_dict(path))
+      expect_identical(list.files(), character())
+    })
+    expect_equal(as.list(state_dict), tiny_weights(), tolerance = 1e-7, info = file)
+  }
+})
+
+test_that("weights are found wherever training code and wrappers put them", {
+  for (file in c("lightning.ckpt", "averaged.pth", "compiled.pth", "inside.pth")) {
+    expect_message(state_dict <- read_state_dict(state_dict_path(file)),
+      class = "seqlift_message_state_dict"
+    )
+    expect_equal(as.list(state_dict), tiny_weights(), tolerance = 1e-7, info = file)
+  }
+  twice <- state_dict_path("twice.pth")
+  error <- expect_error(read_state_dict(twice), class = "seqlift_error_state_dict")
+  expect_match(conditionMessage(error), "\"state_dict\" and under \"ema.shadow\"", fixed = TRUE)
+  other <- read_state_dict(twice, prefix = "ema.shadow")
+  expect_equal(other$conv.bias, 2 * tiny_weights()$conv.bias, tolerance = 1e-7)
+  expect_equal(
+    read_state_dict(twice, prefix = "state_dict.conv")$bias, tiny_weights()$conv.bias,
+    tolerance = 1e-7
   )
+  expect_error(read_state_dict(twice, prefix = "no"), class = "seqlift_error_state_dict")
+})
+
+test_that("a whole model is its state dict", {
+  expect_equal(
+    as.list(read_state_dict(state_dict_path("whole_model.pth"))), tiny_weights(),
+    tolerance = 1e-7
+  )
+})
+
+test_that("files that hold no state dict are refused and told apart", {
+  files <- c("compressed.pth", "numbers.pkl", "missing.pth", ".", "../models/tiny.pt")
   for (file in files) {
     expect_error(read_state_dict(state_dict_path(file)), class = "seqlift_error_file")
   }
   expect_error(read_state_dict(model_path("tiny")), "load_model()", fixed = TRUE)
-  expect_error(
-    read_state_dict(state_dict_path("whole_model.pth")), "model.state_dict()",
-    fixed = TRUE
-  )
   in_empty_folder({
     file.create("empty.pth")
     writeLines("This is no state dict.", "text.pth")

@@ -16,14 +16,54 @@ test_that("a recursive seqlet has its place, sum and p-value", {
 })
 
 test_that("p-values are those of sums of independent draws from the histogram", {
-  # Bins of width 1/999; positions are 0 (56 of 60) or in the top bin (4), so a span of four ones
-  # has the p-value 1 - P(one, two, three or four ones) among four draws.
+  # Bins of width 1/999; positions are 0 (56 of 60) or in the top bin (4). No sum of four is larger
+  # than four ones; larger than three are four ones alone.
   tracks <- matrix(0, 1, 60)
   tracks[1, 31:34] <- 1
   seqlets <- recursive_seqlets(tracks, threshold = 1, max_len = 4)
   top <- seqlets[seqlets$attribution == 4, ]
   expect_identical(c(top$start, top$end), c(31L, 34L))
-  expect_equal(top$p_value, (56 / 60)^4)
+  expect_identical(top$p_value, 0)
+  tracks[1, 31] <- 0
+  tracks[1, 50] <- 1
+  seqlets <- recursive_seqlets(tracks, threshold = 1, max_len = 4)
+  expect_equal(max(seqlets$p_value[seqlets$attribution == 3]), (4 / 60)^4)
+  # The peer adds the chance of the lowest bin.
+  peer <- recursive_seqlets(tracks, threshold = 1, max_len = 4, compatible = TRUE)
+  expect_equal(min(peer$p_value), (56 / 60)^4 + (4 / 60)^4)
+})
+
+# As the page defines it: the chance of a larger sum of as many draws, in bins.
+chance_of_larger <- function(x, sum, m, bins = 1000) {
+  width <- (max(x) - min(x)) / (bins - 1)
+  share <- tabulate(floor((x - min(x)) / width) + 1, bins) / length(x)
+  sums <- 1
+  for (i in seq_len(m)) sums <- stats::convolve(sums, rev(share), type = "open")
+  bin <- floor((sum - m * min(x)) / width)
+  if (bin <= 0) 1 else sum(sums[seq_along(sums) - 1 > bin])
+}
+
+test_that("sites are found whatever the lowest number's share, with the p-values of the page", {
+  noise <- random_one_hot(c(3, 4, 200), random_state = 4)[, 1, ] * 0.2
+  kinds <- list(
+    signed = cbind(noise - 0.05, 0.3 * noise), absolute = abs(cbind(noise, noise - 0.1)),
+    positive = pmax(cbind(noise, noise - 0.1), 0), sparse = cbind(noise, noise) * 0
+  )
+  for (kind in names(kinds)) {
+    tracks <- kinds[[kind]]
+    tracks[2, 101:108] <- c(1, 1.3, 1.6, 1.9, 1.8, 1.5, 1.2, 1.1)
+    seqlets <- recursive_seqlets(tracks)
+    expect_gt(nrow(seqlets), 0, label = kind)
+    expect_true(any(seqlets$example == 2 & seqlets$start <= 105 & seqlets$end >= 104), label = kind)
+    for (i in seq_len(nrow(seqlets))) {
+      one <- seqlets[i, ]
+      spans <- 4:(one$end - one$start + 1L)
+      expected <- vapply(spans, function(m) {
+        chance_of_larger(tracks, sum(tracks[one$example, one$start - 1L + seq_len(m)]), m)
+      }, 0)
+      expect_equal(one$p_value, max(expected), tolerance = 1e-6, label = paste(kind, i))
+    }
+  }
 })
 
 test_that("flanks widen the rows and change nothing else", {

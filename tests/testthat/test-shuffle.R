@@ -245,3 +245,24 @@ test_that("messages say what was expected", {
     dinucleotide_shuffle(c(a = "ACACACACAC", b = "AAAAAAAAAA"), n = 2)
   })
 })
+
+test_that("more than memory holds is refused before anything is drawn", {
+  X <- "ACGTTGCAACGT"
+  refused <- function(code, arg) {
+    error <- with_replaced("free_memory", function() 1e6, expect_error(code, class = "seqlift_error_argument"))
+    expect_match(conditionMessage(error), paste0("`", arg, "`"), fixed = TRUE)
+    expect_match(conditionMessage(error), "0.001 GB are free", fixed = TRUE)
+  }
+  most <- .Machine$integer.max
+  refused(dinucleotide_shuffle(X, n = most), "n")
+  refused(shuffle_region(X, n = most), "n")
+  refused(randomize_region(X, 1, 4, n = most), "n")
+  refused(random_one_hot(c(most, 4, 100)), "shape")
+  refused(screen_sequences(demo_model() |> with_args(list(control_track = 0)) |> select_output(2),
+    most,
+    max_iter = 1
+  ), "length")
+  # Where the system does not say what is free, R does.
+  with_replaced("free_memory", function() NA_real_, expect_identical(dim(shuffle_region(X, n = 2)), c(1L, 2L, 4L, 12L)))
+  expect_true(is.na(free_memory()) || free_memory() > 0)
+})

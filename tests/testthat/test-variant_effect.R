@@ -159,6 +159,64 @@ test_that("variants that cannot be are an error before the model is called", {
   )
 })
 
+test_that("a row that cannot be used is dropped with one message, or refused under strict", {
+  good <- data.frame(example = c(1, 2), position = c(2, 9), ref = c("C", "G"), alt = c("A", "T"))
+  bad <- list(
+    "of sequence 4" = list(example = 4), "at 13" = list(position = 13),
+    "at 1.5" = list(position = 1.5), "at NA" = list(position = NA_real_),
+    "\"<DEL>\" as alt" = list(alt = "<DEL>"), "NA as alt" = list(alt = NA),
+    "\"R\" as ref" = list(ref = "R")
+  )
+  verbs <- list(
+    substitution = substitution_effect, deletion = deletion_effect, insertion = insertion_effect,
+    variant = variant_effect
+  )
+  for (kind in names(verbs)) {
+    verb <- verbs[[kind]]
+    alone <- letters_after(verb, good)
+    for (problem in names(bad)) {
+      letters <- grepl("as (alt|ref)", problem)
+      if (letters && kind == "deletion" && !grepl("ref", problem)) next
+      if (kind == "insertion" && grepl("ref|13", problem)) next
+      row <- replace(good[1L, ], names(bad[[problem]]), bad[[problem]])
+      table <- rbind(good[1L, ], row, good[2L, ], row)
+      told <- expect_message(letters <- letters_after(verb, table),
+        class = "seqlift_message_dropped"
+      )
+      expect_identical(letters, alone)
+      expect_match(conditionMessage(told), "Dropped 2 of 4 rows of `[a-z]+s`")
+      expect_match(conditionMessage(told), paste0("Row 2 of `", kind, "s` .*", problem))
+      expect_error(verb(NULL, X, table, func = count_bases, strict = TRUE), problem,
+        class = "seqlift_error_variants"
+      )
+    }
+    expect_no_message(letters_after(verb, good, strict = TRUE))
+    expect_error(verb(NULL, X, good, func = count_bases, strict = NA),
+      class = "seqlift_error_argument"
+    )
+  }
+  same <- rbind(good, data.frame(example = 1, position = 1, ref = "A", alt = "a"))
+  expect_message(letters_after(variant_effect, same), "has A as both ref and alt")
+})
+
+test_that("a table that is counted from 0 is refused as a whole", {
+  table <- data.frame(example = 1, position = c(0, 1), ref = c("A", "C"), alt = "T")
+  for (verb in list(substitution_effect, deletion_effect, variant_effect)) {
+    expect_error(verb(NULL, X, table, func = count_bases), "counted from 1, not from 0",
+      class = "seqlift_error_variants"
+    )
+    # Every letter is where it is counted from 0.
+    later <- transform(table[2, ], position = 1)
+    expect_error(verb(NULL, X, later, func = count_bases), "one position further on",
+      class = "seqlift_error_variants"
+    )
+  }
+  expect_error(
+    insertion_effect(NULL, X, data.frame(example = 0, position = 1, alt = "A"), func = count_bases),
+    "counted from 1, not from 0", class = "seqlift_error_variants"
+  )
+})
+
 test_that("messages say which row is wrong", {
   expect_snapshot(error = TRUE, {
     substitution_effect(NULL, X, data.frame(example = 1, position = 2, ref = "T", alt = "A"),
@@ -180,13 +238,77 @@ test_that("variants of all kinds are made one at a time", {
     ref = c("C", "CC", "", "ac"), alt = c("T", "", "G", "GGG"), variant = letters[1:4]
   )
   seen <- letters_after(variant_effect, table)
-  expect_identical(seen$before, c("ACGTACGTAC", "AAAACCCCGG", "TTTTTTTTTT", "ACGTACGTAC"))
-  expect_identical(seen$after, c("ATGTACGTAC", "AAAACCGGGG", "TTTTTTTTTT", "ACGTGGGGTA"))
+  expect_identical(seen$before, unname(X[c(1:3, 1)]))
+  expect_identical(seen$after, c("ATGTACGTACGT", "AAAACCGGGGNN", "TTTTTTTTTTTT", "ACGTGGGGTACG"))
   seen <- letters_after(variant_effect, table, left = TRUE)
+  expect_identical(seen$after, c("ATGTACGTACGT", "NNAAAACCGGGG", "TTTTTTTTTTTG", "CGTGGGGTACGT"))
+  # What the sequences have beyond the model's length is taken before any N.
+  seen <- letters_after(variant_effect, table, length = 11L)
+  expect_identical(seen$before, c("ACGTACGTACG", "AAAACCCCGGG", "TTTTTTTTTTT", "ACGTACGTACG"))
+  expect_identical(seen$after, c("ATGTACGTACG", "AAAACCGGGGN", "TTTTTTTTTTT", "ACGTGGGGTAC"))
+  seen <- letters_after(variant_effect, table, length = 10L, left = TRUE)
   expect_identical(seen$after, c("GTACGTACGT", "AAAACCGGGG", "TTTTTTTTTG", "TGGGGTACGT"))
   # Without a deletion nothing is cut; two variants of one base are two rows.
   one <- data.frame(example = c(1, 1), position = c(1, 1), ref = "A", alt = c("C", "G"))
   expect_identical(letters_after(variant_effect, one)$after, c("CCGTACGTACGT", "GCGTACGTACGT"))
+})
+
+test_that("a variant's effect is its own: rows do not matter to each other, in any order", {
+  X <- test_sequences()
+  model <- test_model("tiny")
+  table <- data.frame(
+    example = c(1, 2, 2, 1, 2, 1), position = c(3, 4, 1, 6, 2, 12),
+    ref = c("", "T", "GGA", "", substr(X[2], 2, 9), substr(X[1], 12, 12)),
+    alt = c("ACG", "C", "", "T", "", "AC")
+  )
+  effects <- function(table, X = test_sequences(), ...) {
+    result <- variant_effect(model, X, table, dtype = "float64", ...)
+    unname(result$after - result$before)
+  }
+  longer <- list(X = paste0(X, "ACGTA"), length = 12L)
+  for (arguments in list(list(), list(left = TRUE), longer)) {
+    all <- do.call(effects, c(list(table), arguments))
+    order <- c(5, 1, 6, 3, 2, 4)
+    expect_equal(do.call(effects, c(list(table[order, ]), arguments)), all[order, ])
+    for (i in seq_len(nrow(table))) {
+      alone <- do.call(effects, c(list(table[i, ]), arguments))
+      expect_equal(alone, all[i, , drop = FALSE], tolerance = 1e-12)
+    }
+  }
+})
+
+test_that("bases behind a deletion come from the genome, on either strand", {
+  skip_without_genomes()
+  genome <- Biostrings::DNAStringSet(c(chr1 = "ACGTACGGATTACAGGCATCACGTTT"))
+  X <- sequences_from(GenomicRanges::GRanges(c("chr1:5-12:+", "chr1:5-12:-")), genome)
+  table <- data.frame(example = 1:2, position = 2, ref = c("CG", "AA"), alt = "")
+  expect_identical(as.character(unname(X)), c("ACGGATTA", "TAATCCGT"))
+  seen <- letters_after(variant_effect, table, genome = genome, X = X)
+  expect_identical(seen$after, c("AGATTACA", "TTCCGTAC"))
+  seen <- letters_after(variant_effect, table, genome = genome, left = TRUE, X = X)
+  expect_identical(seen$after, c("GTAGATTA", "TGTTCCGT"))
+  # Beyond the chromosome nothing is known.
+  end <- sequences_from(GenomicRanges::GRanges("chr1:19-26:+"), genome)
+  one <- data.frame(example = 1, position = 1, ref = "TC", alt = "")
+  expect_identical(letters_after(variant_effect, one, genome = genome, X = end)$after, "ACGTTTNN")
+  other <- Biostrings::DNAStringSet(c(chr1 = strrep("A", 26)))
+  expect_error_before_call(
+    function(func) variant_effect(NULL, X, table, genome = other, func = func),
+    "seqlift_error_genome"
+  )
+  expect_error_before_call(
+    function(func) variant_effect(NULL, as.character(X), table, genome = genome, func = func),
+    "seqlift_error_genome"
+  )
+})
+
+test_that("deletions of one sequence leave the others alone where the length is given", {
+  table <- data.frame(example = c(1, 1, 2), position = c(2, 4, 12))
+  seen <- letters_after(deletion_effect, table, length = 12L)
+  expect_identical(seen$before, unname(X))
+  expect_identical(seen$after, c("AGACGTACGTNN", "AAAACCCCGGGN", "TTTTTTTTTTTT"))
+  seen <- letters_after(deletion_effect, table, length = 12L, left = TRUE)
+  expect_identical(seen$after, c("NNAGACGTACGT", "NAAAACCCCGGG", "TTTTTTTTTTTT"))
 })
 
 test_that("single variants have their place in the table and their sequence's rows of args", {

@@ -143,3 +143,15 @@ test_that("a single number that does not tell its shape is an error that asks fo
     predict(test_model("two_inputs"), X, args = list(0, 0))
   })
 })
+
+test_that("the shape of a single number is looked for at one length and holds for the others", {
+  model <- with_args(demo_model(), list(control_track = 0.25))
+  plain <- demo_model()
+  for (length in c(400L, 500L, 401L)) {
+    X <- substr(demo_sequences()[1:2], 1L, length)
+    track <- array(0.25, c(2L, 2L, length))
+    expect_equal(predict(model, X), predict(plain, X, args = list(track)), info = length)
+  }
+  # One search, one entry.
+  expect_length(grep("^control_track", ls(model$cache)), 1L)
+})

@@ -1,0 +1,143 @@
+# What a file that may hold a model is, told by its content, and what is done with each sort.
+
+# "script", "export", "keras", "hdf5", "weights" (of torch.save(), tar or safetensors), "npz", "rds",
+# "onnx", "folder", "saved_model", or "other", which the engine refuses in its own words.
+model_file_kind <- function(path, call) {
+  kind <- core_file_kinds(path)
+  if (kind == "folder") {
+    saved <- file.exists(file.path(path, c("saved_model.pb", "keras_metadata.pb")))
+    return(if (any(saved)) "saved_model" else "folder")
+  }
+  if (kind != "file" || file.access(path, 4L) != 0L) {
+    return("other")
+  }
+  head <- readBin(path, "raw", 512L)
+  starts <- function(bytes, at = 0L) {
+    identical(head[at + seq_along(bytes)], as.raw(bytes))
+  }
+  if (starts(c(0x50, 0x4b, 3L, 4L))) {
+    return(archive_kind(path, call))
+  }
+  if (r_torch_file_kind(path) == "rds") {
+    return("rds")
+  }
+  if (is_hdf5_file(path)) {
+    return("hdf5")
+  }
+  if (starts(0x80) || starts(charToRaw("ustar"), 257L) ||
+    (length(head) > 9L && head[9L] == charToRaw("{"))) {
+    return("weights")
+  }
+  if (is_onnx_head(head)) "onnx" else "other"
+}
+
+# Its signature is at the beginning, or behind 512, 1024, 2048 ... bytes of the user's own.
+is_hdf5_file <- function(path) {
+  signature <- as.raw(c(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a))
+  connection <- file(path, "rb")
+  on.exit(close(connection))
+  at <- 0
+  while (at + 8 <= file.size(path)) {
+    seek(connection, at)
+    if (identical(readBin(connection, "raw", 8L), signature)) {
+      return(TRUE)
+    }
+    at <- max(512, 2 * at)
+  }
+  FALSE
+}
+
+# A ModelProto: field 1, the version of ONNX's own format, then a text (producer, field 2 or 3) or the
+# graph (7) or the operators' versions (8).
+is_onnx_head <- function(head) {
+  length(head) > 4L && head[1L] == 0x08 && as.integer(head[2L]) %in% 1:20 &&
+    as.integer(head[3L]) %in% c(0x12, 0x1a, 0x3a, 0x42)
+}
+
+archive_kind <- function(path, call) {
+  names <- ask_engine("archive_names", path, call = call)
+  if (is_engine_error(names)) {
+    return("other")
+  }
+  has <- function(pattern) any(grepl(pattern, names))
+  if (has("^config[.]json$") && has("^(model[.]weights|metadata[.]json)")) {
+    "keras"
+  } else if (call_engine("is_exported_program", path, call = call)) {
+    "export"
+  } else if (has("(^|/)constants[.]pkl$")) {
+    "script"
+  } else if (has("(^|/)data[.]pkl$")) {
+    "weights"
+  } else if (has("[.]npy$")) {
+    "npz"
+  } else {
+    "other"
+  }
+}
+
+# Classes of whole models that the file tells enough of, and the verb that reads them.
+whole_model_verbs <- c(
+  BPNet = "bpnet", BasePairNet = "bpnet", ChromBPNet = "chrombpnet", Cherimoya = "cherimoya"
+)
+
+# A file of weights: a model where it says what is computed with them, else an error that says what
+# it is and which call takes it.
+open_weights <- function(path, device, call) {
+  found <- ask_engine("state_dict", list(path = path, prefix = ""), call = call)
+  if (is_engine_error(found)) {
+    raise_state_dict_error(found, call)
+  }
+  class <- if (length(found$classes) > 0L) found$classes[[1L]]
+  settings <- as.data.frame(found$settings)
+  # {config, state_dict}, as Cherimoya writes it.
+  configured <- "cherimoya" %in% found$fits && "config.residual_scale" %in% settings$name
+  verb <- if (configured) {
+    "cherimoya"
+  } else {
+    unname(whole_model_verbs[sub("^.*[.]", "", class %||% "")])
+  }
+  if (!is.na(verb) && verb %in% found$fits) {
+    return(do.call(verb, list(path, device = device)))
+  }
+  what <- if (!is.null(class)) {
+    "a whole model of the class {.cls {class}}, whose computation is Python code that is not in it"
+  } else if (nrow(settings) > 0L) {
+    "a checkpoint: weights and the settings of their training, without the computation"
+  } else {
+    "a state dict: weights without the computation"
+  }
+  keys <- utils::head(found$names, 3L)
+  inner <- any(c("chrombpnet", "cherimoya") %in% found$fits)
+  fits <- setdiff(found$fits, if (inner) c("bpnet", "procapnet"))
+  calls <- paste0("{.fn ", fits, "}", recycle0 = TRUE)
+  advice <- if (length(fits) > 0L) {
+    paste0("Its names are those that ", paste(calls, collapse = " or "), " takes.")
+  } else {
+    "Its names are of no architecture known here: in Python, write the model with
+     {.code torch.jit.trace(model.eval(), example).save(path)}; {.fn read_state_dict} reads the
+     weights."
+  }
+  abort_seqlift("file",
+    c(paste0("{.path {path}} is ", what, " (with the keys {.val {keys}} ...)."), i = advice),
+    call = call
+  )
+}
+
+refuse_model_file <- function(path, kind, call) {
+  what <- switch(kind,
+    saved_model = c("is a folder of TensorFlow's (SavedModel), which needs TensorFlow itself.",
+      i = "In Python, {.code tf.keras.models.load_model(folder).save(\"model.keras\")} writes what is
+           read here."
+    ),
+    npz = c("is an archive of numpy's arrays: weights or sequences, but no model.",
+      i = "The verb of its architecture, {.fn bpnet} for example, takes a named list of arrays."
+    ),
+    onnx = c("is a model of ONNX, which is not read here.",
+      i = "Its original may be: in Python, {.code torch.jit.trace(model.eval(), example).save(path)}
+           of a model of PyTorch, {.code model.save(\"model.keras\")} of Keras."
+    ),
+    return(invisible())
+  )
+  what[1L] <- paste("{.path {path}}", what[1L])
+  abort_seqlift("file", what, call = call)
+}

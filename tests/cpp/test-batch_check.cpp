@@ -1,0 +1,56 @@
+// Models whose sequences do not keep apart.
+#include "core/batch_check.h"
+
+#include "catch.h"
+#include "core/tensor_functions.h"
+#include "nets.h"
+
+using namespace nets;
+
+TEST_CASE("predictions of models that mix sequences are refused, with the operation",
+          "[batch_check]") {
+  struct Mixing {
+    const char* lines;
+    const char* operation;
+  };
+  for (const Mixing& one : std::vector<Mixing>{
+           {"y = h - h.mean(0, keepdim=True)", "aten::mean"},
+           {"y = h / h.abs().max()", "aten::max"},
+           {"y = h * torch.softmax(h, 0)", "aten::softmax"},
+           {"y = h.cumsum(0)", "aten::cumsum"},
+           {"y = h.flip(0).cumsum(0).flip(0)", "aten::"},
+           {"y = h - h[-1:]", "aten::"},
+           {"y = h / float(h.size(0))", ""},
+           {"y = h.sort(0)[0]", ""},
+           {"y = h + 1e-6 * h.mean()", "aten::mean"},
+           {"y = torch.batch_norm(h, None, None, None, None, True, 0.1, 1e-5, False)",
+            "aten::batch_norm"}}) {
+    INFO(one.lines);
+    const std::string error = error_of([&]() { predicted(around(one.lines), one_hot(3, 9, 1)); });
+    INFO(error);
+    CHECK(error.find("batch: The model mixes the sequences of a batch") == 0);
+    CHECK(error.find(one.operation) != std::string::npos);
+    // By one sequence, too.
+    CHECK(error_of([&]() { predicted(around(one.lines), one_hot(1, 9, 1)); }).find("batch: ") == 0);
+  }
+}
+
+TEST_CASE("models that keep sequences apart are not refused for rounding", "[batch_check]") {
+  for (const char* lines :
+       {"y = h", "y = h - h.mean(2, keepdim=True)", "t = h.transpose(0, 1)\ny = t.transpose(0, 1)",
+        "y = (1e6 * h - 1e6) + 1e6", "y = torch.nan_to_num(h)", "y = torch.log(h)",
+        "y = h.flip(2).cumsum(2)"}) {
+    INFO(lines);
+    for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+      Settings settings;
+      settings.dtype = type;
+      CHECK(error_of([&]() { predicted(around(lines), one_hot(3, 9, 1), {}, settings); }).empty());
+    }
+  }
+}
+
+TEST_CASE("a number of sequences that is written into the code is told", "[batch_check]") {
+  const auto net = forward("return torch.relu(x).view(1, 36).sum(1, keepdim=True)");
+  CHECK(error_of([&]() { predicted(net, one_hot(3, 9, 1)); })
+            .find("batch: The model takes 1 sequence at a time alone") == 0);
+}

@@ -1,0 +1,101 @@
+# Every exported function with what no help page asks for (hostile/values.R): it ends in a value or in
+# an error of seqlift's own, leaves no file of a call that failed, and loses no process. A few calls of
+# each function here; SEQLIFT_HOSTILE_CALLS=all makes all of them, which takes hours, a number so many
+# of each function. The calls are made as a user without rights, in a folder of its own.
+
+# `command` with its arguments, as a user without rights where this one has all of them.
+as_nobody <- function(command) {
+  if (Sys.info()[["effective_user"]] != "root") {
+    return(command)
+  }
+  skip_if(!nzchar(Sys.which("setpriv")), "root needs setpriv to become a user without rights")
+  c("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", command)
+}
+
+run_as_nobody <- function(command, folder, ...) {
+  command <- as_nobody(command)
+  variables <- c(
+    HOME = folder, TMPDIR = folder, R_LIBS = paste(.libPaths(), collapse = .Platform$path.sep),
+    R_TESTS = "", OMP_NUM_THREADS = "1"
+  )
+  before <- Sys.getenv(names(variables), NA)
+  on.exit({
+    Sys.unsetenv(names(before)[is.na(before)])
+    do.call(Sys.setenv, as.list(before[!is.na(before)]))
+  })
+  do.call(Sys.setenv, as.list(variables))
+  suppressWarnings(system2(command[1L], shQuote(command[-1L]), ...))
+}
+
+# One list(call, outcome, message, warned, left) for each call; "lost" where the process ended or hung.
+outcomes_of_calls <- function(calls) {
+  # Beside this session's own folder, which nobody else may enter.
+  folder <- tempfile("seqlift-hostile-", dirname(tempdir()))
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  for (name in c("code", "work", "temporary")) {
+    dir.create(file.path(folder, name))
+  }
+  file.copy(list.files(test_path("hostile"), full.names = TRUE), file.path(folder, "code"))
+  files <- c(
+    model_path("tiny"), model_path("two_heads"), test_path("state_dicts", "net.safetensors"), test_path("keras", "fixed.h5"),
+    test_path("architectures", paste0(c("bpnet_narrow", "chrombpnet_same", "deepsea_predict", "procapnet_narrow"), ".pth"))
+  )
+  file.copy(files, file.path(folder, "work"))
+  Sys.chmod(c(folder, list.files(folder, full.names = TRUE, recursive = TRUE, include.dirs = TRUE)), "0777", use_umask = FALSE)
+  rscript <- file.path(R.home("bin"), "Rscript")
+  readable <- run_as_nobody(c(rscript, "-e", "loadNamespace('seqlift')"), file.path(folder, "temporary"), stdout = FALSE, stderr = FALSE)
+  skip_if(readable != 0L, "a user without rights cannot read this library")
+
+  log <- file.path(folder, "log")
+  file.create(log)
+  Sys.chmod(log, "0666", use_umask = FALSE)
+  left <- calls
+  lost <- integer()
+  while (nrow(left) > 0L && length(lost) < 20L) {
+    saveRDS(left, file.path(folder, "calls.rds"))
+    run_as_nobody(c("timeout", 120 + 2 * nrow(left), rscript, file.path(folder, "code", "run.R"), folder),
+      file.path(folder, "temporary"), stdout = FALSE, stderr = FALSE
+    )
+    lines <- strsplit(readLines(log), "\t")
+    begun <- as.integer(vapply(Filter(function(line) line[1L] == "start", lines), `[`, "", 2L))
+    ended <- as.integer(vapply(Filter(function(line) line[1L] == "end", lines), `[`, "", 2L))
+    lost <- setdiff(begun, ended)
+    left <- if (length(begun) == 0L) calls[0L, ] else left[left$call > max(begun), ]
+  }
+  ends <- Filter(function(line) line[1L] == "end", lines)
+  fields <- lapply(ends, function(line) c(line[-1L], rep("", 6L))[1:5])
+  table <- as.data.frame(do.call(rbind, fields))
+  names(table) <- c("call", "outcome", "message", "warned", "left")
+  if (length(lost) > 0L) {
+    table <- rbind(table, data.frame(call = lost, outcome = "lost", message = "", warned = "", left = ""))
+  }
+  table
+}
+
+label_of_call <- function(calls) {
+  second <- ifelse(nzchar(calls$second), sprintf(", %s = <%s>", calls$second, calls$second_value), "")
+  sprintf("%s(%s = <%s>%s)", calls$func, calls$place, calls$value, second)
+}
+
+test_that("hostile arguments end in an error of seqlift's own or in a value, and leave nothing", {
+  skip_on_os("windows")
+  generator <- new.env()
+  for (file in c("values.R", "calls.R")) {
+    sys.source(test_path("hostile", file), generator)
+  }
+  each <- Sys.getenv("SEQLIFT_HOSTILE_CALLS", "2")
+  hostile <- if (each == "all") generator$hostile_calls() else generator$some_hostile_calls(as.integer(each))
+  working <- generator$working_calls(after = max(hostile$call))
+  found <- outcomes_of_calls(rbind(hostile, working))
+  expect_setequal(found$call, c(hostile$call, working$call))
+  # Calls that fail without anything hostile in them say nothing of what is.
+  expect_gt(mean(found$outcome[found$call %in% working$call] == "value"), 0.75)
+
+  found <- cbind(hostile[match(found$call, hostile$call), ], found[c("outcome", "message", "left")])
+  found <- found[!is.na(found$call), ]
+  bad <- found[!found$outcome %in% c("value", "classed", "mine") | nzchar(found$left), ]
+  expect_identical(
+    sprintf("%s -> %s %s %s", label_of_call(bad), bad$outcome, bad$message, bad$left), character()
+  )
+})
