@@ -2,34 +2,75 @@
 #   testthat: <passed> passed, <failed> failed, <skipped> skipped
 # in test_that() blocks; an error outside of one counts as a failed block, and so do snapshots
 # that are not those in the repository any more: one that is new was compared with nothing.
+#
+#   Rscript tools/run-testthat.R [CLAIMS]
+#
+# CLAIMS is a folder that several of these share: a test file is run by the one that claims it.
 library(testthat)
 library(seqlift)
 
-snapshots <- function() {
-  tools::md5sum(list.files("tests/testthat/_snaps", recursive = TRUE, full.names = TRUE))
+claims <- commandArgs(TRUE)
+claims <- if (length(claims) > 0L) claims[1L] else tempfile()
+dir.create(claims, showWarnings = FALSE)
+# Only one of those who try makes the folder.
+claim <- function(name) dir.create(file.path(claims, name), showWarnings = FALSE)
+
+folder <- "tests/testthat"
+files <- list.files(folder, "^test-.*[.]R$", full.names = TRUE)
+# Long files first, so that no lane is left with one at the end.
+files <- files[order(-file.size(files))]
+stem <- function(path) sub("^test-(.*)[.]R$", "\\1", basename(path))
+
+snapshots_of <- function(name) {
+  of_name <- list.files(file.path(folder, "_snaps"), recursive = TRUE, full.names = TRUE)
+  here <- sub("[.]md$|[.]new[.]md$|/.*$", "", sub(".*/_snaps/", "", of_name))
+  tools::md5sum(of_name[here == name])
 }
-before <- snapshots()
+
+# c(passed, failed, skipped) of a file.
+run_file <- function(path) {
+  before <- snapshots_of(stem(path))
+  start <- proc.time()[["elapsed"]]
+  blocks <- tryCatch(
+    as.data.frame(test_file(path,
+      package = "seqlift", load_package = "installed", reporter = "summary",
+      stop_on_failure = FALSE
+    )),
+    error = function(error) {
+      cat(path, "could not be run:", conditionMessage(error), "\n")
+      NULL
+    }
+  )
+  cat(sprintf("%s: %.0f s\n", stem(path), proc.time()[["elapsed"]] - start))
+  if (is.null(blocks)) {
+    return(c(0L, 1L, 0L))
+  }
+  if (nrow(blocks) == 0L) {
+    cat(path, "has no test\n")
+    return(c(0L, 1L, 0L))
+  }
+  bad <- blocks$failed > 0 | blocks$error
+  omitted <- blocks$skipped & !bad
+  changed <- !identical(before, snapshots_of(stem(path)))
+  if (changed) {
+    cat("Snapshots of", path, "were added, changed or lost.\n")
+  }
+  c(sum(!bad & !omitted), sum(bad) + changed, sum(omitted))
+}
 
 options(testthat.summary.max_reports = Inf)
-results <- test_dir(
-  "tests/testthat",
-  package = "seqlift",
-  load_package = "installed",
-  reporter = "summary",
-  stop_on_failure = FALSE
-)
-blocks <- as.data.frame(results)
-bad <- blocks$failed > 0 | blocks$error
-omitted <- blocks$skipped & !bad
-after <- snapshots()
-same <- intersect(names(before), names(after))
-changed <- c(
-  setdiff(names(before), same), setdiff(names(after), same), same[before[same] != after[same]]
-)
-if (length(changed) > 0L) {
-  cat("Snapshots that were added, changed or lost:", changed, sep = "\n  ")
+totals <- c(0L, 0L, 0L)
+if (claim("snapshots that no file makes")) {
+  made <- sub("[.]md$", "", list.files(file.path(folder, "_snaps"), "[.]md$"))
+  lost <- setdiff(made, stem(files))
+  if (length(lost) > 0L) {
+    cat("Snapshots that no file makes:", lost, sep = "\n  ")
+  }
+  totals[2L] <- length(lost)
 }
-cat(sprintf(
-  "testthat: %d passed, %d failed, %d skipped\n",
-  sum(!bad & !omitted), sum(bad) + (length(changed) > 0L), sum(omitted)
-))
+for (path in files) {
+  if (claim(basename(path))) {
+    totals <- totals + run_file(path)
+  }
+}
+cat(sprintf("testthat: %d passed, %d failed, %d skipped\n", totals[1L], totals[2L], totals[3L]))
