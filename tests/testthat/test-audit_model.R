@@ -194,3 +194,45 @@ test_that("some columns of an audit print as a plain table", {
   printed <- utils::capture.output(print(audit[, c("op", "rule")]))
   expect_length(printed, nrow(audit) + 1L)
 })
+
+# Written by tests/models/make_audit_models.py.
+audit_path <- function(name) normalizePath(test_path("models", "audit", paste0(name, ".pt")))
+
+test_that("scripted attention, which asks whether gradients are taken, is audited as it is explained", {
+  model <- load_model(audit_path("scripted_attention"))
+  X <- random_one_hot(c(3, 4, 40), random_state = 1)
+  explained <- deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0, dtype = "float64")
+  expect_lt(max(abs(convergence_deltas(explained))), 1e-10)
+  audit <- audit_model(model, X, dtype = "float64")
+  expect_true(all(audit$supported))
+  expect_true(any(grepl("attention", audit$module, fixed = TRUE)))
+  expect_lt(max(abs(audit$delta), na.rm = TRUE), 1e-10)
+})
+
+test_that("an audit takes no more memory than the attribution", {
+  skip_if_not(file.exists("/proc/self/status"), "there is no /proc on this system")
+  # In kB; 10 maps of 8 x 64 x 64 numbers, 2.6 MB a sequence and half, at 8 pairs.
+  peak <- function(verb) {
+    in_new_session(function(path, verb) {
+      library(seqlift)
+      seqlift_threads(1)
+      model <- load_model(path)
+      X <- random_one_hot(c(8, 4, 64), random_state = 1)
+      used <- function() {
+        line <- grep("^VmHWM", readLines("/proc/self/status"), value = TRUE)
+        as.numeric(gsub("[^0-9]", "", line))
+      }
+      predict(model, X[1L, , , drop = FALSE])
+      before <- used()
+      switch(verb,
+        attribution = deep_lift_shap(model, X, n_shuffles = 1L, random_state = 0, dtype = "float64"),
+        audit = audit_model(model, X, dtype = "float64")
+      )
+      used() - before
+    }, list(audit_path("contact_map"), verb))
+  }
+  attribution <- peak("attribution")
+  # What is measured is there at all.
+  expect_gt(attribution, 10000)
+  expect_lt(peak("audit"), 1.5 * attribution)
+})
