@@ -285,7 +285,9 @@ void run_module_mode(const Inputs& in) {
       }
     });
   };
-  run_chunks((pairs + size - 1) / size, work, in.work);
+  run_chunks(chunks_of((pairs + size - 1) / size, in.graph, 6 * std::min(size, pairs),
+                       in.sequences.X(0, 1).size(2)),
+             work, in.work);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "batch_check.h"
+#include "chunks.h"
 #include "error.h"
 #include "random.h"
 #include "tensor_functions.h"
@@ -165,7 +166,10 @@ PathResult path_gradients(const Graph& graph, Constants& constants, const Sequen
                              arg_rows(at_references, constants, begin, end),
                              positions(options, begin, end, r));
   };
-  run_chunks(chunks, work, work_on(constants.device(), own.work));
+  // Forward and backward, of each point on each path.
+  const int64_t rows = 3 * std::min(size, sequences.count) * r * nodes;
+  run_chunks(chunks_of(chunks, graph, rows, sequences.X(0, 1).size(2)), work,
+             work_on(constants.device(), own.work));
   PathResult result;
   result.values = join(parts, &PathResult::values);
   result.deltas = join(parts, &PathResult::deltas);

@@ -34,8 +34,10 @@ in_new_session <- function(f, args = list()) {
 
 # Evaluates `code` with so many threads, then sets back what there was.
 with_threads <- function(n, code) {
-  before <- seqlift_threads()
-  on.exit(seqlift_threads(before))
+  engine <- asNamespace("seqlift")$engine
+  before <- engine$threads
+  # NULL, too: workers have as many threads as this session has asked for, or one.
+  on.exit(engine$threads <- before)
   seqlift_threads(n)
   force(code)
 }

@@ -92,12 +92,9 @@ test_that("the summary judges motifs by all their hits", {
 })
 
 test_that("hits do not depend on threads, blocks, workers, or where the scores lie", {
-  old <- seqlift_threads()
-  on.exit(seqlift_threads(old))
-  seqlift_threads(1L)
-  expect_identical(call_hits(made$scores, motifs, made$X), hits)
-  seqlift_threads(2L)
-  expect_identical(call_hits(made$scores, motifs, made$X), hits)
+  for (threads in 1:2) {
+    with_threads(threads, expect_identical(call_hits(made$scores, motifs, made$X), hits))
+  }
   blocks <- in_blocks(call_hits(made$scores, motifs, made$X))
   expect_equal(attr(blocks, "info")$motifs$cwm_similarity, attr(hits, "info")$motifs$cwm_similarity,
     tolerance = 1e-12)

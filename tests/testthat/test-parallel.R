@@ -181,13 +181,21 @@ test_that("in single precision too, no bit depends on the workers", {
   # One more than a batch of the default size.
   X <- unname(rep(demo_sequences(), length.out = 33L))
   model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
-  expect_same_by_workers(function(BPPARAM) predict(model, X, BPPARAM = BPPARAM))
-  expect_same_by_workers(function(BPPARAM) {
-    saturation_mutagenesis(model, X[1:3], start = 240, end = 250, BPPARAM = BPPARAM)
-  })
-  expect_same_by_workers(function(BPPARAM) {
-    deep_lift_shap(model, X[1:3], n_shuffles = 2L, random_state = 1, BPPARAM = BPPARAM)
-  })
+  # Workers have as many threads as were asked for here, for fewer sequences.
+  for (threads in 1:2) {
+    with_threads(threads, {
+      expect_same_by_workers(function(BPPARAM) predict(model, X, BPPARAM = BPPARAM))
+      expect_same_by_workers(function(BPPARAM) {
+        saturation_mutagenesis(model, X[1:3], start = 240, end = 250, BPPARAM = BPPARAM)
+      })
+      expect_same_by_workers(function(BPPARAM) {
+        deep_lift_shap(model, X[1:3], n_shuffles = 2L, random_state = 1, BPPARAM = BPPARAM)
+      })
+      expect_same_by_workers(function(BPPARAM) {
+        attribute(model, X[1:3], "saliency", BPPARAM = BPPARAM)
+      })
+    })
+  }
 })
 
 test_that("a worker that is killed is told of with its sequences", {

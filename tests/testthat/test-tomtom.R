@@ -194,12 +194,8 @@ test_that("q-values are those of Benjamini and Hochberg over all targets, whatev
 
 test_that("the number of threads changes nothing", {
   motifs <- with_seed(7, lapply(sample(4:15, 40, TRUE), random_motif))
-  before <- seqlift:::engine$threads
-  on.exit(assign("threads", before, envir = seqlift:::engine))
-  seqlift_threads(1)
-  one <- tomtom(motifs, motifs)
-  seqlift_threads(3)
-  expect_identical(tomtom(motifs, motifs), one)
+  one <- with_threads(1, tomtom(motifs, motifs))
+  expect_identical(with_threads(3, tomtom(motifs, motifs)), one)
 })
 
 test_that("counts and their probabilities are the same motif; steps are found for large weights", {
