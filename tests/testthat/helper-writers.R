@@ -42,9 +42,6 @@ file_writers <- function(folder = test_path()) {
     `save_model made` = writer(".pt", function(path) save_model(counts(), path)),
     export_bed = writer(".bed", function(path) export_bed(seqlets, path, regions()), ranges),
     `export_bed big` = writer(".bb", function(path) export_bed(seqlets, path, regions()), ranges),
-    `export_bed annotations` = writer(".bed", function(path) {
-      export_bed(transform(seqlets, annotation = "a"), path, regions())
-    }, ranges),
     `export_bed peaks` = writer(".narrowPeak", function(path) export_bed(seqlets, path, regions()), ranges),
     export_bigwig = writer(".bw", function(path) export_bigwig(scores(), regions(), path),
       c(ranges, "rtracklayer")),

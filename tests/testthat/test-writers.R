@@ -4,7 +4,7 @@
 writes <- function(name) {
   given <- sub(" .*", "", name)
   takes <- names(formals(getExportedValue("seqlift", given)))
-  intersect(c("path", "output", "output_file", "ohe_path"), takes)
+  intersect(c("path", "output", "output_file", "ohe_path", "folder"), takes)
 }
 
 test_that("every function that writes a file is among the writers", {
