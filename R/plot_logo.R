@@ -51,7 +51,9 @@ logo_roomy_panels <- 8L
 #' letters themselves say what the colours say; `colours` takes others.
 #'
 #' @param attributions A matrix `[4, L]` (rows A, C, G, T), an array `[n, 4, L]`, or a
-#'   result of [deep_lift_shap()]. Any unit; usually that of the model's output.
+#'   result of [deep_lift_shap()]. Any unit; usually that of the model's output. Or a named list of
+#'   results of the same sequences, of several models or methods: one of their sequences is drawn, a
+#'   panel each.
 #' @param start,end First and last position to draw, 1-based and inclusive, in bp of the whole
 #'   sequence. Default: all that there is.
 #' @param annotations What to mark below the letters: a data frame with columns `start`
@@ -62,7 +64,7 @@ logo_roomy_panels <- 8L
 #'   every sequence. Those outside the window are not drawn; where they would need more
 #'   than eight tracks, only their bars are. Default: none.
 #' @param sequence Which sequences to draw, one panel each: numbers (1-based) or names.
-#'   Default: all, up to 30.
+#'   Default: all, up to 30; of a list of results one, by default the first.
 #' @param ... Not used; must be empty.
 #' @param colours Colours of the letters: a vector named by base (those not named keep
 #'   theirs), or one colour for all.
@@ -81,6 +83,8 @@ logo_roomy_panels <- 8L
 #'   attributions of the whole sequence, and the largest absolute convergence delta. Predictions of the sequences
 #'   instead, a number each in their order such as `predict(model, X)`, are written too, and with
 #'   them the mean of the references' predictions. Default `FALSE`.
+#' @param difference Of a list of results: `TRUE` draws below them what each of the others has more
+#'   (or less) than the first, base by base. Default `FALSE`.
 #' @param coordinates What the axis counts: `"sequence"` (default), the positions of the sequence,
 #'   or `"genome"`, those of the chromosome, for a result that knows its ranges
 #'   ([attribution_ranges()]) and one sequence. `start`, `end` and `annotations` are positions of
@@ -108,8 +112,21 @@ logo_roomy_panels <- 8L
 plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL,
                       sequence = NULL, ..., colours = NULL, free_y = FALSE, limits = NULL,
                       title = NULL, coordinates = c("sequence", "genome"),
-                      standard_errors = NULL, info = FALSE) {
+                      standard_errors = NULL, info = FALSE, difference = FALSE) {
   check_no_dots(...)
+  check_flag(difference, "difference")
+  if (is.list(attributions) && !is.data.frame(attributions)) {
+    stacked <- stack_models(attributions, sequence, annotations, difference, info, rlang::current_env())
+    return(plot_logo(stacked$attributions, start, end, stacked$annotations,
+      colours = colours, free_y = free_y, limits = limits, title = title,
+      coordinates = coordinates, standard_errors = standard_errors, info = stacked$info
+    ))
+  }
+  if (difference) {
+    abort_argument("difference", "FALSE for one result", "TRUE",
+      hint = "It is that between results of several models: give a named list."
+    )
+  }
   values <- check_logo_values(attributions)
   coordinates <- check_choice(coordinates, c("sequence", "genome"), "coordinates")
   first <- first_position(attributions, axis = length(dim(attributions)))
@@ -255,6 +272,10 @@ check_drawn_errors <- function(standard_errors, attributions, call = caller_env(
 logo_info <- function(info, attributions, rows, call = caller_env()) {
   if (isFALSE(info)) {
     return(NULL)
+  }
+  # Of several models the lines are there.
+  if (inherits(info, "AsIs") && is.character(info)) {
+    return(unclass(info)[rows])
   }
   n <- if (length(dim(attributions)) == 2L) 1L else dim(attributions)[1L]
   predictions <- if (is.numeric(info) && length(info) == n && all(is.finite(info))) as.vector(info)
