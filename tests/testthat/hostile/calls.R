@@ -73,7 +73,8 @@ own_values <- list(
   deepsea = alist(state_dict = "deepsea_predict.pth"), procapnet = alist(state_dict = "procapnet_narrow.pth"),
   chunk_sequences = alist(size = 6L), deletion_effect = alist(model = NULL, func = count_all),
   as_multi_assay_experiment = alist(attributions = list(a = attributions, b = attributions)),
-  export_bigwig = alist(ranges = places), export_track_hub = alist(folder = "hub", genome = "made", ranges = places), load_model = alist(path = "tiny.pt", random_state = NULL),
+  export_bigwig = alist(ranges = places), export_bed = alist(ranges = places),
+  export_track_hub = alist(folder = "hub", genome = "made", ranges = places, lengths = NULL), load_model = alist(path = "tiny.pt", random_state = NULL),
 
   recursive_seqlets = alist(attributions = observed), tfmodisco_seqlets = alist(attributions = observed, window_size = 5L, flank = 1L),
   seqlets_as_granges = alist(ranges = places), variant_effect = alist(genome = NULL),
