@@ -25,17 +25,27 @@
 #'   the computation (method, rules, model, target, seed, ...); and `row_data`, the names of the
 #'   columns `sequence`, `convergence_deltas` and `max_delta` in `rowData()`.
 #'
+#' Of a list of results, those of the models of several folds or cell types for example, each has two
+#' assays: `"<name>"`, its `"attribution"`, and `"<name>.by_base"`; with standard errors also
+#' `"<name>.standard_error"` and `"<name>.standard_error_by_base"`. `rowData()` has
+#' `convergence_deltas.<name>` and `max_delta.<name>` of each; `metadata()$models` is a list of
+#' `kind`, `info` and `row_data` of each. In a `MultiAssayExperiment` each result is an experiment of
+#' its own, laid out as above; they may be of different windows of the sequences. Its `colData()` has a row for each position, by which the
+#' experiments are joined.
+#'
 #' References that a result holds (`return_references = TRUE`) are not kept.
 #'
 #' @param attributions A result of an attribution method (class `seqlift_attributions`) of one
-#'   target, other than multipliers.
+#'   target, other than multipliers; or a named list of several, of the same sequences and positions
+#'   ([attribute_models()] with `each = TRUE`).
 #' @param ranges A `GRanges` with the place of each sequence, in their order, each as wide as the
 #'   sequences. Default `NULL`: those of the result, if it has some (see [attribution_ranges()]).
 #' @param se A `SummarizedExperiment` made by `as_summarized_experiment()`, or rows of one.
 #' @return `as_summarized_experiment()`: a `SummarizedExperiment::RangedSummarizedExperiment`, or a
 #'   `SummarizedExperiment` where there are no ranges, with n rows, named as the sequences, and L
 #'   columns. `as_seqlift_attributions()`: the result that it was made of, without references, its
-#'   ranges named as its sequences.
+#'   ranges named as its sequences; of several a named list. `as_multi_assay_experiment()`: a
+#'   `MultiAssayExperiment::MultiAssayExperiment`.
 #' @section Errors: `seqlift_error_argument` for multipliers, several targets, ranges that do not
 #'   fit, or an `se` that was not made here or has lost positions; `seqlift_error_package` without
 #'   the packages SummarizedExperiment and Biostrings.
@@ -53,6 +63,9 @@
 #' dim(SummarizedExperiment::assay(se[, abs(se$offset) <= 10], "attribution"))
 #' as_seqlift_attributions(se[2, ])
 as_summarized_experiment <- function(attributions, ranges = NULL) {
+  if (is.list(attributions)) {
+    return(experiment_of_models(attributions, ranges, rlang::current_env()))
+  }
   check_attributions(attributions, "attributions")
   check_one_target(attributions, "attributions")
   check_package(c("SummarizedExperiment", "Biostrings"), "A SummarizedExperiment")
@@ -110,6 +123,12 @@ as_summarized_experiment <- function(attributions, ranges = NULL) {
 #' @export
 as_seqlift_attributions <- function(se) {
   check_package(c("SummarizedExperiment", "Biostrings"), "A SummarizedExperiment")
+  if (methods::is(se, "SummarizedExperiment") && !is.null(S4Vectors::metadata(se)$models)) {
+    names <- names(S4Vectors::metadata(se)$models)
+    return(lapply(stats::setNames(nm = names), function(name) {
+      as_seqlift_attributions(experiment_of_model(se, name))
+    }))
+  }
   check_experiment(se)
   letters <- stats::setNames(as.character(row_column(se, "sequence")), rownames(se))
   deltas <- row_column(se, "convergence_deltas")

@@ -6,7 +6,8 @@
 #' which knows nothing of the spread.
 #'
 #' All models see the same sequences and, as each is called with the same `random_state`, the same
-#' references. Only the mean and the squared deviations are kept (Welford 1962), not the results.
+#' references. Only the mean and the squared deviations are kept (Welford 1962), not the results, unless
+#' `each = TRUE` asks for them: models of several cell types are compared rather than averaged.
 #'
 #' @param models A list of models, see [load_model()], at least two; `func` must give results of one
 #'   shape for all.
@@ -17,7 +18,11 @@
 #'   `raw_outputs`, `output` or `standard_errors`.
 #' @param random_state A whole number, the seed of every call; `NULL` (default) draws one from R's
 #'   generator. Given to `func` where it takes one.
-#' @return A [seqlift_attributions] of the means, whose [standard_errors()] are the standard deviation
+#' @param each `FALSE` (default): the mean over the models. `TRUE`: the result of each model, which
+#'   [plot_logo()] draws below each other, [view_attributions()] compares, and
+#'   [as_summarized_experiment()] takes as assays.
+#' @return With `each = TRUE` a list of the models' results, named as `models` (`model_1`, ... without
+#'   names). Else a [seqlift_attributions] of the means, whose [standard_errors()] are the standard deviation
 #'   over models divided by the root of their number. Its [convergence_deltas()] are the means of the
 #'   models', so that it adds up as theirs do.
 #' @section Errors: `seqlift_error_argument` for fewer than two models, or a `func` that returns no
@@ -30,9 +35,13 @@
 #' models <- list(select_output(model, 2), profile_score(model, 1))
 #' both <- attribute_models(models, demo_sequences()[1], n_shuffles = 5, random_state = 0)
 #' both
-attribute_models <- function(models, X, func = deep_lift_shap, ..., random_state = NULL) {
+#' each <- attribute_models(models, demo_sequences()[1], n_shuffles = 5, random_state = 0, each = TRUE)
+#' plot_logo(each, start = 200, end = 260, difference = TRUE)
+attribute_models <- function(models, X, func = deep_lift_shap, ..., random_state = NULL,
+                             each = FALSE) {
   call <- rlang::current_env()
   check_several_models(models, call)
+  check_flag(each, "each")
   if (!is.function(func)) {
     abort_argument("func", "a function that returns attributions", describe(func))
   }
@@ -49,6 +58,9 @@ attribute_models <- function(models, X, func = deep_lift_shap, ..., random_state
     more$random_state <- check_random_state(random_state)
   }
   check_takes(func, names(more), call)
+  if (each) {
+    return(attribute_each(models, X, func, more, call))
+  }
   mean <- NULL
   for (k in seq_along(models)) {
     one <- call_by_name(func, c(list(model = models[[k]], X = X), more))
@@ -63,6 +75,17 @@ attribute_models <- function(models, X, func = deep_lift_shap, ..., random_state
   info$model <- toString(unique(vapply(models, model_name, "")))
   attr(mean, "info") <- info
   mean
+}
+
+attribute_each <- function(models, X, func, more, call) {
+  models <- check_models(models, call)
+  first <- NULL
+  lapply(stats::setNames(seq_along(models), names(models)), function(k) {
+    one <- call_by_name(func, c(list(model = models[[k]], X = X), more))
+    check_one_of_models(one, first, k, call)
+    first <<- first %||% one
+    one
+  })
 }
 
 check_several_models <- function(models, call) {

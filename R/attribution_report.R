@@ -70,6 +70,9 @@ report_listed_motifs <- 20L
 #' @param title Title of the page. Default: "Which letters drive the prediction?".
 #' @param top How many sequences are drawn, those with the strongest seqlets first. Default 8. The
 #'   tables list all sequences and seqlets.
+#' @param interactive `TRUE` puts [view_attributions()] in the place of the logos on the screen: zoom and
+#'   move from whole sequences to letters, with the numbers under the mouse. The logos are there in
+#'   print. Needs the htmlwidgets package. Default `FALSE`.
 #' @param verbose `TRUE` says what is being computed, with progress bars. Default: in an interactive
 #'   session.
 #' @return The path, invisibly.
@@ -94,7 +97,7 @@ attribution_report <- function(model, X, output_file, args = NULL, target = 1L,
                                references = dinucleotide_shuffle, n_shuffles = 20L,
                                random_state = NULL, ..., attributions = NULL, annotations = NULL,
                                motifs = NULL, variants = NULL, strict = FALSE, title = NULL,
-                               top = 8L, verbose = interactive()) {
+                               top = 8L, verbose = base::interactive(), interactive = FALSE) {
   call <- rlang::current_env()
   check_model(model)
   sequences <- as_sequences(X, extra_channels = TRUE)
@@ -104,6 +107,9 @@ attribution_report <- function(model, X, output_file, args = NULL, target = 1L,
   top <- check_count(top, "top")
   check_flag(strict, "strict")
   check_flag(verbose, "verbose")
+  if (check_flag(interactive, "interactive")) {
+    check_package("htmlwidgets", "A report with `interactive = TRUE`")
+  }
   target <- check_count(target, "target")
   n_shuffles <- check_count(n_shuffles, "n_shuffles")
   further <- check_report_dots(list(...), call)
@@ -115,6 +121,7 @@ attribution_report <- function(model, X, output_file, args = NULL, target = 1L,
     args = check_args_rows(args, sequences$n, call), references = stacked_references(references),
     settings = c(list(n_shuffles = n_shuffles, random_state = random_state), further),
     attributions = attributions, title = title, top = top, verbose = verbose,
+    interactive = interactive,
     labels = sequences$names %||% paste("sequence", seq_len(sequences$n)),
     ranges = sequences$ranges %||% attr(attributions, "ranges", exact = TRUE),
     known = check_annotations(annotations, one_hot_array(sequences)),

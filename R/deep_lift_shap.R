@@ -168,7 +168,8 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
     dtype = if (dtype == "native") own_dtype(model) else dtype, device = device,
     model = model_name(model),
     seconds = proc.time()[["elapsed"]] - started, warning_threshold = warning_threshold,
-    integrated = result$integrated, tolerance = stable$tolerance
+    integrated = result$integrated, tolerance = stable$tolerance,
+    references = reference_label(references)
   ), if (return_references) reference_array(made$references, sequences))
   report_deltas(attributions, warning_threshold, print_convergence_deltas, call)
   attributions
@@ -473,4 +474,15 @@ hypothetical_attributions <- function(multipliers, X, references) {
   )
   attributes(result) <- list(dim = shape, dimnames = dimnames(multipliers))
   result
+}
+
+# What the references are, in a word that a result keeps.
+reference_label <- function(references) {
+  if (identical(references, dinucleotide_shuffle)) {
+    "dinucleotide_shuffle"
+  } else if (inherits(references, "seqlift_background")) {
+    "background_frequencies"
+  } else {
+    if (is.function(references)) "function" else "array"
+  }
 }

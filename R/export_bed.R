@@ -1,42 +1,53 @@
-# Seqlets and hits as BED files. Written here: the format is text, and its whole numbers must stay whole.
+# Seqlets, annotations, hits and variants as BED and bigBed files. Written here: the format is text, and
+# its whole numbers must stay whole. What the columns are is in bed_tables.R.
 
-#' Write seqlets or hits as a BED file
+#' Write seqlets, annotations, hits or variants as a BED or bigBed file
 #'
-#' Writes the places of seqlets, or of hits of motifs, for genome browsers and for tools such as bedtools: as BED with six
-#' columns, or, where `path` ends in `.narrowPeak`, as narrowPeak, which has room for their
-#' attributions and p-values.
+#' Writes places in the genome for genome browsers and for tools such as bedtools. The ending of
+#' `path` says as what: BED, or
+#'
+#' * `.bb` or `.bigBed`: bigBed, the compressed and indexed form that genome browsers read a window
+#'   of, with all columns of the table's kind and their description (autoSql);
+#' * `.narrowPeak` (seqlets only): narrowPeak, which has room for their attributions and p-values.
 #'
 #' The columns of BED are: chromosome; start, counted from 0, and end, not included, as the format
 #' has it; name; score; strand. The score must be a whole number from 0 to 1000, by which browsers
-#' shade the seqlets: it is 1000 times the absolute attribution over the largest of the table. A
-#' narrowPeak file has the attribution itself, with its sign, in column 7, and -log10 of the p-value
-#' in column 8 (-1 where there is none, as the format has it).
+#' shade the marks.
 #'
-#' Hits of [call_hits()] are named by their motifs, on the strand that the motif has in the genome;
-#' their score is 1000 times their similarity. Three columns follow: coefficient, similarity and
-#' importance. UCSC's `bedToBigBed -type=bed6+3 -tab -as=hits.as hits.bed chrom.sizes hits.bb` makes a
-#' bigBed file of it; what the columns mean is written beside the file, for `hits.bed` as `hits.as`
-#' (autoSql).
+#' | table | name | score | further columns |
+#' |---|---|---|---|
+#' | seqlets | column `name`, else `seqlet_1`, ... by row | 1000 times the absolute attribution over the largest of the table | in bigBed `attribution`, `p_value` (-1: none) |
+#' | [annotate_seqlets()] | the motif, on its strand | -100 times log10 of the p-value, at most 1000 | `p_value` (-1: none), `rank` |
+#' | [call_hits()] | the motif, on its strand in the genome | 1000 times the similarity | `coefficient`, `similarity`, `importance` |
+#' | [score_variants()] | the variant | 1000 times the absolute `logfc` (else `jsd`) over the largest of the table | `ref`, `alt`, `logfc`, `jsd`, those that there are |
 #'
-#' Lines are sorted by chromosome and start, as bedtools and bedToBigBed want them. What a seqlet has before the
-#' first base of a chromosome (of padded sequences) is cut off.
+#' A narrowPeak file has the attribution itself, with its sign, in column 7, and -log10 of the p-value
+#' in column 8 (-1 where there is none, as the format has it). Where BED has further columns, what they
+#' mean is written beside the file, for `hits.bed` as `hits.as` (autoSql), so that UCSC's
+#' `bedToBigBed -type=bed6+3 -tab -as=hits.as hits.bed chrom.sizes hits.bb` takes it too.
+#'
+#' Lines are sorted by chromosome and start, as bedtools and bedToBigBed want them. What lies before
+#' the first base of a chromosome (of padded sequences) is cut off, and so is what lies behind its
+#' last one, where the lengths of the chromosomes are known.
 #'
 #' @param seqlets A data frame with columns `example`, `start` and `end` and, where there are such,
 #'   `attribution`, `p_value` and `name`: a result of [recursive_seqlets()] or
-#'   [tfmodisco_seqlets()]. Or a `GRanges` of seqlets, see [seqlets_as_granges()], or a result of
-#'   [call_hits()].
+#'   [tfmodisco_seqlets()]; or of [annotate_seqlets()], [call_hits()] or [score_variants()]. Or a
+#'   `GRanges` of seqlets or annotations, see [seqlets_as_granges()].
 #' @param path Path of the file that is written. It is there when it is whole; a file of that name
 #'   is replaced.
 #' @param ranges A `GRanges` with the place of each sequence, as for [seqlets_as_granges()]. Default
 #'   `NULL`: those that the table knows. Where it knows none, the places are those in the sequences,
 #'   and the names of the sequences stand for chromosomes.
-#' @return The path, invisibly; of hits that of the BED file. Seqlets without a column `name` are called `seqlet_1`, `seqlet_2`,
-#'   ... by their row; without `attribution` the score is 0.
+#' @param genome Lengths of the chromosomes, as for [export_bigwig()]; bigBed needs them. Default
+#'   `NULL`: those of `ranges`, or of the table's own.
+#' @return The path, invisibly; where there are two files that of the BED file.
 #' @section Errors: As [seqlets_as_granges()]; `seqlift_error_argument` also for names with a tab or
-#'   an end of line, and seqlets that lie before their chromosome; `seqlift_error_file` for a path
-#'   that cannot be written.
-#' @source Formats: <https://genome.ucsc.edu/FAQ/FAQformat.html>.
-#' @seealso [seqlets_as_granges()], [export_bigwig()]
+#'   an end of line, what lies before its chromosome, lengths of chromosomes that are not known, and a
+#'   bigBed file of an empty table; `seqlift_error_file` for a path that cannot be written.
+#' @source Formats: <https://genome.ucsc.edu/FAQ/FAQformat.html>; Kent et al. (2010), BigWig and
+#'   BigBed: enabling browsing of large distributed datasets.
+#' @seealso [export_track_hub()], [seqlets_as_granges()], [export_bigwig()]
 #' @export
 #' @examplesIf requireNamespace("GenomicRanges", quietly = TRUE)
 #' seqlets <- data.frame(
@@ -46,116 +57,65 @@
 #' path <- tempfile(fileext = ".bed")
 #' export_bed(seqlets, path, windows)
 #' readLines(path)
-export_bed <- function(seqlets, path, ranges = NULL) {
+#' export_bed(seqlets, sub("bed$", "bb", path), windows, genome = c(chr1 = 10000))
+export_bed <- function(seqlets, path, ranges = NULL, genome = NULL) {
+  call <- rlang::current_env()
   path <- check_output_path(path)
-  if (inherits(seqlets, "seqlift_hits")) {
-    return(export_hits_bed(seqlets, path, ranges))
+  table <- bed_table(seqlets, ranges, "seqlets", call)
+  big <- grepl("\\.(bb|bigBed)$", path)
+  sizes <- if (big || !is.null(genome)) bed_sizes(table, seqlets, ranges, genome, call)
+  if (big) {
+    check_not_empty(table, "seqlets", call)
+    return(write_whole(path, function(temporary) write_bigbed_table(table, sizes, temporary)))
   }
-  check_package("GenomicRanges", "Writing seqlets as BED")
-  if (!inherits(seqlets, "GRanges")) {
-    seqlets <- seqlets_as_granges(seqlets, ranges)
-  } else if (!is.null(ranges)) {
-    abort_argument("ranges", "NULL for seqlets that are ranges", describe(ranges))
-  }
-  lines <- bed_lines(seqlets, peaks = grepl("\\.narrowPeak$", path))
-  write_whole(path, function(temporary) write_text(lines, temporary))
-}
-
-bed_lines <- function(seqlets, peaks, call = caller_env()) {
-  places <- range_places(seqlets)
-  check_bed_places(places, call)
-  table <- as.data.frame(S4Vectors::mcols(seqlets))
-  names <- table[["name"]] %||% sprintf("seqlet_%d", seq_along(seqlets))
-  check_bed_names(names, call)
-  attribution <- table[["attribution"]] %||% rep(0, length(seqlets))
-  largest <- max(abs(attribution), 0)
-  score <- if (largest > 0) round(1000 * abs(attribution) / largest) else attribution
-  more <- if (peaks) {
-    list(number_text(attribution), number_text(log_p_values(table[["p_value"]])), "-1", "-1")
-  }
-  sorted_bed_lines(places, names, score, more)
-}
-
-# The six columns of BED and `more`, by chromosome (in the order of bytes), start and end.
-sorted_bed_lines <- function(places, names, score, more = list()) {
-  columns <- list(
-    places$seqnames, sprintf("%d", pmax(as.integer(places$start), 1L) - 1L),
-    sprintf("%d", as.integer(places$end)), names, sprintf("%d", as.integer(score)),
-    sub("*", ".", places$strand, fixed = TRUE)
-  )
-  sorted <- order(places$seqnames, places$start, places$end, method = "radix")
-  do.call(paste, c(columns, more, sep = "\t"))[sorted]
-}
-
-check_bed_places <- function(places, call) {
-  before <- which(places$end < 1L)
-  if (length(before) > 0L) {
-    abort_argument("seqlets", "on their chromosomes",
-      paste(places_text(places[before[1L], ]), "before one"),
-      call = call
+  if (grepl("\\.narrowPeak$", path)) {
+    if (table$kind != "seqlets") {
+      abort_argument("path", paste("a path that does not end in .narrowPeak for", table$kind),
+        quote_start(path),
+        call = call
+      )
+    }
+    n <- nrow(table$places)
+    columns <- list(
+      as.double(table$attribution %||% rep(0, n)), rep_len(log_p_values(table$p_value), n),
+      rep("-1", n), rep("-1", n)
     )
+    lines <- bed_lines(bed_records(table, columns, sizes))
+    return(write_whole(path, function(temporary) write_text(lines, temporary)))
   }
+  if (table$kind == "seqlets") {
+    lines <- bed_lines(bed_records(table, list(), sizes))
+    return(write_whole(path, function(temporary) write_text(lines, temporary)))
+  }
+  write_described_bed(table, sizes, path, call)
 }
 
-check_bed_names <- function(names, call) {
-  odd <- grep("[\t\r\n]", names, value = TRUE)
-  if (length(odd) > 0L) {
-    abort_argument("seqlets", "a table whose names have no tab or end of line",
-      encodeString(odd[1L], quote = "\""),
-      call = call
-    )
-  }
-}
-
-# ---- hits ---------------------------------------------------------------------------------
-
-export_hits_bed <- function(hits, path, ranges, call = caller_env()) {
-  check_hits(hits, "seqlets", call)
-  if (grepl("\\.(narrowPeak|as)$", path)) {
-    abort_argument("path", "a path that does not end in .narrowPeak or .as for hits",
+# Both files or none: the second is renamed when the first is whole.
+write_described_bed <- function(table, sizes, path, call) {
+  if (grepl("\\.as$", path)) {
+    abort_argument("path", "a path that does not end in .as, as what the columns mean does",
       quote_start(path),
       call = call
     )
   }
-  places <- hit_places(hits, ranges %||% attr(hits, "ranges", exact = TRUE), call)
-  check_bed_places(places, call)
-  names <- as.character(hits$motif)
-  check_bed_names(c(levels(hits$motif), places$seqnames), call)
-  lines <- sorted_bed_lines(places, names, bed_score(hits$similarity), list(
-    number_text(hits$coefficient), number_text(hits$similarity), number_text(hits$importance)
-  ))
-  # Both files or none: the second is renamed when the first is whole.
+  lines <- bed_lines(bed_records(table, table$columns, sizes))
   write_whole(path, function(temporary) {
     write_text(lines, temporary)
     columns <- sub("([.][^./\\\\]*)?$", ".as", path)
-    write_whole(columns, function(described) write_text(hits_autosql, described), call = call)
+    write_whole(columns, function(described) {
+      write_text(autosql_lines(table$kind, names(table$columns)), described)
+    }, call = call)
   }, call = call)
 }
 
-bed_score <- function(shares) ifelse(is.na(shares), 0, round(1000 * pmin(pmax(shares, 0), 1)))
-
-hits_autosql <- c(
-  "table seqlift_hits",
-  "\"Hits of motifs in attributions, called by seqlift\"",
-  "    (",
-  "    string chrom;       \"Chromosome\"",
-  "    uint   chromStart;  \"Start of the trimmed motif\"",
-  "    uint   chromEnd;    \"End of the trimmed motif\"",
-  "    string name;        \"Motif\"",
-  "    uint   score;       \"1000 times the similarity\"",
-  "    char[1] strand;     \"Strand of the motif\"",
-  "    float  coefficient; \"Coefficient of the motif, comparable within its sequence\"",
-  "    float  similarity;  \"Similarity of the motif and the contributions below it\"",
-  "    float  importance;  \"Sum of the absolute contributions below the motif\"",
-  "    )"
-)
-
-# -log10, as narrowPeak has it. A p-value of zero is smaller than any number that there is.
-log_p_values <- function(p_values) {
-  if (is.null(p_values)) {
-    return(-1)
-  }
-  ifelse(is.na(p_values), -1, -log10(pmax(p_values, .Machine$double.xmin)))
+write_bigbed_table <- function(table, sizes, path) {
+  write_bigbed(bed_records(table, table$columns, sizes), sizes,
+    autosql_lines(table$kind, names(table$columns)), 6L + length(table$columns), path
+  )
 }
 
-number_text <- function(x) formatC(x, digits = 7L, format = "g")
+check_not_empty <- function(table, arg, call) {
+  if (nrow(table$places) == 0L) {
+    abort_argument(arg, "a table with at least one row for a bigBed file", "an empty one", call = call)
+  }
+}

@@ -12,6 +12,11 @@
 #' after the last base of a chromosome (of padded sequences) are left out. Numbers are stored in
 #' float32, as the format has it.
 #'
+#' With one number for each base the file is also what the genome browsers' dynseq display reads, which
+#' draws each base of the genome as a letter of that height: in the UCSC browser a bigWig track with
+#' `logo on`, in the WashU browser a track of type `dynseq`, in igv.js `graphType: "dynseq"`.
+#' [export_track_hub()] writes these settings.
+#'
 #' @param attributions A result of an attribution method (class `seqlift_attributions`) of one
 #'   target; an array `[n, 4, L]`, which is summed over the bases; or a matrix `[n, L]` of any score
 #'   of every position.
@@ -35,7 +40,7 @@
 #'   GenomicRanges. All come before anything is written.
 #' @source Format: Kent et al. (2010), BigWig and BigBed: enabling browsing of large distributed
 #'   datasets; written by rtracklayer (Lawrence et al. 2009).
-#' @seealso [export_bed()] for seqlets, [as_summarized_experiment()], [export_modisco()]
+#' @seealso [export_track_hub()] for genome browsers, [export_bed()] for seqlets, [as_summarized_experiment()], [export_modisco()]
 #' @export
 #' @examplesIf requireNamespace("rtracklayer", quietly = TRUE) && .Platform$OS.type != "windows"
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -58,24 +63,31 @@ export_bigwig <- function(attributions, ranges = NULL, path, genome = NULL,
   } else {
     position_errors(attributions, overlaps)
   }
-  ranges <- ranges_for(ranges, attributions, nrow(values), ncol(values))
-  lengths <- chromosome_lengths(ranges, genome)
+  track <- bigwig_track(values, attributions, ranges, genome, overlaps)
+  write_whole(path, function(temporary) write_bigwig(track, temporary))
+}
+
+# The numbers [n, L] of a result as a GRanges of single bases.
+bigwig_track <- function(values, attributions, ranges, genome, overlaps, call = caller_env()) {
+  ranges <- ranges_for(ranges, attributions, nrow(values), ncol(values), call)
+  lengths <- chromosome_lengths(ranges, genome, call)
   if (overlaps == "error") {
-    check_disjoint(ranges)
+    check_disjoint(ranges, call)
   }
   track <- merge_positions(
     place_values(values, range_places(ranges), lengths), overlaps
   )
-  track <- GenomicRanges::GRanges(
+  GenomicRanges::GRanges(
     # A factor of numbers, not of as many strings as there are bases.
     structure(track$chromosome, levels = names(lengths), class = "factor"),
     IRanges::IRanges(track$pos, width = 1L),
     score = track$value, seqlengths = lengths
   )
-  write_whole(path, function(temporary) {
-    rtracklayer::export.bw(track, temporary)
-    check_bigwig_end(temporary)
-  })
+}
+
+write_bigwig <- function(track, path) {
+  rtracklayer::export.bw(track, path)
+  check_bigwig_end(path)
 }
 
 # The format ends as it begins, with four bytes in the writer's order: a file that was cut short does

@@ -179,6 +179,97 @@ check_output_path <- function(path, arg = "path", call = caller_env()) {
   path
 }
 
+# ---- folders ------------------------------------------------------------------------------
+
+# `writer(temporary)` fills an empty folder with the `files` (paths in it, those that others name
+# before them); they get their places in `folder` when all are whole and on the disk, in that order.
+# A folder that was not there is there at once. Other files in it stay.
+write_folder <- function(folder, files, writer, arg = "folder", call = caller_env()) {
+  folder <- check_output_folder(folder, files, arg, call)
+  target <- follow_links(folder)
+  new <- core_file_kinds(target) == "absent"
+  temporary <- tempfile(".seqlift-", if (new) dirname(target) else target)
+  on.exit(unlink(temporary, recursive = TRUE))
+  in_words_of(folder, temporary, call, {
+    for (one in unique(c(temporary, dirname(file.path(temporary, files))))) {
+      make_folder(one)
+    }
+    writer(temporary)
+    for (file in file.path(temporary, files)) {
+      check_on_disk(file)
+    }
+  })
+  if (new) {
+    if (!suppressWarnings(file.rename(temporary, target))) {
+      abort_seqlift("file", "The folder {.path {folder}} could not be put in its place.", call = call)
+    }
+    return(invisible(folder))
+  }
+  for (file in files) {
+    in_words_of(folder, temporary, call, make_folder(dirname(file.path(target, file))))
+    place <- file.path(target, file)
+    own <- follow_links(place)
+    if (identical(own, place)) {
+      if (file.exists(own)) {
+        Sys.chmod(file.path(temporary, file), file.mode(own), use_umask = FALSE)
+      }
+      if (!suppressWarnings(file.rename(file.path(temporary, file), own))) {
+        abort_seqlift("file", "The file {.path {place}} could not be put in its place.", call = call)
+      }
+    } else {
+      write_whole(place, function(at) copy_whole(file.path(temporary, file), at), arg, call)
+    }
+  }
+  invisible(folder)
+}
+
+make_folder <- function(path) {
+  if (!dir.exists(path) && !dir.create(path, showWarnings = FALSE)) {
+    stop("the folder ", path, " could not be made")
+  }
+}
+
+# The path of a folder that can be written, and in which `files` can.
+check_output_folder <- function(folder, files, arg = "folder", call = caller_env()) {
+  folder <- sub("(?<=.)/+$", "", path.expand(check_string(folder, arg, call = call)), perl = TRUE)
+  target <- follow_links(folder)
+  kind <- if (is.null(target)) "circle" else core_file_kinds(target)
+  above <- dirname(target %||% folder)
+  problem <- if (!nzchar(folder)) {
+    "is empty"
+  } else if (kind == "circle") {
+    "is a symbolic link that leads nowhere"
+  } else if (kind == "file") {
+    "is a file"
+  } else if (!kind %in% c("folder", "absent")) {
+    paste("is no folder but", other_kinds[[kind]])
+  } else if (kind == "absent" && !dir.exists(above)) {
+    "is in a folder that does not exist"
+  } else if (kind == "absent" && file.access(above, 2L) != 0L) {
+    "is in a folder that cannot be written"
+  } else if (kind == "folder" && file.access(target, 2L) != 0L) {
+    "is write-protected"
+  }
+  if (!is.null(problem)) {
+    abort_seqlift("file",
+      "{.arg {arg}} must be the path of a folder to write; {.path {folder}} {problem}.",
+      call = call
+    )
+  }
+  if (kind == "folder") {
+    for (inner in setdiff(dirname(files), ".")) {
+      if (core_file_kinds(file.path(target, inner)) != "absent") {
+        check_output_folder(file.path(target, inner), character(), arg, call)
+      }
+    }
+    there <- file.path(folder, files)
+    for (file in there[dir.exists(dirname(there))]) {
+      check_output_path(file, arg, call)
+    }
+  }
+  folder
+}
+
 # Where symbolic links lead to, also where nothing is there yet; NULL for a circle of them.
 follow_links <- function(path) {
   for (step in seq_len(most_links)) {

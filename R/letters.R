@@ -11,7 +11,7 @@ logo_colours <- c(A = "#109648", C = "#255C99", G = "#F7B32B", T = "#D62839")
 
 # A ring is a list of steps: c(x, y) is a line to that point, and
 # c(x1, y1, x2, y2, x, y) a curve to (x, y) with two control points. The first step
-# is the starting point. A second ring of a letter is a hole.
+# is the starting point. A second ring of a letter is a hole, and runs the other way.
 letter_rings <- list(
   A = list(
     list(
@@ -73,11 +73,21 @@ trace_ring <- function(steps, detail) {
   points
 }
 
-# The outline of a letter: x, y and the number of the ring of each point.
+# The outline of a letter, x and y, as one line: through a cut to the hole, around it the other way,
+# and back. Not everything that draws polygons knows holes (plotly does not).
 letter_outline <- function(letter, detail) {
   rings <- lapply(letter_rings[[letter]], trace_ring, detail = detail)
-  points <- do.call(rbind, rings)
-  list(x = points[, 1L], y = points[, 2L], ring = rep(seq_along(rings), vapply(rings, nrow, 1L)))
+  points <- Reduce(join_hole, rings[-1L], rings[[1L]])
+  list(x = points[, 1L], y = points[, 2L])
+}
+
+# The cut is between the two points that are nearest to each other.
+join_hole <- function(outer, hole) {
+  away <- outer(outer[, 1L], hole[, 1L], `-`)^2 + outer(outer[, 2L], hole[, 2L], `-`)^2
+  nearest <- arrayInd(which.min(away), dim(away))
+  turned <- hole[c(seq.int(nearest[2L], nrow(hole)), seq_len(nearest[2L])), , drop = FALSE]
+  before <- seq_len(nearest[1L])
+  rbind(outer[before, , drop = FALSE], turned, outer[seq.int(nearest[1L], nrow(outer)), , drop = FALSE])
 }
 
 # The points of many letters as columns of one data frame, for one polygon layer.
@@ -95,9 +105,26 @@ trace_letters <- function(letters, width, detail) {
     y = letters$y[row] + points("y") * letters$height[row],
     base = letters$base[row],
     panel = letters$panel[row],
-    letter = row,
-    ring = points("ring")
+    letter = row
   )
+}
+
+# The letters of a plot as its layer and the scale of their colours; those of `outlines` may be none.
+polygon_layer <- function(outlines, colours) {
+  list(
+    ggplot2::geom_polygon(
+      ggplot2::aes(.data$x, .data$y, fill = .data$base, colour = .data$base, group = .data$letter),
+      outlines,
+      linewidth = logo_outline_width, show.legend = FALSE
+    ),
+    # Limits of its own: with no letter to draw there is nothing the names could be found in.
+    line_and_fill_colours(values = colours, limits = names(colours))
+  )
+}
+
+# Colours of lines and of areas. One scale for both is not known to plotly.
+line_and_fill_colours <- function(...) {
+  list(ggplot2::scale_colour_manual(...), ggplot2::scale_fill_manual(...))
 }
 
 # The same for bars, which are drawn in the order of their rows.
@@ -111,7 +138,6 @@ trace_bars <- function(letters, width) {
     y = corner(cbind(letters$y, top, top, letters$y)),
     base = letters$base[row],
     panel = letters$panel[row],
-    letter = row,
-    ring = rep(1L, length(row))
+    letter = row
   )
 }

@@ -66,7 +66,7 @@ plot.seqlift_attribution_quality <- function(x, sequence = NULL, ...) {
   colours <- stats::setNames(series_colours[seq_along(methods)], methods)
   plot +
     ggplot2::geom_line(linewidth = 0.5, show.legend = length(methods) > 1L) +
-    ggplot2::scale_colour_manual(values = colours, aesthetics = c("colour", "fill"), name = NULL) +
+    line_and_fill_colours(values = colours, name = NULL) +
     ggplot2::facet_wrap("panel") +
     ggplot2::labs(
       x = "share of positions", y = "prediction",

@@ -61,7 +61,8 @@ delta_names <- function(points, threshold) {
   if (length(names) <= heatmap_max_labels) {
     return(list(
       deltas(),
-      threshold_at(y = Inf, label = "warning threshold ", hjust = 1, vjust = 1.5),
+      # The upper edge; at an infinite place plotly draws nothing.
+      threshold_at(y = length(names) + 0.6, label = "warning threshold ", hjust = 1, vjust = 1.5),
       ggplot2::scale_y_discrete(
         limits = rev, labels = function(names) shorten(names, heatmap_name_width)
       )
@@ -73,7 +74,7 @@ delta_names <- function(points, threshold) {
   worst$label <- shorten(as.character(worst$sequence), heatmap_name_width)
   list(
     deltas(expand = ggplot2::expansion(mult = c(0.05, 0.35))),
-    threshold_at(y = -Inf, label = " warning threshold", hjust = 0, vjust = -0.5),
+    threshold_at(y = 1, label = " warning threshold", hjust = 0, vjust = -0.5),
     ggplot2::scale_y_discrete(
       limits = names(sort(largest)), labels = NULL, breaks = NULL,
       expand = ggplot2::expansion(mult = 0.02)

@@ -90,7 +90,7 @@ dependency_ggplot <- function(values, letters, labels, start, limit) {
   if (l <= dependency_max_letters) {
     outlines <- axis_letters(letters, labels, start)
     plot <- plot + ggplot2::geom_polygon(
-      ggplot2::aes(group = .data$letter, subgroup = .data$ring), outlines,
+      ggplot2::aes(group = .data$letter), outlines,
       fill = logo_colours[outlines$base]
     )
   }

@@ -179,7 +179,7 @@ base_heatmap <- function(values, scores, bases, start, end, limit, axis) {
   }
   plot +
     ggplot2::geom_polygon(
-      aes(.data$x, .data$y, colour = .data$base, group = .data$letter, subgroup = .data$ring),
+      aes(.data$x, .data$y, colour = .data$base, group = .data$letter),
       outlines,
       fill = logo_colours[outlines$base], linewidth = logo_outline_width, show.legend = FALSE
     ) +

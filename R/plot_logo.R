@@ -51,7 +51,9 @@ logo_roomy_panels <- 8L
 #' letters themselves say what the colours say; `colours` takes others.
 #'
 #' @param attributions A matrix `[4, L]` (rows A, C, G, T), an array `[n, 4, L]`, or a
-#'   result of [deep_lift_shap()]. Any unit; usually that of the model's output.
+#'   result of [deep_lift_shap()]. Any unit; usually that of the model's output. Or a named list of
+#'   results of the same sequences, of several models or methods: one of their sequences is drawn, a
+#'   panel each.
 #' @param start,end First and last position to draw, 1-based and inclusive, in bp of the whole
 #'   sequence. Default: all that there is.
 #' @param annotations What to mark below the letters: a data frame with columns `start`
@@ -62,7 +64,7 @@ logo_roomy_panels <- 8L
 #'   every sequence. Those outside the window are not drawn; where they would need more
 #'   than eight tracks, only their bars are. Default: none.
 #' @param sequence Which sequences to draw, one panel each: numbers (1-based) or names.
-#'   Default: all, up to 30.
+#'   Default: all, up to 30; of a list of results one, by default the first.
 #' @param ... Not used; must be empty.
 #' @param colours Colours of the letters: a vector named by base (those not named keep
 #'   theirs), or one colour for all.
@@ -76,11 +78,20 @@ logo_roomy_panels <- 8L
 #'   where the result has them and they are of the letters that are there (hypothetical attributions
 #'   are stacks of letters, which have none).
 #' @param title Title of the plot. Default: none.
+#' @param info `TRUE` writes above each logo what is known of its sequence: the mean change of the
+#'   output from the references to the sequence (prediction less the references' mean), the sum of the
+#'   attributions of the whole sequence, and the largest absolute convergence delta. Predictions of the sequences
+#'   instead, a number each in their order such as `predict(model, X)`, are written too, and with
+#'   them the mean of the references' predictions. Default `FALSE`.
+#' @param difference Of a list of results: `TRUE` draws below them what each of the others has more
+#'   (or less) than the first, base by base. Default `FALSE`.
 #' @param coordinates What the axis counts: `"sequence"` (default), the positions of the sequence,
 #'   or `"genome"`, those of the chromosome, for a result that knows its ranges
 #'   ([attribution_ranges()]) and one sequence. `start`, `end` and `annotations` are positions of
 #'   the sequence in any case.
-#' @return A ggplot; add themes, titles and scales as to any other.
+#' @return A ggplot; add themes, titles and scales as to any other. `plotly::ggplotly()` makes an
+#'   interactive chart of it, as of the other plots of this package; [view_attributions()] is made for
+#'   that, and for long sequences.
 #' @section Errors: `seqlift_error_argument` for an argument of the wrong kind or shape,
 #'   a window outside the sequence, a sequence that does not exist, or numbers that are
 #'   not finite; `seqlift_error_annotations` for annotations without `start` and `end`,
@@ -101,8 +112,21 @@ logo_roomy_panels <- 8L
 plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL,
                       sequence = NULL, ..., colours = NULL, free_y = FALSE, limits = NULL,
                       title = NULL, coordinates = c("sequence", "genome"),
-                      standard_errors = NULL) {
+                      standard_errors = NULL, info = FALSE, difference = FALSE) {
   check_no_dots(...)
+  check_flag(difference, "difference")
+  if (is.list(attributions) && !is.data.frame(attributions)) {
+    stacked <- stack_models(attributions, sequence, annotations, difference, info, rlang::current_env())
+    return(plot_logo(stacked$attributions, start, end, stacked$annotations,
+      colours = colours, free_y = free_y, limits = limits, title = title,
+      coordinates = coordinates, standard_errors = standard_errors, info = stacked$info
+    ))
+  }
+  if (difference) {
+    abort_argument("difference", "FALSE for one result", "TRUE",
+      hint = "It is that between results of several models: give a named list."
+    )
+  }
   values <- check_logo_values(attributions)
   coordinates <- check_choice(coordinates, c("sequence", "genome"), "coordinates")
   first <- first_position(attributions, axis = length(dim(attributions)))
@@ -116,6 +140,7 @@ plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL
   errors <- check_drawn_errors(standard_errors, attributions)
   rows <- check_logo_sequence(sequence, values)
   labels <- panel_labels(values, rows)
+  info <- logo_info(info, attributions, rows)
   axis <- position_scale(coordinates, attributions, rows)
   marks <- check_annotations(annotations, values, annotated_length(attributions, first, last)) |>
     place_annotations(rows, labels, start, end)
@@ -129,7 +154,7 @@ plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL
   letters <- letters[abs(letters$height) >= logo_min_height * ranges$height[letters$panel], ]
   outlines <- draw_letters(letters, end - start + 1L)
   suggest_height(length(rows))
-  logo_ggplot(outlines, marks, ranges, colours, start, end, free_y, axis, whiskers) +
+  logo_ggplot(outlines, marks, ranges, colours, start, end, free_y, axis, whiskers, info) +
     ggplot2::labs(title = title, y = logo_y_label(attributions))
 }
 
@@ -241,6 +266,46 @@ check_drawn_errors <- function(standard_errors, attributions, call = caller_env(
   if (of_letters && !is.null(errors) && !isFALSE(standard_errors)) {
     matrix(errors, dim(errors)[1L])
   }
+}
+
+# A line of text for each sequence drawn, NULL for none.
+logo_info <- function(info, attributions, rows, call = caller_env()) {
+  if (isFALSE(info)) {
+    return(NULL)
+  }
+  # Of several models the lines are there.
+  if (inherits(info, "AsIs") && is.character(info)) {
+    return(unclass(info)[rows])
+  }
+  n <- if (length(dim(attributions)) == 2L) 1L else dim(attributions)[1L]
+  predictions <- if (is.numeric(info) && length(info) == n && all(is.finite(info))) as.vector(info)
+  if (is.null(predictions) && !isTRUE(info)) {
+    abort_argument("info", paste("TRUE, FALSE or", n, if (n == 1L) "prediction" else "predictions"),
+      describe(info),
+      call = call
+    )
+  }
+  if (!inherits(attributions, "seqlift_attributions")) {
+    abort_argument("attributions", "a result of an attribution method where `info` is asked for",
+      describe(attributions),
+      call = call
+    )
+  }
+  part <- function(words, values, form = "%.3g") paste(words, sprintf(form, values[rows]))
+  sums <- rowSums(matrix(observed_values(attributions), n))
+  kind <- attr(attributions, "kind", exact = TRUE)
+  compared <- has_references(attributions)
+  change <- if (compared && kind == "attributions") as.vector(output_changes(attributions))
+  deltas <- if (compared) {
+    apply(abs(attr(attributions, "convergence_deltas", exact = TRUE)), 1L, max, na.rm = TRUE)
+  }
+  parts <- list(
+    if (!is.null(predictions)) part("prediction", predictions),
+    if (!is.null(predictions) && !is.null(change)) part("references", predictions - change),
+    if (!is.null(change)) part("change", change, "%+.3g"),
+    part("sum", sums, "%+.3g"), if (!is.null(deltas)) part("largest |delta|", deltas, "%.1e")
+  )
+  do.call(paste, c(Filter(Negate(is.null), parts), sep = ", "))
 }
 
 is_colour <- function(colour) {
@@ -370,24 +435,13 @@ suggest_height <- function(n_panels) {
 # ---- the plot ------------------------------------------------------------------------
 
 logo_ggplot <- function(outlines, marks, ranges, colours, start, end, free_y, axis,
-                        whiskers = NULL) {
+                        whiskers = NULL, info = NULL) {
   aes <- ggplot2::aes
   plot <- ggplot2::ggplot() +
     ggplot2::geom_blank(aes(y = .data$low), ranges) +
     ggplot2::geom_blank(aes(y = .data$high), ranges) +
     ggplot2::geom_hline(yintercept = 0, linewidth = 0.25, colour = "grey60") +
-    ggplot2::geom_polygon(
-      aes(.data$x, .data$y,
-        fill = .data$base, colour = .data$base, group = .data$letter, subgroup = .data$ring
-      ),
-      outlines,
-      linewidth = logo_outline_width,
-      show.legend = FALSE
-    ) +
-    # Limits of its own: with no letter to draw there is nothing the names could be found in.
-    ggplot2::scale_fill_manual(
-      values = colours, limits = names(colours), aesthetics = c("fill", "colour")
-    ) +
+    polygon_layer(outlines, colours) +
     axis +
     ggplot2::scale_y_continuous(
       breaks = function(limits) letter_breaks(limits, ranges),
@@ -405,15 +459,21 @@ logo_ggplot <- function(outlines, marks, ranges, colours, start, end, free_y, ax
     plot <- plot + annotation_layers(marks, ranges)
   }
   if (nrow(ranges) > 1L) {
-    plot <- plot + logo_panels(nrow(ranges), if (free_y) "free_y" else "fixed")
+    plot <- plot + logo_panels(nrow(ranges), if (free_y) "free_y" else "fixed", info)
+  } else if (!is.null(info)) {
+    plot <- plot + ggplot2::labs(subtitle = info) +
+      ggplot2::theme(plot.subtitle = ggplot2::element_text(size = 8, colour = "grey30"))
   }
   plot
 }
 
 # One panel below the other. Names stand above their panel; of many panels beside it, where they
 # take no height.
-logo_panels <- function(n, scales) {
-  label <- ggplot2::as_labeller(function(names) shorten(names, if (n > logo_roomy_panels) 24L else 80L))
+logo_panels <- function(n, scales, info = NULL) {
+  label <- ggplot2::as_labeller(function(names) {
+    short <- shorten(names, if (n > logo_roomy_panels) 24L else 80L)
+    if (is.null(info)) short else paste0(short, "\n", info[seq_along(names)])
+  })
   if (n <= logo_roomy_panels) {
     return(list(
       ggplot2::facet_wrap("panel", ncol = 1L, scales = scales, labeller = label),

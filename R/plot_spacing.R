@@ -111,9 +111,7 @@ spacing_ggplot <- function(points, n_backgrounds) {
     plot <- plot + ggplot2::geom_point(size = 1.5, na.rm = TRUE, show.legend = several)
   }
   plot <- plot +
-    ggplot2::scale_colour_manual(
-      values = unname(colours), name = "Output", aesthetics = c("colour", "fill")
-    ) +
+    line_and_fill_colours(values = unname(colours), name = "Output") +
     ggplot2::labs(
       x = if (along) "Spacing (bp)" else "Spacings (bp)",
       y = if (n_backgrounds > 1L) "Mean effect \u00b1 standard error" else "Effect"

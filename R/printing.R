@@ -142,4 +142,7 @@ cut_middle <- function(text, width) {
 }
 
 # The same for names that must stay different from each other.
-shorten <- function(names, width) make.unique(shorten_each(names, width), sep = " ")
+shorten <- function(names, width) {
+  # plotly asks for the labels of numbers, too.
+  make.unique(shorten_each(as.character(names), width), sep = " ")
+}

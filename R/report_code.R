@@ -8,7 +8,8 @@ reproducing_code <- function(job, output_file) {
   arguments <- c(
     list(target = job$target),
     if (is.function(job$references)) list(references = job$references),
-    job$settings, list(title = job$title, top = job$top)
+    job$settings, list(title = job$title, top = job$top),
+    if (isTRUE(job$interactive)) list(interactive = TRUE)
   )
   arguments <- vapply(arguments, value_code, "")
   references <- if (is.array(job$references)) c(references = "inputs$references")

@@ -141,6 +141,24 @@ report_windows_of <- function(report, i) {
   windows[order(windows$start), ]
 }
 
+# The sequences of the logos, to zoom and move in.
+report_viewer <- function(report, drawn) {
+  attributions <- report$attributions
+  dimnames(attributions)[[1L]] <- report$labels
+  marks <- report_marks(report)
+  seqlets <- seq_len(nrow(report$seqlets))
+  # Numbers of the seqlets under the mouse.
+  found <- cbind(marks[seqlets, ], report$seqlets[setdiff(names(report$seqlets), names(marks))])
+  rows <- list(seqlets = found, known = marks[-seqlets, ])
+  if (length(seqlets) == 0L) {
+    rows$known <- marks
+  }
+  rows <- Filter(function(table) nrow(table) > 0L, rows)
+  view_attributions(attributions,
+    annotations = if (length(rows) > 0L) rows, sequence = drawn, theme = "light"
+  )
+}
+
 # Seqlets and what is known, as the annotations of a logo.
 report_marks <- function(report) {
   seqlets <- report$seqlets

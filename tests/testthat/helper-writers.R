@@ -41,6 +41,7 @@ file_writers <- function(folder = test_path()) {
     `save_model copied` = writer(".pt", function(path) save_model(model, path)),
     `save_model made` = writer(".pt", function(path) save_model(counts(), path)),
     export_bed = writer(".bed", function(path) export_bed(seqlets, path, regions()), ranges),
+    `export_bed big` = writer(".bb", function(path) export_bed(seqlets, path, regions()), ranges),
     `export_bed peaks` = writer(".narrowPeak", function(path) export_bed(seqlets, path, regions()), ranges),
     export_bigwig = writer(".bw", function(path) export_bigwig(scores(), regions(), path),
       c(ranges, "rtracklayer")),
@@ -68,6 +69,28 @@ file_writers <- function(folder = test_path()) {
     variant_report = writer(".html", function(path) {
       variant_report(counts(), variants[1L, ], genome(), path, width = 24, n_shuffles = 2L, random_state = 0)
     }, c("rmarkdown", "knitr", ranges))
+  )
+}
+
+# The same for folders of files: the path is that of the folder.
+folder_writers <- function(folder = test_path()) {
+  X <- c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC")
+  regions <- function() {
+    GenomicRanges::GRanges(c("chr1:11-22", "chr1:31-42"), seqinfo = GenomeInfoDb::Seqinfo("chr1", 160L))
+  }
+  scores <- function() {
+    attribute(load_model(file.path(folder, "models", "tiny.pt")), X, "gradient_x_input")
+  }
+  seqlets <- data.frame(
+    example = rep(1:2, 500L), start = 2L, end = 8L, attribution = seq_len(1000L) / 7
+  )
+  list(
+    export_track_hub = list(
+      ending = "", packages = c("GenomicRanges", "rtracklayer", "jsonlite"), last = "hub.txt",
+      write = function(path) {
+        export_track_hub(scores(), path, "made", ranges = regions(), seqlets = seqlets)
+      }
+    )
   )
 }
 

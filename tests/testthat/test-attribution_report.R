@@ -509,3 +509,49 @@ test_that("the code that makes a report again tells how to keep a model that was
   expect_match(code, "model <- load_model(\"model.pt\")", fixed = TRUE)
   expect_match(model_code(counts_model()), "load_model(\"/", fixed = TRUE)
 })
+
+test_that("an interactive report has the viewer on the screen and the logos in print", {
+  skip_if_no_report_tools()
+  skip_if_not_installed("htmlwidgets")
+  model <- load_model(model_path("tiny"))
+  X <- c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC")
+  path <- file.path(new_folder(), "page.html")
+  write <- function(...) {
+    attribution_report(model, X, path, n_shuffles = 2L, random_state = 0, ...)
+    read_page(path)
+  }
+  known <- data.frame(start = 3L, end = 6L, name = "known site", sequence = "two")
+  page <- write(interactive = TRUE, annotations = known)
+  static <- write(annotations = known)
+  images <- function(page) lengths(regmatches(page, gregexpr("<img ", page)))
+  expect_identical(images(page), images(static))
+  expect_match(page, "<div class=\"print-only\">", fixed = TRUE)
+  expect_no_match(static, "<div class=\"print-only\">", fixed = TRUE)
+  expect_no_match(static, "view_attributions html-widget", fixed = TRUE)
+  expect_no_match(page, "{=html}", fixed = TRUE)
+  expect_no_match(page, "<(script|link)[^>]* (src|href)=\"(?!data:)", perl = TRUE)
+  # The code that makes it again says so, too.
+  expect_match(printed_code(page), "interactive = TRUE", fixed = TRUE)
+
+  browser <- find_browser()
+  skip_if(is.na(browser), "No Chromium or Chrome is installed")
+  write(interactive = TRUE, annotations = known)
+  folder <- new_folder()
+  said <- file.path(folder, "said")
+  system2(browser, c(
+    "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,800",
+    paste0("--user-data-dir=", shQuote(file.path(folder, "profile"))),
+    "--virtual-time-budget=8000", "--dump-dom", shQuote(paste0("file://", path))
+  ), stdout = said, stderr = FALSE, timeout = 120)
+  dom <- paste(readLines(said, warn = FALSE), collapse = "\n")
+  # Only the page's script makes these.
+  expect_match(dom, "seqlift-viewer", fixed = TRUE)
+  expect_match(dom, "<select", fixed = TRUE)
+  expect_match(dom, ">two</option>", fixed = TRUE)
+})
+
+test_that("`interactive` is TRUE or FALSE", {
+  expect_error(attribution_report(load_model(model_path("tiny")), "ACGTTGCAAGTC", "x.html", interactive = NA),
+    "interactive", class = "seqlift_error_argument"
+  )
+})

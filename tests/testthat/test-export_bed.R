@@ -96,3 +96,49 @@ test_that("a table that is none, or a path that is none, leaves nothing behind",
   expect_error(export_bed(made_seqlets(), file.path(path, "x")), class = "seqlift_error_file")
   expect_length(list.files(dirname(path), all.files = TRUE, no.. = TRUE), 0L)
 })
+
+test_that("annotations are named by their motifs and described, variants by their names", {
+  skip_if_not_installed("GenomicRanges")
+  path <- bed_path()
+  annotations <- transform(made_seqlets(), annotation = c("GATA", "TAL", "CTCF"), strand = "+", rank = 1L)
+  export_bed(annotations, path, sequence_places())
+  expect_identical(readLines(path), c(
+    "chr1\t104\t108\tCTCF\t0\t+\t-1\t1", "chr1\t206\t212\tTAL\t1000\t-\t0\t1",
+    "chr2\t5\t8\tGATA\t200\t+\t0.01\t1"
+  ))
+  described <- grep(";", readLines(sub("bed$", "as", path)), value = TRUE)
+  expect_identical(sub("^ *[^ ]+ ([A-Za-z_]+);.*", "\\1", described), c(
+    "chrom", "chromStart", "chromEnd", "name", "score", "strand", "p_value", "rank"
+  ))
+  variants <- data.frame(
+    variant = c("rs2", "rs1"), chromosome = "chr1", position = c(20, 10), ref = c("A", "ACG"),
+    alt = c("AT", "A"), logfc = c(0.25, -1), jsd = c(0.1, 0.2)
+  )
+  export_bed(variants, path)
+  expect_identical(readLines(path), c(
+    "chr1\t9\t12\trs1\t1000\t.\tACG\tA\t-1\t0.2", "chr1\t19\t20\trs2\t250\t.\tA\tAT\t0.25\t0.1"
+  ))
+  expect_error(export_bed(variants, sub("bed$", "narrowPeak", path)), "variants",
+    class = "seqlift_error_argument")
+  expect_error(export_bed(variants, sub("bed$", "bb", path)), "lengths of their chromosomes",
+    class = "seqlift_error_argument")
+})
+
+test_that("ends are cut where the chromosome's length is known, in bigBed always", {
+  skip_if_not_installed("rtracklayer")
+  path <- bed_path()
+  padded <- GenomicRanges::GRanges("chr1:91-102:+")
+  seqlet <- data.frame(example = 1L, start = 4L, end = 12L)
+  export_bed(seqlet, path, padded)
+  expect_identical(readLines(path), "chr1\t93\t102\tseqlet_1\t0\t+")
+  export_bed(seqlet, path, padded, genome = c(chr1 = 100))
+  expect_identical(readLines(path), "chr1\t93\t100\tseqlet_1\t0\t+")
+  skip_on_os("windows")
+  big <- sub("bed$", "bb", path)
+  export_bed(seqlet, big, padded, genome = c(chr1 = 100))
+  expect_identical(GenomicRanges::end(rtracklayer::import(big)), 100L)
+  expect_error(export_bed(seqlet[0L, ], big, padded, genome = c(chr1 = 100)), "at least one row",
+    class = "seqlift_error_argument")
+  expect_error(export_bed(seqlet, big, padded, genome = c(chr2 = 100)), "chr1",
+    class = "seqlift_error_argument")
+})

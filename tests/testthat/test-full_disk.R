@@ -16,15 +16,17 @@ write_without_room <- function(code, folder, out) {
     asked <- c("--pid", Sys.getpid(), paste0("--fsize=", format(bytes, scientific = FALSE), ":unlimited"))
     stopifnot(system2("prlimit", asked) == 0L)
   }
-  writers <- Filter(can_write, file_writers(code))
+  writers <- Filter(can_write, c(file_writers(code), folder_writers(code)))
   writers <- writers[setdiff(names(writers), c("attribution_report", "variant_report"))]
   results <- lapply(writers, function(writer) {
     path <- file.path(folder, paste0("file", writer$ending))
     rooms <- 20000
     if (writer$ending != ".html") {
       writer$write(path)
-      rooms <- c(0, trunc(file.size(path) / 2), file.size(path) - 1)
-      unlink(path)
+      files <- if (dir.exists(path)) list.files(path, recursive = TRUE, full.names = TRUE) else path
+      size <- max(file.size(files))
+      rooms <- c(0, trunc(size / 2), size - 1)
+      unlink(path, recursive = TRUE)
     }
     lapply(rooms, function(bytes) {
       room(bytes)

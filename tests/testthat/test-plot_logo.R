@@ -32,27 +32,37 @@ track <- function(numbers) {
   values
 }
 
-test_that("every letter fills the unit square and A alone has a hole", {
+test_that("every letter fills the unit square, and is one line that ends where its cut to a hole began", {
   for (base in bases) {
     outline <- letter_outline(base, 8L)
     expect_equal(range(outline$x), c(0, 1))
     expect_equal(range(outline$y), c(0, 1))
-    expect_equal(max(outline$ring), if (base == "A") 2 else 1)
+    points <- sum(vapply(letter_rings[[base]], function(ring) nrow(trace_ring(ring, 8L)), 0L))
+    holes <- length(letter_rings[[base]]) - 1L
+    expect_identical(holes, if (base == "A") 1L else 0L)
+    # There and back.
+    expect_length(outline$x, points + 2L * holes)
+    expect_identical(anyDuplicated(cbind(outline$x, outline$y)) > 0L, holes > 0L)
   }
 })
 
 test_that("no letter is much heavier than another", {
-  # The area of a ring by the shoelace formula; a hole is taken away.
+  # By the shoelace formula: along the line a hole is taken away.
   area <- function(base) {
     outline <- letter_outline(base, 16L)
-    rings <- split(seq_along(outline$x), outline$ring)
-    parts <- vapply(rings, function(i) {
-      x <- outline$x[i]
-      y <- outline$y[i]
-      abs(sum(x * c(y[-1L], y[1L]) - c(x[-1L], x[1L]) * y)) / 2
-    }, numeric(1L))
-    parts[1L] - sum(parts[-1L])
+    x <- outline$x
+    y <- outline$y
+    abs(sum(x * c(y[-1L], y[1L]) - c(x[-1L], x[1L]) * y)) / 2
   }
+  ring_area <- function(ring) {
+    points <- trace_ring(ring, 16L)
+    x <- points[, 1L]
+    y <- points[, 2L]
+    sum(x * c(y[-1L], y[1L]) - c(x[-1L], x[1L]) * y) / 2
+  }
+  rings <- vapply(letter_rings$A, ring_area, 0)
+  expect_lt(prod(sign(rings)), 0)
+  expect_equal(area("A"), abs(rings[1L]) - abs(rings[2L]))
   areas <- vapply(bases, area, numeric(1L))
   expect_lt(max(areas) / min(areas), 1.7)
 })

@@ -4,7 +4,7 @@
 writes <- function(name) {
   given <- sub(" .*", "", name)
   takes <- names(formals(getExportedValue("seqlift", given)))
-  intersect(c("path", "output", "output_file", "ohe_path"), takes)
+  intersect(c("path", "output", "output_file", "ohe_path", "folder"), takes)
 }
 
 test_that("every function that writes a file is among the writers", {
@@ -17,7 +17,7 @@ test_that("every function that writes a file is among the writers", {
   # Here `output` is a choice.
   chooses <- c("taylor_ism", "plot_marginalization", "plot_spacing")
   takes_path <- Filter(function(name) length(writes(name)) > 0L, setdiff(functions, c(reads, chooses)))
-  expect_setequal(unique(sub(" .*", "", names(file_writers()))), takes_path)
+  expect_setequal(unique(sub(" .*", "", names(c(file_writers(), folder_writers())))), takes_path)
 })
 
 test_that("links are followed, and what is no file is refused before any work", {
@@ -94,5 +94,61 @@ test_that("what is no path, and folders and files without permission, are refuse
     expect_error(writer$write(path), class = "seqlift_error")
     expect_identical(readLines(path), "old")
     unlink(path)
+  }
+})
+
+test_that("folders of files follow links, refuse what is none, and keep what else is in them", {
+  skip_on_os("windows")
+  for (writer in Filter(can_write, folder_writers())) {
+    folder <- new_folder()
+    at <- function(...) file.path(folder, ...)
+    # One that is not there yet.
+    writer$write(at("new"))
+    files <- list.files(at("new"), recursive = TRUE, all.files = TRUE)
+    expect_true(writer$last %in% files)
+    expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), "new")
+
+    # One that is there, behind a link, with a file of somebody else, a link and a file of no rights.
+    dir.create(at("real"))
+    writeLines("mine", at("real", "other.txt"))
+    writeLines("old", at("elsewhere"))
+    file.symlink(at("elsewhere"), at("real", writer$last))
+    file.symlink("real", at("link"))
+    writer$write(paste0(at("link"), "/"))
+    expect_setequal(list.files(at("real"), recursive = TRUE, all.files = TRUE), c(files, "other.txt"))
+    expect_identical(Sys.readlink(at("real", writer$last)), at("elsewhere"))
+    expect_identical(readLines(at("elsewhere")), readLines(at("new", writer$last)))
+    expect_identical(readLines(at("real", "other.txt")), "mine")
+    for (file in setdiff(files, writer$last)) {
+      expect_identical(tools::md5sum(at("real", file))[[1L]], tools::md5sum(at("new", file))[[1L]], info = file)
+    }
+
+    # What is in its way is refused before anything is touched.
+    unlink(at("real", writer$last))
+    refused <- function(path, words) {
+      before <- everything_in(folder)
+      error <- tryCatch(writer$write(path), error = identity)
+      expect_s3_class(error, "seqlift_error_file")
+      expect_match(gsub("[[:space:]]", "", conditionMessage(error)), gsub(" ", "", words), fixed = TRUE)
+      expect_identical(everything_in(folder), before)
+    }
+    system2("mkfifo", shQuote(at("real", writer$last)))
+    refused(at("real"), "a named pipe (FIFO)")
+    system2("mkfifo", shQuote(at("pipe")))
+    refused(at("pipe"), "a named pipe (FIFO)")
+    refused(at("elsewhere"), "is a file")
+    file.symlink(at("circle"), at("circle"))
+    refused(at("circle"), "leads nowhere")
+    refused(at("none", "hub"), "is in a folder that does not exist")
+    refused("", "is empty")
+    unlink(at("real", writer$last))
+    inner <- unique(setdiff(dirname(files), "."))
+    unlink(at("real", inner), recursive = TRUE)
+    writeLines("in the way", at("real", inner[1L]))
+    refused(at("real"), "is a file")
+    for (wrong in list(NULL, NA_character_, 1, c("a", "b"))) {
+      expect_error(writer$write(wrong), class = "seqlift_error")
+    }
+    unlink(folder, recursive = TRUE)
   }
 })

@@ -72,7 +72,9 @@ own_values <- list(
   ablate = alist(start = 1L, end = 12L), bpnet = alist(state_dict = "bpnet_narrow.pth"), chrombpnet = alist(state_dict = "chrombpnet_same.pth"),
   deepsea = alist(state_dict = "deepsea_predict.pth"), procapnet = alist(state_dict = "procapnet_narrow.pth"),
   chunk_sequences = alist(size = 6L), deletion_effect = alist(model = NULL, func = count_all),
-  export_bigwig = alist(ranges = places), load_model = alist(path = "tiny.pt", random_state = NULL),
+  as_multi_assay_experiment = alist(attributions = list(a = attributions, b = attributions)),
+  export_bigwig = alist(ranges = places), export_bed = alist(ranges = places),
+  export_track_hub = alist(folder = "hub", genome = "made", ranges = places, lengths = NULL), load_model = alist(path = "tiny.pt", random_state = NULL),
 
   recursive_seqlets = alist(attributions = observed), tfmodisco_seqlets = alist(attributions = observed, window_size = 5L, flank = 1L),
   seqlets_as_granges = alist(ranges = places), variant_effect = alist(genome = NULL),
