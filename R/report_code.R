@@ -109,7 +109,7 @@ report_facts <- function(report) {
       " parameters"
     ),
     "Explained output" = paste(c(
-      vapply(model$wrappers, function(one) paste0(one$kind, "(", one$index, ")"), ""),
+      wrapper_calls(model),
       paste("target", report$target)
     ), collapse = ", "),
     "Sequences" = paste0(report$sequences$n, " of ", report$sequences$length, " bp"),
