@@ -21,7 +21,7 @@ bool has_gaps(const std::vector<int64_t>& chosen) {
   return !chosen.empty() && span_of(chosen) != static_cast<int64_t>(chosen.size());
 }
 
-std::string line(const std::string& statement) { return "    " + statement + "\n"; }
+std::string statement(const std::string& code) { return "    " + code + "\n"; }
 
 // Refuses an output whose size in `dim` is not what was chosen from.
 std::string check_size(const char* what, const std::string& dim, const std::vector<int64_t>& chosen,
@@ -29,34 +29,34 @@ std::string check_size(const char* what, const std::string& dim, const std::vect
   const std::string size = "output.size(" + dim + ")";
   if (in_all > 0) {
     const std::string wanted = std::to_string(in_all);
-    return line("assert " + size + " == " + wanted + ", \"select_bins() was made for " + wanted +
-                " " + what + ", the output has {}\".format(" + size + ")");
+    return statement("assert " + size + " == " + wanted + ", \"select_bins() was made for " +
+                     wanted + " " + what + ", the output has {}\".format(" + size + ")");
   }
   if (chosen.empty()) {
     return "";
   }
   const std::string last = std::to_string(chosen.back() + 1);
-  return line("assert " + size + " >= " + last + ", \"select_bins() was given number " + last +
-              " of the " + what + ", the output has {}\".format(" + size + ")");
+  return statement("assert " + size + " >= " + last + ", \"select_bins() was given number " + last +
+                   " of the " + what + ", the output has {}\".format(" + size + ")");
 }
 
 ModulePart unsquash_part(const Squashing& squashing) {
   std::string source = "def forward(self, squashed):\n    values = squashed\n";
   if (squashing.scale != 1) {
-    source += line("values = values / " + source_number(squashing.scale));
+    source += statement("values = values / " + source_number(squashing.scale));
   }
   if (squashing.clip > 0) {
     // The same as a condition on the values, without one.
     const std::string clip = source_number(squashing.clip);
-    source += line("above = torch.relu(values - " + clip + ")");
-    source += line("values = torch.clamp_max(values, " + clip + ") + above * above");
+    source += statement("above = torch.relu(values - " + clip + ")");
+    source += statement("values = torch.clamp_max(values, " + clip + ") + above * above");
   }
   if (squashing.power != 1) {
-    source += line("values = torch.pow(values, " + source_number(1 / squashing.power) + ")");
+    source += statement("values = torch.pow(values, " + source_number(1 / squashing.power) + ")");
   }
   ModulePart part;
   part.class_name = "seqlift.Unsquash";
-  part.source = source + line("return values");
+  part.source = source + statement("return values");
   return part;
 }
 
@@ -65,8 +65,8 @@ ModulePart log_part(double pseudocount) {
   part.class_name = "seqlift.LogScore";
   part.source =
       "def forward(self, total):\n" +
-      line(pseudocount == 1 ? "return torch.log1p(total)"
-                            : "return torch.log(total + " + source_number(pseudocount) + ")");
+      statement(pseudocount == 1 ? "return torch.log1p(total)"
+                                 : "return torch.log(total + " + source_number(pseudocount) + ")");
   return part;
 }
 
@@ -79,30 +79,31 @@ ModulePart bin_score_part(const BinScoreOptions& options) {
   part.class_name = "seqlift.BinScore";
   std::string& source = part.source;
   source = "def forward(self, output: Tensor):\n";
-  source += line(
+  source += statement(
       "assert output.dim() == 3, \"select_bins() takes an output of three dimensions, a sequence's "
       "bins and tracks, this one has {}\".format(output.dim())");
   source += check_size("bins", bins, options.bins, options.bins_in_all);
   source += check_size("tracks", tracks, options.tracks, options.tracks_in_all);
-  source += line("values = output");
+  source += statement("values = output");
   const auto cut = [&source](const std::string& dim, const std::vector<int64_t>& chosen) {
-    source += line("values = torch.narrow(values, " + dim + ", " + std::to_string(chosen.front()) +
-                   ", " + std::to_string(span_of(chosen)) + ")");
+    source +=
+        statement("values = torch.narrow(values, " + dim + ", " + std::to_string(chosen.front()) +
+                  ", " + std::to_string(span_of(chosen)) + ")");
   };
   if (!options.bins.empty()) {
     cut(bins, options.bins);
   }
   if (has_gaps(options.tracks)) {
     part.buffers.emplace_back("tracks", at::tensor(options.tracks, at::kLong));
-    source += line("values = torch.index_select(values, " + tracks + ", self.tracks)");
+    source += statement("values = torch.index_select(values, " + tracks + ", self.tracks)");
   } else if (!options.tracks.empty()) {
     cut(tracks, options.tracks);
   }
   if (options.squashing.any()) {
     part.parts.emplace_back("unsquash", unsquash_part(options.squashing));
-    source += line("values = self.unsquash.forward(values)");
+    source += statement("values = self.unsquash.forward(values)");
   }
-  source += line("values = torch.mean(values, [" + tracks + "])");
+  source += statement("values = torch.mean(values, [" + tracks + "])");
   if (has_gaps(options.bins)) {
     const double share = options.mean ? 1.0 / static_cast<double>(options.bins.size()) : 1;
     at::Tensor weights = at::zeros({span_of(options.bins)}, at::kDouble);
@@ -110,16 +111,16 @@ ModulePart bin_score_part(const BinScoreOptions& options) {
       weights[bin - options.bins.front()] = share;
     }
     part.buffers.emplace_back("weights", weights);
-    source += line("values = values * self.weights.to(values.dtype)");
+    source += statement("values = values * self.weights.to(values.dtype)");
   }
   const bool by_weights = has_gaps(options.bins);
-  source += line(std::string("score = torch.") + (options.mean && !by_weights ? "mean" : "sum") +
-                 "(values, [1], True)");
+  source += statement(std::string("score = torch.") +
+                      (options.mean && !by_weights ? "mean" : "sum") + "(values, [1], True)");
   if (options.logarithm) {
     part.parts.emplace_back("log", log_part(options.pseudocount));
-    source += line("score = self.log.forward(score)");
+    source += statement("score = self.log.forward(score)");
   }
-  source += line("return score");
+  source += statement("return score");
   return part;
 }
 

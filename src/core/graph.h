@@ -33,8 +33,8 @@ struct Provenance {
 struct Wrapper {
   enum class Kind { select_output, profile_score, select_bins };
   Kind kind = Kind::select_output;
-  int64_t index = 0;     // which of several outputs, from 0
-  BinScoreOptions bins;  // of select_bins
+  int64_t index = 0;          // which of several outputs, from 0
+  BinScoreOptions bins = {};  // of select_bins
 };
 
 struct GraphOptions {
