@@ -155,6 +155,7 @@ select_bins <- function(model, bins = NULL, tracks = NULL,
   bin_size <- check_count(bin_size, "bin_size", null = TRUE)
   index <- check_output_index(output_number(index, model), model)
   squashing <- check_squashing(squashing, call)
+  pseudocount <- check_number(pseudocount, "pseudocount", min = 0)
   if (!is.null(exons) && !is.null(bins)) {
     abort_argument("bins", "`NULL` where `exons` choose them", describe(bins))
   }
@@ -167,8 +168,7 @@ select_bins <- function(model, bins = NULL, tracks = NULL,
     ),
     bin_transforms[[transform]][c("mean", "logarithm")],
     list(
-      pseudocount = bin_transforms[[transform]]$pseudocount %||%
-        check_number(pseudocount, "pseudocount", min = 0),
+      pseudocount = bin_transforms[[transform]]$pseudocount %||% pseudocount,
       transform = transform
     )
   )
