@@ -394,11 +394,11 @@ chosen_text <- function(numbers, what) {
   paste0(what, if (length(numbers) > 1L) "s", " ", numbers_text(numbers))
 }
 
-# "select_bins(1, bins 2-4, all tracks, log_sum)".
+# "select_bins(1; bins 2-4; all tracks; log_sum)".
 bins_call <- function(wrapper) {
   paste0(
-    "select_bins(", wrapper$index, ", ", chosen_text(wrapper$bins, "bin"), ", ",
-    chosen_text(wrapper$tracks, "track"), ", ", wrapper$transform, ")"
+    "select_bins(", wrapper$index, "; ", chosen_text(wrapper$bins, "bin"), "; ",
+    chosen_text(wrapper$tracks, "track"), "; ", wrapper$transform, ")"
   )
 }
 

@@ -82,7 +82,7 @@ nearest_by_hand <- function(exons, window, cut, bin_size, count) {
 test_that("any exons in any window choose what they choose position by position", {
   set.seed(1)
   compared <- 0L
-  for (trial in 1:300) {
+  for (trial in 1:150) {
     bin_size <- sample(c(2L, 4L, 8L, 10L), 1L)
     count <- sample(3:12, 1L)
     cut <- sample(0:9, 1L)
@@ -117,7 +117,7 @@ test_that("any exons in any window choose what they choose position by position"
       }
     }
   }
-  expect_gt(compared, 300L)
+  expect_gt(compared, 150L)
 })
 
 test_that("exons outside of what is predicted are told of", {
@@ -151,15 +151,15 @@ test_that("exons outside of what is predicted are told of", {
 })
 
 test_that("the exons of a gene in a list are one score, and a bin's size may be given", {
-  exons <- split(granges("chr1:5-8", "chr1:13-16"), c("a", "b"))
+  exons <- GenomicRanges::GRangesList(a = granges("chr1:5-8"), b = granges("chr1:15-18"))
   window <- granges("chr1:1-36")
   model <- test_model("middle_bins")
-  # Six bins of four in the middle of 36 bp begin behind position 6.
+  # Six bins of four in the middle of 36 bp begin behind position 6: the first exon is half of a bin.
   expect_warning(
     chosen <- bins_chosen(model, exons = exons, window = window, order = "bins_tracks", bin_size = 4),
     class = "seqlift_warning_exons"
   )
-  expect_identical(chosen, 2L)
+  expect_identical(chosen, 3L)
   expect_error(
     select_bins(model, exons = exons, window = window, order = "bins_tracks", bin_size = 8),
     class = "seqlift_error_argument"
@@ -190,7 +190,7 @@ test_that("the score of a gene is that of its exons' bins, as Borzoi's authors c
   squashing <- c(scale = 0.1, clip = 6, power = 0.75)
   model <- select_bins(case$model,
     tracks = c(1, 3), transform = "log_sum", window = window,
-    exons = granges("chr1:1025-1032", "chr1:1062-1070"), squashing = squashing
+    exons = granges("chr1:1025-1032", "chr1:1062-1069"), squashing = squashing
   )
   output <- bins_of_output(case$model, case$X, TRUE)
   expected <- bin_score_by_hand(output, c(1:2, 10:11), c(1L, 3L), "log_sum", squashing)

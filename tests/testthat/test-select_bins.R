@@ -260,7 +260,7 @@ test_that("print() says what is scored", {
   })
   expect_identical(
     model_label(select_bins(test_model("bins_of_tracks"), 2:4, 1, "mean")),
-    "bins_of_tracks.pt |> select_bins(1, bins 2-4, track 1, mean)"
+    "bins_of_tracks.pt |> select_bins(1; bins 2-4; track 1; mean)"
   )
   expect_identical(numbers_text(c(1:3, 5L, 7:8, 10L, 12L, 14L)), "1-3, 5, 7-8, 10, and 2 more stretches")
 })
