@@ -24,7 +24,7 @@ placed_bins <- function(bins, exons, window, bin_size, borders, output, model, i
   if (is.na(count)) {
     count <- counted_bins(model, index, output$order, window$width, call)
   }
-  cut <- window$width - count * bin_size
+  cut <- window$width - as.double(count) * bin_size
   if (cut < 0 || cut %% 2 != 0) {
     abort_argument("window", "as wide as the sequences that the model takes",
       paste0(
@@ -96,10 +96,14 @@ exon_bins <- function(exons, window, cut, bin_size, count, borders, call) {
     "the ", predicted, " bp that the model predicts in the middle of ", places_text(window)
   )
   if (!any(inside)) {
-    abort_argument("exons", paste("of which some lie in", place),
-      paste0("such that ", if (any(here)) "none does" else paste(
-        "none is on", window$seqnames
-      ), " (the first is ", places_text(exons[1L, ]), ")"),
+    abort_seqlift("argument",
+      c("None of {.arg exons} lies in {place}.",
+        x = "The first of {nrow(exons)} is {places_text(exons[1L, ])}.",
+        i = if (!any(here)) {
+          "None is on {window$seqnames}: the names of the chromosomes must be those of
+           {.arg window}."
+        }
+      ),
       call = call
     )
   }
@@ -122,9 +126,11 @@ exon_bins <- function(exons, window, cut, bin_size, count, borders, call) {
   ends <- pmin(pmax(up(spans$end / bin_size), 0), count)
   bins <- unlist(Map(function(from, to) from + seq_len(max(to - from, 0)), starts, ends))
   if (length(bins) == 0L) {
-    abort_argument("exons", paste0("ranges that reach over half of a bin of ", bin_size, " bp"),
-      "such that none does",
-      hint = "{.code borders = \"touched\"} takes every bin that holds a position of an exon.",
+    abort_seqlift("argument",
+      c("{.arg exons} have no bin: none reaches from before the middle of a bin of {bin_size} bp to
+         behind it.",
+        i = "{.code borders = \"touched\"} takes every bin that holds a position of an exon."
+      ),
       call = call
     )
   }

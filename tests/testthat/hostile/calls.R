@@ -27,7 +27,7 @@ working_code <- alist(
   insertions = data.frame(example = 1L, position = 2L, alt = "GG"),
   substitutions = data.frame(example = 1L, position = 2L, ref = "C", alt = "G"),
   variants = substitutions, state_dict = read_state_dict("net.safetensors"),
-  model = load_model("tiny.pt"), heads = load_model("two_heads.pt"),
+  model = load_model("tiny.pt"), heads = load_model("two_heads.pt"), binned = load_model("bins_of_tracks.pt"),
   attributions = deep_lift_shap(model, X,
     n_shuffles = 2L, random_state = 0, hypothetical = TRUE, return_references = TRUE
   ),
@@ -73,6 +73,8 @@ own_values <- list(
   deepsea = alist(state_dict = "deepsea_predict.pth"), procapnet = alist(state_dict = "procapnet_narrow.pth"),
   chunk_sequences = alist(size = 6L), deletion_effect = alist(model = NULL, func = count_all),
   export_bigwig = alist(ranges = places), load_model = alist(path = "tiny.pt", random_state = NULL),
+  select_bins = alist(model = binned),
+  bin_ranges = alist(model = select_bins(binned, window = GenomicRanges::GRanges("chr1:1-24"))),
 
   recursive_seqlets = alist(attributions = observed), tfmodisco_seqlets = alist(attributions = observed, window_size = 5L, flank = 1L),
   seqlets_as_granges = alist(ranges = places), variant_effect = alist(genome = NULL),
