@@ -203,7 +203,7 @@ predict_target <- function(job) {
         c("The model must return one output {.code [n, targets]} with the column
            {.arg target} = {job$target}.",
           i = "Choose one of several outputs with {.fn select_output}, explain a profile with
-               {.fn profile_score}."
+               {.fn profile_score} or {.fn select_bins}."
         ),
         call = rlang::call2("attribution_report")
       )

@@ -10,10 +10,10 @@
 #' mean of the models' attributions.
 #'
 #' Each model takes part with what was put around it ([select_output()], [profile_score()],
-#' [with_args()]). The inputs that were filled in are the model's own; the ensemble holds them as
-#' inputs of its own, `model_1_control_track`, filled in as before. All other inputs are the same
-#' for all models, and must have the same names. The models are the modules `model_1`, `model_2`,
-#' ... of the ensemble: `nonlinear_ops = list("model_1.body.act" = "rescale")` in
+#' [select_bins()], [with_args()]). The inputs that were filled in are the model's own; the ensemble
+#' holds them as inputs of its own, `model_1_control_track`, filled in as before. All other inputs
+#' are the same for all models, and must have the same names. The models are the modules `model_1`,
+#' `model_2`, ... of the ensemble: `nonlinear_ops = list("model_1.body.act" = "rescale")` in
 #' [deep_lift_shap()].
 #'
 #' @param ... Models, see [load_model()], or one list of models.
@@ -130,6 +130,8 @@ check_weights_of_members <- function(weights, count, call) {
 #'   and positions are both put in reverse order (outputs are turned back);
 #' * `"positions"`: the last dimension is positions, and is put in reverse order; what is before it
 #'   is not about strands (the tracks of Basenji-like models, `[n, tracks, positions]`);
+#' * `"bins"`: the second dimension is positions, and is put in reverse order (`[n, bins, tracks]`
+#'   of Enformer-like models);
 #' * `"none"`: the same on both strands (counts, classes, cell types).
 #'
 #' By default, three dimensions with one or two strands are `"strands"` and anything that is not
@@ -137,13 +139,15 @@ check_weights_of_members <- function(weights, count, call) {
 #' model is used: there is no telling strands from tracks.
 #'
 #' @param model A model, see [load_model()], with or without [select_output()], [profile_score()]
-#'   and [with_args()] around it.
+#'   and [with_args()] around it, but not [select_bins()]: bins are chosen from the mean over the
+#'   strands, `reverse_complement_average(model, outputs = "bins") |> select_bins(...)`.
 #' @param inputs `NULL` (default), or a character vector with such words for some of the inputs
 #'   beside the sequences, by name: `c(control_track = "strands")`.
 #' @param outputs `NULL` (default), or a character vector with one such word for each output.
 #' @return A `seqlift_model` with the model's inputs and outputs. Its file lies in the session's
 #'   temporary folder; [save_model()] keeps it.
-#' @section Errors: `seqlift_error_argument` for words or names that are none of these;
+#' @section Errors: `seqlift_error_argument` for words or names that are none of these, and for a
+#'   model with [select_bins()] in it;
 #'   `seqlift_error_model` for a model that returns something else than tensors;
 #'   `seqlift_error_evaluation`, when the model is used, for more than two strands.
 #' @source BPNet (Avsec et al. 2021) and its successors average over both strands this way.
@@ -155,6 +159,13 @@ check_weights_of_members <- function(weights, count, call) {
 reverse_complement_average <- function(model, inputs = NULL, outputs = NULL) {
   call <- rlang::current_env()
   check_model(model)
+  if (any(grepl("seqlift[.](.*[.])?BinScore$", model$info$module_classes))) {
+    abort_argument("model", "one without select_bins()", "one with it",
+      hint = "The bins of the reverse complement come in reverse order: average the strands first,
+              {.code reverse_complement_average(model, outputs = \"bins\") |> select_bins(...)}.",
+      call = call
+    )
+  }
   inputs <- check_input_reversals(inputs, model, call)
   outputs <- check_output_reversals(outputs, count_outputs(model), call)
   plan <- list(
@@ -175,7 +186,7 @@ reverse_complement_average <- function(model, inputs = NULL, outputs = NULL) {
   with_members(result, list(model), list())
 }
 
-reversals <- c("strands", "positions", "none")
+reversals <- c("strands", "positions", "bins", "none")
 
 check_input_reversals <- function(inputs, model, call) {
   known <- model$info$arguments[-1L]
@@ -185,8 +196,8 @@ check_input_reversals <- function(inputs, model, call) {
     abort_argument("inputs",
       paste0(
         paste(
-          "a character vector of \"strands\", \"positions\" and \"none\", named by inputs of the",
-          "model"
+          "a character vector of \"strands\", \"positions\", \"bins\" and \"none\", named by",
+          "inputs of the model"
         ),
         if (length(known) > 0L) paste0(" (", paste(known, collapse = ", "), ")")
       ),
@@ -204,7 +215,7 @@ check_output_reversals <- function(outputs, count, call) {
   if (!is.character(outputs) || length(outputs) != count || !all(outputs %in% reversals)) {
     abort_argument("outputs",
       paste0(
-        "\"strands\", \"positions\" or \"none\" for each of the ", count, " output",
+        "\"strands\", \"positions\", \"bins\" or \"none\" for each of the ", count, " output",
         if (count > 1L) "s"
       ),
       describe(outputs),
@@ -219,13 +230,14 @@ check_output_reversals <- function(outputs, count, call) {
 #' Save a model
 #'
 #' Writes a TorchScript file of what the model is: the file that it came from, with everything that
-#' was put around it ([select_output()], [profile_score()], [with_args()], [ensemble()],
-#' [reverse_complement_average()]). [load_model()] opens it, and so do LibTorch and PyTorch
-#' (`torch.jit.load()`); predictions and attributions are the same. A model that was converted from
-#' another format is written as TorchScript too.
+#' was put around it ([select_output()], [profile_score()], [select_bins()], [with_args()],
+#' [ensemble()], [reverse_complement_average()]). [load_model()] opens it, and so do LibTorch and
+#' PyTorch (`torch.jit.load()`); predictions and attributions are the same. A model that was
+#' converted from another format is written as TorchScript too.
 #'
 #' Modules of the model keep their paths and classes, so that `nonlinear_ops` in [deep_lift_shap()]
-#' finds them. The score of [profile_score()] becomes the module `profile_score` of the file. Inputs
+#' finds them. The score of [profile_score()] becomes the module `profile_score` of the file, that
+#' of [select_bins()] `select_bins`, which keeps its bins but not the window that they lie in. Inputs
 #' that were filled in are held by the file and are no inputs any more. An optional input whose
 #' default is a tensor keeps its default and is no input any more either, if something was put
 #' around the model. A model with nothing around it is copied byte for byte. The names of a Keras
@@ -369,7 +381,9 @@ model_label <- function(model) {
 }
 
 wrapper_calls <- function(model) {
-  vapply(model$wrappers, function(one) paste0(one$kind, "(", one$index, ")"), "")
+  vapply(model$wrappers, function(one) {
+    if (one$kind == "select_bins") bins_call(one) else paste0(one$kind, "(", one$index, ")")
+  }, "")
 }
 
 # All files that the model was made from: those that must not be written to.

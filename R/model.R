@@ -118,7 +118,7 @@
 #'   or, with `rules = "module"`, whose batches belong together, the whole batch. TF32 is off while
 #'   seqlift computes. In float32 results differ from the CPU's in the last digits, and
 #'   [convergence_deltas()] are looser; in float64 they are equal to rounding.
-#' @seealso [select_output()], [profile_score()], [with_args()] to choose what is explained;
+#' @seealso [select_output()], [profile_score()], [select_bins()], [with_args()] to choose what is explained;
 #'   [ensemble()], [reverse_complement_average()] for means; [save_model()] to keep a model.
 #' @export
 #' @examples
@@ -434,34 +434,34 @@ select_output <- function(model, index) {
 #' @return A `seqlift_model` that returns `[n, 1]`.
 #' @section Errors: `seqlift_error_argument` when there is no such output.
 #' @source Avsec et al. (2021), Nature Genetics 53:354; `ProfileWrapper` of bpnet-lite (Schreiber).
+#' @seealso [select_bins()] for chosen bins and tracks of a long-context model.
 #' @export
 #' @examples
 #' profile <- profile_score(demo_model())
 profile_score <- function(model, index = 1L) {
   check_model(model)
   index <- check_output_index(output_number(index, model), model)
-  # What the engine puts around the model can be registered like the model's own modules.
-  model$info$modules <- c(
-    model$info$modules, "profile_score()", "profile_score().scaling",
-    "profile_score().scaling.softmax"
-  )
-  model$info$module_classes <- c(
-    model$info$module_classes, "seqlift.ProfileScore", "seqlift.LogitScaling",
-    "torch.nn.modules.activation.Softmax"
-  )
-  if (!is.null(model$info$called)) {
-    count <- length(model$info$modules)
-    added <- seq(count - 2L, count)
-    model$info$called <- c(model$info$called, model$info$modules[added])
-    model$info$called_classes <- c(
-      model$info$called_classes, model$info$module_classes[added]
-    )
-  }
+  model <- with_modules(model, c(
+    "profile_score()" = "seqlift.ProfileScore", "profile_score().scaling" = "seqlift.LogitScaling",
+    "profile_score().scaling.softmax" = "torch.nn.modules.activation.Softmax"
+  ))
   add_wrapper(model, "profile_score", index)
 }
 
-add_wrapper <- function(model, kind, index) {
-  model$wrappers <- c(model$wrappers, list(list(kind = kind, index = index)))
+add_wrapper <- function(model, kind, index, fields = list()) {
+  model$wrappers <- c(model$wrappers, list(c(list(kind = kind, index = index), fields)))
+  model
+}
+
+# What the engine puts around the model can be registered like the model's own modules. `classes`:
+# by their paths.
+with_modules <- function(model, classes) {
+  model$info$modules <- c(model$info$modules, names(classes))
+  model$info$module_classes <- c(model$info$module_classes, unname(classes))
+  if (!is.null(model$info$called)) {
+    model$info$called <- c(model$info$called, names(classes))
+    model$info$called_classes <- c(model$info$called_classes, unname(classes))
+  }
   model
 }
 

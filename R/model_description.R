@@ -96,6 +96,10 @@ print.seqlift_model <- function(x, ...) {
   )))
   if (length(x$wrappers) > 0L) {
     print_rows("put around it", paste(wrapper_calls(x), collapse = ", then "))
+    scored <- scored_lines(x)
+    if (length(scored) > 0L) {
+      print_rows("scored", scored)
+    }
   }
   held <- dtype_name(x$info$dtype)
   print_rows("parameters", paste0(

@@ -51,8 +51,28 @@ quoted_names <- function(names) {
   }, "", USE.NAMES = FALSE)
 }
 
+# The call that puts a wrapper around a model; bins by their numbers, wherever they came from.
+wrapper_code <- function(wrapper) {
+  if (wrapper$kind != "select_bins") {
+    return(paste0(wrapper$kind, "(", wrapper$index, ")"))
+  }
+  arguments <- list(
+    bins = if (length(wrapper$bins) > 0L) wrapper$bins,
+    tracks = if (length(wrapper$tracks) > 0L) wrapper$tracks, transform = wrapper$transform,
+    index = wrapper$index, order = if (wrapper$tracks_first) "tracks_bins" else "bins_tracks",
+    squashing = if (length(wrapper$squashing) > 0L) {
+      squashing <- stats::setNames(wrapper$squashing, c("scale", "clip", "power"))
+      squashing[squashing > 0]
+    },
+    pseudocount = if (grepl("^log_", wrapper$transform)) wrapper$pseudocount
+  )
+  arguments <- Filter(Negate(is.null), arguments)
+  values <- vapply(arguments, value_code, "")
+  paste0("select_bins(", paste(names(values), "=", values, collapse = ", "), ")")
+}
+
 model_code <- function(model) {
-  steps <- wrapper_calls(model)
+  steps <- vapply(model$wrappers, wrapper_code, "")
   args <- model$args
   if (length(args) > 0L) {
     values <- ifelse(lengths(args) > 1L,
@@ -110,7 +130,7 @@ report_facts <- function(report) {
       " parameters"
     ),
     "Explained output" = paste(c(
-      vapply(model$wrappers, function(one) paste0(one$kind, "(", one$index, ")"), ""),
+      wrapper_calls(model),
       paste("target", report$target)
     ), collapse = ", "),
     "Sequences" = paste0(report$sequences$n, " of ", report$sequences$length, " bp"),

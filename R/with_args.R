@@ -64,6 +64,7 @@ name_args <- function(args, model, call = caller_env()) {
 
 # All inputs beside the sequences, in the model's order, each with a row per sequence.
 complete_args <- function(model, args, sequences, call = caller_env()) {
+  check_window(model, sequences, call)
   given <- model$args
   own <- name_args(args, model, call)
   given[names(own)] <- own

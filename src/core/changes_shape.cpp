@@ -140,13 +140,17 @@ std::vector<Value> slice(ChangeCall& call) {
   const at::Tensor result = call.output();
   const int64_t dim = counted_from_front(call.argument("dim").toInt(), original.dim());
   const bool selects = call.call.name == "select";
+  const bool gathers = call.call.name == "index_select";
   const auto at_start = [&]() -> const c10::IValue& {
     return call.argument(selects ? "index" : "start");
   };
-  if (!selects && !at_start().isInt() && !at_start().isNone()) {
+  if (gathers && (dim == 0 || dim == change.axis)) {
     return {};
   }
-  int64_t start = at_start().isInt() ? at_start().toInt() : 0;
+  if (!selects && !gathers && !at_start().isInt() && !at_start().isNone()) {
+    return {};
+  }
+  int64_t start = !gathers && at_start().isInt() ? at_start().toInt() : 0;
   if (dim == 0) {
     // x[:, 2:] takes all rows first.
     const bool all = call.call.name == "slice" && start == 0 &&

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "bin_score.h"
 #include "error.h"
 #include "modules.h"
 #include "profile_score.h"
@@ -205,9 +206,11 @@ std::vector<std::string> wrap(Module& module, const std::vector<Wrapper>& wrappe
       throw Error("model", "There is no output " + std::to_string(wrapper.index + 1) + ".");
     }
     std::string selected = outputs[static_cast<size_t>(wrapper.index)];
-    if (wrapper.kind == Wrapper::Kind::profile_score) {
-      const std::string name = free_name(module, "profile_score");
-      module.register_module(name, build_module(profile_score_part()));
+    if (wrapper.kind != Wrapper::Kind::select_output) {
+      const bool profile = wrapper.kind == Wrapper::Kind::profile_score;
+      const std::string name = free_name(module, profile ? "profile_score" : "select_bins");
+      module.register_module(
+          name, build_module(profile ? profile_score_part() : bin_score_part(wrapper.bins)));
       selected = "self." + name + ".forward(" + selected + ")";
     }
     outputs = {selected};
@@ -233,6 +236,8 @@ std::string reversed(const std::string& tensor, Reversal reversal) {
       return "torch.flip(" + tensor + ", [1, 2])";
     case Reversal::positions:
       return "torch.flip(" + tensor + ", [-1])";
+    case Reversal::bins:
+      return "torch.flip(" + tensor + ", [1])";
     case Reversal::automatic:
       return "torch.flip(" + tensor + ", [1, 2]) if " + tensor + ".dim() == 3 else " + tensor;
     case Reversal::none:

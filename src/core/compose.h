@@ -23,7 +23,8 @@ struct FilledInput {
 };
 
 // The model with the wrappers and the filled inputs as its `forward`. Its own modules keep their
-// paths and classes; the score of a profile is the module "profile_score". An input with a default
+// paths and classes; the score of a profile is the module "profile_score", that of bins
+// "select_bins". An input with a default
 // that TorchScript's source cannot say (a tensor) is no input any more, unless it is among `given`:
 // then it must always be given.
 // The outputs keep their names. Errors: kind "model" for a model whose outputs are not tensors
@@ -53,6 +54,7 @@ enum class Reversal {
               // dimensions; [n, 3 or more, positions] fails when the model is used
   strands,    // [n, strands, positions]: both are turned round
   positions,  // [n, ..., positions]: positions are turned round
+  bins,       // [n, bins, ...]: bins are turned round
   none
 };
 

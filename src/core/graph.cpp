@@ -1,6 +1,7 @@
 #include "graph.h"
 
 #include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/ir/constants.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/lower_tuples.h>
@@ -341,11 +342,15 @@ void wrap(Graph& result, const std::vector<Wrapper>& wrappers, Inliner& inliner)
     Node* before = graph.block()->return_node()->prev();
     torch::jit::Value* selected = select_output(graph, output, wrapper.index);
     torch::jit::Value* holder = nullptr;
-    if (wrapper.kind == Wrapper::Kind::profile_score) {
-      selected = call_profile_score(graph, selected, holder);
+    std::string path = "select_output()";
+    if (wrapper.kind != Wrapper::Kind::select_output) {
+      const bool profile = wrapper.kind == Wrapper::Kind::profile_score;
+      path = profile ? profile_score_path : bin_score_path;
+      const ModulePart score = profile ? profile_score_part() : bin_score_part(wrapper.bins);
+      selected = call_module(graph, build_module(score), path, selected, holder);
     }
     graph.block()->replaceOutput(0, selected);
-    inliner.run_after(before, holder, {holder ? profile_score_path : "select_output()", "", ""});
+    inliner.run_after(before, holder, {path, "", ""});
   }
 }
 

@@ -15,6 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "bin_score.h"
 #include "model.h"
 
 namespace seqlift {
@@ -30,9 +31,10 @@ struct Provenance {
 
 // A step put around the model; they apply in order, each to what the ones before it return.
 struct Wrapper {
-  enum class Kind { select_output, profile_score };
+  enum class Kind { select_output, profile_score, select_bins };
   Kind kind = Kind::select_output;
-  int64_t index = 0;  // which of several outputs, from 0
+  int64_t index = 0;          // which of several outputs, from 0
+  BinScoreOptions bins = {};  // of select_bins
 };
 
 struct GraphOptions {

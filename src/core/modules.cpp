@@ -2,6 +2,7 @@
 
 #include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/ir.h>
 
 #include <memory>
 
@@ -43,6 +44,28 @@ torch::jit::Module build_module(const ModulePart& part, bool training) {
     name_outputs(module, part.output_names);
   }
   return module;
+}
+
+// A graph takes no module for a constant. It does take an object of another class, so the module is
+// an attribute of one.
+torch::jit::Value* call_module(torch::jit::Graph& graph, const torch::jit::Module& module,
+                               const std::string& path, torch::jit::Value* input,
+                               torch::jit::Value*& holder) {
+  const auto unit = std::make_shared<torch::jit::CompilationUnit>();
+  const auto type = c10::ClassType::create(c10::QualifiedName("__torch__.seqlift.Wrapper"), unit);
+  type->addAttribute(path, module.type());
+  const auto object = c10::ivalue::Object::create(c10::StrongTypePtr(unit, type), 1);
+  object->setSlot(0, module._ivalue());
+
+  torch::jit::Node* constant = graph.create(c10::prim::Constant);
+  constant->ival_(c10::attr::value, object);
+  constant->output()->setType(type);
+  holder = graph.insertNode(constant)->output();
+  torch::jit::Value* part = graph.insertGetAttr(holder, path);
+  torch::jit::Node* call = graph.create(c10::prim::CallMethod, {part, input});
+  call->s_(c10::attr::name, "forward");
+  call->output()->setType(c10::TensorType::get());
+  return graph.insertNode(call)->output();
 }
 
 void name_outputs(torch::jit::Module& module, const std::vector<std::string>& names) {

@@ -10,8 +10,10 @@
 
 namespace torch {
 namespace jit {
+struct Graph;
 struct Module;
-}
+struct Value;
+}  // namespace jit
 }  // namespace torch
 
 namespace seqlift {
@@ -32,6 +34,12 @@ struct ModulePart {
 // In evaluation mode unless `training`. Two parts of one class name become two classes, mangled as
 // TorchScript does it. Errors: kind "model" when the source is not TorchScript.
 torch::jit::Module build_module(const ModulePart& part, bool training = false);
+
+// Puts a call of the module's `forward` at the graph's insertion point and returns what it gives of
+// `input`, a tensor. The module is the attribute `path` of `holder`, which is set.
+torch::jit::Value* call_module(torch::jit::Graph& graph, const torch::jit::Module& module,
+                               const std::string& path, torch::jit::Value* input,
+                               torch::jit::Value*& holder);
 
 // TorchScript has no names for the elements of a tuple: they are kept as an attribute of the
 // module, a list of texts, which stays with the file and computes nothing. Where the model has

@@ -27,7 +27,7 @@ at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile) {
                     (by_row ? shape_text(output[0]) + " per sequence"
                             : shape_text(output) + " for " + std::to_string(rows) + " sequences") +
                     ". Choose an output with select_output(), or turn a profile into a number with "
-                    "profile_score().");
+                    "profile_score() or select_bins().");
   }
   return output.dim() == 1 ? output.unsqueeze(1) : output;
 }

@@ -3,11 +3,6 @@
 // their softmax, summed. Only LogitScaling and what it holds is not linear, and it keeps its shape.
 #include "profile_score.h"
 
-#include <torch/csrc/jit/api/compilation_unit.h>
-#include <torch/csrc/jit/api/module.h>
-
-#include <memory>
-
 namespace seqlift {
 
 namespace {
@@ -42,28 +37,6 @@ ModulePart profile_score_part() {
   score.source = score_source;
   score.parts = {{"scaling", scaling}};
   return score;
-}
-
-// A graph takes no module for a constant. It does take an object of another class, so the module is
-// an attribute of one.
-torch::jit::Value* call_profile_score(torch::jit::Graph& graph, torch::jit::Value* logits,
-                                      torch::jit::Value*& holder) {
-  const auto unit = std::make_shared<torch::jit::CompilationUnit>();
-  const torch::jit::Module score = build_module(profile_score_part());
-  const auto type = c10::ClassType::create(c10::QualifiedName("__torch__.seqlift.Wrapper"), unit);
-  type->addAttribute(profile_score_path, score.type());
-  const auto object = c10::ivalue::Object::create(c10::StrongTypePtr(unit, type), 1);
-  object->setSlot(0, score._ivalue());
-
-  torch::jit::Node* constant = graph.create(c10::prim::Constant);
-  constant->ival_(c10::attr::value, object);
-  constant->output()->setType(type);
-  holder = graph.insertNode(constant)->output();
-  torch::jit::Value* module = graph.insertGetAttr(holder, profile_score_path);
-  torch::jit::Node* call = graph.create(c10::prim::CallMethod, {module, logits});
-  call->s_(c10::attr::name, "forward");
-  call->output()->setType(c10::TensorType::get());
-  return graph.insertNode(call)->output();
 }
 
 }  // namespace seqlift

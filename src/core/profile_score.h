@@ -2,8 +2,6 @@
 // what they see in a model whose author wrote it.
 #pragma once
 
-#include <torch/csrc/jit/ir/ir.h>
-
 #include "modules.h"
 
 namespace seqlift {
@@ -13,10 +11,5 @@ ModulePart profile_score_part();
 
 // Where the modules stand in the wrapped model: ProfileScore here, LogitScaling and Softmax below.
 constexpr const char* profile_score_path = "profile_score()";
-
-// Puts a call of ProfileScore at the graph's insertion point and returns its output [n, 1].
-// `holder` becomes the value from which the chain of attributes to the module starts.
-torch::jit::Value* call_profile_score(torch::jit::Graph& graph, torch::jit::Value* logits,
-                                      torch::jit::Value*& holder);
 
 }  // namespace seqlift

@@ -249,7 +249,7 @@ std::vector<Operation> make_operations() {
   spread(changes::view, {"view", "reshape", "_reshape_alias", "flatten", "unflatten"});
   spread(changes::permute, {"permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis",
                             "squeeze", "unsqueeze", "mT"});
-  spread(changes::slice, {"slice", "narrow", "select"});
+  spread(changes::slice, {"slice", "narrow", "select", "index_select"});
   spread(changes::split, {"split", "split_with_sizes", "chunk", "unbind"});
   spread(changes::join, {"cat", "concat", "concatenate", "stack"});
   spread(changes::flip, {"flip"});

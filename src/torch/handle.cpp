@@ -68,9 +68,35 @@ void check_finite(const Handle& handle, const std::vector<seqlift::Wrapper>& wra
     names += (names.empty() ? "" : ", ") + name;
   }
   if (!read.empty()) {
-    throw seqlift::Error("model", "This output is computed from weights that are not finite (NaN or "
-                                  "Inf): " + names + ".");
+    throw seqlift::Error("model",
+                         "This output is computed from weights that are not finite (NaN or "
+                         "Inf): " +
+                             names + ".");
   }
+}
+
+seqlift::BinScoreOptions to_bin_score(const Rcpp::List& one) {
+  seqlift::BinScoreOptions options;
+  const auto from_zero = [&one](const char* name) {
+    std::vector<int64_t> numbers;
+    for (const int number : Rcpp::as<std::vector<int>>(one[name])) {
+      numbers.push_back(number - 1);
+    }
+    return numbers;
+  };
+  options.tracks_first = Rcpp::as<bool>(one["tracks_first"]);
+  options.bins = from_zero("bins");
+  options.tracks = from_zero("tracks");
+  options.bins_in_all = whole(one, "bins_in_all");
+  options.tracks_in_all = whole(one, "tracks_in_all");
+  const auto squashing = Rcpp::as<std::vector<double>>(one["squashing"]);
+  if (!squashing.empty()) {
+    options.squashing = {squashing.at(0), squashing.at(1), squashing.at(2)};
+  }
+  options.mean = Rcpp::as<bool>(one["mean"]);
+  options.logarithm = Rcpp::as<bool>(one["logarithm"]);
+  options.pseudocount = Rcpp::as<double>(one["pseudocount"]);
+  return options;
 }
 
 bool interrupted() {
@@ -128,10 +154,18 @@ std::vector<seqlift::Wrapper> to_wrappers(const Rcpp::List& options, std::string
   for (R_xlen_t i = 0; i < given.size(); ++i) {
     const Rcpp::List one = given[i];
     seqlift::Wrapper wrapper;
-    wrapper.kind = text(one, "kind") == "profile_score" ? seqlift::Wrapper::Kind::profile_score
-                                                        : seqlift::Wrapper::Kind::select_output;
+    using Kind = seqlift::Wrapper::Kind;
+    const std::string kind = text(one, "kind");
+    wrapper.kind = kind == "profile_score" ? Kind::profile_score
+                   : kind == "select_bins" ? Kind::select_bins
+                                           : Kind::select_output;
     wrapper.index = whole(one, "index") - 1;
-    key += text(one, "kind") + std::to_string(wrapper.index) + ";";
+    key += kind + std::to_string(wrapper.index);
+    if (wrapper.kind == Kind::select_bins) {
+      wrapper.bins = to_bin_score(one);
+      key += seqlift::key_of(wrapper.bins);
+    }
+    key += ";";
     wrappers.push_back(wrapper);
   }
   return wrappers;

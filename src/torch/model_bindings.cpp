@@ -27,6 +27,7 @@ seqlift::Reversal to_reversal(const std::string& name) {
   using seqlift::Reversal;
   return name == "strands"     ? Reversal::strands
          : name == "positions" ? Reversal::positions
+         : name == "bins"      ? Reversal::bins
          : name == "none"      ? Reversal::none
                                : Reversal::automatic;
 }

@@ -38,7 +38,7 @@ outcomes_of_calls <- function(calls) {
   }
   file.copy(list.files(test_path("hostile"), full.names = TRUE), file.path(folder, "code"))
   files <- c(
-    model_path("tiny"), model_path("two_heads"), test_path("state_dicts", "net.safetensors"), test_path("keras", "fixed.h5"),
+    model_path("tiny"), model_path("two_heads"), model_path("bins_of_tracks"), test_path("state_dicts", "net.safetensors"), test_path("keras", "fixed.h5"),
     test_path("architectures", paste0(c("bpnet_narrow", "chrombpnet_same", "deepsea_predict", "procapnet_narrow"), ".pth"))
   )
   file.copy(files, file.path(folder, "work"))

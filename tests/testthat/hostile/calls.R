@@ -27,7 +27,7 @@ working_code <- alist(
   insertions = data.frame(example = 1L, position = 2L, alt = "GG"),
   substitutions = data.frame(example = 1L, position = 2L, ref = "C", alt = "G"),
   variants = substitutions, state_dict = read_state_dict("net.safetensors"),
-  model = load_model("tiny.pt"), heads = load_model("two_heads.pt"),
+  model = load_model("tiny.pt"), heads = load_model("two_heads.pt"), binned = load_model("bins_of_tracks.pt"),
   attributions = deep_lift_shap(model, X,
     n_shuffles = 2L, random_state = 0, hypothetical = TRUE, return_references = TRUE
   ),
@@ -75,6 +75,8 @@ own_values <- list(
   as_multi_assay_experiment = alist(attributions = list(a = attributions, b = attributions)),
   export_bigwig = alist(ranges = places), export_bed = alist(ranges = places),
   export_track_hub = alist(folder = "hub", genome = "made", ranges = places, lengths = NULL), load_model = alist(path = "tiny.pt", random_state = NULL),
+  select_bins = alist(model = binned),
+  bin_ranges = alist(model = select_bins(binned, window = GenomicRanges::GRanges("chr1:1-24"))),
 
   recursive_seqlets = alist(attributions = observed), tfmodisco_seqlets = alist(attributions = observed, window_size = 5L, flank = 1L),
   seqlets_as_granges = alist(ranges = places), variant_effect = alist(genome = NULL),
