@@ -66,6 +66,8 @@ bed_lines <- function(seqlets, peaks, call = caller_env()) {
   check_bed_places(places, call)
   table <- as.data.frame(S4Vectors::mcols(seqlets))
   names <- table[["name"]] %||% sprintf("seqlet_%d", seq_along(seqlets))
+  # The format's own word for none: an empty column moves the others for who splits at spaces.
+  names <- ifelse(is.na(names) | !nzchar(names), ".", as.character(names))
   check_bed_names(names, call)
   attribution <- table[["attribution"]] %||% rep(0, length(seqlets))
   largest <- max(abs(attribution), 0)
