@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "batch_check.h"
+#include "chunks.h"
 #include "error.h"
 #include "evaluate.h"
 #include "layers.h"
@@ -285,7 +286,9 @@ GradientResult averaged(const Graph& graph, Constants& constants, const Sequence
           return rows;
         });
   };
-  run_chunks(chunks, work, work_on(constants.device(), options.work));
+  const int64_t rows = std::min(size * copies_of_each, options.batch_size);
+  run_chunks(chunks_of(chunks, graph, passes * rows, sequences.X(0, 1).size(2)), work,
+             work_on(constants.device(), options.work));
   GradientResult result;
   std::vector<at::Tensor> f;
   for (size_t i = 0; chunks > 0 && i < parts[0].gradients.size(); ++i) {

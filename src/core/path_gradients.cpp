@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "batch_check.h"
+#include "chunks.h"
 #include "error.h"
 #include "random.h"
 #include "tensor_functions.h"
@@ -165,7 +166,9 @@ PathResult path_gradients(const Graph& graph, Constants& constants, const Sequen
                              arg_rows(at_references, constants, begin, end),
                              positions(options, begin, end, r));
   };
-  run_chunks(chunks, work, work_on(constants.device(), own.work));
+  const int64_t rows = std::min(size * r * nodes, own.batch_size);
+  run_chunks(chunks_of(chunks, graph, passes * rows, sequences.X(0, 1).size(2)), work,
+             work_on(constants.device(), own.work));
   PathResult result;
   result.values = join(parts, &PathResult::values);
   result.deltas = join(parts, &PathResult::deltas);

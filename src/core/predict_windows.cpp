@@ -8,6 +8,7 @@
 
 #include "batch_check.h"
 #include "change.h"
+#include "chunks.h"
 #include "device.h"
 #include "error.h"
 #include "evaluate.h"
@@ -370,7 +371,14 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
     result.whole_work += copies.log.whole_work;
     result.evaluated_whole += copies.evaluated_whole;
   };
-  run_chunks(static_cast<int64_t>(tasks.size()), work, work_options);
+  // What is evaluated together, as if in whole copies.
+  int64_t most = 0;
+  for (const Task& task : tasks) {
+    most = std::max(most, static_cast<int64_t>(task.edits->size()));
+  }
+  run_chunks(chunks_of(static_cast<int64_t>(tasks.size()), graph, std::min(most, largest_batch),
+                       sequences.X(0, 1).size(2)),
+             work, work_options);
   return result;
 }
 

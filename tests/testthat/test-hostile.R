@@ -106,6 +106,8 @@ test_that("hostile arguments end in an error of seqlift's own or in a value, and
   }
   each <- Sys.getenv("SEQLIFT_HOSTILE_CALLS", "2")
   hostile <- if (each == "all") generator$hostile_calls() else generator$some_hostile_calls(as.integer(each))
+  earlier <- generator$once_failed()
+  hostile <- rbind(hostile, earlier[!earlier$call %in% hostile$call, ])
   working <- generator$working_calls(after = max(hostile$call))
   found <- outcomes_of_calls(rbind(hostile, working))
   expect_setequal(found$call, c(hostile$call, working$call))

@@ -254,6 +254,25 @@ some_hostile_calls <- function(each) {
   all[sort(unlist(chosen)), ]
 }
 
+# Calls that ended in an error of R's own before they were mended.
+once_failed <- function() {
+  rows <- rbind(
+    c("screen_sequences", "additional_func_kwargs", "lists", "", ""),
+    c("tomtom", "targets", "matrix", "", ""),
+    c("view_attributions_output", "height", "path", "", ""),
+    c("discover_motifs", "attributions", "bare_attributions", "window", "numbers"),
+    c("background_frequencies", "frequencies", "failing", "", "")
+  )
+  all <- hostile_calls()
+  key <- function(x) paste(x$func, x$place, x$value, x$second, x$second_value)
+  given <- stats::setNames(as.data.frame(rows), c("func", "place", "value", "second", "second_value"))
+  # The pairs of arguments are drawn anew when a function gets another one.
+  given$call <- max(all$call) + seq_len(nrow(given))
+  known <- match(key(given), key(all))
+  given$call[!is.na(known)] <- known[!is.na(known)]
+  given[names(all)]
+}
+
 # Each function's call without anything hostile, after those.
 working_calls <- function(after) {
   functions <- names(every_function())
