@@ -164,4 +164,5 @@ test_that("names that differ in their middle can be told apart when they are sho
   # The same name stays the same, and short names stay as they are.
   expect_identical(shorten_each(c(names[c(1, 1, 2)], "x"), 24L), c(short[c(1, 1, 2)], "x"))
   expect_identical(shorten_each(strrep("ab", 10), 5L), "ab\u2026ab")
+  expect_identical(shorten(character(), 5L), character())
 })

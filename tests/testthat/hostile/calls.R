@@ -240,6 +240,8 @@ hostile_calls <- function() {
     rbind(single, twice)
   }
   all <- do.call(rbind, lapply(names(functions), of_function))
+  # Of an operator between two classes that both have one R asks neither, and fails in its own words.
+  all <- all[!(all$func == "+" & all$value %in% names(hostile_tables())), ]
   all$call <- seq_len(nrow(all))
   all
 }
@@ -261,7 +263,8 @@ once_failed <- function() {
     c("tomtom", "targets", "matrix", "", ""),
     c("view_attributions_output", "height", "path", "", ""),
     c("discover_motifs", "attributions", "bare_attributions", "window", "numbers"),
-    c("background_frequencies", "frequencies", "failing", "", "")
+    c("background_frequencies", "frequencies", "failing", "", ""),
+    c("matched_regions", "chromosomes", "bare_attributions", "exclude", "no_list")
   )
   all <- hostile_calls()
   key <- function(x) paste(x$func, x$place, x$value, x$second, x$second_value)
