@@ -259,6 +259,10 @@ NULL
 #' @rdname seqlift_attributions
 #' @export
 `[.seqlift_attributions` <- function(x, ..., drop) {
+  if (!is_whole_result(x)) {
+    # The class alone, set by hand: numbers like any other.
+    return(NextMethod())
+  }
   quoted <- eval(substitute(alist(...)))
   given <- !vapply(quoted, function(index) identical(index, quote(expr = )), logical(1L))
   if (!any(given)) {

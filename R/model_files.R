@@ -1,8 +1,8 @@
 # What a file that may hold a model is, told by its content, and what is done with each sort.
 
 # "script", "export", "keras", "hdf5", "weights" (of torch.save(), tar or safetensors), "npz", "rds",
-# "onnx", "keras_part" (an archive that lacks the weights), "zip", "folder", "saved_model", or "other",
-# which the engine refuses in its own words.
+# "onnx", "keras_part" (an archive that lacks the weights), "zip", "folder", "saved_model", or
+# "other", which the engine refuses in its own words.
 model_file_kind <- function(path, call) {
   kind <- core_file_kinds(path)
   if (kind == "folder") {

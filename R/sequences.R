@@ -35,11 +35,6 @@ as_sequences <- function(X, arg = "X", call = caller_env(), extra_channels = FAL
   )
 }
 
-# R names by NA what was not given a name when others were; tables and files know "" alone.
-whole_names <- function(names) {
-  if (anyNA(names)) ifelse(is.na(names), "", names) else names
-}
-
 # Double array [n, channels, L] of what `as_sequences()` returned.
 one_hot_array <- function(sequences) {
   array <- sequences$array

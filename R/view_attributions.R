@@ -164,7 +164,9 @@ render_view_attributions <- function(expr, env = parent.frame(), quoted = FALSE)
 check_css_size <- function(x, arg, null = FALSE, call = caller_env()) {
   fits <- if (is.character(x)) grepl(css_size, x) else is.numeric(x) && all(is.finite(x) & x >= 0)
   if (!(null && is.null(x)) && (length(x) != 1L || !isTRUE(as.vector(fits)))) {
-    abort_argument(arg, "a size as CSS has it, such as \"480px\" or \"100%\"", describe(x), call = call)
+    abort_argument(arg, "a size as CSS has it, such as \"480px\" or \"100%\"", describe(x),
+      call = call
+    )
   }
   x
 }
@@ -195,7 +197,7 @@ check_views <- function(attributions, call) {
   for (name in names(attributions)) {
     one <- attributions[[name]]
     arg <- if (length(attributions) > 1L) paste0("attributions$", name) else "attributions"
-    check_attributions(one, arg, call)
+    check_some_sequences(one, arg, call)
     check_not_multipliers(one, arg, call = call)
     if (has_targets(one)) {
       abort_argument(arg, "the attributions of one target", paste("of", dim(one)[4L], "targets"),

@@ -66,9 +66,8 @@ TEST_CASE("threads are shared by workers, and small chunks have one each", "[wor
   seqlift::Chunks chunks;
   // operations as a share of the threshold, threads, workers, threads for each
   const std::vector<std::tuple<double, int, int, int>> rows{
-      {0, 8, 1, 1},     {0.99, 8, 1, 1}, {0.99, 8, 4, 1}, {1, 8, 1, 8}, {1, 8, 2, 4},
-      {1, 8, 3, 2},     {1, 8, 8, 1},    {1, 2, 8, 1},    {1, 1, 1, 1}, {100, 2, 1, 2},
-      {100, 3, 0, 3}};
+      {0, 8, 1, 1}, {0.99, 8, 1, 1}, {0.99, 8, 4, 1}, {1, 8, 1, 8},   {1, 8, 2, 4},  {1, 8, 3, 2},
+      {1, 8, 8, 1}, {1, 2, 8, 1},    {1, 1, 1, 1},    {100, 2, 1, 2}, {100, 3, 0, 3}};
   for (const auto& [share, threads, workers, each] : rows) {
     chunks.operations = share * seqlift::large_chunk;
     CHECK(seqlift::threads_of_each(chunks, threads, workers) == each);

@@ -35,8 +35,10 @@ round_trips <- list(
 
 test_that("a result that says little of itself is written and read, and is printed", {
   infos <- list(
-    empty = list(), none = NULL, without_names = list(1, "a"), odd = list(method = "", x = character(),
-      y = NA, z = list()), `half named` = list(method = "own", 3)
+    empty = list(), none = NULL, without_names = list(1, "a"),
+    odd = list(method = "", x = character(), y = NA, z = list()), `half named` = list(
+      method = "own", 3
+    )
   )
   for (name in names(infos)) {
     x <- explained()
@@ -101,6 +103,8 @@ test_that("a result without sequences prints, has tables without rows, and is no
   refused(export_h5(x, at("a.h5")), "rhdf5")
   refused(export_modisco(x, at("a.npz"), at("b.npz")))
   refused(export_bigwig(x, places()[0], at("a.bw")), c("rtracklayer", "GenomicRanges"))
+  refused(plot_deltas(x))
+  refused(view_attributions(x), "htmlwidgets")
   refused(as_summarized_experiment(x), c("SummarizedExperiment", "Biostrings"))
   expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), character())
 })
@@ -113,12 +117,15 @@ test_that("a file of no sequence is told as that, in memory and not", {
   rhdf5::h5createFile(path)
   for (group in c("raw", "shap")) {
     rhdf5::h5createGroup(path, group)
-    suppressMessages(suppressWarnings(rhdf5::h5createDataset(path, paste0(group, "/seq"), c(12, 4, 0),
+    name <- paste0(group, "/seq")
+    suppressMessages(suppressWarnings(rhdf5::h5createDataset(path, name, c(12, 4, 0),
       maxdims = c(12, 4, 10), chunk = c(12, 4, 1)
     )))
   }
   for (in_memory in c(TRUE, FALSE)) {
-    expect_error(read_h5(path, in_memory = in_memory), "holds no sequence", class = "seqlift_error_file")
+    expect_error(read_h5(path, in_memory = in_memory), "holds no sequence",
+      class = "seqlift_error_file"
+    )
   }
 })
 
@@ -198,7 +205,9 @@ test_that("motifs without names get numbers or words, and no motif is refused ev
     expect_error(read_motifs(path), "has no motif", class = "seqlift_error_file")
     unlink(path)
   }
-  expect_error(export_motifs(no_patterns, file.path(folder, "a.h5")), class = "seqlift_error_argument")
+  expect_error(export_motifs(no_patterns, file.path(folder, "a.h5")),
+    class = "seqlift_error_argument"
+  )
   expect_error(as_motif_matrices(no_patterns), class = "seqlift_error_argument")
   expect_error(tomtom(no_patterns, pwms), class = "seqlift_error_argument")
   expect_error(tomtom(pwms, no_patterns), class = "seqlift_error_argument")

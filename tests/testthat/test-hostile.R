@@ -39,7 +39,9 @@ outcomes_of_calls <- function(calls) {
   file.copy(list.files(test_path("hostile"), full.names = TRUE), file.path(folder, "code"))
   files <- c(
     model_path("tiny"), model_path("two_heads"), test_path("state_dicts", "net.safetensors"), test_path("keras", "fixed.h5"),
-    test_path("architectures", paste0(c("bpnet_narrow", "chrombpnet_same", "deepsea_predict", "procapnet_narrow", "borzoi_small"), ".pth")),
+    test_path("architectures", paste0(c(
+      "bpnet_narrow", "chrombpnet_same", "deepsea_predict", "procapnet_narrow", "borzoi_small"
+    ), ".pth")),
     test_path("whole_models", "cherimoya.torch")
   )
   file.copy(files, file.path(folder, "work"))

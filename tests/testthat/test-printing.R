@@ -94,7 +94,8 @@ printed_results <- function() {
     hypothetical = t(pwms[[1L]]), subpatterns = list(),
     seqlets = data.frame(example = 1L, start = 2L, end = 5L, attribution = 1, strand = "+")
   )
-  patterns <- new_motifs(stats::setNames(list(pattern, pattern), paste0(long, 1:2)), list(method = long))
+  patterns <- stats::setNames(list(pattern, pattern), paste0(long, 1:2)) |>
+    new_motifs(list(method = long))
   results <- list(
     seqlift_model = load_model({
       file.copy(model_path("two_heads"), at <- tempfile(long, fileext = ".pt"))
@@ -133,7 +134,7 @@ printed_results <- function() {
   results
 }
 
-test_that("whatever the names are, print() and summary() of every class keep to 40, 60 and 80 columns", {
+test_that("whatever the names are, print() and summary() keep to 40, 60 and 80 columns", {
   results <- printed_results()
   exported <- readLines(system.file("NAMESPACE", package = "seqlift"))
   methods <- grep("^S3method[(]print,", exported, value = TRUE)

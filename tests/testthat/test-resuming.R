@@ -97,7 +97,11 @@ writers_here <- function() {
   }, resumable())
 }
 
-parts_of <- function(path) list.files(paste0(path, ".parts"), "^chunk-[0-9]+[.]rds$", full.names = TRUE)
+parts_of <- function(path) {
+  list.files(paste0(path, ".parts"), "^chunk-[0-9]+[.]rds$", full.names = TRUE)
+}
+
+settings_of <- function(path) file.path(paste0(path, ".parts"), "settings.rds")
 
 flip_bit <- function(path, at = file.size(path) %/% 2) {
   bytes <- readBin(path, "raw", file.size(path))
@@ -143,19 +147,21 @@ test_that("killed while any file is written, a call goes on to the same bits and
   }
 })
 
-test_that("a flipped bit in a chunk and damaged settings are seen, and what they hold computed anew", {
+test_that("a flipped bit and damaged settings are seen, and what they hold computed anew", {
   skip_if_not_installed("callr")
   skip_on_os("windows")
   damage <- list(
     `bit of a chunk` = function(path) flip_bit(parts_of(path)[2L]),
     `bit of a checksum` = function(path) flip_bit(parts_of(path)[1L], 3L),
-    `last bit of a chunk` = function(path) flip_bit(parts_of(path)[1L], file.size(parts_of(path)[1L])),
-    `bit of the settings` = function(path) flip_bit(file.path(paste0(path, ".parts"), "settings.rds")),
+    `last bit of a chunk` = function(path) {
+      flip_bit(parts_of(path)[1L], file.size(parts_of(path)[1L]))
+    },
+    `bit of the settings` = function(path) flip_bit(settings_of(path)),
     `cut settings` = function(path) {
-      file <- file.path(paste0(path, ".parts"), "settings.rds")
+      file <- settings_of(path)
       writeBin(readBin(file, "raw", file.size(file) - 7L), file)
     },
-    `empty settings` = function(path) file.create(file.path(paste0(path, ".parts"), "settings.rds"))
+    `empty settings` = function(path) file.create(settings_of(path))
   )
   for (name in names(writers_here())) {
     writer <- resumable()[[name]]

@@ -71,7 +71,8 @@ own_values <- list(
   read_motifs = alist(path = { writeLines(c(">a", "1 0", "0 1", "0 0", "0 0"), "motifs.pfm"); "motifs.pfm" }),
   ablate = alist(start = 1L, end = 12L), bpnet = alist(state_dict = "bpnet_narrow.pth"), chrombpnet = alist(state_dict = "chrombpnet_same.pth"),
   basset = alist(state_dict = basset_weights()), beluga = alist(state_dict = beluga_weights()),
-  enformer = alist(state_dict = enformer_weights()), borzoi = alist(state_dict = "borzoi_small.pth"),
+  enformer = alist(state_dict = enformer_weights()),
+  borzoi = alist(state_dict = "borzoi_small.pth"),
   cherimoya = alist(state_dict = "cherimoya.torch"),
   discover_motifs = alist(sliding_window_size = 5L, flank_size = 1L, n_leiden_runs = 1L),
   deepsea = alist(state_dict = "deepsea_predict.pth"), procapnet = alist(state_dict = "procapnet_narrow.pth"),
@@ -146,9 +147,12 @@ enformer_weights <- function() {
     list(stem.0 = c(6L, 4L, 5L), stem.1.fn.2 = c(6L, 6L, 1L), conv_tower.0.0.2 = c(12L, 6L, 3L),
       conv_tower.0.1.fn.2 = c(12L, 12L, 1L), transformer.0.0.fn.0 = 12L, transformer.0.1.fn.0 = 12L,
       transformer.0.1.fn.1 = c(24L, 12L), transformer.0.1.fn.4 = c(12L, 24L),
-      final_pointwise.1.2 = c(24L, 12L, 1L), "_heads.human.0" = c(3L, 24L), "_heads.mouse.0" = c(2L, 24L)
+      final_pointwise.1.2 = c(24L, 12L, 1L), "_heads.human.0" = c(3L, 24L),
+      "_heads.mouse.0" = c(2L, 24L)
     ),
-    list(stem.1.fn.0 = 6L, conv_tower.0.0.0 = 6L, conv_tower.0.1.fn.0 = 12L, final_pointwise.1.0 = 12L),
+    list(stem.1.fn.0 = 6L, conv_tower.0.0.0 = 6L, conv_tower.0.1.fn.0 = 12L,
+      final_pointwise.1.0 = 12L
+    ),
     c(attention, list(
       stem.2.to_attn_logits.weight = c(6L, 6L, 1L, 1L),
       conv_tower.0.2.to_attn_logits.weight = c(12L, 12L, 1L, 1L)
@@ -240,7 +244,8 @@ hostile_calls <- function() {
     rbind(single, twice)
   }
   all <- do.call(rbind, lapply(names(functions), of_function))
-  # Of an operator between two classes that both have one R asks neither, and fails in its own words.
+  # Of an operator between two classes that both have one R asks neither, and fails in its own
+  # words.
   all <- all[!(all$func == "+" & all$value %in% names(hostile_tables())), ]
   all$call <- seq_len(nrow(all))
   all
@@ -264,11 +269,13 @@ once_failed <- function() {
     c("view_attributions_output", "height", "path", "", ""),
     c("discover_motifs", "attributions", "bare_attributions", "window", "numbers"),
     c("background_frequencies", "frequencies", "failing", "", ""),
+    c("load_model", "batch", "na_text", "layout", "stripped_attributions"),
     c("matched_regions", "chromosomes", "bare_attributions", "exclude", "no_list")
   )
   all <- hostile_calls()
   key <- function(x) paste(x$func, x$place, x$value, x$second, x$second_value)
-  given <- stats::setNames(as.data.frame(rows), c("func", "place", "value", "second", "second_value"))
+  given <- as.data.frame(rows)
+  names(given) <- c("func", "place", "value", "second", "second_value")
   # The pairs of arguments are drawn anew when a function gets another one.
   given$call <- max(all$call) + seq_len(nrow(given))
   known <- match(key(given), key(all))
