@@ -66,7 +66,7 @@ as_summarized_experiment <- function(attributions, ranges = NULL) {
   if (is.list(attributions)) {
     return(experiment_of_models(attributions, ranges, rlang::current_env()))
   }
-  check_attributions(attributions, "attributions")
+  check_some_sequences(attributions)
   check_one_target(attributions, "attributions")
   check_package(c("SummarizedExperiment", "Biostrings"), "A SummarizedExperiment")
   shape <- dim(attributions)
@@ -77,7 +77,7 @@ as_summarized_experiment <- function(attributions, ranges = NULL) {
       ranges_of_window(ranges, attributions), shape[1L], shape[3L], "ranges"
     )
   }
-  names <- sequence_names(attributions)
+  names <- whole_names(sequence_names(attributions))
   values <- matrix(observed_values(attributions), shape[1L], dimnames = list(names, NULL))
   by_base <- function(numbers) {
     turned <- aperm(numbers, c(1L, 3L, 2L))

@@ -259,6 +259,10 @@ NULL
 #' @rdname seqlift_attributions
 #' @export
 `[.seqlift_attributions` <- function(x, ..., drop) {
+  if (!is_whole_result(x)) {
+    # The class alone, set by hand: numbers like any other.
+    return(NextMethod())
+  }
   quoted <- eval(substitute(alist(...)))
   given <- !vapply(quoted, function(index) identical(index, quote(expr = )), logical(1L))
   if (!any(given)) {
@@ -358,6 +362,15 @@ is_whole_result <- function(x) {
   known <- is.character(kind) && length(kind) == 1L && kind %in% names(attribution_kinds)
   is.numeric(x) && known && length(dim(x)) %in% (if (kind == "multipliers") 4:5 else 3:4) &&
     !is.null(attr(x, "X", exact = TRUE)) && !is.null(attr(x, "convergence_deltas", exact = TRUE))
+}
+
+# What has something to write: `x[i, , ]` may have chosen none.
+check_some_sequences <- function(x, arg = "attributions", call = caller_env()) {
+  check_attributions(x, arg, call)
+  if (dim(x)[1L] == 0L) {
+    abort_argument(arg, "of at least one sequence", "a result without any", call = call)
+  }
+  x
 }
 
 # Plain numbers, or a result that is one.

@@ -18,7 +18,7 @@ print.seqlift_attributions <- function(x, ...) {
   cat_field("convergence", convergence_line(x))
   cat_field("errors", errors_line(x))
   cat_field("integrated", paste(attr(x, "info", exact = TRUE)$integrated, collapse = "; "))
-  if (kind != "multipliers") {
+  if (kind != "multipliers" && shape[1L] > 0L) {
     cat_field("strongest", strongest_line(x))
   }
   invisible(x)
@@ -62,7 +62,7 @@ model_line <- function(x) {
 has_references <- function(x) dim(attr(x, "convergence_deltas", exact = TRUE))[2L] > 0L
 
 convergence_line <- function(x) {
-  if (!has_references(x)) {
+  if (!has_references(x) || dim(x)[1L] == 0L) {
     return(NULL)
   }
   largest <- max(abs(attr(x, "convergence_deltas", exact = TRUE)), na.rm = TRUE)
@@ -191,8 +191,8 @@ as.data.frame.seqlift_attributions <- function(x, row.names = NULL, optional = F
     }
   )
   result[[if (multipliers) "multiplier" else "attribution"]] <- as.vector(values)
-  result$standard_error <- as.vector(errors)
-  result <- as.data.frame(result[lengths(result) > 0L], optional = optional)
+  result$standard_error <- if (!is.null(errors)) as.vector(errors)
+  result <- as.data.frame(Filter(Negate(is.null), result), optional = optional)
   if (!is.null(row.names)) {
     row.names(result) <- row.names
   }

@@ -179,6 +179,12 @@ attribution_quality <- function(model, X, attributions, ..., args = NULL, target
   )
 }
 
+#' @export
+print.seqlift_attribution_quality <- function(x, ...) {
+  print_table(as.data.frame(x), summary_rows)
+  invisible(x)
+}
+
 # ---- what is judged -------------------------------------------------------------------
 
 # A list by method of list(values [n, 4, L], scores [n, L], deltas [n, n_refs] or NULL,

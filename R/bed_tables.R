@@ -93,6 +93,8 @@ bed_table <- function(x, ranges, arg, call) {
     in_call(call, spans_for_bed(x, kind, ranges))
   )
   table$kind <- kind
+  # The format's own word for none: an empty column moves the others for who splits at spaces.
+  table$names <- ifelse(is.na(table$names) | !nzchar(table$names), ".", table$names)
   check_bed_places(table$places, arg, call)
   check_bed_names(c(table$names, table$places$seqnames), arg, call)
   table

@@ -147,6 +147,11 @@ check_no_dots <- function(..., .fn = "plot_logo", .after = "sequence", call = ca
   }
 }
 
+# R names by NA what was not given a name when others were; tables and files know "" alone.
+whole_names <- function(names) {
+  if (anyNA(names)) ifelse(is.na(names), "", names) else names
+}
+
 # A suggested package, or several, without which `purpose` ("Writing a bigWig file") cannot be.
 check_package <- function(package, purpose, call = caller_env()) {
   missing <- package[!vapply(package, requireNamespace, logical(1L), quietly = TRUE)]

@@ -35,7 +35,7 @@ NULL
 print.seqlift_design <- function(x, ...) {
   check_no_dots(..., .fn = "print", .after = "x")
   n <- length(x$sequences)
-  cli::cat_line(
+  cat_text(
     "<seqlift_design> ", n, if (n == 1L) " sequence" else " sequences", " of ",
     nchar(x$sequences[1L]), " bp"
   )

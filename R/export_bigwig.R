@@ -109,6 +109,7 @@ position_values <- function(attributions, arg = "attributions", call = caller_en
   if (!inherits(attributions, "seqlift_attributions")) {
     return(t(attribution_tracks(attributions, arg, call)))
   }
+  check_some_sequences(attributions, arg, call)
   check_one_target(attributions, arg, call)
   values <- observed_values(attributions)
   values <- matrix(values, dim(values)[1L])

@@ -70,7 +70,7 @@ export_modisco <- function(attributions, ohe_path, shap_path, width = NULL) {
 modisco_piece <- 2e6
 
 check_hypothetical <- function(attributions, call = caller_env()) {
-  check_attributions(attributions, "attributions", call)
+  check_some_sequences(attributions, call = call)
   kind <- attr(attributions, "kind", exact = TRUE)
   if (kind != "hypothetical") {
     abort_argument("attributions", "hypothetical attributions", attribution_kinds[[kind]],

@@ -49,18 +49,55 @@
 #'
 #' @name from_tangermeme
 #' @concept tangermeme
-#' @concept multisubstitute
 #' @concept ersatz
+#' @concept additional_nonlinear_ops
+#' @concept in silico mutagenesis
+#' @concept predict
+#' @concept deep_lift_shap
+#' @concept hypothetical_attributions
+#' @concept saturation_mutagenesis
+#' @concept ism
+#' @concept saliency
+#' @concept pisa
+#' @concept dependency_map
+#' @concept marginalize
+#' @concept marginalize_annotations
+#' @concept ablate
+#' @concept ablate_annotations
+#' @concept space
+#' @concept substitution_effect
+#' @concept deletion_effect
+#' @concept insertion_effect
+#' @concept apply_pairwise
+#' @concept apply_product
+#' @concept substitute
+#' @concept multisubstitute
+#' @concept insert
+#' @concept delete
+#' @concept randomize
+#' @concept shuffle
+#' @concept dinucleotide_shuffle
+#' @concept recursive_seqlets
+#' @concept tfmodisco_seqlets
+#' @concept greedy_substitution
+#' @concept greedy_marginalize
+#' @concept screen
 #' @concept extract_loci
 #' @concept extract_matching_loci
 #' @concept read_meme
 #' @concept read_vcf
 #' @concept one_hot_to_fasta
-#' @concept greedy_marginalize
-#' @concept additional_nonlinear_ops
-#' @concept in silico mutagenesis
+#' @concept one_hot_encode
+#' @concept characters
+#' @concept random_one_hot
+#' @concept reverse_complement
+#' @concept chunk
+#' @concept unchunk
+#' @concept pwm_consensus
+#' @concept gc_content
+#' @concept plot_logo
+#' @concept plot_attributions
 #' @concept plot_categorical_scatter
-#' @concept saliency
 #' @examples
 #' # tangermeme: substitute(X, "GATA", start=3)
 #' substitute_motif("ACGTACGTAC", "GATA", start = 4) |> decode_one_hot()

@@ -53,7 +53,7 @@
 #' export_h5(attributions, path)
 #' read_h5(path)
 export_h5 <- function(attributions, path) {
-  check_attributions(attributions, "attributions")
+  check_some_sequences(attributions)
   check_package("rhdf5", "Writing an HDF5 file")
   write_whole(path, function(temporary) {
     n <- dim(attributions)[1L]
@@ -124,7 +124,9 @@ create_h5 <- function(path, part, n, names) {
   kind <- attr(part, "kind", exact = TRUE)
   shape <- dim(part)
   length <- shape[if (kind == "multipliers") 4L else 3L]
-  precision <- if (identical(attr(part, "info", exact = TRUE)$dtype, "float64")) {
+  # What does not say how it was computed keeps all of its digits.
+  dtype <- attr(part, "info", exact = TRUE)$dtype
+  precision <- if (is.null(dtype) || identical(dtype, "float64")) {
     "H5T_IEEE_F64LE"
   } else {
     "H5T_IEEE_F32LE"
@@ -235,9 +237,7 @@ finish_h5 <- function(path, info, largest_delta, ranges = NULL) {
     assembly <- unname(GenomeInfoDb::genome(seqinfo))
     write_strings(path, own("genome_assembly"), ifelse(is.na(assembly), "", assembly))
   }
-  write_settings(path, c(
-    list(largest_delta = largest_delta), stats::setNames(info, paste0("info.", names(info)))
-  ))
+  write_settings(path, c(list(largest_delta = largest_delta), settings_named(info, "info")))
 }
 
 # The library does not say when there was no room for all that it kept back until it closed the file.
@@ -261,7 +261,7 @@ largest_of <- function(attributions) {
 }
 
 write_strings <- function(path, name, strings) {
-  strings <- enc2utf8(strings)
+  strings <- enc2utf8(whole_names(strings))
   size <- max(1L, nchar(strings, "bytes")) + 1L
   check_room(path, size * length(strings) + h5_overhead)
   rhdf5::h5createDataset(path, name, length(strings),
@@ -319,6 +319,9 @@ open_h5 <- function(path, call) {
       "must hold arrays (n, 4, L), but {.field raw/seq} is (", toString(raw), ") and {.field ",
       values[1L], "} is (", toString(shape), ")"
     ))
+  }
+  if (any(shape == 0L)) {
+    refuse("holds no sequence")
   }
   settings <- if (own("names") %in% names(datasets) || attr(datasets, "group")) {
     lapply(rhdf5::h5readAttributes(path, own_group), as.vector)
@@ -448,7 +451,14 @@ info_of_stored <- function(stored) {
   if (length(info) > 0L) info else list(method = paste("read from", basename(stored$path)))
 }
 
-# The settings whose names begin with `group` and a dot.
+# Settings with `group` and a dot before their names. A result may say nothing of itself.
+settings_named <- function(settings, group) {
+  settings <- as.list(settings)
+  settings <- settings[nzchar(names(settings) %||% rep("", length(settings)))]
+  stats::setNames(settings, paste0(rep(paste0(group, "."), length(settings)), names(settings)))
+}
+
+# Those settings.
 settings_under <- function(stored, group) {
   settings <- as.list(stored$settings)
   settings <- settings[startsWith(as.character(names(settings)), paste0(group, "."))]

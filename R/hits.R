@@ -185,7 +185,7 @@ summary.seqlift_hits <- function(object, ...) {
   hits <- as.integer(by_motif(rep(1, nrow(object))))
   squares <- info$sequences$global_scale^2
   first <- !duplicated(data.frame(motif, object$example))
-  data.frame(
+  summary_table(
     motif = levels(object$motif), hits = hits, sequences = as.integer(by_motif(as.double(first))),
     share_explained = by_motif(object$explained * squares[object$example]) / sum(squares),
     similarity = ifelse(hits > 0L, by_motif(object$similarity) / hits, NA),

@@ -117,7 +117,7 @@ check_drawn_chromosomes <- function(chromosomes, targets, known, call) {
   if (is.null(chromosomes)) {
     return(as.character(unique(GenomicRanges::seqnames(targets))))
   }
-  unknown <- setdiff(chromosomes, GenomeInfoDb::seqnames(known))
+  unknown <- if (is.character(chromosomes)) setdiff(chromosomes, GenomeInfoDb::seqnames(known))
   if (!is.character(chromosomes) || length(chromosomes) == 0L || length(unknown) > 0L) {
     abort_argument("chromosomes",
       paste0("names of chromosomes of the genome (", first_few(GenomeInfoDb::seqnames(known)), ")"),

@@ -85,7 +85,7 @@ field_text <- function(field) {
 #' @export
 print.seqlift_model <- function(x, ...) {
   found <- describe_model(x)
-  cli::cat_line("<seqlift_model> ", x$info$class)
+  cat_text("<seqlift_model> ", x$info$class)
   print_rows("inputs", input_lines(x, found))
   if (!identical(x$layout %||% own_layout, own_layout)) {
     print_rows("layout", paste("given to the model as", layout_text(x$layout)))

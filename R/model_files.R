@@ -1,7 +1,8 @@
 # What a file that may hold a model is, told by its content, and what is done with each sort.
 
 # "script", "export", "keras", "hdf5", "weights" (of torch.save(), tar or safetensors), "npz", "rds",
-# "onnx", "folder", "saved_model", or "other", which the engine refuses in its own words.
+# "onnx", "keras_part" (an archive that lacks the weights), "zip", "folder", "saved_model", or
+# "other", which the engine refuses in its own words.
 model_file_kind <- function(path, call) {
   kind <- core_file_kinds(path)
   if (kind == "folder") {
@@ -70,6 +71,10 @@ archive_kind <- function(path, call) {
     "weights"
   } else if (has("[.]npy$")) {
     "npz"
+  } else if (has("^config[.]json$")) {
+    "keras_part"
+  } else if (length(names) > 0L) {
+    "zip"
   } else {
     "other"
   }
@@ -135,6 +140,16 @@ refuse_model_file <- function(path, kind, call) {
     onnx = c("is a model of ONNX, which is not read here.",
       i = "Its original may be: in Python, {.code torch.jit.trace(model.eval(), example).save(path)}
            of a model of PyTorch, {.code model.save(\"model.keras\")} of Keras."
+    ),
+    keras_part = c("holds the configuration of a Keras model, but no {.file model.weights.h5}.",
+      i = "In Python, {.code model.save(\"model.keras\")} writes both."
+    ),
+    zip = c("is a zip archive without a model.",
+      i = "TorchScript has {.file constants.pkl} in it, Keras {.file config.json} and
+           {.file model.weights.h5}."
+    ),
+    folder = c("is a folder, not a file.",
+      i = "Give the path of the model's file in it."
     ),
     return(invisible())
   )

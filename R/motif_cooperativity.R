@@ -143,6 +143,9 @@ print.seqlift_motif_cooperativity <- function(x, ...) {
   invisible(x)
 }
 
+#' @export
+summary.seqlift_motif_cooperativity <- function(object, ...) object
+
 #' Draw how two motifs act together
 #'
 #' @param x A result of [motif_cooperativity()].

@@ -10,6 +10,7 @@ motif_inputs <- function(motifs, arg, matrix = "ppm", trim_threshold = 0.3,
     motifs <- read_motifs(check_file(motifs, arg, call))
   }
   if (inherits(motifs, "seqlift_motifs")) {
+    check_some_motifs(motifs, arg, call)
     return(pattern_matrices(motifs, matrix, trim_threshold))
   }
   if (is_motif_object(motifs)) {
@@ -38,6 +39,13 @@ motif_inputs <- function(motifs, arg, matrix = "ppm", trim_threshold = 0.3,
   )
   check_same_alphabet(matrices, arg, call)
   stats::setNames(unname(matrices), names_of_inputs(names(motifs), length(motifs), arg, call))
+}
+
+# Of discovered ones `x[i]` may have chosen none, and few seqlets make none.
+check_some_motifs <- function(motifs, arg, call) {
+  if (length(motifs) == 0L) {
+    abort_argument(arg, "of at least one motif", "a result without a pattern", call = call)
+  }
 }
 
 motif_input <- function(motif, label, counts, any_alphabet, call) {

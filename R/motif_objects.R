@@ -135,7 +135,7 @@ shares_of_columns <- function(numbers, arg, call) {
       call = call
     )
   }
-  numbers / rep(colSums(numbers), each = n_bases)
+  numbers / rep(colSums(numbers), each = nrow(numbers))
 }
 
 # Weights are log2(probability / background).

@@ -90,7 +90,7 @@ print.seqlift_motifs <- function(x, ...) {
 #' @export
 summary.seqlift_motifs <- function(object, ...) {
   table <- as.data.frame(object)
-  table[order(-table$seqlets), ]
+  summary_table(table[order(-table$seqlets), ])
 }
 
 #' @rdname seqlift_motifs

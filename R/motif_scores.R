@@ -17,6 +17,7 @@ motif_scores <- function(attributions, X, kinds = "hypothetical", call = caller_
     if (inherits(attributions, "seqlift_h5_attributions")) {
       return(stored_scores(attributions$stored, list(quote(attributions)), kinds, call))
     }
+    check_some_sequences(attributions, call = call)
     check_score_kind(attr(attributions, "kind", exact = TRUE), dim(attributions), kinds, call)
     return(list(
       n = dim(attributions)[1L], length = dim(attributions)[3L],

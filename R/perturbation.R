@@ -139,7 +139,7 @@ strongest_effects <- function(effects, count = 3L) {
 #' @export
 summary.seqlift_perturbation <- function(object, ...) {
   info <- attr(object, "info", exact = TRUE)
-  table_of_outputs(object, function(before, after, effect) {
+  summary_table(table_of_outputs(object, function(before, after, effect) {
     axes <- info$axes$after
     values <- list(before = before, after = after, effect = effect)
     if ("shuffle" %in% axes && !identical(info$replicates, "shuffle")) {
@@ -157,7 +157,7 @@ summary.seqlift_perturbation <- function(object, ...) {
       axes <- axes[-axis]
     }
     cbind_before(tidy_arrays(values, axes, info$varied, axis_ranges(object)), "before", list(n = n))
-  })
+  }))
 }
 
 #' @rdname seqlift_perturbation

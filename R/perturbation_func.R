@@ -34,19 +34,20 @@ prepare_func <- function(func, model, dots, additional, n, call = caller_env(), 
   plan
 }
 
-# That `func` can be called as it will be: a model and sequences first, the rest by name.
-check_takes <- function(func, names, call) {
+# That `func` can be called as it will be: `first` arguments that it is "a function of" by their
+# places, the rest by name.
+check_takes <- function(func, names, call, first = 2L, of = "a model and sequences") {
   takes <- names(formals(args(func)))
   if (is.null(takes) && !is.function(args(func)) || "..." %in% takes) {
     return()
   }
-  if (length(takes) < 2L) {
-    abort_argument("func", "a function of a model and sequences",
+  if (length(takes) < first) {
+    abort_argument("func", paste("a function of", of),
       paste("one of", length(takes), if (length(takes) == 1L) "argument" else "arguments"),
       call = call
     )
   }
-  unknown <- names[is.na(pmatch(names, takes[-(1:2)]))]
+  unknown <- names[is.na(pmatch(names, takes[-seq_len(first)]))]
   if (length(unknown) > 0L) {
     abort_argument("func",
       paste0("a function with the argument `", unknown[1L], "`, which is given for it"),

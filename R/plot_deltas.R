@@ -17,7 +17,7 @@
 #' plot_deltas(attributions)
 #' @export
 plot_deltas <- function(attributions, threshold = NULL) {
-  check_attributions(attributions, "attributions")
+  check_some_sequences(attributions)
   if (!has_references(attributions)) {
     abort_argument("attributions", "the result of a method that compares with references",
       "one without convergence deltas"

@@ -136,9 +136,12 @@ common_start <- function(names) {
 }
 
 cut_middle <- function(text, width) {
+  text <- as.character(text)
   left <- ceiling((width - 1L) / 2)
   ends <- nchar(text) - (width - 2L - left)
-  ifelse(nchar(text) > width, paste0(substr(text, 1L, left), "\u2026", substring(text, ends)), text)
+  long <- nchar(text) > width
+  text[long] <- paste0(substr(text, 1L, left), "\u2026", substring(text, ends))[long]
+  text
 }
 
 # The same for names that must stay different from each other.

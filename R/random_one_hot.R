@@ -65,7 +65,7 @@ random_generator <- function(random_state = NULL) {
 
 #' @export
 print.seqlift_random_generator <- function(x, ...) {
-  cat("<seqlift_random_generator> (MT19937, as numpy's RandomState)\n")
+  cat_text("<seqlift_random_generator> (MT19937, as numpy's RandomState)")
   invisible(x)
 }
 

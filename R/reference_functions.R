@@ -188,8 +188,11 @@ references_within <- function(references, start, end) {
 # A matrix [4, 1] or [4, L] whose columns sum to 1.
 check_frequencies <- function(frequencies, call = caller_env()) {
   expected <- "0.25, four numbers or a matrix [4, L], each column summing to 1"
+  if (!is.numeric(frequencies)) {
+    abort_argument("frequencies", expected, describe(frequencies), call = call)
+  }
   shares <- if (is.null(dim(frequencies))) matrix(rep_len(frequencies, n_bases)) else frequencies
-  fits <- is.numeric(frequencies) && length(frequencies) %in% c(1L, n_bases, length(shares)) &&
+  fits <- length(frequencies) %in% c(1L, n_bases, length(shares)) &&
     is.matrix(shares) && nrow(shares) == n_bases && ncol(shares) > 0L && all(is.finite(shares)) &&
     all(shares >= 0) && all(abs(colSums(shares) - 1) < 1e-6)
   if (!fits) {

@@ -62,6 +62,9 @@ screen_sequences <- function(model, length, y = NULL, loss = squared_error, outp
   if (!is.list(additional_func_kwargs)) {
     abort_argument("additional_func_kwargs", "a list", describe(additional_func_kwargs))
   }
+  additional_func_kwargs <- as.list(additional_func_kwargs)
+  check_all_named(additional_func_kwargs, "additional_func_kwargs", call)
+  check_takes(func, c("random_state", names(additional_func_kwargs)), call, 1L, "a shape")
   runner <- design_runner(model, args, batch_size, dtype, device, verbose, call)
   seed <- check_random_state(random_state)
   check_fits_memory(8 * as.double(runner$batch_size) * n_bases * length, "length", length)

@@ -21,10 +21,13 @@ as_sequences <- function(X, arg = "X", call = caller_env(), extra_channels = FAL
   if (is.character(X) && is.null(dim(X))) {
     sequences <- sequences_from_text(X, arg, call, allow_n)
     sequences$ranges <- ranges
+    sequences$names <- whole_names(sequences$names)
     return(sequences)
   }
   if (is.array(X) && (is.numeric(X) || is.logical(X))) {
-    return(sequences_from_array(X, arg, call, extra_channels, allow_n, only_warn))
+    sequences <- sequences_from_array(X, arg, call, extra_channels, allow_n, only_warn)
+    sequences$names <- whole_names(sequences$names)
+    return(sequences)
   }
   abort_argument(arg, "a character vector, a DNAStringSet or a one-hot array [n, 4, L]",
     describe(X),

@@ -307,7 +307,7 @@ assemble_parts <- function(path, folder, files, chunks, settings, X, call) {
     }
     finish_h5(whole, join_info(about), largest, X$ranges)
     of_call <- c(as.list(settings$hashes), list(random_state = settings$random_state))
-    write_settings(whole, stats::setNames(of_call, paste0("call.", names(of_call))))
+    write_settings(whole, settings_named(of_call, "call"))
     check_h5_whole(whole)
     check_on_disk(whole)
   })

@@ -91,10 +91,10 @@ as_variant_scores <- function(scores, call) {
       )
     )
   }
-  if (!is.data.frame(scores) || !all(columns_of_variants %in% names(scores)) ||
-    nrow(scores) == 0L) {
+  missing <- setdiff(columns_of_variants, names(scores))
+  if (!is.data.frame(scores) || length(missing) > 0L) {
     abort_argument("scores", "a data frame of score_variants(), or a file that it wrote",
-      if (is.data.frame(scores)) paste("one with the columns", toString(names(scores))) else
+      if (is.data.frame(scores)) paste("one without the columns", toString(missing)) else
         describe(scores),
       call = call
     )
@@ -104,24 +104,27 @@ as_variant_scores <- function(scores, call) {
 
 vcf_lines <- function(scores) {
   numbers <- scores[setdiff(names(scores), columns_of_variants)]
+  # Columns of another kind are their owner's.
+  numbers <- numbers[vapply(numbers, is.numeric, NA)]
   keys <- sub("^([^A-Za-z_])", "_\\1", gsub("[^A-Za-z0-9_.]", "_", names(numbers)))
   keys <- make.unique(keys, "_")
   info <- lapply(seq_along(numbers), function(k) {
     ifelse(is.na(numbers[[k]]), "", paste0(keys[k], "=", sprintf("%.9g", numbers[[k]]), ";"))
   })
-  info <- if (length(info) > 0L) sub(";$", "", do.call(paste0, info)) else ""
+  info <- if (length(info) > 0L) sub(";$", "", do.call(paste0, info)) else rep("", nrow(scores))
   c(
     "##fileformat=VCFv4.3",
     paste0("##source=seqlift ", utils::packageVersion("seqlift")),
-    paste0("##contig=<ID=", unique(scores$chromosome), ">"),
+    paste0("##contig=<ID=", unique(scores$chromosome), ">", recycle0 = TRUE),
     paste0(
       "##INFO=<ID=", keys, ",Number=1,Type=Float,Description=\"",
-      gsub("[\"\\\\]", "_", names(numbers)), " (seqlift::score_variants)\">"
+      gsub("[\"\\\\]", "_", names(numbers)), " (seqlift::score_variants)\">",
+      recycle0 = TRUE
     ),
     paste(c("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO"), collapse = "\t"),
-    paste(scores$chromosome, scores$position, variant_ids(scores), scores$ref, scores$alt, ".", ".",
-      ifelse(nzchar(info), info, "."),
-      sep = "\t"
+    paste(scores$chromosome, sprintf("%d", as.integer(scores$position)), variant_ids(scores),
+      scores$ref, scores$alt, ".", ".", ifelse(nzchar(info), info, "."),
+      sep = "\t", recycle0 = TRUE
     )
   )
 }
@@ -129,7 +132,8 @@ vcf_lines <- function(scores) {
 # The names that variants had before place and alleles told them apart.
 variant_ids <- function(scores) {
   alleles <- paste0("_", scores$ref, "/", scores$alt)
-  own <- scores$variant
+  own <- as.character(scores$variant)
+  own[is.na(own) | !nzchar(own)] <- "."
   told_apart <- endsWith(own, alleles)
   own[told_apart] <- substr(own, 1L, nchar(own) - nchar(alleles))[told_apart]
   placed <- told_apart & own == paste0(scores$chromosome, ":", scores$position)

@@ -87,6 +87,8 @@ view_attributions <- function(attributions, tracks = NULL, annotations = NULL, .
   colours <- check_logo_colours(colours)
   theme <- check_choice(theme, c("auto", "light", "dark"), "theme")
   check_string(element_id, "element_id", null = TRUE)
+  check_css_size(width, "width", null = TRUE)
+  check_css_size(height, "height", null = TRUE)
   rows <- check_viewed_sequences(sequence, one, call)
   tracks <- check_tracks(tracks, dim(one)[1L], first, last, call)
   marks <- check_marks(annotations, one, first, last, call)
@@ -140,8 +142,9 @@ view_attributions <- function(attributions, tracks = NULL, annotations = NULL, .
 view_attributions_output <- function(output_id, width = "100%", height = "480px") {
   check_package("htmlwidgets", "view_attributions_output()")
   check_string(output_id, "output_id")
-  check_string(width, "width")
-  check_string(height, "height")
+  for (arg in c("width", "height")) {
+    check_css_size(get(arg), arg)
+  }
   htmlwidgets::shinyWidgetOutput(output_id, "view_attributions", width, height, package = "seqlift")
 }
 
@@ -156,6 +159,23 @@ render_view_attributions <- function(expr, env = parent.frame(), quoted = FALSE)
   expr <- if (quoted) expr else substitute(expr)
   htmlwidgets::shinyRenderWidget(expr, view_attributions_output, env, quoted = TRUE)
 }
+
+# A size as a page has it; a number counts pixels.
+check_css_size <- function(x, arg, null = FALSE, call = caller_env()) {
+  fits <- if (is.character(x)) grepl(css_size, x) else is.numeric(x) && all(is.finite(x) & x >= 0)
+  if (!(null && is.null(x)) && (length(x) != 1L || !isTRUE(as.vector(fits)))) {
+    abort_argument(arg, "a size as CSS has it, such as \"480px\" or \"100%\"", describe(x),
+      call = call
+    )
+  }
+  x
+}
+
+# As htmltools takes them.
+css_size <- paste0(
+  "^(auto|inherit|fit-content|calc\\(.*\\)|",
+  "([.][0-9]+|[0-9]+([.][0-9]+)?)(%|in|cm|mm|ch|em|ex|rem|pt|pc|px|vh|vw|vmin|vmax))$"
+)
 
 # ---- arguments -------------------------------------------------------------------------------
 
@@ -177,7 +197,7 @@ check_views <- function(attributions, call) {
   for (name in names(attributions)) {
     one <- attributions[[name]]
     arg <- if (length(attributions) > 1L) paste0("attributions$", name) else "attributions"
-    check_attributions(one, arg, call)
+    check_some_sequences(one, arg, call)
     check_not_multipliers(one, arg, call = call)
     if (has_targets(one)) {
       abort_argument(arg, "the attributions of one target", paste("of", dim(one)[4L], "targets"),

@@ -14,6 +14,9 @@ namespace seqlift {
 // hundred short operations waits for it.
 constexpr double large_chunk = 1e10;
 
+// Forward and backward: about so many times the work of a prediction.
+constexpr int64_t passes = 3;
+
 struct Chunks {
   int64_t count = 0;
   double operations = large_chunk;  // of a chunk, about
@@ -24,6 +27,9 @@ struct Chunks {
 
 // `count` chunks of `rows` sequences of so many positions, as if each position met each weight.
 Chunks chunks_of(int64_t count, const Graph& graph, int64_t rows, int64_t length);
+
+// How many threads each of `workers` (one for a chunk at a time) has of `threads` in all.
+int threads_of_each(const Chunks& chunks, int threads, int workers);
 
 // As run_chunks() of work.h.
 void run_chunks(const Chunks& chunks, const Chunk& work, const WorkOptions& options);

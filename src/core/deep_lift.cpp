@@ -258,9 +258,8 @@ DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Seq
       values[chunk].push_back(run(begin, end, cancelled));
     });
   };
-  // Forward and backward of both halves of each pair.
-  run_chunks(chunks_of(chunks, graph, 6 * std::min(size, count), sequences.X(0, 1).size(2)), work,
-             work_on(constants.device(), options.work));
+  run_chunks(chunks_of(chunks, graph, passes * std::min(size, count), sequences.X(0, 1).size(2)),
+             work, work_on(constants.device(), options.work));
   const auto by_sequence = [&](const at::Tensor& rows) {
     return rows.unflatten(0, {sequences.count, r});
   };

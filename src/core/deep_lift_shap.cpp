@@ -190,9 +190,8 @@ void run_operator_mode(const Inputs& in) {
   const int64_t all_targets =
       in.sequences.count * in.references.count * static_cast<int64_t>(in.options.targets.size());
   std::atomic<int64_t> done{0};
-  // Forward and backward: about three times the work of a prediction.
-  Chunks chunks =
-      chunks_of(static_cast<int64_t>(pieces.size()), in.graph, 3 * batch_options.most, length);
+  Chunks chunks = chunks_of(static_cast<int64_t>(pieces.size()), in.graph,
+                            passes * batch_options.most, length);
   if (in.graph.layer_paths.empty()) {
     chunks.share_done = [&]() {
       return std::min(1.0, static_cast<double>(done) / static_cast<double>(all_targets));
@@ -285,7 +284,7 @@ void run_module_mode(const Inputs& in) {
       }
     });
   };
-  run_chunks(chunks_of((pairs + size - 1) / size, in.graph, 6 * std::min(size, pairs),
+  run_chunks(chunks_of((pairs + size - 1) / size, in.graph, passes * std::min(size, pairs),
                        in.sequences.X(0, 1).size(2)),
              work, in.work);
 }

@@ -286,9 +286,8 @@ GradientResult averaged(const Graph& graph, Constants& constants, const Sequence
           return rows;
         });
   };
-  // Forward and backward, of each copy.
-  const int64_t rows = 3 * std::min(size, sequences.count) * copies_of_each;
-  run_chunks(chunks_of(chunks, graph, rows, sequences.X(0, 1).size(2)), work,
+  const int64_t rows = std::min(size * copies_of_each, options.batch_size);
+  run_chunks(chunks_of(chunks, graph, passes * rows, sequences.X(0, 1).size(2)), work,
              work_on(constants.device(), options.work));
   GradientResult result;
   std::vector<at::Tensor> f;

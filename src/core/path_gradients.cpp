@@ -166,9 +166,8 @@ PathResult path_gradients(const Graph& graph, Constants& constants, const Sequen
                              arg_rows(at_references, constants, begin, end),
                              positions(options, begin, end, r));
   };
-  // Forward and backward, of each point on each path.
-  const int64_t rows = 3 * std::min(size, sequences.count) * r * nodes;
-  run_chunks(chunks_of(chunks, graph, rows, sequences.X(0, 1).size(2)), work,
+  const int64_t rows = std::min(size * r * nodes, own.batch_size);
+  run_chunks(chunks_of(chunks, graph, passes * rows, sequences.X(0, 1).size(2)), work,
              work_on(constants.device(), own.work));
   PathResult result;
   result.values = join(parts, &PathResult::values);

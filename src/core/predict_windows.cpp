@@ -371,12 +371,12 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
     result.whole_work += copies.log.whole_work;
     result.evaluated_whole += copies.evaluated_whole;
   };
-  // As if each copy were evaluated whole.
-  int64_t copies = 0;
+  // What is evaluated together, as if in whole copies.
+  int64_t most = 0;
   for (const Task& task : tasks) {
-    copies = std::max(copies, static_cast<int64_t>(task.edits->size()) / task.shares);
+    most = std::max(most, static_cast<int64_t>(task.edits->size()));
   }
-  run_chunks(chunks_of(static_cast<int64_t>(tasks.size()), graph, copies,
+  run_chunks(chunks_of(static_cast<int64_t>(tasks.size()), graph, std::min(most, largest_batch),
                        sequences.X(0, 1).size(2)),
              work, work_options);
   return result;

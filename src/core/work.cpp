@@ -127,7 +127,7 @@ void take_chunks(Shared& shared, int64_t chunks, const Chunk& work, int threads_
 
 void run_here(const Chunks& all, const Chunk& work, const WorkOptions& options) {
   const int64_t chunks = all.count;
-  const int threads = all.operations < large_chunk ? 1 : options.threads;
+  const int threads = threads_of_each(all, options.threads, 1);
   const BlasThreads blas(threads);
   at::set_num_threads(threads);
   const std::atomic<bool> never{false};
@@ -150,11 +150,16 @@ void stop_if(const std::atomic<bool>& cancelled) {
 Chunks chunks_of(int64_t count, const Graph& graph, int64_t rows, int64_t length) {
   Chunks chunks;
   chunks.count = count;
-  if (graph.model) {
+  // Weights that are constants of the code are not counted: nothing is known then.
+  if (graph.model && graph.model->parameters > 0) {
     chunks.operations = 2 * static_cast<double>(graph.model->parameters) *
                         static_cast<double>(rows) * static_cast<double>(length);
   }
   return chunks;
+}
+
+int threads_of_each(const Chunks& chunks, int threads, int workers) {
+  return chunks.operations < large_chunk ? 1 : std::max(1, threads / std::max(1, workers));
 }
 
 void run_chunks(int64_t chunks, const Chunk& work, const WorkOptions& options) {
@@ -175,8 +180,7 @@ void run_chunks(const Chunks& all, const Chunk& work, const WorkOptions& options
   if (workers < 1) {
     return;
   }
-  const bool large = all.operations >= large_chunk;
-  const int each = large ? std::max(1, options.threads / workers) : 1;
+  const int each = threads_of_each(all, options.threads, workers);
   const BlasThreads blas(each);
   Shared shared;
   std::vector<std::thread> threads;

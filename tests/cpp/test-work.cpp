@@ -10,6 +10,7 @@
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "catch.h"
@@ -59,6 +60,36 @@ TEST_CASE("a small chunk stays on one thread, a large one has all", "[work]") {
       CHECK(threads == (operations < seqlift::large_chunk ? 1 : 4));
     }
   }
+}
+
+TEST_CASE("threads are shared by workers, and small chunks have one each", "[work]") {
+  seqlift::Chunks chunks;
+  // operations as a share of the threshold, threads, workers, threads for each
+  const std::vector<std::tuple<double, int, int, int>> rows{
+      {0, 8, 1, 1}, {0.99, 8, 1, 1}, {0.99, 8, 4, 1}, {1, 8, 1, 8},   {1, 8, 2, 4},  {1, 8, 3, 2},
+      {1, 8, 8, 1}, {1, 2, 8, 1},    {1, 1, 1, 1},    {100, 2, 1, 2}, {100, 3, 0, 3}};
+  for (const auto& [share, threads, workers, each] : rows) {
+    chunks.operations = share * seqlift::large_chunk;
+    CHECK(seqlift::threads_of_each(chunks, threads, workers) == each);
+  }
+}
+
+TEST_CASE("what a chunk costs is told by weights, rows and positions, and else taken for much",
+          "[work]") {
+  seqlift::Graph graph;
+  CHECK(seqlift::chunks_of(2, graph, 6, 500).operations == seqlift::large_chunk);
+  const auto model = std::make_shared<seqlift::Model>();
+  graph.model = model;
+  CHECK(seqlift::chunks_of(2, graph, 6, 500).operations == seqlift::large_chunk);
+  // Six sequences of the network that the package ships are small; a batch of a full BPNet is not.
+  model->parameters = 26480;
+  const seqlift::Chunks small = seqlift::chunks_of(2, graph, 6, 500);
+  CHECK(small.count == 2);
+  CHECK(small.operations == 2.0 * 26480 * 6 * 500);
+  CHECK(seqlift::threads_of_each(small, 2, 1) == 1);
+  model->parameters = 110000;
+  CHECK(seqlift::threads_of_each(seqlift::chunks_of(1, graph, 32, 2114), 2, 1) == 2);
+  CHECK(seqlift::threads_of_each(seqlift::chunks_of(1, graph, 1, 2114), 2, 1) == 1);
 }
 
 TEST_CASE("long chunks tell their own share of the work, and end where they are asked to",

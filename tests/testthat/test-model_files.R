@@ -229,3 +229,50 @@ test_that("a transfer that breaks off leaves nothing", {
   expect_match(conditionMessage(error), "could not be fetched")
   expect_length(files_in(cache), 0L)
 })
+
+test_that("a file or folder without a model is told by what it is", {
+  folder <- new_folder()
+  at <- function(...) file.path(folder, ...)
+  # A zip archive of stored, empty files: what is asked is what their names are.
+  archive <- function(path, names) {
+    old <- setwd(folder)
+    on.exit(setwd(old))
+    file.create(names)
+    utils::zip(basename(path), names, flags = "-q0")
+    path
+  }
+  dir.create(at("plain"))
+  dir.create(at("saved"))
+  file.create(at("saved", "saved_model.pb"))
+  writeLines("hello", at("text.pt"))
+  file.create(at("empty.pt"))
+  rows <- list(
+    list(at("plain"), "is a folder, not a file"), list(at("saved"), "TensorFlow's (SavedModel)"),
+    list(at("text.pt"), "is not a TorchScript file"), list(at("empty.pt"), "is too short"),
+    list(at("absent.pt"), "There is no file")
+  )
+  if (nzchar(Sys.which("zip"))) {
+    rows <- c(rows, list(
+      list(archive(at("part.keras"), "config.json"), "but no 'model.weights.h5'"),
+      list(archive(at("other.zip"), "readme.txt"), "is a zip archive without a model")
+    ))
+  }
+  for (row in rows) {
+    error <- expect_error(load_model(row[[1L]]), class = "seqlift_error_file")
+    said <- gsub("\\s+", " ", conditionMessage(error))
+    expect_match(said, row[[2L]], fixed = TRUE)
+    expect_match(gsub(" ", "", said), gsub(" ", "", row[[1L]]), fixed = TRUE)
+    # It is not taken for another kind of file.
+    expect_no_match(said, "torch.save()", fixed = TRUE)
+  }
+})
+
+test_that("Keras's folders are told as folders", {
+  folder <- new_folder()
+  dir.create(file.path(folder, "saved_model"))
+  error <- expect_error(load_keras_model(file.path(folder, "saved_model")),
+    class = "seqlift_error_file"
+  )
+  expect_match(conditionMessage(error), "is a[[:space:]]+folder")
+  expect_no_match(conditionMessage(error), "exist")
+})

@@ -62,7 +62,8 @@ test_that("annotations are told by example and place; those ablated are averaged
   func <- function(model, X) X[, 1L, 6L]
   result <- ablate_annotations(NULL, X, annotations, n = 5, func = func, random_state = 0)
   effects <- summary(result)
-  expect_identical(effects[c("annotation", "example", "start", "end", "n")], data.frame(
+  columns <- c("annotation", "example", "start", "end", "n")
+  expect_identical(as.data.frame(effects)[columns], data.frame(
     annotation = c("two:1-12", "one:3-12"), example = c("two", "one"), start = c(1L, 3L),
     end = c(12L, 12L), n = c(5L, 5L)
   ))

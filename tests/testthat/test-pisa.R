@@ -98,3 +98,49 @@ test_that("further inputs are those of the sequence, and strands are counted one
   change <- profile[, 2L, 5L] - rowMeans(f_references)
   expect_lt(largest_difference(apply(influence[, 2L, , ], 1L, sum), change), 1e-10)
 })
+
+test_that("pisa() shows how far it is, and stops within a second of Ctrl-C", {
+  skip_if_not_installed("callr")
+  skip_on_os("windows")
+  skip_if(ignores_interrupts(), "interrupts are ignored: started in the background")
+  log <- tempfile()
+  on.exit(unlink(log))
+  # One sequence: there is one piece of work, which has to be stopped in its middle. Seconds of the
+  # processor do not depend on what else a machine does.
+  child <- callr::r_bg(function(log) {
+    library(seqlift)
+    seqlift_threads(1L)
+    spent <- function() sum(proc.time()[c("user.self", "sys.self")])
+    note <- function(...) cat(..., "\n", file = log, append = TRUE)
+    own <- function(show, label) {
+      if (show) function(share) note(share, spent()) else function(share) NULL
+    }
+    namespace <- asNamespace("seqlift")
+    unlockBinding("progress_bar", namespace)
+    assign("progress_bar", own, namespace)
+    model <- with_args(demo_model(), list(control_track = 0)) |> select_output(1)
+    tryCatch(
+      pisa(model, demo_sequences()[1], n_shuffles = 400L, random_state = 0, verbose = TRUE),
+      interrupt = function(condition) note("stopped", spent())
+    )
+  }, list(log), libpath = .libPaths())
+  on.exit(child$kill(), add = TRUE)
+  notes <- function() if (file.exists(log)) strsplit(trimws(readLines(log)), " ") else list()
+  shares <- function() unique(as.numeric(vapply(notes(), `[`, "", 1L)))
+  deadline <- Sys.time() + 120
+  while (child$is_alive() && length(shares()) < 4L && Sys.time() < deadline) {
+    Sys.sleep(0.05)
+  }
+  expect_true(child$is_alive())
+  child$interrupt()
+  child$wait(60000)
+  expect_false(child$is_alive())
+  said <- notes()
+  expect_identical(said[[length(said)]][1L], "stopped")
+  before <- as.numeric(vapply(said[-length(said)], `[`, "", 1L))
+  expect_false(is.unsorted(before))
+  expect_gte(length(unique(before)), 4L)
+  expect_lt(max(before), 0.9)
+  spent <- as.numeric(vapply(said, `[`, "", 2L))
+  expect_lt(diff(utils::tail(spent, 2L)), 1)
+})

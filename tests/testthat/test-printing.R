@@ -79,6 +79,84 @@ test_that("print() and summary() of every class keep to the width, and to the to
   expect_match(utils::tail(capture.output(print(summary(results$pisa))), 1L), "and 42 more rows")
 })
 
+# An object of every class that has a print() of ours, with names that no line holds.
+printed_results <- function() {
+  model <- demo_model() |> with_args(list(control_track = 0))
+  counts <- select_output(model, 2)
+  long <- strrep("a_long_name_", 12)
+  X <- demo_sequences()[1:2]
+  names(X) <- paste0(long, 1:2)
+  explained <- deep_lift_shap(counts, X, n_shuffles = 2, random_state = 0)
+  path <- tempfile(long, fileext = ".h5")
+  pwms <- stats::setNames(list(4 * diag(4L) + 0.1, 4 * diag(4L)[, 4:1] + 0.1), paste0(long, 1:2))
+  pattern <- list(
+    name = long, sign = "positive", ppm = t(pwms[[1L]]) / 4.4, contributions = t(pwms[[1L]]),
+    hypothetical = t(pwms[[1L]]), subpatterns = list(),
+    seqlets = data.frame(example = 1L, start = 2L, end = 5L, attribution = 1, strand = "+")
+  )
+  patterns <- stats::setNames(list(pattern, pattern), paste0(long, 1:2)) |>
+    new_motifs(list(method = long))
+  results <- list(
+    seqlift_model = load_model({
+      file.copy(model_path("two_heads"), at <- tempfile(long, fileext = ".pt"))
+      at
+    }),
+    seqlift_attributions = explained, seqlift_pisa = pisa(select_output(model, 1), X,
+      outputs = 200:230, n_shuffles = 2, random_state = 0
+    ),
+    seqlift_dependency_map = dependency_map(counts, X, start = 250, end = 253),
+    seqlift_audit = audit_model(counts, X),
+    seqlift_layer_attributions = attribute(counts, X, "gradient_x_input", layer = "stem"),
+    seqlift_perturbation = marginalize(counts, X,
+      motifs = stats::setNames(c("AGATAAG", "GATTACA"), paste0(long, 1:2))
+    ),
+    seqlift_design = greedy_substitution(counts, substr(X[1], 1, 60),
+      motifs = stats::setNames("AGATAAG", long), max_iter = 2
+    ),
+    seqlift_hits = call_hits(explained, pwms), seqlift_motifs = patterns,
+    seqlift_motif_cooperativity = motif_cooperativity(counts, X,
+      stats::setNames(c("AGATAAG", "GATTACA"), paste0(long, 1:2)), c(0, 5)
+    ),
+    seqlift_attribution_quality = attribution_quality(counts, X,
+      stats::setNames(list(explained), long), steps = 4L, n_masks = 2L, n_perturbations = 2L,
+      mutagenesis = FALSE, random_state = 0
+    ),
+    seqlift_random_generator = random_generator(0),
+    seqlift_state_dict = read_state_dict(test_path("state_dicts", "net.safetensors"))
+  )
+  if (requireNamespace("HDF5Array", quietly = TRUE)) {
+    results$seqlift_h5_attributions <- deep_lift_shap(counts, X,
+      n_shuffles = 2, random_state = 0, output = path
+    )
+  }
+  results$seqlift_attributions_summary <- summary(explained)
+  results$seqlift_summary <- summary(results$seqlift_audit)
+  results
+}
+
+test_that("whatever the names are, print() and summary() keep to 40, 60 and 80 columns", {
+  results <- printed_results()
+  exported <- readLines(system.file("NAMESPACE", package = "seqlift"))
+  methods <- grep("^S3method[(]print,", exported, value = TRUE)
+  classes <- sub("^S3method[(]print,([a-z0-9_]+)[)]$", "\\1", methods)
+  without <- if (!"seqlift_h5_attributions" %in% names(results)) "seqlift_h5_attributions"
+  expect_setequal(names(results), setdiff(classes, without))
+  for (name in names(results)) {
+    expect_true(inherits(results[[name]], name), info = name)
+    said <- list(print = results[[name]])
+    if (!name %in% c("seqlift_h5_attributions", "seqlift_random_generator")) {
+      said$summary <- summary(results[[name]])
+    }
+    for (width in c(40L, 60L, 80L)) {
+      for (what in names(said)) {
+        expect_lte(max(widths_of(print(said[[what]]), width)), width,
+          label = paste(what, "of", name)
+        )
+      }
+    }
+  }
+})
+
 test_that("names that differ in their middle can be told apart when they are short", {
   names <- paste0("sequence_with_a_long_name_chr", 1:12, ":1000000-1002114(+)")
   short <- shorten_each(names, 24L)
@@ -87,4 +165,5 @@ test_that("names that differ in their middle can be told apart when they are sho
   # The same name stays the same, and short names stay as they are.
   expect_identical(shorten_each(c(names[c(1, 1, 2)], "x"), 24L), c(short[c(1, 1, 2)], "x"))
   expect_identical(shorten_each(strrep("ab", 10), 5L), "ab\u2026ab")
+  expect_identical(shorten(character(), 5L), character())
 })
