@@ -132,10 +132,6 @@ refuse_model_file <- function(path, kind, call) {
     npz = c("is an archive of numpy's arrays: weights or sequences, but no model.",
       i = "The verb of its architecture, {.fn bpnet} for example, takes a named list of arrays."
     ),
-    onnx = c("is a model of ONNX, which is not read here.",
-      i = "Its original may be: in Python, {.code torch.jit.trace(model.eval(), example).save(path)}
-           of a model of PyTorch, {.code model.save(\"model.keras\")} of Keras."
-    ),
     return(invisible())
   )
   what[1L] <- paste("{.path {path}}", what[1L])
