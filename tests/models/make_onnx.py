@@ -6,21 +6,21 @@ The committed files were written by Debian 12's python3-torch (1.13) and python3
 
 Networks that PyTorch exports (`exports`): NAME_OPSET.onnx with a dynamic batch dimension,
 NAME_OPSET_fixed.onnx with one of the example; what the module itself predicts for SEQUENCES is in
-expected.tsv. Single operators (`operators`), in opsets.bin: many small graphs of one operator each,
-made with onnx.helper, in one file, with what torch or numpy says of them, as index.tsv tells.
-Weights follow a pattern, so the files can be made again.
+expected.tsv. Single operators (onnx_operators.py): many small graphs, made with onnx.helper, in one
+file, operators.bin.gz, whose parts operators.tsv.gz tells with what torch or numpy says of them. Weights
+a pattern, so the files can be made again.
 """
 
+import gzip
 import pathlib
 import sys
 import warnings
 
-import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F
-from onnx import TensorProto, helper, numpy_helper
 from torch import nn
+
+import onnx_operators
 
 warnings.filterwarnings("ignore")
 
@@ -276,7 +276,26 @@ def exports():
     torch.jit.trace(module, x).save(str(OUT / "bpnet.pt"))
 
 
+def operators():
+    """name, form, where its bytes begin and how many they are, and what it gives, number by number."""
+    everything = b""
+    lines = []
+    x = one_hot([sequence[: onnx_operators.LENGTH] for sequence in SEQUENCES]).double()
+    for one in onnx_operators.rows:
+        for form in one["forms"]:
+            made = onnx_operators.model(one, form)
+            given = one["expected"](onnx_operators.h_of(x, form)).double().reshape(-1).tolist()
+            # As in the form before, where it is the same.
+            numbers = "" if form == "f" and "d" in one["forms"] else ",".join(f"{value:.14g}" for value in given)
+            lines.append(f"{one['name']}\t{form}\t{len(everything)}\t{len(made)}\t{numbers}\n")
+            everything += made
+    lines.insert(0, "name\tform\tbegin\tbytes\tvalues\n")
+    for name, content in {"operators.bin.gz": everything, "operators.tsv.gz": "".join(lines).encode()}.items():
+        (OUT / name).write_bytes(gzip.compress(content, mtime=0))
+
+
 if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     exports()
+    operators()
     (OUT / "expected.tsv").write_text("model\toutput\tvalue\n" + "".join(expected))
