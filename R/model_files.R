@@ -47,11 +47,12 @@ is_hdf5_file <- function(path) {
   FALSE
 }
 
-# A ModelProto: field 1, the version of ONNX's own format, then a text (producer, field 2 or 3) or the
-# graph (7) or the operators' versions (8).
+# A ModelProto: field 1, the version of ONNX's own format, then a text (producer, domain,
+# documentation: fields 2, 3, 4 and 6), the model's version (5), the graph (7) or the operators'
+# versions (8).
 is_onnx_head <- function(head) {
   length(head) > 4L && head[1L] == 0x08 && as.integer(head[2L]) %in% 1:20 &&
-    as.integer(head[3L]) %in% c(0x12, 0x1a, 0x3a, 0x42)
+    as.integer(head[3L]) %in% c(0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42)
 }
 
 archive_kind <- function(path, call) {

@@ -333,8 +333,11 @@ ExportedArgument Builder::exported(const Argument& given, const char* role) {
   return argument;
 }
 
+// What is not known may be 1.
 void Builder::check_size(const Sizes& sizes) const {
-  const int64_t count = product_of(sizes);
+  Sizes least = sizes;
+  std::replace(least.begin(), least.end(), int64_t{-1}, int64_t{1});
+  const int64_t count = product_of(least);
   if (count > most_numbers) {
     throw Error("model", "it would make a tensor of " + std::to_string(count) + " numbers");
   }

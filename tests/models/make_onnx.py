@@ -7,7 +7,8 @@ The committed files were written by Debian 12's python3-torch (1.13) and python3
 Networks that PyTorch exports (`exports`): NAME_OPSET.onnx with a dynamic batch dimension,
 NAME_OPSET_fixed.onnx with one of the example; what the module itself predicts for SEQUENCES is in
 expected.tsv. Single operators (onnx_operators.py): many small graphs, made with onnx.helper, in one
-file, operators.bin.gz, whose parts operators.tsv.gz tells with what torch or numpy says of them. Weights
+file, operators.bin.gz, whose parts operators.tsv.gz tells with what torch or numpy says of them.
+Unusual files and those to be refused (onnx_odd.py): odd/, bad/ and their expected.tsv. Weights
 a pattern, so the files can be made again.
 """
 
@@ -20,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import onnx_odd
 import onnx_operators
 
 warnings.filterwarnings("ignore")
@@ -48,7 +50,7 @@ def pattern(module):
             if not tensor.is_floating_point():
                 continue
             index = torch.arange(tensor.numel(), dtype=torch.float64)
-            values = ((7 * index) % 11 - 5) / 16 + 0.03
+            values = torch.sin(1.7 * index + 0.3) / 3 + 0.03  # no two alike, so that no maximum is a tie
             tensor.copy_((values.abs() + 0.5 if "var" in name else values).reshape(tensor.shape))
     return module.eval()
 
@@ -272,8 +274,9 @@ def exports():
     export("strands", Strands(), (x,), [13])
     control = torch.arange(3 * 2 * LENGTH).reshape(3, 2, LENGTH) % 5 / 4
     export("control", Control(), (control, x), [13], names=["control.1", "x"], outputs=["a/b", "counts"])
-    module = pattern(BPNet())
-    torch.jit.trace(module, x).save(str(OUT / "bpnet.pt"))
+    for name, module in {"bpnet": BPNet(), "basset": Basset(), "double": Basset().double()}.items():
+        example = x.double() if name == "double" else x
+        torch.jit.trace(pattern(module), example).save(str(OUT / f"{name}.pt"))
 
 
 def operators():
@@ -298,4 +301,5 @@ if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     exports()
     operators()
+    onnx_odd.write(OUT, one_hot([sequence[: onnx_odd.LENGTH] for sequence in SEQUENCES]))
     (OUT / "expected.tsv").write_text("model\toutput\tvalue\n" + "".join(expected))
