@@ -15,7 +15,8 @@
 #' | a whole model that `torch.save(model, path)` wrote | opened where its class is bpnet-lite's `BPNet`, `BasePairNet` or `ChromBPNet`, as by [bpnet()] and [chrombpnet()]; else refused by its class |
 #' | Cherimoya: weights with their configuration | opened, as by [cherimoya()] |
 #' | a state dict, a checkpoint, safetensors | weights without their computation: refused, with the call that takes them |
-#' | ONNX, a SavedModel of TensorFlow, `torch_save()` of R's torch | refused, with what to do instead |
+#' | ONNX (`.onnx`) | opened, as by [load_onnx_model()] |
+#' | a SavedModel of TensorFlow, `torch_save()` of R's torch | refused, with what to do instead |
 #'
 #' A model of TorchScript is used in evaluation mode and is never changed. It may return a tensor, or several in a tuple, a NamedTuple, a list, or a
 #' dictionary (as Enformer does) that its code writes down at once; keys and fields name the outputs
@@ -107,7 +108,7 @@
 #'   table), is another than `checksum` says, or cannot be fetched; `seqlift_error_code` when its code would do more than
 #'   compute, see above; `seqlift_error_output` when it returns no tensor; `seqlift_error_model` when
 #'   it has no `forward` method, outputs that are computed from weights that are not finite, or what
-#'   an archive of `torch.export` is refused for, see above; `seqlift_error_device` when there is no
+#'   an archive of `torch.export` or a file of ONNX is refused for; `seqlift_error_device` when there is no
 #'   such device; `seqlift_error_libtorch` when another
 #'   LibTorch is loaded already and the engine cannot have a session of its own, see
 #'   [seqlift_engine].
@@ -153,6 +154,7 @@ load_model <- function(path, device = NULL, layout = NULL,
     ),
     hdf5 = ,
     keras = open_keras_model(path, NULL, device, call, conduct),
+    onnx = open_onnx_model(path, device, call, layout, conduct),
     weights = open_weights(path, device, call),
     open_model(path, device, origin = NULL, call, layout, conduct)
   )
@@ -195,7 +197,8 @@ open_model <- function(path, device, origin, call, layout = own_layout,
 }
 
 # A model that was not TorchScript: `write(path)` makes the engine write it as TorchScript, into the
-# session's temporary folder. Its name is its content, so that the same model is one file.
+# session's temporary folder. Its name is its content, so that the same model is one file. `layout` may
+# be a function, which is asked once the file is written.
 converted_model <- function(write, origin, device = NULL, call = caller_env(),
                             layout = own_layout, conduct = NULL) {
   part <- tempfile("seqlift-model-", fileext = ".part")
@@ -203,6 +206,7 @@ converted_model <- function(write, origin, device = NULL, call = caller_env(),
   write_script(write, part)
   path <- file.path(tempdir(), paste0("seqlift-model-", unname(tools::md5sum(part)), ".pt"))
   file.rename(part, path)
+  layout <- if (is.function(layout)) layout() else layout
   open_model(path, device, origin, call, layout, conduct)
 }
 

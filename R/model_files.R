@@ -32,7 +32,7 @@ model_file_kind <- function(path, call) {
   if (is_onnx_head(head)) "onnx" else "other"
 }
 
-# Its signature is at the beginning, or behind 512, 1024, 2048 ... bytes of the user's own.
+# By its bytes, so that rhdf5 need not be there to tell: the signature is at the beginning, or behind 512, 1024, 2048 ... bytes of the user's own.
 is_hdf5_file <- function(path) {
   signature <- as.raw(c(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a))
   connection <- file(path, "rb")
@@ -48,11 +48,12 @@ is_hdf5_file <- function(path) {
   FALSE
 }
 
-# A ModelProto: field 1, the version of ONNX's own format, then a text (producer, field 2 or 3) or the
-# graph (7) or the operators' versions (8).
+# A ModelProto: field 1, the version of ONNX's own format, then a text (producer, domain,
+# documentation: fields 2, 3, 4 and 6), the model's version (5), the graph (7) or the operators'
+# versions (8).
 is_onnx_head <- function(head) {
   length(head) > 4L && head[1L] == 0x08 && as.integer(head[2L]) %in% 1:20 &&
-    as.integer(head[3L]) %in% c(0x12, 0x1a, 0x3a, 0x42)
+    as.integer(head[3L]) %in% c(0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42)
 }
 
 archive_kind <- function(path, call) {
@@ -136,10 +137,6 @@ refuse_model_file <- function(path, kind, call) {
     ),
     npz = c("is an archive of numpy's arrays: weights or sequences, but no model.",
       i = "The verb of its architecture, {.fn bpnet} for example, takes a named list of arrays."
-    ),
-    onnx = c("is a model of ONNX, which is not read here.",
-      i = "Its original may be: in Python, {.code torch.jit.trace(model.eval(), example).save(path)}
-           of a model of PyTorch, {.code model.save(\"model.keras\")} of Keras."
     ),
     keras_part = c("holds the configuration of a Keras model, but no {.file model.weights.h5}.",
       i = "In Python, {.code model.save(\"model.keras\")} writes both."

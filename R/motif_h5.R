@@ -15,11 +15,6 @@ modisco_matrices <- c(
   ppm = "sequence", contributions = "contrib_scores", hypothetical = "hypothetical_contribs"
 )
 
-# By its first bytes, so that rhdf5 need not be there to tell.
-is_hdf5_file <- function(path) {
-  identical(readBin(path, "raw", 4L), as.raw(c(0x89, 0x48, 0x44, 0x46)))
-}
-
 # ---- reading --------------------------------------------------------------------------------
 
 read_modisco_h5 <- function(path, call) {

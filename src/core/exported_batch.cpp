@@ -18,11 +18,10 @@ using Sizes = std::vector<int64_t>;
 
 const char* const batch_value = "number of sequences";
 
-[[noreturn]] void refuse(const std::string& why) {
-  throw Error("model",
-              "The model was exported with a fixed number of sequences, and " + why +
-                  ". Export it with a dynamic batch dimension: torch.export.export(model, (x,), "
-                  "dynamic_shapes=({0: torch.export.Dim(\"batch\")},)).");
+[[noreturn]] void refuse(const ExportedProgram& program, const std::string& why) {
+  throw Error("model", "The model was exported with a fixed number of sequences, and " + why +
+                           ". Export it with a dynamic batch dimension: " + program.batch_advice +
+                           ".");
 }
 
 int64_t product(const Sizes& sizes, size_t begin, size_t end) {
@@ -236,7 +235,7 @@ class BatchTracker {
         }
       }
       if (std::find(gone.begin(), gone.end(), d) != gone.end()) {
-        refuse("the operation " + place_of(node) + " takes the batch dimension away");
+        refuse(program_, "the operation " + place_of(node) + " takes the batch dimension away");
       }
       return d - count_below(gone);
     }
@@ -278,7 +277,7 @@ class BatchTracker {
         return static_cast<int64_t>(e);
       }
     }
-    refuse("the operation " + place_of(node) + " gives it a shape that cannot be told apart");
+    refuse(program_, "the operation " + place_of(node) + " gives it a shape that cannot be told apart");
   }
 
   // Puts the batch in the place of the size that it makes up.
@@ -299,7 +298,7 @@ class BatchTracker {
       return;  // -1: what is left
     }
     if (size.integer % n_ != 0) {
-      refuse("the operation " + place_of(node) + " gives it a shape that cannot be told apart");
+      refuse(program_, "the operation " + place_of(node) + " gives it a shape that cannot be told apart");
     }
     size = batch_times(size.integer / n_);
   }
@@ -388,13 +387,13 @@ void check_freed_batch(const ExportedProgram& program, torch::jit::Module& modul
     }
     Sizes sizes = program.sizes.count(input.value) ? program.sizes.at(input.value) : Sizes();
     if (sizes.empty() || *std::min_element(sizes.begin(), sizes.end()) < 1) {
-      refuse("its input \"" + printable(input.value) + "\" has no fixed shape to try it with");
+      refuse(program, "its input \"" + printable(input.value) + "\" has no fixed shape to try it with");
     }
     n = n == 0 ? sizes[0] + 2 : n;
     sizes[0] = n;
     const int64_t count = product(sizes, 0, sizes.size());
     if (count < 0 || count > (int64_t{1} << 28)) {
-      refuse("its input is too large to try it with " + std::to_string(n) + " sequences");
+      refuse(program, "its input is too large to try it with " + std::to_string(n) + " sequences");
     }
     inputs.push_back(example(sizes, program.dtypes.at(input.value)));
   }
@@ -421,7 +420,7 @@ void check_freed_batch(const ExportedProgram& program, torch::jit::Module& modul
     same = false;
   }
   if (!same) {
-    refuse("its predictions depend on that number");
+    refuse(program, "its predictions depend on that number");
   }
 }
 

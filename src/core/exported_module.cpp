@@ -69,7 +69,7 @@ torch::jit::Module compile(const ExportedProgram& program) {
     return module;
   } catch (const c10::Error& error) {
     const std::string why = error.what_without_backtrace();
-    throw Error("model", "The graph of torch.export cannot be TorchScript: " +
+    throw Error("model", "The graph of " + program.origin + " cannot be TorchScript: " +
                              why.substr(0, why.find('\n')));
   }
 }

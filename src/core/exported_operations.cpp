@@ -87,6 +87,10 @@ std::string text_literal(const std::string& text) {
 }  // namespace
 
 std::vector<std::string> OperationWriter::write() {
+  if (node_.target == "seqlift.lines") {
+    write_lines();
+    return std::move(lines_);
+  }
   if (write_check() || write_number() || write_other_form()) {
     return std::move(lines_);
   }
@@ -97,6 +101,24 @@ std::vector<std::string> OperationWriter::write() {
   }
   assign(target.name, call(target.name, *schema), *schema);
   return std::move(lines_);
+}
+
+void OperationWriter::write_lines() {
+  for (const std::string& line : node_.lines) {
+    std::string written;
+    for (size_t i = 0; i < line.size(); ++i) {
+      const size_t end = line[i] == '{' ? line.find('}', i) : std::string::npos;
+      if (end == std::string::npos) {
+        written += line[i];
+        continue;
+      }
+      const bool output = line[i + 1] == '=';
+      const size_t number = std::stoul(line.substr(i + (output ? 2 : 1), end - i));
+      written += output ? result(number) : literal(node_.inputs.at(number).second, nullptr);
+      i = end;
+    }
+    lines_.push_back(written);
+  }
 }
 
 void OperationWriter::refuse(const std::string& why) const {

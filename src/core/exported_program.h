@@ -58,6 +58,9 @@ struct ExportedNode {
   std::string file;
   int64_t line = 0;
   std::string code;
+  // Of the target "seqlift.lines": TorchScript, in which {0} stands for the first input and {=0} for
+  // the first output.
+  std::vector<std::string> lines;
 };
 
 struct ExportedInput {
@@ -68,6 +71,9 @@ struct ExportedInput {
 };
 
 struct ExportedProgram {
+  std::string origin = "torch.export";  // who wrote it, and how its batch dimension is set free there
+  std::string batch_advice =
+      "torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim(\"batch\")},))";
   std::string class_name;  // of the model; "" where the file does not say
   std::vector<ExportedNode> nodes;
   std::vector<ExportedInput> inputs;

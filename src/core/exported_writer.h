@@ -45,6 +45,7 @@ class OperationWriter {
   // An argument that is named in the file by a name that this LibTorch does not use, or not at all,
   // is the one at its place.
   std::vector<const ExportedArgument*> by_schema(const c10::FunctionSchema& schema) const;
+  void write_lines();
   std::string call(const std::string& name, const c10::FunctionSchema& schema);
   void assign(const std::string& name, const std::string& call, const c10::FunctionSchema& schema);
   // A model is explained as it predicts, and what depends on the mode is fixed by the export.

@@ -2,6 +2,8 @@
 
 #include <torch/csrc/jit/api/compilation_unit.h>
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/frontend/resolver.h>
+#include <torch/csrc/jit/frontend/sugared_value.h>
 #include <torch/csrc/jit/ir/ir.h>
 
 #include <memory>
@@ -13,6 +15,18 @@ namespace seqlift {
 namespace {
 
 const char* const names_attribute = "seqlift_output_names";
+
+// What LibTorch knows only where it reads a file: annotate(List[Optional[Tensor]], [...]).
+struct SourceResolver : public torch::jit::Resolver {
+  std::shared_ptr<torch::jit::SugaredValue> resolveValue(
+      const std::string& name, torch::jit::GraphFunction& method,
+      const torch::jit::SourceRange& place) override {
+    if (name == "annotate") {
+      return torch::jit::SpecialFormValue::create(torch::jit::prim::annotate);
+    }
+    return torch::jit::nativeResolver()->resolveValue(name, method, place);
+  }
+};
 
 torch::jit::Module build(const ModulePart& part,
                          const std::shared_ptr<torch::jit::CompilationUnit>& unit, bool training) {
@@ -28,7 +42,7 @@ torch::jit::Module build(const ModulePart& part,
     module.register_module(inner.first, build(inner.second, unit, training));
   }
   try {
-    module.define(part.source);
+    module.define(part.source, std::make_shared<SourceResolver>());
   } catch (const std::exception& error) {
     throw Error("model", "The source of " + part.class_name +
                              " is not TorchScript: " + std::string(error.what()));

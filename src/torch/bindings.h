@@ -28,6 +28,7 @@ SEXP seqlift_torch_state_dict_values(SEXP path, SEXP places);
 SEXP seqlift_torch_archive_names(SEXP path);
 SEXP seqlift_torch_archive_member(SEXP path, SEXP name, SEXP to);
 SEXP seqlift_torch_convert_keras(SEXP file, SEXP path);
+SEXP seqlift_torch_convert_onnx(SEXP path, SEXP to);
 SEXP seqlift_torch_convert_traces(SEXP plan, SEXP to);
 SEXP seqlift_torch_convert_script_module(SEXP path, SEXP to);
 

@@ -33,6 +33,7 @@ const R_CallMethodDef methods[] = {
     {"seqlift_torch_archive_names", entry(&seqlift_torch_archive_names), 1},
     {"seqlift_torch_archive_member", entry(&seqlift_torch_archive_member), 3},
     {"seqlift_torch_convert_keras", entry(&seqlift_torch_convert_keras), 2},
+    {"seqlift_torch_convert_onnx", entry(&seqlift_torch_convert_onnx), 2},
     {"seqlift_torch_convert_traces", entry(&seqlift_torch_convert_traces), 2},
     {"seqlift_torch_convert_script_module", entry(&seqlift_torch_convert_script_module), 2},
     {nullptr, nullptr, 0}};
