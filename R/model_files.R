@@ -32,7 +32,8 @@ model_file_kind <- function(path, call) {
   if (is_onnx_head(head)) "onnx" else "other"
 }
 
-# By its bytes, so that rhdf5 need not be there to tell: the signature is at the beginning, or behind 512, 1024, 2048 ... bytes of the user's own.
+# By its bytes, so that rhdf5 need not be there to tell: the signature is at the beginning, or
+# behind 512, 1024, 2048 ... bytes of the user's own.
 is_hdf5_file <- function(path) {
   signature <- as.raw(c(0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a))
   connection <- file(path, "rb")
