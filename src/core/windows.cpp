@@ -12,7 +12,7 @@ namespace seqlift {
 
 namespace {
 
-using Node = torch::autograd::Node;
+using GradNode = torch::autograd::Node;
 using NodeShapes = std::map<std::pair<const void*, uint32_t>, std::vector<int64_t>>;
 
 // Rows (outputs x pairs) that go back together: enough to fill a matrix product, few enough for the
@@ -21,7 +21,7 @@ constexpr int64_t rows_together = 64;
 
 // The shape of an operation's result. Autograd tells it by a tensor of that shape only, so it is
 // asked once.
-const std::vector<int64_t>& shape_of(const Node* node, uint32_t output, NodeShapes& shapes) {
+const std::vector<int64_t>& shape_of(const GradNode* node, uint32_t output, NodeShapes& shapes) {
   std::vector<int64_t>& shape = shapes[{node, output}];
   if (shape.empty()) {
     shape = node->input_metadata(output).zeros_like().sizes().vec();
@@ -31,7 +31,7 @@ const std::vector<int64_t>& shape_of(const Node* node, uint32_t output, NodeShap
 
 // Down from the outputs while there is one way only, with whole gradients: [rows, C, L] where the
 // first operation with windows comes.
-Node* through_head(Node* node, at::Tensor& grad) {
+GradNode* through_head(GradNode* node, at::Tensor& grad) {
   while (node && !(window_rule(*node) && grad.dim() == 3)) {
     if (node->num_outputs() != 1 || !node->next_edge(0).is_valid()) {
       return nullptr;
@@ -94,7 +94,7 @@ Windows add(const Windows& a, const Windows& b) {
 
 // What the operations of ATen that keep positions apart hand on to their inputs: sums of values of
 // one shape, channels put together, copies.
-bool pass_on(Node& node, const Windows& grad, NodeShapes& shapes, std::vector<Windows>& inputs) {
+bool pass_on(GradNode& node, const Windows& grad, NodeShapes& shapes, std::vector<Windows>& inputs) {
   const std::string name = node.name();
   const bool sum = name == "AddBackward0" || name == "CloneBackward0";
   if (!sum && name != "CatBackward0") {
@@ -121,12 +121,12 @@ bool pass_on(Node& node, const Windows& grad, NodeShapes& shapes, std::vector<Wi
 
 // Back through the operations below `top` in an order in which each has its whole gradient before
 // it hands it on, as autograd does it.
-std::optional<Windows> go_back(Node* top, const Windows& grad, NodeShapes& shapes) {
-  std::unordered_map<Node*, int> missing;
-  std::vector<Node*> waiting{top};
+std::optional<Windows> go_back(GradNode* top, const Windows& grad, NodeShapes& shapes) {
+  std::unordered_map<GradNode*, int> missing;
+  std::vector<GradNode*> waiting{top};
   missing[top] = 0;
   while (!waiting.empty()) {
-    Node* node = waiting.back();
+    GradNode* node = waiting.back();
     waiting.pop_back();
     for (const auto& edge : node->next_edges()) {
       if (edge.is_valid() && missing[edge.function.get()]++ == 0) {
@@ -134,11 +134,11 @@ std::optional<Windows> go_back(Node* top, const Windows& grad, NodeShapes& shape
       }
     }
   }
-  std::unordered_map<Node*, Windows> grads{{top, grad}};
-  std::vector<Node*> ready{top};
+  std::unordered_map<GradNode*, Windows> grads{{top, grad}};
+  std::vector<GradNode*> ready{top};
   std::optional<Windows> at_leaf;
   while (!ready.empty()) {
-    Node* node = ready.back();
+    GradNode* node = ready.back();
     ready.pop_back();
     const Windows own = grads[node];
     grads.erase(node);
@@ -162,7 +162,7 @@ std::optional<Windows> go_back(Node* top, const Windows& grad, NodeShapes& shape
       return std::nullopt;
     }
     for (size_t i = 0; i < inputs.size(); ++i) {
-      Node* next = node->next_edge(i).function.get();
+      GradNode* next = node->next_edge(i).function.get();
       if (!next) {
         continue;
       }
@@ -191,7 +191,7 @@ size_t WindowedGradients::end_of_group(size_t begin) const {
 std::optional<Windows> WindowedGradients::group(size_t begin, size_t end) {
   const at::NoGradGuard guard;
   std::vector<at::Tensor> whole;
-  Node* top = nullptr;
+  GradNode* top = nullptr;
   for (size_t t = begin; t < end; ++t) {
     at::Tensor grad = at::zeros_like(columns_);
     grad.select(1, targets_[t]).fill_(1);
