@@ -17,13 +17,10 @@ namespace seqlift {
 
 namespace {
 
-// Edits that tell how much there is to do, before batches are sized: few, at neighbouring places.
-constexpr int64_t scouts = 4;
 // Numbers in the largest activation of a batch of windows: what stays in a core's own cache.
 constexpr int64_t batch_numbers = 1 << 20;
 constexpr int64_t largest_batch = 256;
-// Where windows are no smaller than this share of the work, their bookkeeping costs more than it
-// saves.
+// Windows that cost more than this share of whole copies are not worth the risk of the estimate.
 constexpr double worthwhile = 0.8;
 
 // The edits of one sequence, in the order of their positions, and which share of its batches is
@@ -90,6 +87,7 @@ class EditedCopies {
   std::vector<at::Tensor> run(const Task& task, std::vector<int64_t>& done);
 
   ChangeLog log;
+  WindowCosts costs;
   int64_t evaluated_whole = 0;
 
  private:
@@ -196,23 +194,17 @@ Value EditedCopies::changed_X(const int64_t* edits, int64_t rows) const {
 }
 
 EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t count, bool ranges) {
-  // A model that squeezes would lose the row of a single copy.
-  std::vector<int64_t> chosen(edits, edits + count);
-  if (count == 1) {
-    chosen.push_back(edits[0]);
-  }
-  const auto rows = static_cast<int64_t>(chosen.size());
   EvaluateOptions options;
   options.cancelled = &cancelled_;
   options.pairs = true;
   options.batch.sequences = 1;
-  options.batch.references = rows;
+  options.batch.references = count;
   options.batch.memo = &memo_;
   options.changes = &log;
   memo_.start();
   log.start(ranges);
-  std::vector<Value> inputs{changed_X(chosen.data(), rows)};
-  for (const Value& arg : unchanged_args(rows)) {
+  std::vector<Value> inputs{changed_X(edits, count)};
+  for (const Value& arg : unchanged_args(count)) {
     inputs.push_back(arg);
   }
   Outputs outputs;
@@ -227,10 +219,10 @@ EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t cou
     // Anything but plain numbers is what a prediction makes of it, or refuses.
     const bool plain = values.defined() && values.layout() == at::kStrided &&
                        !values.is_quantized() && !values.is_complex();
-    if (!plain || values.dim() == 0 || values.size(0) != rows) {
+    if (!plain || values.dim() == 0 || values.size(0) != count) {
       return {};
     }
-    outputs.push_back(values.narrow(0, 0, count).detach().cpu());
+    outputs.push_back(values.detach().cpu());
   }
   return outputs;
 }
@@ -283,15 +275,15 @@ EditedCopies::Outputs EditedCopies::run(const Task& task, std::vector<int64_t>& 
     done.insert(done.end(), edits + first, edits + last);
   };
   const auto joined = [&]() { return parts.empty() ? Outputs{} : join_batches(parts); };
-  const auto run_whole = [&](int64_t from) {
-    const auto [first, last] = own_edits(task, count - from, copies_);
+  const auto run_whole = [&](int64_t number) {
+    const auto [first, last] = own_edits(task, number, copies_);
     if (first < last) {
-      parts.push_back(whole(edits + from + first, last - first));
-      add_done(from + first, from + last);
+      parts.push_back(whole(edits + first, last - first));
+      add_done(first, last);
     }
   };
   if (options_.method == Method::full || constants_.reduced() || special) {
-    run_whole(0);
+    run_whole(count);
     return joined();
   }
   const auto run_windows = [&](int64_t first, int64_t last, bool ranges) {
@@ -299,27 +291,34 @@ EditedCopies::Outputs EditedCopies::run(const Task& task, std::vector<int64_t>& 
       parts.push_back(in_windows_or_whole(edits + begin, end - begin, ranges));
     });
   };
-  // Every share looks at the same ones: what they tell decides about all batches.
-  const int64_t first_ones = std::min(scouts, count);
-  run_windows(0, first_ones, false);
+  // The one in the middle tells how much there is to do: near the ends windows are smaller. Every
+  // share looks at the same one: what it tells decides about all batches.
+  std::vector<int64_t> edits_left(edits, edits + count);
+  const int64_t scout = edits_left[count / 2];
+  edits_left.erase(edits_left.begin() + count / 2);
+  edits = edits_left.data();
+  parts.push_back(in_windows_or_whole(&scout, 1, false));
   if (task.share == 0) {
-    add_done(0, first_ones);
+    done.push_back(scout);
   } else {
     parts.clear();
     evaluated_whole = 0;
   }
   log.find_ranges();
-  const bool too_wide = log.done_work > worthwhile * log.whole_work;
+  const int64_t left = count - 1;
+  const int64_t size =
+      std::clamp<int64_t>(batch_numbers / std::max<int64_t>(log.widest, 1), 1, largest_batch);
+  costs = window_costs(log.operations(), std::min(size, std::max<int64_t>(left, 1)),
+                       std::min(copies_, std::max<int64_t>(left, 1)));
+  const bool too_wide = costs.window > worthwhile * costs.whole;
   if (!local_ || (options_.method == Method::automatic && too_wide)) {
     memo_ = Memo();
-    run_whole(first_ones);
+    run_whole(left);
     return joined();
   }
-  const int64_t size =
-      std::clamp<int64_t>(batch_numbers / std::max<int64_t>(log.widest, 1), 2, largest_batch);
-  const auto [first, last] = own_edits(task, count - first_ones, size);
-  for (int64_t begin = first_ones + first; begin < first_ones + last; begin += size) {
-    const int64_t end = std::min(begin + size, first_ones + last);
+  const auto [first, last] = own_edits(task, left, size);
+  for (int64_t begin = first; begin < last; begin += size) {
+    const int64_t end = std::min(begin + size, last);
     run_windows(begin, end, true);
     add_done(begin, end);
   }
@@ -358,6 +357,7 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
     }
     const at::Tensor place = at::tensor(done, at::TensorOptions(at::kLong));
     const std::lock_guard<std::mutex> lock(mutex);
+    result.costs = chunk == 0 ? copies.costs : result.costs;
     for (size_t i = 0; i < outputs.size(); ++i) {
       if (result.outputs.size() == i) {
         std::vector<int64_t> sizes = outputs[i].sizes().vec();

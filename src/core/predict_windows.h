@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "predict.h"
+#include "window_costs.h"
 
 namespace seqlift {
 
@@ -33,6 +34,7 @@ struct PredictWindowsResult {
   double done_work = 0;
   double whole_work = 0;
   int64_t evaluated_whole = 0;  // edits that were evaluated as sequences of their own
+  WindowCosts costs;  // what the choice between the two was made by, of the first sequence
 };
 
 // Errors: as predict().
