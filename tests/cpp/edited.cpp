@@ -87,22 +87,25 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
     return found;
   }
   for (size_t i = 0; i < expected.size(); ++i) {
-    // Of every edit what it gives, and what its sequence gives as it is.
-    const at::Tensor there = at::cat({expected[i], before[i]}).to(at::kDouble);
-    const at::Tensor originals = result.originals[i].index_select(0, rows);
-    if (!originals.sizes().equals(before[i].sizes())) {
-      found.apart = 1e9;
-      return found;
-    }
-    const at::Tensor here = at::cat({result.outputs[i], originals}).to(at::kDouble);
+    const at::Tensor there = expected[i].to(at::kDouble);
+    const at::Tensor here = result.outputs[i].to(at::kDouble);
     if (!there.sizes().equals(here.sizes())) {
       found.apart = 1e9;
       return found;
     }
+    // Of every edit what it gives, and what its sequence gives as it is.
+    const at::Tensor original = before[i].to(at::kDouble);
+    const at::Tensor own = result.originals[i].to(at::kDouble).index_select(0, rows);
+    if (!own.sizes().equals(original.sizes())) {
+      found.apart = 1e9;
+      return found;
+    }
     const double size = std::max(1.0, there.abs().max().item<double>());
-    const double apart = (here - there).abs().max().item<double>() / size;
-    found.apart = apart <= 1e9 ? std::max(found.apart, apart) : 1e9;
-    const at::Tensor change = expected[i].to(at::kDouble) - before[i].to(at::kDouble);
+    for (const at::Tensor& apart : {here - there, own - original}) {
+      const double largest = apart.abs().max().item<double>() / size;
+      found.apart = largest <= 1e9 ? std::max(found.apart, largest) : 1e9;
+    }
+    const at::Tensor change = there - original;
     found.effect = std::max(found.effect, change.abs().max().item<double>());
   }
   return found;
