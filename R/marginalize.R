@@ -6,6 +6,12 @@
 #'
 #' With `motifs`, many motifs are tried on the same backgrounds, for which `func` is called once.
 #'
+#' @section How predictions are computed:
+#' With `func = predict` each sequence is evaluated once, and of its edited copies only what an edit
+#' reaches, as [saturation_mutagenesis()] does it, where that costs less than whole copies. The
+#' numbers are those of whole copies to rounding (1e-12 in float64, of the size of the output); any
+#' other `func`, also a function that calls `predict()`, gets whole copies.
+#'
 #' @param model A model, see [load_model()]; or what `func` takes as such.
 #' @param X Background sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot
 #'   array `[n, 4, L]`. Further channels of an array stay as they are.

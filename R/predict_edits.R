@@ -15,18 +15,17 @@ edit_bases_at_once <- 1e7
 # `whole`.
 edits_between <- function(before, after, row) {
   length <- nrow(before)
-  differs <- after != before[, row, drop = FALSE]
-  count <- colSums(differs)
-  changed <- which(count > 0)
+  # Column by column, positions in their order.
+  differs <- which(after != before[, row, drop = FALSE])
+  column <- (differs - 1L) %/% length + 1L
+  position <- (differs - 1L) %% length + 1L
+  first <- !duplicated(column)
   start <- rep(1L, ncol(after))
   width <- integer(ncol(after))
-  if (base::length(changed) > 0L) {
-    own <- differs[, changed, drop = FALSE]
-    first <- max.col(t(own), "first")
-    last <- max.col(t(own), "last")
-    start[changed] <- first
-    width[changed] <- last - first + 1L
-  }
+  start[column[first]] <- as.integer(position[first])
+  width[column[first]] <- as.integer(
+    position[!duplicated(column, fromLast = TRUE)] - position[first] + 1
+  )
   width[width > max(1, widest_edit * length)] <- NA
   size <- max(1L, width, na.rm = TRUE)
   place <- outer(seq_len(size) - 1L, start, `+`)
@@ -52,9 +51,9 @@ join_edits <- function(edits) {
 
 # list(before = output arrays [n, ...], after = those of the edits [m, ...]) for one-hot `sequences`,
 # `args` theirs. `job`: list(method, batch_size, dtype, device, progress, call).
-predict_edits <- function(model, sequences, edits, args, job) {
+predict_edits <- function(model, sequences, edits, args, job, at_once = edit_bases_at_once) {
   args <- complete_args(model, args, sequences, job$call)
-  blocks <- split(seq_len(sequences$n), edit_blocks(edits, sequences$n))
+  blocks <- split(seq_len(sequences$n), edit_blocks(edits, sequences$n, at_once))
   done <- 0
   parts <- lapply(unname(blocks), function(rows) {
     progress <- scaled_progress(job$progress, done / sequences$n, length(rows) / sequences$n)
@@ -74,9 +73,9 @@ predict_edits <- function(model, sequences, edits, args, job) {
 }
 
 # Sequences, in their order, whose edits go to the engine together.
-edit_blocks <- function(edits, n) {
-  bases <- nrow(edits$content) * tabulate(edits$row, n)
-  cumsum(bases) %/% edit_bases_at_once
+edit_blocks <- function(edits, n, at_once) {
+  bases <- as.double(nrow(edits$content)) * tabulate(edits$row, n)
+  cumsum(bases) %/% at_once
 }
 
 predict_edits_of_rows <- function(model, sequences, edits, args, rows, job, progress) {

@@ -62,8 +62,8 @@ int main(int argc, char** argv) {
   std::string number;
   while (std::getline(list, number, ',')) {
     const int64_t each = std::stoll(number);
-    // About as many variants whatever their number a sequence.
-    const int64_t count = std::clamp<int64_t>(20 / each, 1, 8);
+    // About as many variants whatever their number a sequence: 100 in 2 sequences, or one in each of 8.
+    const int64_t count = std::clamp<int64_t>(100 / each, 2, 8);
     const at::Tensor X = bench::read_one_hot(argv[2], count);
     const seqlift::WindowEdits edits = variants(X, each, width);
     const auto total = static_cast<int64_t>(edits.row.size());

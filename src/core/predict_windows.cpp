@@ -6,12 +6,14 @@
 #include "predict_windows.h"
 
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <numeric>
 
 #include "batch_check.h"
+#include "chunks.h"
 #include "edited_copies.h"
 #include "tensor_functions.h"
 
@@ -67,6 +69,9 @@ class Prediction {
   void scout(int size, int64_t row, const std::atomic<bool>& cancelled);
   void choose(int64_t row, int threads);
   bool in_windows(int64_t row) const;
+  void divide(int threads);
+  int64_t chunks() const { return static_cast<int64_t>(tasks_.size() + starts_.size()) - 1; }
+  void run_chunk(int64_t chunk, const std::atomic<bool>& cancelled);
   void run_task(const Task& task, const std::atomic<bool>& cancelled);
   void run_whole(int64_t begin, int64_t end, const std::atomic<bool>& cancelled);
   void keep(Outputs& kept, int64_t size, const Outputs& outputs, const Edits& places);
@@ -87,6 +92,7 @@ class Prediction {
   std::vector<bool> original_known_;
   std::vector<Task> tasks_;
   std::vector<WholeCopy> whole_;
+  std::vector<int64_t> starts_;  // of the batches of whole copies, and their end
   PredictWindowsResult result_;
   std::mutex mutex_;
 };
@@ -271,50 +277,77 @@ void Prediction::run_whole(int64_t begin, int64_t end, const std::atomic<bool>& 
   result_.evaluated_whole += edits;
 }
 
-PredictWindowsResult Prediction::run(const WorkOptions& work) {
-  sort_edits();
-  original_known_.resize(call_.sequences.count);
-  // A model that does something else for a single sequence does so for the original.
-  const bool possible = options_.method != PredictWindowsOptions::Method::full &&
-                        !call_.constants.reduced() && !call_.graph.findings->alone_differs;
-  if (possible && !call_.edits.row.empty()) {
-    WorkOptions first = work;
-    if (work.poll) {
-      first.poll = [&](double) { return work.poll(0); };
-    }
-    run_chunks(
-        1, [&](int64_t, const std::atomic<bool>& cancelled) { scout(cancelled); }, first);
-  }
+// The choices, once the scouts are back, and the chunks that are left.
+void Prediction::divide(int threads) {
   if (!plans_.empty()) {
     const Plan& plan = plans_.begin()->second;
     result_.costs = window_costs(plan.log.operations(), plan.batch, copies_);
   }
   for (int64_t row = 0; row < call_.sequences.count; ++row) {
-    choose(row, work.threads);
+    choose(row, threads);
   }
-  const bool kept = scouted_ && !edits_[scouted_->row()].empty();
-  if (!kept) {
+  if (scouted_ && edits_[scouted_->row()].empty()) {
     scouted_ = nullptr;
   }
   // Sequences whose batches belong together are not mixed.
-  std::vector<int64_t> starts;
   const bool joint = call_.constants.conduct().joint;
   for (int64_t i = 0; i < static_cast<int64_t>(whole_.size()); ++i) {
     const bool other = joint && i > 0 && whole_[i].row != whole_[i - 1].row;
-    if (starts.empty() || i - starts.back() == copies_ || other) {
-      starts.push_back(i);
+    if (starts_.empty() || i - starts_.back() == copies_ || other) {
+      starts_.push_back(i);
     }
   }
-  starts.push_back(static_cast<int64_t>(whole_.size()));
+  starts_.push_back(static_cast<int64_t>(whole_.size()));
+}
+
+void Prediction::run_chunk(int64_t chunk, const std::atomic<bool>& cancelled) {
   const auto tasks = static_cast<int64_t>(tasks_.size());
-  const Chunk chunk = [&](int64_t i, const std::atomic<bool>& cancelled) {
-    if (i < tasks) {
-      run_task(tasks_[i], cancelled);
-    } else {
-      run_whole(starts[i - tasks], starts[i - tasks + 1], cancelled);
+  if (chunk < tasks) {
+    run_task(tasks_[chunk], cancelled);
+  } else {
+    run_whole(starts_[chunk - tasks], starts_[chunk - tasks + 1], cancelled);
+  }
+}
+
+PredictWindowsResult Prediction::run(const WorkOptions& work) {
+  sort_edits();
+  original_known_.resize(call_.sequences.count);
+  // A model that does something else for a single sequence does so for the original.
+  const bool possible = options_.method != PredictWindowsOptions::Method::full &&
+                        !call_.constants.reduced() && !call_.graph.findings->alone_differs &&
+                        !call_.edits.row.empty();
+  if (work.threads > 1) {
+    if (possible) {
+      WorkOptions first = work;
+      if (work.poll) {
+        first.poll = [&](double) { return work.poll(0); };
+      }
+      run_chunks(
+          1, [&](int64_t, const std::atomic<bool>& cancelled) { scout(cancelled); }, first);
+    }
+    divide(work.threads);
+    run_chunks(
+        chunks(), [&](int64_t i, const std::atomic<bool>& cancelled) { run_chunk(i, cancelled); },
+        work);
+    return std::move(result_);
+  }
+  // One thread does all of it in one go: memory that it has stays warm.
+  std::atomic<double> done{0};
+  Chunks all;
+  all.count = 1;
+  all.share_done = [&]() { return done.load(); };
+  const Chunk everything = [&](int64_t, const std::atomic<bool>& cancelled) {
+    if (possible) {
+      scout(cancelled);
+    }
+    divide(1);
+    for (int64_t i = 0; i < chunks(); ++i) {
+      stop_if(cancelled);
+      run_chunk(i, cancelled);
+      done = static_cast<double>(i + 1) / static_cast<double>(chunks());
     }
   };
-  run_chunks(tasks + static_cast<int64_t>(starts.size()) - 1, chunk, work);
+  run_chunks(all, everything, work);
   return std::move(result_);
 }
 
