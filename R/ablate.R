@@ -1,7 +1,8 @@
 #' See what a region is needed for
 #'
 #' Applies a function, [predict()][predict.seqlift_model] by default, to sequences before and after
-#' a region of them is shuffled, several times: the counterpart of [marginalize()].
+#' a region of them is shuffled, several times: the counterpart of [marginalize()], which says how
+#' predictions are computed.
 #'
 #' @inheritParams marginalize
 #' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array
@@ -46,9 +47,14 @@ ablate <- function(model, X, start, end, n = 20L, shuffle = dinucleotide_shuffle
   n <- check_count(n, "n")
   X <- one_hot_array(sequences)
   shuffled <- call_shuffle(shuffle, X, region[1L], region[2L], n, random_state, call)
-  plan <- if (is.null(random_state)) share_draws(plan, sequences, call) else plan
-  before <- call_func(plan, X, call = call)
-  new_perturbation(before, call_on_shuffles(plan, shuffled, call), "ablate",
+  done <- predict_shuffles(plan, sequences, list(shuffled), list(seq_len(sequences$n)), call)
+  if (is.null(done)) {
+    plan <- if (is.null(random_state)) share_draws(plan, sequences, call) else plan
+    done <- list(
+      before = call_func(plan, X, call = call), afters = list(call_on_shuffles(plan, shuffled, call))
+    )
+  }
+  new_perturbation(done$before, done$afters[[1L]], "ablate",
     what = paste0(
       region[1L], " to ", region[2L], " of ", sequences$n,
       if (sequences$n == 1L) " sequence of " else " sequences of ", sequences$length, " bp, ",
@@ -101,18 +107,24 @@ ablate_annotations <- function(model, X, annotations, n = 20L, shuffle = dinucle
     one <- X[example, , , drop = FALSE]
     call_shuffle(shuffle, one, start, end, n, random_state, call)
   }, regions$example, regions$start, regions$end)
-  plan <- if (is.null(random_state)) share_draws(plan, sequences, call) else plan
   used <- unique(regions$example)
-  before <- call_func(rows_of_plan(plan, used), X[used, , , drop = FALSE], call = call)
-  befores <- lapply(match(regions$example, used), function(row) {
-    map_outputs(before, array_rows, row)
-  })
-  afters <- Map(function(one, example) {
-    call_on_shuffles(plan, one, call, rows = example)
-  }, shuffled, regions$example)
+  row <- match(regions$example, used)
+  done <- predict_shuffles(
+    rows_of_plan(plan, used), rows_of_sequences(sequences, used), shuffled, row, call
+  )
+  if (is.null(done)) {
+    plan <- if (is.null(random_state)) share_draws(plan, sequences, call) else plan
+    done <- list(
+      before = call_func(rows_of_plan(plan, used), X[used, , , drop = FALSE], call = call),
+      afters = Map(function(one, example) {
+        call_on_shuffles(plan, one, call, rows = example)
+      }, shuffled, regions$example)
+    )
+  }
+  befores <- lapply(row, function(row) map_outputs(done$before, array_rows, row))
   new_perturbation(
     stack_results(befores, labels = regions$annotation),
-    stack_results(unname(afters), labels = regions$annotation), "ablate_annotations",
+    stack_results(unname(done$afters), labels = regions$annotation), "ablate_annotations",
     what = paste0(
       nrow(regions), if (nrow(regions) == 1L) " annotation" else " annotations", " on ",
       length(used), " of ", sequences$n, if (sequences$n == 1L) " sequence, " else " sequences, ",
@@ -153,6 +165,34 @@ call_shuffle <- function(shuffle, X, start, end, n, random_state, call) {
     )
   }
   shuffled
+}
+
+# Plain predictions of the sequences and of all shuffles [rows, n, 4, L] of some of their `rows`:
+# list(before, afters), or nothing where the shuffles are no letters or change more than these.
+predict_shuffles <- function(plan, sequences, shuffled, rows, call) {
+  if (!predicts_edits(plan, sequences) || sequences$channels != n_bases) {
+    return(NULL)
+  }
+  codes <- sequence_codes(sequences)
+  edits <- vector("list", length(shuffled))
+  for (i in seq_along(shuffled)) {
+    shape <- dim(shuffled[[i]])
+    flat <- array(as.double(shuffled[[i]]), c(shape[1L] * shape[2L], shape[3:4]))
+    flat <- as_sequences(flat, call = call, only_warn = TRUE)
+    if (!flat$one_hot) {
+      return(NULL)
+    }
+    edits[[i]] <- edits_between(codes, sequence_codes(flat), rep(rows[[i]], shape[2L]))
+  }
+  all <- join_edits(edits)
+  done <- call_on_edits(plan, sequences, all, sequences$names[all$row], call)
+  last <- cumsum(vapply(edits, function(own) length(own$row), 1L))
+  afters <- Map(function(one, own, end) {
+    after <- map_outputs(done$after, take_outputs, 1L, end - length(own$row) +
+      seq_along(own$row))
+    split_rows(after, dim(one)[1L], dim(one)[2L])
+  }, shuffled, edits, last)
+  list(before = done$before, afters = unname(afters))
 }
 
 # `func` on all shuffles at once, [n_seq, n, ...]. `rows`: whose sequences these are.

@@ -6,6 +6,12 @@
 #'
 #' With `motifs`, many motifs are tried on the same backgrounds, for which `func` is called once.
 #'
+#' @section How predictions are computed:
+#' With `func = predict` each sequence is evaluated once, and of its edited copies only what an edit
+#' reaches, as [saturation_mutagenesis()] does it, where that costs less than whole copies. The
+#' numbers are those of whole copies to rounding (1e-12 in float64, of the size of the output); any
+#' other `func`, also a function that calls `predict()`, gets whole copies.
+#'
 #' @param model A model, see [load_model()]; or what `func` takes as such.
 #' @param X Background sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot
 #'   array `[n, 4, L]`. Further channels of an array stay as they are.
@@ -164,6 +170,11 @@ marginalize_annotations <- function(model, X, X0, annotations, start = NULL, fun
 # the backgrounds is there.
 marginalize_codes <- function(plan, sequences, motifs, starts, call) {
   codes <- sequence_codes(sequences, call = call)
+  if (predicts_edits(plan, sequences)) {
+    return(predict_motifs(plan, sequences, codes, length(motifs), call, function(i) {
+      core_substitute_motif(codes, motifs[[i]], starts[[i]])
+    }))
+  }
   plan <- share_draws(plan, sequences, call)
   before <- call_func(plan, one_hot_array(sequences), call = call)
   afters <- Map(function(motif, start) {
@@ -171,6 +182,17 @@ marginalize_codes <- function(plan, sequences, motifs, starts, call) {
     call_func(plan, finish_one_hot(edited, sequences), call = call)
   }, motifs, starts)
   list(before = before, afters = unname(afters))
+}
+
+# Predictions of the backgrounds and of `count` edited sets of them, each made by `edit`.
+predict_motifs <- function(plan, sequences, codes, count, call, edit) {
+  rows <- seq_len(sequences$n)
+  edits <- join_edits(lapply(seq_len(count), function(i) edits_between(codes, edit(i), rows)))
+  predicted <- call_on_edits(plan, sequences, edits, rep(sequences$names, count), call)
+  afters <- lapply(seq_len(count), function(i) {
+    map_outputs(predicted$after, take_outputs, 1L, (i - 1L) * sequences$n + rows)
+  })
+  list(before = predicted$before, afters = afters)
 }
 
 # Codes, places and names of motifs.

@@ -16,15 +16,21 @@ predict_windows <- function(model, sequences, row, start, content, args, batch_s
   )$outputs
 }
 
-# The bare call: complete arguments in, the engine's list out.
+# The bare call: complete arguments in, the engine's list out. `content` may be codes [w, m], each
+# edit having a `width` of its own; with `originals` the sequences are predicted as they are, too.
 window_batch <- function(model, input, row, start, content, batch_size, dtype, device, method,
-                         progress, call) {
+                         progress, call, width = NULL, originals = FALSE) {
   options <- list(
     wrappers = model$wrappers, batch_size = batch_size, dtype = dtype, device = device,
-    threads = seqlift_threads(), progress = progress, method = method
+    threads = seqlift_threads(), progress = progress, method = method, originals = originals
   )
-  edits <- list(row = as.integer(row), start = as.integer(start), content = content)
-  storage.mode(edits$content) <- "double"
+  if (!is.raw(content)) {
+    storage.mode(content) <- "double"
+  }
+  edits <- list(
+    row = as.integer(row), start = as.integer(start), content = content,
+    width = as.integer(width %||% integer())
+  )
   call_engine("predict_windows", model_pointer(model, call), input, edits, options, call = call)
 }
 

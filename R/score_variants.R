@@ -78,7 +78,7 @@
 #' @param random_state Whole number from 0 to 4294967295: the seed of the null. `NULL` (default)
 #'   takes one from R's own generator.
 #' @param method `"auto"` (default), `"incremental"` or `"full"`: whether the models compute for
-#'   substitutions of one base only what these reach, see [saturation_mutagenesis()].
+#'   substitutions only what these reach, see [saturation_mutagenesis()].
 #' @param out_of_bounds What to do with variants so near to an end of their chromosome that the
 #'   sequence reaches over it: `"error"` (default), `"drop"` them with a message (also those on
 #'   chromosomes that the genome lacks), or `"pad"` with N.

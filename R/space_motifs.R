@@ -44,16 +44,25 @@ space_motifs <- function(model, X, motifs, spacings, func = predict, ..., start 
   starts <- arrange_motifs(
     vapply(motif_codes, nrow, integer(1L)), spacings, start, sequences$length, call
   )
-  plan <- share_draws(plan, sequences, call)
-  before <- call_func(plan, one_hot_array(sequences), call = call)
-  afters <- lapply(seq_len(nrow(spacings)), function(i) {
+  arrange <- function(i) {
     arranged <- codes
     for (j in seq_along(motif_codes)) {
       arranged <- core_substitute_motif(arranged, motif_codes[[j]], starts[i, j])
     }
-    call_func(plan, finish_one_hot(arranged, sequences), call = call)
-  })
-  new_perturbation(before, stack_results(afters, axis = 2L), "space_motifs",
+    arranged
+  }
+  done <- if (predicts_edits(plan, sequences)) {
+    predict_motifs(plan, sequences, codes, nrow(spacings), call, arrange)
+  } else {
+    plan <- share_draws(plan, sequences, call)
+    list(
+      before = call_func(plan, one_hot_array(sequences), call = call),
+      afters = lapply(seq_len(nrow(spacings)), function(i) {
+        call_func(plan, finish_one_hot(arrange(i), sequences), call = call)
+      })
+    )
+  }
+  new_perturbation(done$before, stack_results(done$afters, axis = 2L), "space_motifs",
     what = paste(
       paste(motif_names(motifs, motif_codes), collapse = ", "), "at", nrow(spacings),
       if (nrow(spacings) == 1L) "spacing" else "spacings", "in", sequences$n,

@@ -304,74 +304,24 @@ encode_letters <- function(letters) {
 }
 
 # The outputs of one strand for pairs `alleles` (list(ref, alt) of letters): list(ref, alt), each a
-# list of arrays. Substitutions of one base are edits of windows, of which the model computes only
-# what they reach; both alleles are, so that they differ in nothing else. Others are predicted
-# whole.
+# list of arrays. Pairs of one reference sequence share its evaluation.
 predict_pairs <- function(model, alleles, reverse, job) {
   turn <- if (reverse) reverse_complement_codes else identity
   ref <- turn(encode_letters(alleles$ref))
   alt <- turn(encode_letters(alleles$alt))
-  differing <- ref != alt
-  unknown <- ref == as.raw(n_bases) | alt == as.raw(n_bases)
-  single <- colSums(differing) == 1L & colSums(differing & unknown) == 0L
-  parts <- list()
-  if (any(single)) {
-    parts$single <- predict_single(model, ref, alt, differing, which(single), job)
-  }
-  if (!all(single)) {
-    parts$whole <- predict_whole(
-      model, ref[, !single, drop = FALSE], alt[, !single, drop = FALSE], job
-    )
-  }
-  order <- order(c(which(single), which(!single)))
-  joined <- function(allele) {
-    pieces <- lapply(unname(parts), function(part) part[[allele]])
-    lapply(seq_along(pieces[[1L]]), function(k) {
-      stacked <- stack_rows(lapply(pieces, function(piece) piece[[k]]))
-      take_outputs(stacked, 1L, order)
-    })
-  }
-  list(ref = joined("ref"), alt = joined("alt"))
+  keys <- column_keys(ref)
+  first <- !duplicated(keys)
+  wholes <- ref[, first, drop = FALSE]
+  row <- match(keys, keys[first])
+  predicted <- predict_edits(
+    model, code_sequences(wholes), edits_between(wholes, alt, row), NULL, job
+  )
+  list(ref = lapply(predicted$before, take_outputs, 1L, row), alt = predicted$after)
 }
 
 # Equal columns have equal keys. Codes are bytes from 0, which no string holds.
 column_keys <- function(codes) {
   apply(codes, 2L, function(column) rawToChar(as.raw(as.integer(column) + 1L)))
-}
-
-predict_whole <- function(model, ref, alt, job) {
-  both <- cbind(ref, alt)
-  keys <- column_keys(both)
-  first <- !duplicated(keys)
-  outputs <- run_predict(model, code_sequences(both[, first, drop = FALSE]), NULL, job$batch_size,
-    job$dtype, job$device, FALSE, job$call
-  )
-  row <- match(keys, keys[first])
-  n <- ncol(ref)
-  list(
-    ref = lapply(outputs, take_outputs, axis = 1L, chosen = row[seq_len(n)]),
-    alt = lapply(outputs, take_outputs, axis = 1L, chosen = row[n + seq_len(n)])
-  )
-}
-
-predict_single <- function(model, ref, alt, differing, rows, job) {
-  position <- max.col(t(differing[, rows, drop = FALSE]), "first")
-  wholes <- ref[, rows, drop = FALSE]
-  keys <- column_keys(wholes)
-  row <- match(keys, unique(keys))
-  sequences <- code_sequences(wholes[, !duplicated(keys), drop = FALSE])
-  base_at <- function(codes) as.integer(codes[cbind(position, rows)]) + 1L
-  n <- length(rows)
-  content <- array(0, c(2L * n, n_bases, 1L))
-  content[cbind(seq_len(2L * n), c(base_at(ref), base_at(alt)), 1L)] <- 1
-  outputs <- predict_windows(model, sequences, c(row, row), c(position, position), content, NULL,
-    job$batch_size, job$dtype, job$device, FALSE, job$call,
-    method = job$method
-  )
-  list(
-    ref = lapply(outputs, take_outputs, axis = 1L, chosen = seq_len(n)),
-    alt = lapply(outputs, take_outputs, axis = 1L, chosen = n + seq_len(n))
-  )
 }
 
 # ---- heads ----------------------------------------------------------------------------

@@ -21,6 +21,11 @@
 #' any sequence loses, so that sequences must be longer than the model's by as much. With `length`
 #' it does what `variant_effect()` does without a genome.
 #'
+#' @section How predictions are computed:
+#' With `func = predict`, `variant_effect()` and `substitution_effect()` evaluate a sequence once for
+#' all of its variants, and of substitutions (a `ref` by an `alt` of its length) only what they reach,
+#' see [marginalize()]. Insertions and deletions are evaluated as whole sequences.
+#'
 #' @inheritParams marginalize
 #' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array
 #'   `[n, 4, L]`. Further channels of an array stay as they are, lose the deleted positions too, and
@@ -104,8 +109,8 @@ variant_effect <- function(model, X, variants, left = FALSE, func = predict, ...
   size <- check_count(length, "length", max = sequences$length, null = TRUE) %||% sequences$length
   lacking <- pmax(size - sequences$length + nchar(table$ref) - nchar(table$alt), 0L)
   beyond <- bases_beyond(genome, sequences, codes, table$example, lacking, left, call)
-  before <- codes[cut_to(seq_len(sequences$length), size, left), table$example, drop = FALSE]
-  after <- before
+  cut <- codes[cut_to(seq_len(sequences$length), size, left), , drop = FALSE]
+  after <- cut[, table$example, drop = FALSE]
   for (i in seq_len(nrow(table))) {
     own <- codes[, table$example[i]]
     behind <- table$position[i] + nchar(table$ref[i])
@@ -116,13 +121,9 @@ variant_effect <- function(model, X, variants, left = FALSE, func = predict, ...
     whole <- if (left) c(beyond[[i]], whole) else c(whole, beyond[[i]])
     after[, i] <- cut_to(whole, size, left)
   }
-  plan <- rows_of_plan(plan, table$example)
-  before <- name_channels(codes_to_one_hot(before), table$variant)
-  after <- name_channels(codes_to_one_hot(after), table$variant)
-  plan <- share_draws(plan, as_sequences(before), call)
+  done <- both_alleles(plan, cut, after, table, call)
   unknown <- sum(after_lacks(beyond))
-  new_perturbation(
-    call_func(plan, before, call = call), call_func(plan, after, call = call), "variant_effect",
+  new_perturbation(done$before, done$after, "variant_effect",
     what = paste0(
       count_variants(table, "variant", table$example, sequences), ", one at a time",
       if (size < sequences$length) paste0(", cut to ", size, " bp"),
@@ -140,6 +141,25 @@ variant_effect <- function(model, X, variants, left = FALSE, func = predict, ...
     ),
     ranges = take_ranges(sequences$ranges, table$example, call), call = call
   )
+}
+
+# `func` of the sequences `cut` [length, n] and of those with a variant of the table each, `after`
+# [length, variants].
+both_alleles <- function(plan, cut, after, table, call) {
+  sequences <- code_sequences(cut)
+  if (predicts_edits(plan, sequences)) {
+    edits <- edits_between(cut, after, table$example)
+    predicted <- call_on_edits(plan, sequences, edits, table$variant, call)
+    before <- map_outputs(predicted$before, function(values) {
+      name_rows(take_outputs(values, 1L, table$example), table$variant)
+    })
+    return(list(before = before, after = predicted$after))
+  }
+  plan <- rows_of_plan(plan, table$example)
+  before <- name_channels(codes_to_one_hot(cut[, table$example, drop = FALSE]), table$variant)
+  after <- name_channels(codes_to_one_hot(after), table$variant)
+  plan <- share_draws(plan, as_sequences(before), call)
+  list(before = call_func(plan, before, call = call), after = call_func(plan, after, call = call))
 }
 
 # What each variant needs beyond its sequence, `lacking` bases each, as codes in the order in which
@@ -200,7 +220,15 @@ substitution_effect <- function(model, X, substitutions, func = predict, ..., st
   variants <- check_variants(substitutions, "substitutions", sequences, "alt", strict, call)
   what <- count_variants(variants, "substitution", variants$example, sequences)
   variants <- one_base_a_row(variants, codes, "substitutions", call)
+  before <- codes
   codes[cbind(variants$position, variants$example)] <- variants$alt
+  if (predicts_edits(plan, sequences)) {
+    edits <- edits_between(before, codes, seq_len(sequences$n))
+    predicted <- call_on_edits(plan, sequences, edits, sequences$names, call)
+    return(variants_perturbation(
+      predicted$before, predicted$after, "substitution_effect", what, label, sequences$ranges, call
+    ))
+  }
   finish_variants(
     share_draws(plan, sequences, call), one_hot_array(sequences),
     finish_one_hot(codes, sequences), "substitution_effect",
@@ -289,10 +317,16 @@ insertion_effect <- function(model, X, insertions, left = FALSE, func = predict,
 }
 
 finish_variants <- function(plan, X_before, X_after, verb, what, label, ranges, call) {
-  axes <- list(before = "sequence", after = "sequence")
-  new_perturbation(
-    call_func(plan, X_before, call = call), call_func(plan, X_after, call = call), verb,
-    what = what, func = label, axes = axes, ranges = ranges, call = call
+  variants_perturbation(
+    call_func(plan, X_before, call = call), call_func(plan, X_after, call = call), verb, what,
+    label, ranges, call
+  )
+}
+
+variants_perturbation <- function(before, after, verb, what, label, ranges, call) {
+  new_perturbation(before, after, verb,
+    what = what, func = label, axes = list(before = "sequence", after = "sequence"),
+    ranges = ranges, call = call
   )
 }
 

@@ -229,9 +229,21 @@ void ChangeLog::find_ranges() {
   recording_ = false;
 }
 
-void ChangeLog::count(double whole, double done, int64_t rows) {
-  whole_work += whole * static_cast<double>(rows);
-  done_work += done;
+void ChangeLog::count(const OperationWork& whole, const OperationWork& done, bool in_windows,
+                      int64_t rows) {
+  whole_work += (whole.products + whole.numbers) * static_cast<double>(rows);
+  done_work += (done.products + done.numbers) * static_cast<double>(rows);
+  if (recording_) {
+    operations_.push_back({whole, done, in_windows});
+  }
+}
+
+void ChangeLog::count_filled(int64_t numbers) {
+  if (recording_) {
+    // The original is laid out, copied, changed, and laid out as the graph has it.
+    constexpr double passes = 4;
+    operations_.push_back({{}, {0, passes * static_cast<double>(numbers)}, true});
+  }
 }
 
 // Calls -----------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "rules.h"
+#include "window_costs.h"
 
 namespace seqlift {
 
@@ -107,8 +108,13 @@ class ChangeLog {
   // All of it is looked at.
   void demand(const Change& input);
 
-  // Multiplications and additions: of one row as a whole, and those done for all rows.
-  void count(double whole, double done, int64_t rows);
+  // Of an operation, one row's work as a whole, and what was done of it for every row.
+  void count(const OperationWork& whole, const OperationWork& done, bool in_windows, int64_t rows);
+  // The windows of a value of so many numbers were filled up.
+  void count_filled(int64_t numbers);
+  // Of the batches before find_ranges().
+  const std::vector<CountedOperation>& operations() const { return operations_; }
+  // Multiplications and additions, and one for each number: of all rows as a whole, and those done.
   double whole_work = 0;
   double done_work = 0;
   int64_t widest = 0;  // numbers in one row's largest window
@@ -120,6 +126,7 @@ class ChangeLog {
     std::function<Range(const Range&)> seen;
   };
   std::vector<Link> links_;
+  std::vector<CountedOperation> operations_;
   std::map<ChangeKey, Range> needed_;
   std::map<const torch::jit::Node*, int> visits_;
   bool recording_ = true;

@@ -3,6 +3,8 @@
 // are formed and the operation runs as it is.
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "change.h"
 #include "constants.h"
@@ -18,26 +20,73 @@ namespace {
 
 bool has_change(const Value& value) { return value.change || value.parts; }
 
-// Multiplications and additions of an operation for one row, roughly: what products cost, and one
-// for each number of anything else.
-double work_of(const Call& call, const std::vector<c10::IValue>& outputs) {
-  double numbers = 0;
+// An operation that only says how its input's numbers are to be read.
+bool is_view(const std::string& name) {
+  static const std::set<std::string> names{
+      "view",     "_reshape_alias", "unflatten", "permute", "transpose", "t",      "swapaxes",
+      "swapdims", "movedim",        "moveaxis",  "squeeze", "unsqueeze", "expand", "expand_as",
+      "slice",    "narrow",         "select",    "chunk",   "split",     "unbind", "split_with_sizes",
+      "detach",   "alias"};
+  return names.count(name) > 0;
+}
+
+// How often an operation goes over its numbers: exponentials take several instructions each, a
+// softmax several passes.
+double passes_of(const std::string& name) {
+  static const std::set<std::string> dear{
+      "softmax", "log_softmax", "gelu",     "silu", "exp",        "log",       "sigmoid",
+      "tanh",    "erf",         "softplus", "mish", "layer_norm", "logsumexp", "pow"};
+  return dear.count(name) > 0 ? 3 : 1;
+}
+
+// What an operation does for one row, the shares of its inputs and outputs: the products of its
+// weights or of its two factors, and the numbers that it reads and writes.
+OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
+                      double share_read = 1, double share_written = 1) {
+  OperationWork work;
+  double written = 0;
+  const auto add = [](double& sum) {
+    return [&sum](const at::Tensor& tensor) {
+      sum += tensor.defined() ? static_cast<double>(tensor.numel()) : 0;
+    };
+  };
   for (const c10::IValue& output : outputs) {
-    visit_tensors(
-        output, [&](const at::Tensor& tensor) { numbers += static_cast<double>(tensor.numel()); });
+    visit_tensors(output, add(written));
   }
+  if (outputs.empty() || is_view(call.name)) {
+    return work;
+  }
+  double read = 0;
+  for (const Value& input : call.inputs) {
+    if (input.paired) {
+      visit_tensors(input.x, add(read));
+    }
+  }
+  work.numbers = (written * share_written + read * share_read) * passes_of(call.name);
+  // A window's products are those of what it reads: taps are added where they belong.
+  const double multiplied = written * share_read;
   const int weight = call.find("weight");
   if (weight >= 0 && call.inputs[weight].x.isTensor() &&
       call.inputs[weight].x.toTensor().defined()) {
     const at::Tensor kernel = call.inputs[weight].x.toTensor();
-    return kernel.dim() > 1 ? numbers * static_cast<double>(kernel.numel() / kernel.size(0))
-                            : numbers;
+    work.products =
+        kernel.dim() > 1 ? multiplied * static_cast<double>(kernel.numel() / kernel.size(0)) : 0;
   }
-  if (call.name == "matmul" || call.name == "bmm" || call.name == "mm") {
-    const at::Tensor first = call.inputs[0].x.toTensor();
-    return first.dim() > 0 ? numbers * static_cast<double>(first.size(-1)) : numbers;
+  static const std::set<std::string> of_two{"matmul", "bmm", "mm", "baddbmm", "addmm", "mv"};
+  if (of_two.count(call.name) > 0) {
+    const bool added = call.name == "addmm" || call.name == "baddbmm";
+    const at::Tensor first = call.inputs[added ? 1 : 0].x.toTensor();
+    work.products = first.dim() > 0 ? multiplied * static_cast<double>(first.size(-1)) : 0;
   }
-  return numbers;
+  if (call.name == "scaled_dot_product_attention" && call.inputs[0].x.isTensor()) {
+    // Queries [..., T, d] by keys [..., S, d]: T x S numbers, twice as many products of d.
+    const at::Tensor query = call.inputs[0].x.toTensor();
+    const double pairs = static_cast<double>(query.numel() / std::max<int64_t>(query.size(-1), 1)) *
+                         static_cast<double>(call.inputs[1].x.toTensor().size(-2));
+    work.products = 2 * pairs * static_cast<double>(query.size(-1));
+    work.numbers += pairs * passes_of("softmax");
+  }
+  return work;
 }
 
 // Whether nothing that a value is made of differs between the rows.
@@ -61,16 +110,19 @@ void mark_unchanged(Value& value) {
   }
 }
 
-// The share of an output's positions that is formed in a row.
-double share_of(const std::vector<Value>& outputs) {
+// The share of positions that one row's windows hold, the widest of several values; 1 of a value
+// that is formed in full.
+double share_of(const std::vector<Value>& values) {
   double share = 0;
-  for (const Value& output : outputs) {
-    const Value& first = output.parts ? output.parts->front() : output;
-    if (!first.change) {
-      return 1;
+  for (const Value& value : values) {
+    if (value.parts) {
+      share = std::max(share, share_of(*value.parts));
+    } else if (value.paired && !value.change) {
+      share = value.x.isTensor() ? 1 : share;
+    } else if (value.change && !value.change->never) {
+      share = std::max(share, static_cast<double>(value.change->width()) /
+                                  static_cast<double>(value.change->length()));
     }
-    share = std::max(share, static_cast<double>(first.change->width()) /
-                                static_cast<double>(first.change->length()));
   }
   return share;
 }
@@ -102,6 +154,7 @@ Value Evaluation::settle(const Value& value) const {
     return value;
   }
   options_.changes->demand(*value.change);
+  options_.changes->count_filled(value.x.toTensor().numel());
   Value settled = value;
   settled.ref = all_values(value.x.toTensor(), *value.change);
   settled.change = nullptr;
@@ -188,9 +241,8 @@ std::vector<Value> Evaluation::changed(Call& call) {
         });
       }
     }
-    const double work = work_of(call, originals);
-    const int64_t rows = options_.batch.references;
-    log.count(work, work * static_cast<double>(rows), rows);
+    const OperationWork work = work_of(call, originals);
+    log.count(work, work, false, options_.batch.references);
     return outputs;
   }
   if (call.name == "__getitem__" && call.inputs[0].parts && !call.inputs[1].paired) {
@@ -200,7 +252,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
     return {parts.at(place < 0 ? place + count : place)};
   }
   const std::vector<c10::IValue> originals = original_outputs(call, operation);
-  const double work = work_of(call, originals);
+  const OperationWork work = work_of(call, originals);
   const int64_t rows = options_.batch.references;
   if (operation && operation->change) {
     ChangeCall change_call{call, originals, log, rows};
@@ -212,7 +264,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
       std::for_each(outputs.begin(), outputs.end(), mark_unchanged);
     }
     if (!outputs.empty()) {
-      log.count(work, work * share_of(outputs) * static_cast<double>(rows), rows);
+      log.count(work, work_of(call, originals, share_of(call.inputs), share_of(outputs)), true, rows);
       for (const Value& output : outputs) {
         if (output.change) {
           log.widest = std::max(log.widest, output.change->delta.numel() / rows);
@@ -221,7 +273,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
       return outputs;
     }
   }
-  log.count(work, work * static_cast<double>(rows), rows);
+  log.count(work, work, false, rows);
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
     const Value settled = settle(input);

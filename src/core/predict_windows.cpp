@@ -1,330 +1,367 @@
+// What windows take is found out by one edit of each size (a scout) before the others are evaluated:
+// how wide the windows become, which positions the output looks at, what windows and what whole
+// copies cost. A sequence's edits are then evaluated in windows, the sequence itself but once, where
+// that is less than a whole copy for each.
+
 #include "predict_windows.h"
 
 #include <algorithm>
-#include <exception>
+#include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <numeric>
 
 #include "batch_check.h"
-#include "change.h"
 #include "chunks.h"
-#include "device.h"
-#include "error.h"
-#include "evaluate.h"
+#include "edited_copies.h"
 #include "tensor_functions.h"
 
 namespace seqlift {
 
 namespace {
 
-// Edits that tell how much there is to do, before batches are sized: few, at neighbouring places.
-constexpr int64_t scouts = 4;
 // Numbers in the largest activation of a batch of windows: what stays in a core's own cache.
 constexpr int64_t batch_numbers = 1 << 20;
 constexpr int64_t largest_batch = 256;
-// Where windows are no smaller than this share of the work, their bookkeeping costs more than it
-// saves.
+// Windows that cost more than this share of whole copies are not worth the risk of the estimate.
 constexpr double worthwhile = 0.8;
+// So many edits of a sequence are worth another evaluation of it on another thread.
+constexpr int64_t worth_sharing = 64;
 
-// The edits of one sequence, in the order of their positions, and which share of its batches is
-// done here. The batches do not depend on the shares, so that neither the number of threads nor
-// that of sequences changes a result.
-struct Task {
-  int64_t row = 0;
-  std::shared_ptr<const std::vector<int64_t>> edits;
-  int64_t share = 0;
-  int64_t shares = 1;
+using Outputs = std::vector<at::Tensor>;
+using Edits = std::vector<int64_t>;
+
+// Edits of up to twice the width of each other go together.
+int size_of(int64_t width) {
+  int size = 0;
+  for (int64_t limit = 1; limit < width; limit *= 2) {
+    ++size;
+  }
+  return size;
+}
+
+// What a scout told of the edits of its size.
+struct Plan {
+  ChangeLog log;
+  int64_t batch = 1;  // windows evaluated together
+  bool possible = false;
 };
 
-std::vector<Task> make_tasks(const WindowEdits& edits, int64_t sequences, int threads) {
-  std::vector<int64_t> order(edits.row.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return std::make_pair(edits.row[a], edits.start[a]) <
-           std::make_pair(edits.row[b], edits.start[b]);
-  });
-  // Every thread has something to do, also where there are fewer sequences than threads.
-  const int64_t pieces =
-      threads > 1 ? std::max<int64_t>(1, (2 * threads + sequences - 1) / sequences) : 1;
-  std::vector<Task> tasks;
-  for (size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-    while (end < order.size() && edits.row[order[end]] == edits.row[order[begin]]) {
-      ++end;
-    }
-    const auto own = std::make_shared<const std::vector<int64_t>>(order.begin() + begin,
-                                                                  order.begin() + end);
-    const auto fewest = static_cast<int64_t>((own->size() + 63) / 64);
-    const int64_t shares = std::min(pieces, fewest);
-    for (int64_t share = 0; share < shares; ++share) {
-      tasks.push_back({edits.row[order[begin]], own, share, shares});
-    }
-  }
-  return tasks;
-}
-
-// The part of `count` edits in batches of `size` that belongs to a share: [first, last).
-std::pair<int64_t, int64_t> own_edits(const Task& task, int64_t count, int64_t size) {
-  const int64_t batches = (count + size - 1) / size;
-  const auto edge = [&](int64_t share) {
-    return std::min(count, batches * share / task.shares * size);
-  };
-  return {edge(task.share), edge(task.share + 1)};
-}
-
-class EditedCopies {
+class Prediction {
  public:
-  EditedCopies(const Graph& graph, Constants& constants, const Sequences& sequences,
-               const WindowEdits& edits, const PredictWindowsOptions& options, int64_t copies,
-               Batches& batches, Batches& window_batches, const std::atomic<bool>& cancelled)
-      : graph_(graph),
-        constants_(constants),
-        sequences_(sequences),
-        edits_(edits),
-        options_(options),
-        copies_(copies),
-        batches_(batches),
-        window_batches_(window_batches),
-        cancelled_(cancelled) {}
+  Prediction(const EditedCall& call, const PredictWindowsOptions& options, int64_t copies)
+      : call_(call), options_(options), copies_(copies), edits_(call.sequences.count) {}
 
-  // The outputs of those of a task's edits that it says it has `done`, in that order.
-  std::vector<at::Tensor> run(const Task& task, std::vector<int64_t>& done);
-
-  ChangeLog log;
-  int64_t evaluated_whole = 0;
+  PredictWindowsResult run(const WorkOptions& work);
 
  private:
-  using Outputs = std::vector<at::Tensor>;
+  // A share of the batches of one sequence's edits. The batches do not depend on the shares, so
+  // that the number of threads does not change a result.
+  struct Task {
+    int64_t row = 0;
+    int64_t share = 0;
+    int64_t shares = 1;
+  };
 
-  Outputs whole(const int64_t* edits, int64_t count);
-  // Nothing where the copies must be evaluated whole.
-  Outputs in_windows(const int64_t* edits, int64_t count, bool ranges);
-  Outputs in_windows_or_whole(const int64_t* edits, int64_t count, bool ranges);
-  std::vector<Value> unchanged_args(int64_t rows) const;
-  Value changed_X(const int64_t* edits, int64_t rows) const;
+  void sort_edits();
+  void scout(const std::atomic<bool>& cancelled);
+  void scout(int size, int64_t row, const std::atomic<bool>& cancelled);
+  void choose(int64_t row, int threads);
+  bool in_windows(int64_t row) const;
+  void divide(int threads);
+  int64_t chunks() const { return static_cast<int64_t>(tasks_.size() + starts_.size()) - 1; }
+  void run_chunk(int64_t chunk, const std::atomic<bool>& cancelled);
+  void run_task(const Task& task, const std::atomic<bool>& cancelled);
+  void run_whole(int64_t begin, int64_t end, const std::atomic<bool>& cancelled);
+  void keep(Outputs& kept, int64_t size, const Outputs& outputs, const Edits& places);
+  void keep_edits(const Outputs& outputs, const Edits& edits) {
+    keep(result_.outputs, static_cast<int64_t>(call_.edits.row.size()), outputs, edits);
+  }
+  void keep_original(int64_t row, const Outputs& outputs) {
+    keep(result_.originals, call_.sequences.count, outputs, {row});
+  }
+  void count(EditedCopies& copies);
 
-  const Graph& graph_;
-  Constants& constants_;
-  const Sequences& sequences_;
-  const WindowEdits& edits_;
+  const EditedCall& call_;
   const PredictWindowsOptions& options_;
-  const int64_t copies_;     // in a batch of them
-  Batches& batches_;         // of copies evaluated whole
-  Batches& window_batches_;  // of windows
-  const std::atomic<bool>& cancelled_;
-  at::Tensor X_;  // [1, C, L]
-  std::vector<Value> args_;
-  at::Tensor content_;
-  Memo memo_;
-  bool local_ = true;
+  const int64_t copies_;                     // evaluated whole at a time
+  std::vector<std::map<int, Edits>> edits_;  // of each sequence, by size, in order of their places
+  std::map<int, Plan> plans_;                // by size
+  std::unique_ptr<EditedCopies> scouted_;    // the first sequence's, evaluated already
+  std::vector<bool> original_known_;
+  std::vector<Task> tasks_;
+  std::vector<WholeCopy> whole_;
+  std::vector<int64_t> starts_;  // of the batches of whole copies, and their end
+  PredictWindowsResult result_;
+  std::mutex mutex_;
 };
 
-std::vector<Value> repeated(const std::vector<Value>& args, int64_t rows) {
-  std::vector<Value> result = args;
-  for (Value& arg : result) {
-    std::vector<int64_t> sizes = arg.x.toTensor().sizes().vec();
-    sizes[0] = rows;
-    arg.x = arg.x.toTensor().expand(sizes).contiguous();
-  }
-  return result;
-}
-
-EditedCopies::Outputs EditedCopies::whole(const int64_t* edits, int64_t count) {
-  std::vector<Outputs> parts;
-  batches_.run(0, count, [&](int64_t begin, int64_t end) {
-    const int64_t rows = end - begin;
-    const at::Tensor X = X_.repeat({rows, 1, 1});
-    const int64_t width = content_.size(2);
-    for (int64_t j = 0; j < rows; ++j) {
-      const int64_t edit = edits[begin + j];
-      X[j].narrow(0, 0, content_.size(1))
-          .narrow(1, edits_.start[edit], width)
-          .copy_(content_[edit]);
-    }
-    parts.push_back(predict_rows(graph_, constants_, X, repeated(args_, rows), cancelled_));
+void Prediction::sort_edits() {
+  Edits order(call_.edits.row.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return call_.edits.start[a] < call_.edits.start[b];
   });
-  evaluated_whole += count;
-  return join_batches(parts);
+  for (const int64_t edit : order) {
+    edits_[call_.edits.row[edit]][size_of(call_.width(edit))].push_back(edit);
+  }
 }
 
-// Further inputs are the same for all copies of a sequence.
-std::vector<Value> EditedCopies::unchanged_args(int64_t rows) const {
-  std::vector<Value> values = args_;
-  int index = 1;
-  for (Value& value : values) {
-    const at::Tensor arg = value.x.toTensor();
-    value.paired = true;
-    if (arg.dim() < 2) {
-      value.ref = repeated({value}, rows)[0].x;
+void Prediction::keep(Outputs& kept, int64_t size, const Outputs& outputs, const Edits& places) {
+  const at::Tensor index = at::tensor(places, at::TensorOptions(at::kLong));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (kept.size() == i) {
+      std::vector<int64_t> sizes = outputs[i].sizes().vec();
+      sizes[0] = size;
+      kept.push_back(at::zeros(sizes, outputs[i].options()));
+    }
+    kept[i].index_copy_(0, index, outputs[i]);
+  }
+}
+
+void Prediction::count(EditedCopies& copies) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  result_.done_work += copies.done_work;
+  result_.whole_work += copies.whole_work;
+  result_.evaluated_whole += copies.evaluated_whole;
+  copies.done_work = copies.whole_work = 0;
+  copies.evaluated_whole = 0;
+}
+
+// The edit in the middle of those of this size: near the ends of a sequence windows are smaller.
+void Prediction::scout(int size, int64_t row, const std::atomic<bool>& cancelled) {
+  std::unique_ptr<EditedCopies> other;
+  if (!scouted_) {
+    scouted_ = std::make_unique<EditedCopies>(call_, row);
+  } else if (scouted_->row() != row) {
+    other = std::make_unique<EditedCopies>(call_, row);
+  }
+  EditedCopies& copies = other ? *other : *scouted_;
+  Edits& edits = edits_[row][size];
+  const auto middle = edits.begin() + static_cast<int64_t>(edits.size() / 2);
+  const int64_t edit = *middle;
+  edits.erase(middle);
+  keep_edits(copies.scout(edit, cancelled), {edit});
+  Plan& plan = plans_[size];
+  plan.log = copies.log();
+  plan.possible = copies.local();
+  plan.batch = std::clamp<int64_t>(batch_numbers / std::max<int64_t>(plan.log.widest, 1), 1,
+                                   largest_batch);
+  if (options_.originals && !copies.original().empty() && !original_known_[row]) {
+    keep_original(row, copies.original());
+    original_known_[row] = true;
+  }
+  count(copies);
+}
+
+void Prediction::scout(const std::atomic<bool>& cancelled) {
+  std::map<int, int64_t> first;  // sequence with edits of a size
+  for (int64_t row = call_.sequences.count - 1; row >= 0; --row) {
+    for (const auto& own : edits_[row]) {
+      first[own.first] = row;
+    }
+  }
+  for (const auto& [size, row] : first) {
+    scout(size, row, cancelled);
+    if (!plans_[size].possible) {
+      return;  // nor are others
+    }
+  }
+}
+
+// Whether windows cost less than whole copies, all edits of a sequence together; sizes for which
+// they do not are left out.
+void Prediction::choose(int64_t row, int threads) {
+  const bool asked = options_.method == PredictWindowsOptions::Method::incremental;
+  std::map<int, Edits> chosen;
+  double windows = 0;
+  double whole = 0;
+  double original = 0;
+  int64_t number = 0;
+  for (auto& [size, edits] : edits_[row]) {
+    const auto plan = plans_.find(size);
+    const auto own = static_cast<int64_t>(edits.size());
+    if (edits.empty() || plan == plans_.end() || !plan->second.possible) {
       continue;
     }
-    auto change = std::make_shared<Change>();
-    change->axis = arg.dim() - 1;
-    change->sizes = arg.sizes().vec();
-    std::vector<int64_t> sizes{rows, 0};
-    for (int64_t d = 1; d < change->axis; ++d) {
-      sizes.push_back(arg.size(d));
+    const WindowCosts costs = window_costs(plan->second.log.operations(),
+                                           std::min(plan->second.batch, own), copies_);
+    if (asked || costs.window <= worthwhile * costs.whole) {
+      windows += costs.window * static_cast<double>(own);
+      whole += costs.whole * static_cast<double>(own);
+      original = costs.original;
+      number += own;
+      chosen[size] = edits;
+      edits.clear();
     }
-    change->delta = at::zeros(sizes, arg.options());
-    change->start.assign(rows, 0);
-    change->known = {0, change->length()};
-    change->key = {nullptr, 0, index++};
-    change->never = true;
-    value.change = std::move(change);
   }
-  return values;
+  if (scouted_ && scouted_->row() == row && !scouted_->original().empty()) {
+    original = 0;
+  } else if (options_.originals && number > 0) {
+    whole += whole / static_cast<double>(number);
+  }
+  if (!asked && windows + original > whole) {
+    for (auto& [size, edits] : chosen) {
+      edits_[row][size] = edits;
+    }
+    chosen.clear();
+  }
+  const bool in_windows = !chosen.empty();
+  if (options_.originals && !in_windows && !original_known_[row]) {
+    whole_.push_back({row, -1});
+  }
+  for (const auto& own : edits_[row]) {
+    for (const int64_t edit : own.second) {
+      whole_.push_back({row, edit});
+    }
+  }
+  edits_[row] = std::move(chosen);
+  if (in_windows) {
+    const int64_t sequences = call_.sequences.count;
+    const int64_t pieces =
+        threads > 1 ? std::max<int64_t>(1, (2 * threads + sequences - 1) / sequences) : 1;
+    const int64_t shares = std::min(pieces, (number + worth_sharing - 1) / worth_sharing);
+    for (int64_t share = 0; share < shares; ++share) {
+      tasks_.push_back({row, share, shares});
+    }
+  }
 }
 
-Value EditedCopies::changed_X(const int64_t* edits, int64_t rows) const {
-  auto change = std::make_shared<Change>();
-  const int64_t width = content_.size(2);
-  const int64_t bases = content_.size(1);
-  change->axis = 2;
-  change->sizes = X_.sizes().vec();
-  change->delta = at::zeros({rows, width, X_.size(1)}, X_.options());
-  for (int64_t j = 0; j < rows; ++j) {
-    const int64_t start = edits_.start[edits[j]];
-    const at::Tensor before = X_[0].narrow(0, 0, bases).narrow(1, start, width);
-    change->delta[j].narrow(1, 0, bases).copy_((content_[edits[j]] - before).t());
-    change->start.push_back(start);
-  }
-  change->known = {0, X_.size(2)};
-  Value value;
-  value.x = X_;
-  value.paired = true;
-  value.change = std::move(change);
-  return value;
-}
-
-EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t count, bool ranges) {
-  // A model that squeezes would lose the row of a single copy.
-  std::vector<int64_t> chosen(edits, edits + count);
-  if (count == 1) {
-    chosen.push_back(edits[0]);
-  }
-  const auto rows = static_cast<int64_t>(chosen.size());
-  EvaluateOptions options;
-  options.cancelled = &cancelled_;
-  options.pairs = true;
-  options.batch.sequences = 1;
-  options.batch.references = rows;
-  options.batch.memo = &memo_;
-  options.changes = &log;
-  memo_.start();
-  log.start(ranges);
-  std::vector<Value> inputs{changed_X(chosen.data(), rows)};
-  for (const Value& arg : unchanged_args(rows)) {
-    inputs.push_back(arg);
-  }
-  Outputs outputs;
-  for (const Value& value : evaluate(graph_, constants_, inputs, options)) {
-    at::Tensor values;
-    if (value.change) {
-      log.demand(*value.change);
-      values = all_values(value.x.toTensor(), *value.change);
-    } else if (value.paired && value.ref.isTensor()) {
-      values = value.ref.toTensor();
-    }
-    // Anything but plain numbers is what a prediction makes of it, or refuses.
-    const bool plain = values.defined() && values.layout() == at::kStrided &&
-                       !values.is_quantized() && !values.is_complex();
-    if (!plain || values.dim() == 0 || values.size(0) != rows) {
-      return {};
-    }
-    outputs.push_back(values.narrow(0, 0, count).detach().cpu());
-  }
-  return outputs;
-}
-
-EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, int64_t count,
-                                                        bool ranges) {
-  Outputs outputs;
-  try {
-    outputs = in_windows(edits, count, ranges);
-  } catch (const NotLocal&) {
-    local_ = false;
-  } catch (const BatchMoved&) {
-    // The code does one thing for a single sequence and another for several.
-    local_ = false;
-  } catch (const RangeExceeded&) {
-    return in_windows_or_whole(edits, count, false);
-  } catch (const std::exception& error) {
-    // What fails on the copies fails there, too, in the words of a prediction. Where memory runs
-    // out fewer windows may fit; where not one does beside what is remembered of the sequence, a
-    // copy may.
-    const auto* own = dynamic_cast<const Error*>(&error);
-    const bool memory = is_out_of_memory(error);
-    if (memory ? count > 1 : !own || own->kind() == "interrupt") {
-      throw;
-    }
-    memo_ = memory ? Memo() : memo_;
-    local_ = false;
-  }
-  const auto bad = [](const at::Tensor& output) {
-    return at::isFloatingType(output.scalar_type()) && !output.isfinite().all().item<bool>();
-  };
-  if (outputs.empty() || std::any_of(outputs.begin(), outputs.end(), bad)) {
-    return whole(edits, count);
-  }
-  return outputs;
-}
-
-EditedCopies::Outputs EditedCopies::run(const Task& task, std::vector<int64_t>& done) {
-  const at::NoGradGuard guard;
-  X_ = to_compute(sequences_.X(task.row, task.row + 1), constants_);
-  args_ = batch_of_args(sequences_, constants_, task.row, task.row + 1);
-  content_ = to_compute(edits_.content, constants_);
-  using Method = PredictWindowsOptions::Method;
-  const int64_t* edits = task.edits->data();
-  const auto count = static_cast<int64_t>(task.edits->size());
-  // The original is a single sequence.
-  const bool special = graph_.findings->alone_differs;
-  std::vector<Outputs> parts;
-  const auto add_done = [&](int64_t first, int64_t last) {
-    done.insert(done.end(), edits + first, edits + last);
-  };
-  const auto joined = [&]() { return parts.empty() ? Outputs{} : join_batches(parts); };
-  const auto run_whole = [&](int64_t from) {
-    const auto [first, last] = own_edits(task, count - from, copies_);
-    if (first < last) {
-      parts.push_back(whole(edits + from + first, last - first));
-      add_done(from + first, from + last);
-    }
-  };
-  if (options_.method == Method::full || constants_.reduced() || special) {
-    run_whole(0);
-    return joined();
-  }
-  const auto run_windows = [&](int64_t first, int64_t last, bool ranges) {
-    window_batches_.run(first, last, [&](int64_t begin, int64_t end) {
-      parts.push_back(in_windows_or_whole(edits + begin, end - begin, ranges));
-    });
-  };
-  // Every share looks at the same ones: what they tell decides about all batches.
-  const int64_t first_ones = std::min(scouts, count);
-  run_windows(0, first_ones, false);
-  if (task.share == 0) {
-    add_done(0, first_ones);
+void Prediction::run_task(const Task& task, const std::atomic<bool>& cancelled) {
+  std::unique_ptr<EditedCopies> own;
+  if (task.share == 0 && scouted_ && scouted_->row() == task.row) {
+    own = std::move(scouted_);
   } else {
-    parts.clear();
-    evaluated_whole = 0;
+    own = std::make_unique<EditedCopies>(call_, task.row);
   }
-  log.find_ranges();
-  const bool too_wide = log.done_work > worthwhile * log.whole_work;
-  if (!local_ || (options_.method == Method::automatic && too_wide)) {
-    memo_ = Memo();
-    run_whole(first_ones);
-    return joined();
+  for (const auto& [size, edits] : edits_[task.row]) {
+    const Plan& plan = plans_.at(size);
+    const auto number = static_cast<int64_t>(edits.size());
+    const int64_t batches = (number + plan.batch - 1) / plan.batch;
+    const int64_t last = batches * (task.share + 1) / task.shares;
+    for (int64_t batch = batches * task.share / task.shares; batch < last; ++batch) {
+      const auto begin = edits.begin() + batch * plan.batch;
+      const Edits some(begin, edits.begin() + std::min(number, (batch + 1) * plan.batch));
+      keep_edits(own->run(some.data(), static_cast<int64_t>(some.size()), plan.log, cancelled),
+                 some);
+    }
   }
-  const int64_t size =
-      std::clamp<int64_t>(batch_numbers / std::max<int64_t>(log.widest, 1), 2, largest_batch);
-  const auto [first, last] = own_edits(task, count - first_ones, size);
-  for (int64_t begin = first_ones + first; begin < first_ones + last; begin += size) {
-    const int64_t end = std::min(begin + size, first_ones + last);
-    run_windows(begin, end, true);
-    add_done(begin, end);
+  if (task.share == 0 && options_.originals && !original_known_[task.row]) {
+    keep_original(task.row, own->original().empty()
+                                ? evaluate_whole(call_, {{task.row, -1}}, cancelled)
+                                : own->original());
   }
-  return joined();
+  count(*own);
+}
+
+void Prediction::run_whole(int64_t begin, int64_t end, const std::atomic<bool>& cancelled) {
+  const std::vector<WholeCopy> copies(whole_.begin() + begin, whole_.begin() + end);
+  const Outputs outputs = evaluate_whole(call_, copies, cancelled);
+  int64_t edits = 0;
+  for (int64_t i = begin; i < end; ++i) {
+    const WholeCopy& copy = whole_[i];
+    Outputs one;
+    for (const at::Tensor& output : outputs) {
+      one.push_back(output.narrow(0, i - begin, 1));
+    }
+    if (copy.edit < 0) {
+      keep_original(copy.row, one);
+    } else {
+      keep_edits(one, {copy.edit});
+      ++edits;
+    }
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  result_.evaluated_whole += edits;
+}
+
+// The choices, once the scouts are back, and the chunks that are left.
+void Prediction::divide(int threads) {
+  if (!plans_.empty()) {
+    const Plan& plan = plans_.begin()->second;
+    result_.costs = window_costs(plan.log.operations(), plan.batch, copies_);
+  }
+  for (int64_t row = 0; row < call_.sequences.count; ++row) {
+    choose(row, threads);
+  }
+  if (scouted_ && edits_[scouted_->row()].empty()) {
+    scouted_ = nullptr;
+  }
+  // Sequences whose batches belong together are not mixed.
+  const bool joint = call_.constants.conduct().joint;
+  for (int64_t i = 0; i < static_cast<int64_t>(whole_.size()); ++i) {
+    const bool other = joint && i > 0 && whole_[i].row != whole_[i - 1].row;
+    if (starts_.empty() || i - starts_.back() == copies_ || other) {
+      starts_.push_back(i);
+    }
+  }
+  starts_.push_back(static_cast<int64_t>(whole_.size()));
+}
+
+void Prediction::run_chunk(int64_t chunk, const std::atomic<bool>& cancelled) {
+  const auto tasks = static_cast<int64_t>(tasks_.size());
+  if (chunk < tasks) {
+    run_task(tasks_[chunk], cancelled);
+  } else {
+    run_whole(starts_[chunk - tasks], starts_[chunk - tasks + 1], cancelled);
+  }
+}
+
+PredictWindowsResult Prediction::run(const WorkOptions& work) {
+  sort_edits();
+  original_known_.resize(call_.sequences.count);
+  // A model that does something else for a single sequence does so for the original.
+  const bool possible = options_.method != PredictWindowsOptions::Method::full &&
+                        !call_.constants.reduced() && !call_.graph.findings->alone_differs &&
+                        !call_.edits.row.empty();
+  if (work.threads > 1) {
+    // As if the copies were whole, whatever the number of sequences and threads: neither may decide
+    // whether the operations of a chunk have several.
+    const int64_t length = call_.sequences.X(0, 1).size(2);
+    int64_t most = 1;
+    for (const auto& own : edits_) {
+      int64_t number = 0;
+      for (const auto& of_size : own) {
+        number += static_cast<int64_t>(of_size.second.size());
+      }
+      most = std::max(most, number);
+    }
+    most = std::min(most, largest_batch);
+    if (possible) {
+      WorkOptions first = work;
+      if (work.poll) {
+        first.poll = [&](double) { return work.poll(0); };
+      }
+      run_chunks(
+          chunks_of(1, call_.graph, 1, length),
+          [&](int64_t, const std::atomic<bool>& cancelled) { scout(cancelled); }, first);
+    }
+    divide(work.threads);
+    run_chunks(
+        chunks_of(chunks(), call_.graph, most, length),
+        [&](int64_t i, const std::atomic<bool>& cancelled) { run_chunk(i, cancelled); }, work);
+    return std::move(result_);
+  }
+  // One thread does all of it in one go: memory that it has stays warm.
+  std::atomic<double> done{0};
+  Chunks all;
+  all.count = 1;
+  all.share_done = [&]() { return done.load(); };
+  const Chunk everything = [&](int64_t, const std::atomic<bool>& cancelled) {
+    if (possible) {
+      scout(cancelled);
+    }
+    divide(1);
+    for (int64_t i = 0; i < chunks(); ++i) {
+      stop_if(cancelled);
+      run_chunk(i, cancelled);
+      done = static_cast<double>(i + 1) / static_cast<double>(chunks());
+    }
+  };
+  run_chunks(all, everything, work);
+  return std::move(result_);
 }
 
 }  // namespace
@@ -332,9 +369,8 @@ EditedCopies::Outputs EditedCopies::run(const Task& task, std::vector<int64_t>& 
 PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
                                      const Sequences& sequences, const WindowEdits& edits,
                                      const PredictWindowsOptions& options) {
-  const WorkOptions work_options = work_on(constants.device(), options.work);
-  const std::vector<Task> tasks = make_tasks(edits, sequences.count, work_options.threads);
-  if (tasks.empty()) {
+  const WorkOptions work = work_on(constants.device(), options.work);
+  if (sequences.count == 0 || (edits.row.empty() && !options.originals)) {
     return {};
   }
   check_batch(graph, constants, sequences, options.batch_size);
@@ -346,40 +382,9 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
   of_windows.most = largest_batch;
   of_windows.measure = false;
   Batches window_batches(constants.device(), of_windows);
-  PredictWindowsResult result;
-  std::mutex mutex;
-  const auto count = static_cast<int64_t>(edits.row.size());
-  const Chunk work = [&](int64_t chunk, const std::atomic<bool>& cancelled) {
-    EditedCopies copies(graph, constants, sequences, edits, options, of_copies.most, batches,
-                        window_batches, cancelled);
-    std::vector<int64_t> done;
-    const std::vector<at::Tensor> outputs = copies.run(tasks[chunk], done);
-    if (done.empty()) {
-      return;
-    }
-    const at::Tensor place = at::tensor(done, at::TensorOptions(at::kLong));
-    const std::lock_guard<std::mutex> lock(mutex);
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (result.outputs.size() == i) {
-        std::vector<int64_t> sizes = outputs[i].sizes().vec();
-        sizes[0] = count;
-        result.outputs.push_back(at::zeros(sizes, outputs[i].options()));
-      }
-      result.outputs[i].index_copy_(0, place, outputs[i]);
-    }
-    result.done_work += copies.log.done_work;
-    result.whole_work += copies.log.whole_work;
-    result.evaluated_whole += copies.evaluated_whole;
-  };
-  // What is evaluated together, as if in whole copies.
-  int64_t most = 0;
-  for (const Task& task : tasks) {
-    most = std::max(most, static_cast<int64_t>(task.edits->size()));
-  }
-  run_chunks(chunks_of(static_cast<int64_t>(tasks.size()), graph, std::min(most, largest_batch),
-                       sequences.X(0, 1).size(2)),
-             work, work_options);
-  return result;
+  const EditedCall call{graph, constants, sequences, edits, to_compute(edits.content, constants),
+                        batches, window_batches};
+  return Prediction(call, options, of_copies.most).run(work);
 }
 
 }  // namespace seqlift

@@ -26,11 +26,21 @@ std::vector<int64_t> from_one(const Rcpp::IntegerVector& numbers) {
   return result;
 }
 
+// A double array [edits, 4, width], or letters as codes [width, edits].
+at::Tensor to_content(SEXP given) {
+  const at::Tensor content = view_array(given);
+  if (content.scalar_type() != at::kByte) {
+    return content;
+  }
+  const at::Tensor letters = at::arange(4, at::kByte).view({1, 4, 1});
+  return content.t().unsqueeze(1).eq(letters).to(at::kFloat);
+}
+
 }  // namespace
 
 extern "C" {
 
-// `edits`: list(row, start, content = double array [edits, 4, width]).
+// `edits`: list(row, start, content, width = of each edit, or none: that of `content`).
 SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits_list, SEXP options_list) {
   return guarded([&]() -> SEXP {
     Handle& handle = handle_of(pointer);
@@ -46,13 +56,17 @@ SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits_list, SE
     seqlift::WindowEdits edits;
     edits.row = from_one(given["row"]);
     edits.start = from_one(given["start"]);
-    edits.content = view_array(given["content"]);
+    edits.content = to_content(given["content"]);
+    const Rcpp::IntegerVector width = given["width"];
+    edits.width.assign(width.begin(), width.end());
+    window_options.originals = Rcpp::as<bool>(options["originals"]);
     const auto graph = graph_of(handle, key, graph_options);
     const seqlift::PredictWindowsResult result =
         seqlift::predict_windows(*graph, constants_of(handle, options),
                                  to_sequences(Rcpp::List(input)), edits, window_options);
     return Rcpp::List::create(
         Rcpp::Named("outputs") = to_arrays(result.outputs),
+        Rcpp::Named("originals") = to_arrays(result.originals),
         Rcpp::Named("done_work") = result.done_work, Rcpp::Named("whole_work") = result.whole_work,
         Rcpp::Named("evaluated_whole") = static_cast<double>(result.evaluated_whole));
   });

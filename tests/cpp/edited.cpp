@@ -25,6 +25,17 @@ Edits all_substitutions(const at::Tensor& X) {
   return edits;
 }
 
+Edits random_edits(const at::Tensor& X, int64_t widest, int64_t count, int64_t seed) {
+  Edits edits = random_windows(X, widest, count, seed);
+  for (int64_t i = 0; i < count; ++i) {
+    edits.width.push_back(1 + (i * 31 + seed) % widest);
+    // At both ends, too.
+    const int64_t last = X.size(2) - edits.width[i];
+    edits.start[i] = i % 5 == 0 ? last : std::min(edits.start[i], last);
+  }
+  return edits;
+}
+
 Edits random_windows(const at::Tensor& X, int64_t width, int64_t count, int64_t seed) {
   Edits edits;
   edits.content = one_hot(count, width, seed).to(X.scalar_type());
@@ -47,17 +58,19 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
   options.method = seqlift::PredictWindowsOptions::Method::incremental;
   options.batch_size = settings.batch_size;
   options.work.threads = settings.threads;
+  options.originals = true;
   const auto graph = seqlift::build_graph(model, {});
   const auto result = seqlift::predict_windows(*graph, constants, sequences,
-                                               {edits.row, edits.start, edits.content}, options);
+                                               {edits.row, edits.start, edits.content, edits.width}, options);
   const auto count = static_cast<int64_t>(edits.row.size());
   const at::Tensor rows = at::tensor(edits.row, at::TensorOptions(at::kLong));
   const at::Tensor copies = X.index_select(0, rows);
   for (int64_t i = 0; i < count; ++i) {
+    const int64_t width = edits.width.empty() ? edits.content.size(2) : edits.width[i];
     copies[i]
         .narrow(0, 0, 4)
-        .narrow(1, edits.start[i], edits.content.size(2))
-        .copy_(edits.content[i]);
+        .narrow(1, edits.start[i], width)
+        .copy_(edits.content[i].narrow(1, 0, width));
   }
   std::vector<at::Tensor> copied_args;
   for (const at::Tensor& arg : args) {
@@ -69,7 +82,7 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
   Edited found;
   found.share = result.done_work / std::max(result.whole_work, 1.0);
   found.whole = result.evaluated_whole;
-  if (result.outputs.size() != expected.size()) {
+  if (result.outputs.size() != expected.size() || result.originals.size() != expected.size()) {
     found.apart = 1e9;
     return found;
   }
@@ -80,10 +93,19 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
       found.apart = 1e9;
       return found;
     }
+    // Of every edit what it gives, and what its sequence gives as it is.
+    const at::Tensor original = before[i].to(at::kDouble);
+    const at::Tensor own = result.originals[i].to(at::kDouble).index_select(0, rows);
+    if (!own.sizes().equals(original.sizes())) {
+      found.apart = 1e9;
+      return found;
+    }
     const double size = std::max(1.0, there.abs().max().item<double>());
-    const double apart = (here - there).abs().max().item<double>() / size;
-    found.apart = apart <= 1e9 ? std::max(found.apart, apart) : 1e9;
-    const at::Tensor change = there - before[i].to(at::kDouble);
+    for (const at::Tensor& apart : {here - there, own - original}) {
+      const double largest = apart.abs().max().item<double>() / size;
+      found.apart = largest <= 1e9 ? std::max(found.apart, largest) : 1e9;
+    }
+    const at::Tensor change = there - original;
     found.effect = std::max(found.effect, change.abs().max().item<double>());
   }
   return found;

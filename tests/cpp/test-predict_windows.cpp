@@ -3,6 +3,8 @@
 #include <random>
 
 #include "catch.h"
+#include "core/model.h"
+#include "core/predict_windows.h"
 #include "core/tensor_functions.h"
 #include "edited.h"
 
@@ -210,11 +212,13 @@ TEST_CASE("random layers: windows equal whole copies at every position", "[predi
     std::string error;
     Edited found;
     Edited wide;
+    Edited several;
     try {
       const ModelPointer net = layers.make(length);
       const at::Tensor X = one_hot(1 + seed % 2, length, seed).to(at::kDouble);
       found = edited(net, X, all_substitutions(X));
       wide = edited(net, X, random_windows(X, 1 + seed % 9, 12, seed));
+      several = edited(net, X, random_edits(X, 1 + seed % 17, 10, seed));
     } catch (const std::exception& caught) {
       error = std::string(caught.what()).substr(0, 400);
     }
@@ -222,6 +226,7 @@ TEST_CASE("random layers: windows equal whole copies at every position", "[predi
     CHECK(error == "");
     CHECK(found.apart < rounding);
     CHECK(wide.apart < rounding);
+    CHECK(several.apart < rounding);
     CHECK(found.whole == 0);
     in_windows += found.share < 0.7 ? 1 : 0;
     most = std::max(most, found.effect);
@@ -320,6 +325,60 @@ TEST_CASE("a model that squeezes keeps a single copy's row", "[predict_windows]"
   CHECK(edited(net, X, one).apart == 1e9);  // LibTorch's own answer has no row
   const Edits two = random_windows(X, 2, 2, 3);
   CHECK(edited(net, X, two).apart < rounding);
+}
+
+TEST_CASE("sequences without an edit are predicted as they are", "[predict_windows]") {
+  Layers layers(11);
+  const ModelPointer net = layers.make(50);
+  const at::Tensor X = sequences(5, 50, 6);
+  using Method = seqlift::PredictWindowsOptions::Method;
+  seqlift::Constants constants(net->dtype, at::kDouble, at::Device(at::kCPU));
+  seqlift::Sequences all;
+  all.count = 5;
+  all.X = [X](int64_t begin, int64_t end) { return X.narrow(0, begin, end - begin); };
+  const auto graph = seqlift::build_graph(net, {});
+  const at::Tensor expected = interpreted(net, X)[0];
+  for (const Method method : {Method::automatic, Method::incremental, Method::full}) {
+    for (const int threads : {1, 2}) {
+      seqlift::PredictWindowsOptions options;
+      options.method = method;
+      options.originals = true;
+      options.work.threads = threads;
+      // Sequences 2 and 5 have edits, none, and one alone.
+      const at::Tensor content = one_hot(3, 2, 5).to(at::kDouble);
+      for (const auto& rows : {std::vector<int64_t>{1, 4, 1}, std::vector<int64_t>{}}) {
+        seqlift::WindowEdits edits;
+        edits.row = rows;
+        edits.start.assign(rows.size(), 7);
+        edits.content = content.narrow(0, 0, static_cast<int64_t>(rows.size()));
+        const auto result = seqlift::predict_windows(*graph, constants, all, edits, options);
+        REQUIRE(result.originals.size() == 1);
+        CHECK((result.originals[0] - expected).abs().max().item<double>() < rounding);
+        CHECK(result.outputs.size() == (rows.empty() ? 0 : 1));
+      }
+    }
+  }
+}
+
+TEST_CASE("an edit that changes nothing gives what the sequence gives, to the last bit",
+          "[predict_windows]") {
+  Layers layers(11);
+  const ModelPointer net = layers.make(50);
+  const at::Tensor X = sequences(1, 50, 6);
+  seqlift::Constants constants(net->dtype, at::kFloat, at::Device(at::kCPU));
+  seqlift::Sequences one;
+  one.count = 1;
+  one.X = [X](int64_t, int64_t) { return X; };
+  seqlift::PredictWindowsOptions options;
+  options.method = seqlift::PredictWindowsOptions::Method::incremental;
+  options.originals = true;
+  seqlift::WindowEdits edits;
+  edits.row = {0, 0, 0};
+  edits.start = {3, 20, 44};
+  edits.content = at::cat({X.narrow(2, 3, 4), X.narrow(2, 20, 4), X.narrow(2, 44, 4)});
+  const auto graph = seqlift::build_graph(net, {});
+  const auto result = seqlift::predict_windows(*graph, constants, one, edits, options);
+  CHECK((result.outputs[0] == result.originals[0]).all().item<bool>());
 }
 
 TEST_CASE("threads and batches leave the numbers as they are, float32 to its rounding",

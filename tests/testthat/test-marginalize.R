@@ -88,8 +88,8 @@ test_that("all outputs of a model with several are kept, for any number of motif
     k <- length(motifs)
     expect_identical(lapply(result$after, dim), list(c(k, 2L, 2L, 8L), c(k, 2L, 1L)))
     last <- predict(model, substitute_motif(X, motifs[k]))
-    expect_equal(numbers_of(result$after[[1L]][k, , , ]), numbers_of(last[[1L]]))
-    expect_equal(as.vector(result$after[[2L]][k, , ]), as.vector(last[[2L]]))
+    expect_equal(numbers_of(result$after[[1L]][k, , , ]), numbers_of(last[[1L]]), tolerance = 1e-6)
+    expect_equal(as.vector(result$after[[2L]][k, , ]), as.vector(last[[2L]]), tolerance = 1e-6)
   }
 })
 
@@ -98,8 +98,10 @@ test_that("the model's other inputs keep their rows", {
   model <- select_output(test_model("two_heads"), 2)
   track <- array(seq_len(72) / 72, c(3, 2, 12))
   result <- marginalize(model, X, "GATA", args = list(control_track = track))
-  expect_equal(result$before, predict(model, X, args = list(track)))
-  expect_equal(result$after, predict(model, substitute_motif(X, "GATA"), args = list(track)))
+  expect_equal(result$before, predict(model, X, args = list(track)), tolerance = 1e-6)
+  expect_equal(result$after, predict(model, substitute_motif(X, "GATA"), args = list(track)),
+    tolerance = 1e-6
+  )
 })
 
 test_that("attributions can be marginalized, with all their arguments", {

@@ -85,9 +85,10 @@ test_that("all outputs and the other inputs are kept", {
   track <- array(seq_len(72) / 72, c(3, 2, 12))
   table <- data.frame(example = 2, position = 4, alt = "C")
   result <- substitution_effect(model, X, table, args = list(track))
-  expect_equal(result$before, predict(model, X, args = list(track)))
+  expect_equal(result$before, predict(model, X, args = list(track)), tolerance = 1e-6)
   expect_equal(
-    result$after, predict(model, replace(X, 2L, "AAACCCCCGGGG"), args = list(track))
+    result$after, predict(model, replace(X, 2L, "AAACCCCCGGGG"), args = list(track)),
+    tolerance = 1e-6
   )
   shorter <- deletion_effect(model, X, data.frame(example = 1, position = 1),
     args = list(track[, , 1:11])
