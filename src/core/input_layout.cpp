@@ -281,7 +281,7 @@ class Evaluator {
 
 enum class LayerKind { convolution, linear, matmul, lookup, recurrent, norm, layer_norm };
 
-struct Layer {
+struct FirstLayer {
   LayerKind kind;
   const Node* node;
 };
@@ -335,11 +335,11 @@ bool hides_layers(const Node* node) {
 
 // The layers that X reaches before any other, those in branches and loops left out. Of look-ups
 // those alone that X's own numbers are the places of.
-std::vector<Layer> first_layers(const Graph& graph) {
+std::vector<FirstLayer> first_layers(const Graph& graph) {
   std::unordered_set<const JitValue*> of_X{graph.graph->inputs()[1]};
   std::unordered_set<const JitValue*> own{graph.graph->inputs()[1]};
   std::unordered_set<const JitValue*> behind;
-  std::vector<Layer> layers;
+  std::vector<FirstLayer> layers;
   for (const Node* node : graph.graph->nodes()) {
     const auto any = [&](const std::unordered_set<const JitValue*>& values) {
       return std::any_of(node->inputs().begin(), node->inputs().end(),
@@ -390,7 +390,7 @@ bool window_fits(const at::Tensor& x, const at::Tensor& weight, int64_t channels
 
 class Fit {
  public:
-  Fit(const Graph& graph, const std::vector<Layer>& layers, const std::string& layout,
+  Fit(const Graph& graph, const std::vector<FirstLayer>& layers, const std::string& layout,
       int64_t channels, bool loosely)
       : layers_(layers),
         evaluator_(graph, sequences(layout, channels)),
@@ -401,7 +401,7 @@ class Fit {
   // `wanted`: the channels that convolutions ask for are added to it.
   bool check(std::set<int64_t>& wanted) {
     return std::all_of(layers_.begin(), layers_.end(),
-                       [&](const Layer& layer) { return check(layer, wanted); });
+                       [&](const FirstLayer& layer) { return check(layer, wanted); });
   }
 
  private:
@@ -435,7 +435,7 @@ class Fit {
     return otherwise;
   }
 
-  bool check(const Layer& layer, std::set<int64_t>& wanted) {
+  bool check(const FirstLayer& layer, std::set<int64_t>& wanted) {
     const Node* node = layer.node;
     const at::Tensor x = tensor(node, data_of(layer.kind, node));
     const auto same = [&](int64_t dimension, int64_t size) {
@@ -477,7 +477,7 @@ class Fit {
     return false;
   }
 
-  const std::vector<Layer>& layers_;
+  const std::vector<FirstLayer>& layers_;
   Evaluator evaluator_;
   int64_t channels_;
   bool loosely_;
@@ -498,8 +498,8 @@ FoundLayout find_input_layout(const Graph& graph) {
   const at::NoGradGuard guard;
   FoundLayout found;
   try {
-    const std::vector<Layer> layers = first_layers(graph);
-    const auto is_lookup = [](const Layer& layer) { return layer.kind == LayerKind::lookup; };
+    const std::vector<FirstLayer> layers = first_layers(graph);
+    const auto is_lookup = [](const FirstLayer& layer) { return layer.kind == LayerKind::lookup; };
     if (layers.empty()) {
       return found;
     }
