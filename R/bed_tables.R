@@ -108,7 +108,8 @@ in_call <- function(call, code) {
 
 spans_for_bed <- function(x, kind, ranges) {
   if (!inherits(x, "GRanges")) {
-    x <- if (kind == "annotations") annotations_as_granges(x, ranges) else seqlets_as_granges(x, ranges)
+    placed <- if (kind == "annotations") annotations_as_granges else seqlets_as_granges
+    x <- placed(x, ranges)
   }
   own <- as.data.frame(S4Vectors::mcols(x))
   p_value <- own[["p_value"]]
@@ -204,7 +205,10 @@ bed_records <- function(table, columns, sizes = NULL) {
     end <- pmin(end, sizes[places$seqnames])
   }
   more <- c(
-    list(table$names, sprintf("%d", as.integer(table$score)), sub("*", ".", places$strand, fixed = TRUE)),
+    list(
+      table$names, sprintf("%d", as.integer(table$score)),
+      sub("*", ".", places$strand, fixed = TRUE)
+    ),
     lapply(unname(columns), column_text)
   )
   records <- data.frame(

@@ -12,10 +12,10 @@
 #' after the last base of a chromosome (of padded sequences) are left out. Numbers are stored in
 #' float32, as the format has it.
 #'
-#' With one number for each base the file is also what the genome browsers' dynseq display reads, which
-#' draws each base of the genome as a letter of that height: in the UCSC browser a bigWig track with
-#' `logo on`, in the WashU browser a track of type `dynseq`, in igv.js `graphType: "dynseq"`.
-#' [export_track_hub()] writes these settings.
+#' With one number for each base the file is also what the genome browsers' dynseq display reads,
+#' which draws each base of the genome as a letter of that height: in the UCSC browser a bigWig
+#' track with `logo on`, in the WashU browser a track of type `dynseq`, in igv.js `graphType:
+#' "dynseq"`. [export_track_hub()] writes these settings.
 #'
 #' @param attributions A result of an attribution method (class `seqlift_attributions`) of one
 #'   target; an array `[n, 4, L]`, which is summed over the bases; or a matrix `[n, L]` of any score
@@ -40,7 +40,8 @@
 #'   GenomicRanges. All come before anything is written.
 #' @source Format: Kent et al. (2010), BigWig and BigBed: enabling browsing of large distributed
 #'   datasets; written by rtracklayer (Lawrence et al. 2009).
-#' @seealso [export_track_hub()] for genome browsers, [export_bed()] for seqlets, [as_summarized_experiment()], [export_modisco()]
+#' @seealso [export_track_hub()] for genome browsers, [export_bed()] for seqlets,
+#'   [as_summarized_experiment()], [export_modisco()]
 #' @export
 #' @examplesIf requireNamespace("rtracklayer", quietly = TRUE) && .Platform$OS.type != "windows"
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
