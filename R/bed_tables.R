@@ -243,7 +243,7 @@ check_bed_names <- function(names, arg, call) {
 }
 
 # Lengths of the chromosomes that a table lies on.
-bed_sizes <- function(table, x, ranges, genome, call) {
+bed_sizes <- function(table, x, ranges, genome, call, arg = "genome") {
   known <- if (inherits(x, "GRanges")) x else ranges %||% attr(x, "ranges", exact = TRUE)
   places <- table$places
   placed <- GenomicRanges::GRanges(
@@ -255,5 +255,5 @@ bed_sizes <- function(table, x, ranges, genome, call) {
       genome <- genome_known[!is.na(genome_known)]
     }
   }
-  chromosome_lengths(placed, genome, call)
+  chromosome_lengths(placed, genome, call, arg)
 }

@@ -79,7 +79,7 @@ export_track_hub <- function(attributions, folder, genome, ..., seqlets = NULL, 
   results <- check_hub_results(attributions, call)
   signals <- Map(function(one, title) {
     values <- position_values(one, call = call)
-    bigwig_track(values, one, ranges, lengths, overlaps, call)
+    bigwig_track(values, one, ranges, lengths, overlaps, call, "lengths")
   }, results, names(results))
   tables <- list(seqlets = seqlets, annotations = annotations, hits = hits, variants = variants)
   tables <- Filter(Negate(is.null), tables)
@@ -170,7 +170,7 @@ hub_marks <- function(x, arg, ranges, lengths, signal, call) {
     lengths <- if (all(table$places$seqnames %in% names(known))) known
   }
   check_not_empty(table, arg, call)
-  list(table = table, sizes = bed_sizes(table, x, ranges, lengths, call))
+  list(table = table, sizes = bed_sizes(table, x, ranges, lengths, call, "lengths"))
 }
 
 # ---- tracks -------------------------------------------------------------------------------
