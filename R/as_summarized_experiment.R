@@ -25,13 +25,13 @@
 #'   the computation (method, rules, model, target, seed, ...); and `row_data`, the names of the
 #'   columns `sequence`, `convergence_deltas` and `max_delta` in `rowData()`.
 #'
-#' Of a list of results, those of the models of several folds or cell types for example, each has two
-#' assays: `"<name>"`, its `"attribution"`, and `"<name>.by_base"`; with standard errors also
+#' Of a list of results, those of the models of several folds or cell types for example, each has
+#' two assays: `"<name>"`, its `"attribution"`, and `"<name>.by_base"`; with standard errors also
 #' `"<name>.standard_error"` and `"<name>.standard_error_by_base"`. `rowData()` has
 #' `convergence_deltas.<name>` and `max_delta.<name>` of each; `metadata()$models` is a list of
-#' `kind`, `info` and `row_data` of each. In a `MultiAssayExperiment` each result is an experiment of
-#' its own, laid out as above; they may be of different windows of the sequences. Its `colData()` has a row for each position, by which the
-#' experiments are joined.
+#' `kind`, `info` and `row_data` of each. In a `MultiAssayExperiment` each result is an experiment
+#' of its own, laid out as above; they may be of different windows of the sequences. Its `colData()`
+#' has a row for each position, by which the experiments are joined.
 #'
 #' References that a result holds (`return_references = TRUE`) are not kept.
 #'

@@ -6,8 +6,9 @@
 #' which knows nothing of the spread.
 #'
 #' All models see the same sequences and, as each is called with the same `random_state`, the same
-#' references. Only the mean and the squared deviations are kept (Welford 1962), not the results, unless
-#' `each = TRUE` asks for them: models of several cell types are compared rather than averaged.
+#' references. Only the mean and the squared deviations are kept (Welford 1962), not the results,
+#' unless `each = TRUE` asks for them: models of several cell types are compared rather than
+#' averaged.
 #'
 #' @param models A list of models, see [load_model()], at least two; `func` must give results of one
 #'   shape for all.
@@ -21,10 +22,10 @@
 #' @param each `FALSE` (default): the mean over the models. `TRUE`: the result of each model, which
 #'   [plot_logo()] draws below each other, [view_attributions()] compares, and
 #'   [as_summarized_experiment()] takes as assays.
-#' @return With `each = TRUE` a list of the models' results, named as `models` (`model_1`, ... without
-#'   names). Else a [seqlift_attributions] of the means, whose [standard_errors()] are the standard deviation
-#'   over models divided by the root of their number. Its [convergence_deltas()] are the means of the
-#'   models', so that it adds up as theirs do.
+#' @return With `each = TRUE` a list of the models' results, named as `models` (`model_1`, ...
+#'   without names). Else a [seqlift_attributions] of the means, whose [standard_errors()] are the
+#'   standard deviation over models divided by the root of their number. Its [convergence_deltas()]
+#'   are the means of the models', so that it adds up as theirs do.
 #' @section Errors: `seqlift_error_argument` for fewer than two models, or a `func` that returns no
 #'   attributions or such of different shapes; those of `func`.
 #' @seealso [standard_errors()], [ensemble()].
@@ -35,8 +36,8 @@
 #' models <- list(select_output(model, 2), profile_score(model, 1))
 #' both <- attribute_models(models, demo_sequences()[1], n_shuffles = 5, random_state = 0)
 #' both
-#' each <- attribute_models(models, demo_sequences()[1], n_shuffles = 5, random_state = 0, each = TRUE)
-#' plot_logo(each, start = 200, end = 260, difference = TRUE)
+#' each <- attribute_models(models, demo_sequences()[1], n_shuffles = 5, random_state = 0, each =
+#' TRUE) plot_logo(each, start = 200, end = 260, difference = TRUE)
 attribute_models <- function(models, X, func = deep_lift_shap, ..., random_state = NULL,
                              each = FALSE) {
   call <- rlang::current_env()

@@ -70,9 +70,9 @@ report_listed_motifs <- 20L
 #' @param title Title of the page. Default: "Which letters drive the prediction?".
 #' @param top How many sequences are drawn, those with the strongest seqlets first. Default 8. The
 #'   tables list all sequences and seqlets.
-#' @param interactive `TRUE` puts [view_attributions()] in the place of the logos on the screen: zoom and
-#'   move from whole sequences to letters, with the numbers under the mouse. The logos are there in
-#'   print. Needs the htmlwidgets package. Default `FALSE`.
+#' @param interactive `TRUE` puts [view_attributions()] in the place of the logos on the screen:
+#'   zoom and move from whole sequences to letters, with the numbers under the mouse. The logos are
+#'   there in print. Needs the htmlwidgets package. Default `FALSE`.
 #' @param verbose `TRUE` says what is being computed, with progress bars. Default: in an interactive
 #'   session.
 #' @return The path, invisibly.

@@ -110,7 +110,8 @@ in_call <- function(call, code) {
 
 spans_for_bed <- function(x, kind, ranges) {
   if (!inherits(x, "GRanges")) {
-    x <- if (kind == "annotations") annotations_as_granges(x, ranges) else seqlets_as_granges(x, ranges)
+    placed <- if (kind == "annotations") annotations_as_granges else seqlets_as_granges
+    x <- placed(x, ranges)
   }
   own <- as.data.frame(S4Vectors::mcols(x))
   p_value <- own[["p_value"]]
@@ -206,7 +207,10 @@ bed_records <- function(table, columns, sizes = NULL) {
     end <- pmin(end, sizes[places$seqnames])
   }
   more <- c(
-    list(table$names, sprintf("%d", as.integer(table$score)), sub("*", ".", places$strand, fixed = TRUE)),
+    list(
+      table$names, sprintf("%d", as.integer(table$score)),
+      sub("*", ".", places$strand, fixed = TRUE)
+    ),
     lapply(unname(columns), column_text)
   )
   records <- data.frame(
@@ -241,7 +245,7 @@ check_bed_names <- function(names, arg, call) {
 }
 
 # Lengths of the chromosomes that a table lies on.
-bed_sizes <- function(table, x, ranges, genome, call) {
+bed_sizes <- function(table, x, ranges, genome, call, arg = "genome") {
   known <- if (inherits(x, "GRanges")) x else ranges %||% attr(x, "ranges", exact = TRUE)
   places <- table$places
   placed <- GenomicRanges::GRanges(
@@ -253,5 +257,5 @@ bed_sizes <- function(table, x, ranges, genome, call) {
       genome <- genome_known[!is.na(genome_known)]
     }
   }
-  chromosome_lengths(placed, genome, call)
+  chromosome_lengths(placed, genome, call, arg)
 }

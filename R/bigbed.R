@@ -2,8 +2,9 @@
 #
 # A header; what the columns mean (autoSql); a summary; the chromosomes (a B+ tree of one node); the
 # records in compressed blocks, none across two chromosomes; and an R tree of the blocks, which
-# browsers read first; the magic number once more. No levels of summaries for wide windows: readers take the records there.
-# Layout: Kent et al. (2010), BigWig and BigBed, supplement. Numbers are little-endian.
+# browsers read first; the magic number once more. No levels of summaries for wide windows: readers
+# take the records there. Layout: Kent et al. (2010), BigWig and BigBed, supplement. Numbers are
+# little-endian.
 
 # As bedToBigBed has them.
 bigbed_records_in_block <- 512L

@@ -1,5 +1,5 @@
-# Seqlets, annotations, hits and variants as BED and bigBed files. Written here: the format is text, and
-# its whole numbers must stay whole. What the columns are is in bed_tables.R.
+# Seqlets, annotations, hits and variants as BED and bigBed files. Written here: the format is text,
+# and its whole numbers must stay whole. What the columns are is in bed_tables.R.
 
 #' Write seqlets, annotations, hits or variants as a BED or bigBed file
 #'
@@ -21,10 +21,11 @@
 #' | [call_hits()] | the motif, on its strand in the genome | 1000 times the similarity | `coefficient`, `similarity`, `importance` |
 #' | [score_variants()] | the variant | 1000 times the absolute `logfc` (else `jsd`) over the largest of the table | `ref`, `alt`, `logfc`, `jsd`, those that there are |
 #'
-#' A narrowPeak file has the attribution itself, with its sign, in column 7, and -log10 of the p-value
-#' in column 8 (-1 where there is none, as the format has it). Where BED has further columns, what they
-#' mean is written beside the file, for `hits.bed` as `hits.as` (autoSql), so that UCSC's
-#' `bedToBigBed -type=bed6+3 -tab -as=hits.as hits.bed chrom.sizes hits.bb` takes it too.
+#' A narrowPeak file has the attribution itself, with its sign, in column 7, and -log10 of the
+#' p-value in column 8 (-1 where there is none, as the format has it). Where BED has further
+#' columns, what they mean is written beside the file, for `hits.bed` as `hits.as` (autoSql), so
+#' that UCSC's `bedToBigBed -type=bed6+3 -tab -as=hits.as hits.bed chrom.sizes hits.bb` takes it
+#' too.
 #'
 #' Lines are sorted by chromosome and start, as bedtools and bedToBigBed want them. What lies before
 #' the first base of a chromosome (of padded sequences) is cut off, and so is what lies behind its
@@ -43,8 +44,8 @@
 #'   `NULL`: those of `ranges`, or of the table's own.
 #' @return The path, invisibly; where there are two files that of the BED file.
 #' @section Errors: As [seqlets_as_granges()]; `seqlift_error_argument` also for names with a tab or
-#'   an end of line, what lies before its chromosome, lengths of chromosomes that are not known, and a
-#'   bigBed file of an empty table; `seqlift_error_file` for a path that cannot be written.
+#'   an end of line, what lies before its chromosome, lengths of chromosomes that are not known, and
+#'   a bigBed file of an empty table; `seqlift_error_file` for a path that cannot be written.
 #' @source Formats: <https://genome.ucsc.edu/FAQ/FAQformat.html>; Kent et al. (2010), BigWig and
 #'   BigBed: enabling browsing of large distributed datasets.
 #' @seealso [export_track_hub()], [seqlets_as_granges()], [export_bigwig()]
@@ -116,6 +117,8 @@ write_bigbed_table <- function(table, sizes, path) {
 
 check_not_empty <- function(table, arg, call) {
   if (nrow(table$places) == 0L) {
-    abort_argument(arg, "a table with at least one row for a bigBed file", "an empty one", call = call)
+    abort_argument(arg, "a table with at least one row for a bigBed file", "an empty one",
+      call = call
+    )
   }
 }

@@ -12,10 +12,10 @@
 #' after the last base of a chromosome (of padded sequences) are left out. Numbers are stored in
 #' float32, as the format has it.
 #'
-#' With one number for each base the file is also what the genome browsers' dynseq display reads, which
-#' draws each base of the genome as a letter of that height: in the UCSC browser a bigWig track with
-#' `logo on`, in the WashU browser a track of type `dynseq`, in igv.js `graphType: "dynseq"`.
-#' [export_track_hub()] writes these settings.
+#' With one number for each base the file is also what the genome browsers' dynseq display reads,
+#' which draws each base of the genome as a letter of that height: in the UCSC browser a bigWig
+#' track with `logo on`, in the WashU browser a track of type `dynseq`, in igv.js `graphType:
+#' "dynseq"`. [export_track_hub()] writes these settings.
 #'
 #' @param attributions A result of an attribution method (class `seqlift_attributions`) of one
 #'   target; an array `[n, 4, L]`, which is summed over the bases; or a matrix `[n, L]` of any score
@@ -40,7 +40,8 @@
 #'   GenomicRanges. All come before anything is written.
 #' @source Format: Kent et al. (2010), BigWig and BigBed: enabling browsing of large distributed
 #'   datasets; written by rtracklayer (Lawrence et al. 2009).
-#' @seealso [export_track_hub()] for genome browsers, [export_bed()] for seqlets, [as_summarized_experiment()], [export_modisco()]
+#' @seealso [export_track_hub()] for genome browsers, [export_bed()] for seqlets,
+#'   [as_summarized_experiment()], [export_modisco()]
 #' @export
 #' @examplesIf requireNamespace("rtracklayer", quietly = TRUE) && .Platform$OS.type != "windows"
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -68,9 +69,10 @@ export_bigwig <- function(attributions, ranges = NULL, path, genome = NULL,
 }
 
 # The numbers [n, L] of a result as a GRanges of single bases.
-bigwig_track <- function(values, attributions, ranges, genome, overlaps, call = caller_env()) {
+bigwig_track <- function(values, attributions, ranges, genome, overlaps, call = caller_env(),
+                         arg = "genome") {
   ranges <- ranges_for(ranges, attributions, nrow(values), ncol(values), call)
-  lengths <- chromosome_lengths(ranges, genome, call)
+  lengths <- chromosome_lengths(ranges, genome, call, arg)
   if (overlaps == "error") {
     check_disjoint(ranges, call)
   }
@@ -152,9 +154,9 @@ check_one_target <- function(attributions, arg, call = caller_env()) {
   attributions
 }
 
-# Lengths of the chromosomes that `ranges` lie on, named, in bp.
-chromosome_lengths <- function(ranges, genome, call = caller_env()) {
-  known <- lengths_of_genome(if (is.null(genome)) ranges else genome, call)
+# Lengths of the chromosomes that `ranges` lie on, named, in bp; `genome` is the argument `arg`.
+chromosome_lengths <- function(ranges, genome, call = caller_env(), arg = "genome") {
+  known <- lengths_of_genome(if (is.null(genome)) ranges else genome, call, arg)
   used <- unique(as.character(GenomicRanges::seqnames(ranges)))
   unknown <- used[is.na(known[used])]
   if (length(unknown) > 0L) {
@@ -162,12 +164,12 @@ chromosome_lengths <- function(ranges, genome, call = caller_env()) {
     if (is.null(genome)) {
       abort_argument("ranges", "ranges that know the lengths of their chromosomes",
         paste("ranges without that of", shown),
-        hint = "Give them as {.arg genome}: a BSgenome, a Seqinfo, or numbers such as
-                {.code c(chr1 = 248956422)}.",
+        hint = paste0("Give them as {.arg ", arg, "}: a BSgenome, a Seqinfo, or numbers such as
+                {.code c(chr1 = 248956422)}."),
         call = call
       )
     }
-    abort_argument("genome", paste("one that has", shown),
+    abort_argument(arg, paste("one that has", shown),
       paste("one with", toString(utils::head(names(known), 3L))),
       hint = "Names of chromosomes must be those of the ranges: {.code chr1} is not {.code 1}.",
       call = call
@@ -178,7 +180,7 @@ chromosome_lengths <- function(ranges, genome, call = caller_env()) {
   outside <- which(places$end < 1L | places$start > lengths[places$seqnames])
   if (length(outside) > 0L) {
     first <- outside[1L]
-    abort_argument(if (is.null(genome)) "ranges" else "genome",
+    abort_argument(if (is.null(genome)) "ranges" else arg,
       "such that all ranges lie on their chromosomes", paste0(
         range_text(ranges[first]), " beside one of ", lengths[[places$seqnames[first]]], " bp"
       ),
@@ -188,12 +190,12 @@ chromosome_lengths <- function(ranges, genome, call = caller_env()) {
   lengths
 }
 
-lengths_of_genome <- function(genome, call) {
+lengths_of_genome <- function(genome, call, arg = "genome") {
   if (is.numeric(genome)) {
     whole <- !is.null(names(genome)) && !anyDuplicated(names(genome)) &&
       all(is.finite(genome)) && all(genome >= 1) && all(genome <= .Machine$integer.max)
     if (!whole) {
-      abort_argument("genome", "lengths in bp with the names of the chromosomes",
+      abort_argument(arg, "lengths in bp with the names of the chromosomes",
         describe(genome),
         call = call
       )
@@ -203,7 +205,7 @@ lengths_of_genome <- function(genome, call) {
   # A class that has none, or an index that is missing.
   lengths <- tryCatch(GenomeInfoDb::seqlengths(genome), error = function(error) NULL)
   if (is.null(lengths)) {
-    abort_argument("genome", "lengths of chromosomes, or an object with a seqinfo()",
+    abort_argument(arg, "lengths of chromosomes, or an object with a seqinfo()",
       describe(genome),
       call = call
     )

@@ -201,7 +201,9 @@ write_folder <- function(folder, files, writer, arg = "folder", call = caller_en
   })
   if (new) {
     if (!suppressWarnings(file.rename(temporary, target))) {
-      abort_seqlift("file", "The folder {.path {folder}} could not be put in its place.", call = call)
+      abort_seqlift("file", "The folder {.path {folder}} could not be put in its place.",
+        call = call
+      )
     }
     return(invisible(folder))
   }
@@ -214,7 +216,9 @@ write_folder <- function(folder, files, writer, arg = "folder", call = caller_en
         Sys.chmod(file.path(temporary, file), file.mode(own), use_umask = FALSE)
       }
       if (!suppressWarnings(file.rename(file.path(temporary, file), own))) {
-        abort_seqlift("file", "The file {.path {place}} could not be put in its place.", call = call)
+        abort_seqlift("file", "The file {.path {place}} could not be put in its place.",
+          call = call
+        )
       }
     } else {
       write_whole(place, function(at) copy_whole(file.path(temporary, file), at), arg, call)

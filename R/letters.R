@@ -87,7 +87,8 @@ join_hole <- function(outer, hole) {
   nearest <- arrayInd(which.min(away), dim(away))
   turned <- hole[c(seq.int(nearest[2L], nrow(hole)), seq_len(nearest[2L])), , drop = FALSE]
   before <- seq_len(nearest[1L])
-  rbind(outer[before, , drop = FALSE], turned, outer[seq.int(nearest[1L], nrow(outer)), , drop = FALSE])
+  behind <- seq.int(nearest[1L], nrow(outer))
+  rbind(outer[before, , drop = FALSE], turned, outer[behind, , drop = FALSE])
 }
 
 # The points of many letters as columns of one data frame, for one polygon layer.
@@ -109,7 +110,8 @@ trace_letters <- function(letters, width, detail) {
   )
 }
 
-# The letters of a plot as its layer and the scale of their colours; those of `outlines` may be none.
+# The letters of a plot as its layer and the scale of their colours; those of `outlines` may be
+# none.
 polygon_layer <- function(outlines, colours) {
   list(
     ggplot2::geom_polygon(

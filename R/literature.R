@@ -21,7 +21,8 @@ literature <- local({
       "Proceedings of Machine Learning Research 70, 3319-3328"),
     paper("erion2021", "attribute", "Erion G, Janizek JD, Sturmfels P, Lundberg SM, Lee S-I", 2021L,
       paste("Improving performance of deep learning models with axiomatic attribution priors and",
-        "expected gradients"), "Nature Machine Intelligence 3, 620-631", "10.1038/s42256-021-00343-w"),
+        "expected gradients"),
+      "Nature Machine Intelligence 3, 620-631", "10.1038/s42256-021-00343-w"),
     paper("smilkov2017", "attribute", "Smilkov D, Thorat N, Kim B, Viegas F, Wattenberg M", 2017L,
       "SmoothGrad: removing noise by adding noise", "arXiv:1706.03825"),
     paper("springenberg2015", "attribute", "Springenberg JT, Dosovitskiy A, Brox T, Riedmiller M",
@@ -30,12 +31,13 @@ literature <- local({
       "Visualizing and understanding convolutional networks",
       "European Conference on Computer Vision, 818-833", "10.1007/978-3-319-10590-1_53"),
     paper("sasse2024", "taylor_ism", "Sasse A, Chikina M, Mostafavi S", 2024L,
-      paste("Quick and effective approximation of in silico saturation mutagenesis experiments with",
-        "first-order Taylor expansion"), "iScience 27, 110807"),
+      paste("Quick and effective approximation of in silico saturation mutagenesis experiments",
+        "with first-order Taylor expansion"), "iScience 27, 110807"),
     paper("majdandzic2023", "taylor_ism", "Majdandzic A, Rajesh C, Koo PK", 2023L,
       "Correcting gradient-based interpretations of deep neural networks for genomics",
       "Genome Biology 24, 109", "10.1186/s13059-023-02956-3"),
-    paper("nair2022", "saturation_mutagenesis", "Nair S, Shrikumar A, Schreiber J, Kundaje A", 2022L,
+    paper("nair2022", "saturation_mutagenesis", "Nair S, Shrikumar A, Schreiber J, Kundaje A",
+      2022L,
       "fastISM: performant in silico saturation mutagenesis for convolutional neural networks",
       "Bioinformatics 38, 2397-2403", "10.1093/bioinformatics/btac135"),
     paper("mcanany2025", "pisa", "McAnany CE, Weilert M and others", 2025L,
@@ -47,8 +49,8 @@ literature <- local({
       paste("Nucleotide dependency analysis of DNA language models reveals genomic functional",
         "elements"), "bioRxiv"),
     paper("altschul1985", "dinucleotide_shuffle", "Altschul SF, Erickson BW", 1985L,
-      paste("Significance of nucleotide sequence alignments: a method for random sequence permutation",
-        "that preserves dinucleotide and codon usage"),
+      paste("Significance of nucleotide sequence alignments: a method for random sequence",
+        "permutation that preserves dinucleotide and codon usage"),
       "Molecular Biology and Evolution 2, 526-538", "10.1093/oxfordjournals.molbev.a040370"),
     paper("welford1962", "standard_errors", "Welford BP", 1962L,
       "Note on a method for calculating corrected sums of squares and products",
@@ -69,13 +71,16 @@ literature <- local({
       "SIAM Journal on Imaging Sciences 2, 183-202", "10.1137/080716542"),
     paper("kim2007", "call_hits", "Kim S-J, Koh K, Lustig M, Boyd S, Gorinevsky D", 2007L,
       "An interior-point method for large-scale l1-regularized least squares",
-      "IEEE Journal of Selected Topics in Signal Processing 1, 606-617", "10.1109/JSTSP.2007.910971"),
+      "IEEE Journal of Selected Topics in Signal Processing 1, 606-617",
+      "10.1109/JSTSP.2007.910971"),
     paper("benjamini1995", "score_variants", "Benjamini Y, Hochberg Y", 1995L,
       "Controlling the false discovery rate: a practical and powerful approach to multiple testing",
-      "Journal of the Royal Statistical Society B 57, 289-300", "10.1111/j.2517-6161.1995.tb02031.x"),
+      "Journal of the Royal Statistical Society B 57, 289-300",
+      "10.1111/j.2517-6161.1995.tb02031.x"),
     paper("phipson2010", "score_variants", "Phipson B, Smyth GK", 2010L,
-      paste("Permutation p-values should never be zero: calculating exact p-values when permutations",
-        "are randomly drawn"), "Statistical Applications in Genetics and Molecular Biology 9, 39",
+      paste("Permutation p-values should never be zero: calculating exact p-values when",
+        "permutations are randomly drawn"),
+      "Statistical Applications in Genetics and Molecular Biology 9, 39",
       "10.2202/1544-6115.1585"),
     paper("yeh2019", "attribution_quality", "Yeh C-K, Hsieh C-Y, Suggala A, Inouye DI, Ravikumar P",
       2019L, "On the (in)fidelity and sensitivity of explanations",
@@ -89,9 +94,10 @@ literature <- local({
     paper("bliss1939", "motif_cooperativity", "Bliss CI", 1939L,
       "The toxicity of poisons applied jointly", "Annals of Applied Biology 26, 585-615",
       "10.1111/j.1744-7348.1939.tb06990.x"),
-    paper("greenside2018", "pairwise_interactions", "Greenside P, Shimko T, Fordyce P, Kundaje A", 2018L,
-      paste("Discovering epistatic feature interactions from neural network models of regulatory DNA",
-        "sequences"), "Bioinformatics 34, i629-i637", "10.1093/bioinformatics/bty575")
+    paper("greenside2018", "pairwise_interactions", "Greenside P, Shimko T, Fordyce P, Kundaje A",
+      2018L,
+      paste("Discovering epistatic feature interactions from neural network models of regulatory",
+        "DNA sequences"), "Bioinformatics 34, i629-i637", "10.1093/bioinformatics/bty575")
   )
 })
 
@@ -116,11 +122,11 @@ literature_of_methods <- list(
 #'
 #' @param ... Results of this package: attributions, of [pisa()], [dependency_map()],
 #'   [discover_motifs()], [tomtom()], [annotate_seqlets()], [call_hits()], [tfmodisco_seqlets()],
-#'   [score_variants()], [attribution_quality()], [motif_cooperativity()], [pairwise_interactions()];
-#'   or lists of such.
-#' @return A data frame of class `seqlift_references` with a row for each paper, in the order of use: `used_for`,
-#'   `authors`, `year`, `title`, `journal`, `doi` (`NA` where it has none) and `key`. It prints as a
-#'   list; `utils::toBibtex()` makes BibTeX of it.
+#'   [score_variants()], [attribution_quality()], [motif_cooperativity()],
+#'   [pairwise_interactions()]; or lists of such.
+#' @return A data frame of class `seqlift_references` with a row for each paper, in the order of
+#'   use: `used_for`, `authors`, `year`, `title`, `journal`, `doi` (`NA` where it has none) and
+#'   `key`. It prints as a list; `utils::toBibtex()` makes BibTeX of it.
 #' @section Errors: `seqlift_error_argument` for what is no result of this package, and for nothing.
 #' @source Each paper is cited in the help page of its method.
 #' @seealso [references()] for the sequences that attributions were compared with
@@ -149,6 +155,9 @@ papers <- function(used_for, keys) {
   data.frame(used_for = rep(used_for, length(keys)), key = as.character(keys))
 }
 
+# Results of what no paper describes.
+without_papers <- c("seqlift_design", "seqlift_perturbation", "seqlift_audit")
+
 # A data frame of used_for and key.
 papers_of <- function(x, call) {
   is_table <- function(...) is.data.frame(x) && all(c(...) %in% names(x))
@@ -167,7 +176,7 @@ papers_of <- function(x, call) {
     papers("quality of attributions", c("yeh2019", "petsiuk2018"))
   } else if (inherits(x, "seqlift_motif_cooperativity")) {
     papers("cooperativity of motifs", c("avsec2021", "bliss1939"))
-  } else if (is_table("query", "target", "offset", "overlap") || is_table("annotation", "offset", "overlap")) {
+  } else if (is_table("offset", "overlap", "score")) {
     papers("comparison of motifs", c("gupta2007", "tanaka2011"))
   } else if (is_table("first_start", "second_end")) {
     papers("interactions", "greenside2018")
@@ -177,7 +186,7 @@ papers_of <- function(x, call) {
   } else if (is_table("example", "start", "end", "p_value")) {
     # Recursive seqlets have p-values.
     papers("seqlets", if (all(is.na(x$p_value)) && nrow(x) > 0L) "shrikumar2018")
-  } else if (is_table("example", "start", "end") || inherits(x, c("seqlift_design", "seqlift_perturbation", "seqlift_audit"))) {
+  } else if (is_table("example", "start", "end") || inherits(x, without_papers)) {
     papers("other", character())
   } else if (is.list(x) && !is.data.frame(x) && !is.object(x) && length(x) > 0L) {
     do.call(rbind, lapply(unname(x), papers_of, call = call))
@@ -196,9 +205,10 @@ papers_of_attributions <- function(x) {
   known <- names(literature_of_methods)[startsWith(method, names(literature_of_methods))]
   known <- known[which.max(nchar(known))]
   errors <- !is.null(attr(x, "standard_errors", exact = TRUE))
+  corrected <- grepl("corrected|simplex", method)
   rbind(
     papers("attributions", unlist(literature_of_methods[known])),
-    papers("Taylor ISM with corrected gradients", if (grepl("corrected|simplex", method)) "majdandzic2023"),
+    papers("corrected gradients", if (corrected) "majdandzic2023"),
     papers("operations without a rule", if (length(info$integrated) > 0L) "sundararajan2017"),
     papers("references", if (identical(info$references, "dinucleotide_shuffle")) "altschul1985"),
     papers("standard errors", if (errors) "welford1962")
@@ -234,9 +244,11 @@ toBibtex.seqlift_references <- function(object, ...) {
     authors <- strsplit(sub(" and others$", ", others", one$authors), ", ", fixed = TRUE)[[1L]]
     authors <- sub("^(.*) ([A-Z-]+)$", "\\1, \\2", authors)
     c(
-      paste0("@article{", one$key, ","), paste0("  author = {", paste(authors, collapse = " and "), "},"),
+      paste0("@article{", one$key, ","),
+      paste0("  author = {", paste(authors, collapse = " and "), "},"),
       paste0("  title = {", one$title, "},"), paste0("  journal = {", one$journal, "},"),
-      paste0("  year = {", one$year, "},"), if (!is.na(one$doi)) paste0("  doi = {", one$doi, "},"), "}"
+      paste0("  year = {", one$year, "},"),
+      if (!is.na(one$doi)) paste0("  doi = {", one$doi, "},"), "}"
     )
   })
   structure(unlist(entries), class = "Bibtex")

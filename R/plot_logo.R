@@ -79,10 +79,10 @@ logo_roomy_panels <- 8L
 #'   are stacks of letters, which have none).
 #' @param title Title of the plot. Default: none.
 #' @param info `TRUE` writes above each logo what is known of its sequence: the mean change of the
-#'   output from the references to the sequence (prediction less the references' mean), the sum of the
-#'   attributions of the whole sequence, and the largest absolute convergence delta. Predictions of the sequences
-#'   instead, a number each in their order such as `predict(model, X)`, are written too, and with
-#'   them the mean of the references' predictions. Default `FALSE`.
+#'   output from the references to the sequence (prediction less the references' mean), the sum of
+#'   the attributions of the whole sequence, and the largest absolute convergence delta. Predictions
+#'   of the sequences instead, a number each in their order such as `predict(model, X)`, are written
+#'   too, and with them the mean of the references' predictions. Default `FALSE`.
 #' @param difference Of a list of results: `TRUE` draws below them what each of the others has more
 #'   (or less) than the first, base by base. Default `FALSE`.
 #' @param coordinates What the axis counts: `"sequence"` (default), the positions of the sequence,
@@ -90,8 +90,8 @@ logo_roomy_panels <- 8L
 #'   ([attribution_ranges()]) and one sequence. `start`, `end` and `annotations` are positions of
 #'   the sequence in any case.
 #' @return A ggplot; add themes, titles and scales as to any other. `plotly::ggplotly()` makes an
-#'   interactive chart of it, as of the other plots of this package; [view_attributions()] is made for
-#'   that, and for long sequences.
+#'   interactive chart of it, as of the other plots of this package; [view_attributions()] is made
+#'   for that, and for long sequences.
 #' @section Errors: `seqlift_error_argument` for an argument of the wrong kind or shape,
 #'   a window outside the sequence, a sequence that does not exist, or numbers that are
 #'   not finite; `seqlift_error_annotations` for annotations without `start` and `end`,
@@ -116,7 +116,9 @@ plot_logo <- function(attributions, start = NULL, end = NULL, annotations = NULL
   check_no_dots(...)
   check_flag(difference, "difference")
   if (is.list(attributions) && !is.data.frame(attributions)) {
-    stacked <- stack_models(attributions, sequence, annotations, difference, info, rlang::current_env())
+    stacked <- stack_models(
+      attributions, sequence, annotations, difference, info, rlang::current_env()
+    )
     return(plot_logo(stacked$attributions, start, end, stacked$annotations,
       colours = colours, free_y = free_y, limits = limits, title = title,
       coordinates = coordinates, standard_errors = standard_errors, info = stacked$info

@@ -69,7 +69,8 @@ model_info <- function(results, row, info, n_changes, call) {
   }
   each <- if (is.list(info)) info else rep(list(info), length(results))
   if (!is.list(info) && !isTRUE(info) || length(each) != length(results)) {
-    abort_argument("info", "TRUE, FALSE or a list with the predictions of each model", describe(info),
+    abort_argument("info", "TRUE, FALSE or a list with the predictions of each model",
+      describe(info),
       call = call
     )
   }

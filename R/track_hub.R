@@ -1,11 +1,12 @@
-# A folder for genome browsers: tracks as bigWig and bigBed files, and what each browser needs to know
-# of them, as text. The files of tracks are those of export_bigwig() and export_bed().
+# A folder for genome browsers: tracks as bigWig and bigBed files, and what each browser needs to
+# know of them, as text. The files of tracks are those of export_bigwig() and export_bed().
 
 #' Write a track hub for genome browsers
 #'
 #' Writes a folder that genome browsers open as it is, once it lies where they can read it: on a web
-#' server, or for IGV on the same machine. Attributions are drawn as letters of the genome's bases, as
-#' high as their numbers (dynseq); seqlets, annotations, hits and variants as marks with their numbers.
+#' server, or for IGV on the same machine. Attributions are drawn as letters of the genome's bases,
+#' as high as their numbers (dynseq); seqlets, annotations, hits and variants as marks with their
+#' numbers.
 #'
 #' | file | opened by |
 #' |---|---|
@@ -21,8 +22,8 @@
 #' A folder that is there is written into: files of these names are replaced, others stay. All are
 #' written beside their places first, so that without room on the disk the folder is as it was.
 #'
-#' @param attributions A result of an attribution method of one target (class `seqlift_attributions`),
-#'   or a named list of several, a track each.
+#' @param attributions A result of an attribution method of one target (class
+#'   `seqlift_attributions`), or a named list of several, a track each.
 #' @param folder Path of the folder.
 #' @param genome Name of the assembly as browsers know it, such as `"hg38"`.
 #' @param ... Not used; must be empty.
@@ -41,12 +42,14 @@
 #'   Default `NULL`: places within the folder.
 #' @return The path of the folder, invisibly.
 #' @section Errors: Those of [export_bigwig()] and [export_bed()], before anything is written;
-#'   `seqlift_error_argument` for other wrong arguments; `seqlift_error_file` for a folder that cannot
-#'   be written; `seqlift_error_package` without the packages rtracklayer, GenomicRanges and jsonlite.
-#' @source Nair et al. (2022), The dynseq browser track shows context-specific features at nucleotide
-#'   resolution, Nature Genetics 54, 1581-1583. Raney et al. (2014), Track data hubs enable
-#'   visualization of user-defined genome-wide annotations on the UCSC Genome Browser.
-#' @seealso [export_bigwig()], [export_bed()]; [view_attributions()] for a page without a genome browser
+#'   `seqlift_error_argument` for other wrong arguments; `seqlift_error_file` for a folder that
+#'   cannot be written; `seqlift_error_package` without the packages rtracklayer, GenomicRanges and
+#'   jsonlite.
+#' @source Nair et al. (2022), The dynseq browser track shows context-specific features at
+#'   nucleotide resolution, Nature Genetics 54, 1581-1583. Raney et al. (2014), Track data hubs
+#'   enable visualization of user-defined genome-wide annotations on the UCSC Genome Browser.
+#' @seealso [export_bigwig()], [export_bed()]; [view_attributions()] for a page without a genome
+#'   browser
 #' @export
 #' @examplesIf all(vapply(c("rtracklayer", "jsonlite"), requireNamespace, NA, quietly = TRUE)) && .Platform$OS.type != "windows"
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -76,11 +79,13 @@ export_track_hub <- function(attributions, folder, genome, ..., seqlets = NULL, 
   results <- check_hub_results(attributions, call)
   signals <- Map(function(one, title) {
     values <- position_values(one, call = call)
-    bigwig_track(values, one, ranges, lengths, overlaps, call)
+    bigwig_track(values, one, ranges, lengths, overlaps, call, "lengths")
   }, results, names(results))
   tables <- list(seqlets = seqlets, annotations = annotations, hits = hits, variants = variants)
   tables <- Filter(Negate(is.null), tables)
-  marks <- Map(hub_marks, tables, names(tables), MoreArgs = list(ranges, lengths, signals[[1L]], call))
+  marks <- Map(hub_marks, tables, names(tables),
+    MoreArgs = list(ranges, lengths, signals[[1L]], call)
+  )
   tracks <- with_own_ids(c(hub_signals(signals), hub_tables(marks)))
   place <- function(track) paste0(genome, "/", track$file)
   described <- list(
@@ -129,7 +134,8 @@ check_hub_text <- function(x, arg, call) {
 check_hub_url <- function(url, call) {
   check_string(url, "url", null = TRUE, call = call)
   if (!is.null(url) && !grepl("^(https?|ftp)://[^[:space:]]+$", url)) {
-    abort_argument("url", "an address that begins with https:// (or http://, ftp://)", describe(url),
+    abort_argument("url", "an address that begins with https:// (or http://, ftp://)",
+      describe(url),
       call = call
     )
   }
@@ -164,7 +170,7 @@ hub_marks <- function(x, arg, ranges, lengths, signal, call) {
     lengths <- if (all(table$places$seqnames %in% names(known))) known
   }
   check_not_empty(table, arg, call)
-  list(table = table, sizes = bed_sizes(table, x, ranges, lengths, call))
+  list(table = table, sizes = bed_sizes(table, x, ranges, lengths, call, "lengths"))
 }
 
 # ---- tracks -------------------------------------------------------------------------------

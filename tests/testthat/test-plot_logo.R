@@ -315,3 +315,31 @@ test_that("labels at the edge of the window begin or end there", {
   marks$name <- strrep("x", 200)
   expect_lte(max(nchar(label_layer(plot_logo(values, annotations = marks))$label)), 40L)
 })
+
+test_that("a line of information has the numbers of each sequence, predictions where they are given", {
+  model <- load_model(model_path("tiny"))
+  X <- c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC")
+  found <- deep_lift_shap(model, X, n_shuffles = 3L, random_state = 0, return_references = TRUE)
+  predicted <- predict(model, X)[, 1L]
+  kept <- aperm(references(found), c(3L, 4L, 1L, 2L))
+  of_references <- predict(model, aperm(array(kept, c(4L, 12L, 6L)), c(3L, 1L, 2L)))[, 1L]
+  means <- rowMeans(matrix(of_references, 2L))
+  lines <- logo_info(predicted, found, 1:2)
+  numbers <- function(pattern) as.numeric(sub(paste0(".*", pattern, " ([-+0-9.e]+).*"), "\\1", lines))
+  expect_equal(numbers("prediction"), unname(predicted), tolerance = 0.01)
+  expect_equal(numbers("references"), means, tolerance = 0.01)
+  expect_equal(numbers("change"), unname(predicted) - means, tolerance = 0.02)
+  expect_equal(numbers("sum"), unname(apply(as.array(found), 1L, sum)), tolerance = 0.01)
+  expect_equal(numbers("largest \\|delta\\|"), unname(apply(abs(convergence_deltas(found)), 1L, max)), tolerance = 0.1)
+  # Above the only panel, or in the names of several; not without being asked for.
+  expect_identical(plot_logo(found, sequence = 2L, info = predicted)$labels$subtitle, lines[2L])
+  expect_null(plot_logo(found, sequence = 2L)$labels$subtitle)
+  strips <- plot_logo(found, info = TRUE)$facet$params$labeller(data.frame(panel = c("one", "two")))
+  expect_match(unlist(strips), "^(one|two)\nchange .*, sum .*, largest")
+  # What does not compare has a sum alone.
+  expect_match(logo_info(TRUE, attribute(model, X, "saliency"), 1L), "^sum [-+0-9.e]+$")
+  for (wrong in list(1:3, "a", NA, c(1, NA), NULL)) {
+    expect_error(plot_logo(found, info = wrong), "info", class = "seqlift_error_argument")
+  }
+  expect_error(plot_logo(as.array(found), info = TRUE), class = "seqlift_error_argument")
+})

@@ -177,6 +177,8 @@ test_that("what makes no hub is refused before the folder is touched", {
   refused("ranges", result = ranged_result(ranges = FALSE))
   refused("seqlets", seqlets = hub_tables()$seqlets[0L, ])
   refused("overlaps", overlaps = "last")
+  refused("`lengths` must be", lengths = 12)
+  refused("`lengths` must be", lengths = c(chr1 = 100))
   refused("variants", variants = transform(hub_tables()$variants, position = 0))
   refused("chr9", variants = transform(hub_tables()$variants, chromosome = "chr9"))
   expect_false(file.exists(folder))
