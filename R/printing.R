@@ -1,7 +1,7 @@
 # What results print never reaches beyond the console's width.
 
-# Columns that text takes: letters of some scripts take two.
-columns_of <- function(text) nchar(text, "width")
+# Columns that text takes: letters of some scripts take two. fold_text() holds spaces by "\r".
+columns_of <- function(text) nchar(gsub("\r", " ", text, fixed = TRUE), "width")
 
 # Lines of at most that width: broken between words, and within a word that is longer than a line
 # (a path). `exdent`: columns that the lines after the first are indented by.
