@@ -1,5 +1,8 @@
 # What results print never reaches beyond the console's width.
 
+# Columns that text takes: letters of some scripts take two. fold_text() holds spaces by "\r".
+columns_of <- function(text) nchar(gsub("\r", " ", text, fixed = TRUE), "width")
+
 # Lines of at most that width: broken between words, and within a word that is longer than a line
 # (a path). `exdent`: columns that the lines after the first are indented by.
 fold_text <- function(text, exdent = 0L, first = exdent) {
@@ -9,18 +12,20 @@ fold_text <- function(text, exdent = 0L, first = exdent) {
   words <- strsplit(text, " ", fixed = TRUE)[[1L]]
   room <- width - max(exdent, first)
   words <- unlist(lapply(words, function(word) {
-    if (nchar(word) <= room) {
-      return(word)
+    pieces <- character()
+    while (columns_of(word) > room) {
+      piece <- strtrim(word, room)
+      pieces <- c(pieces, piece)
+      word <- substring(word, nchar(piece) + 1L)
     }
-    starts <- seq(1L, nchar(word), by = room)
-    substring(word, starts, pmin(starts + room - 1L, nchar(word)))
+    c(pieces, word)
   }))
   lines <- character()
   line <- ""
   at <- first
   for (word in words) {
     wider <- if (nzchar(line)) paste(line, word) else word
-    if (nzchar(line) && at + nchar(wider) > width) {
+    if (nzchar(line) && at + columns_of(wider) > width) {
       lines <- c(lines, line)
       line <- word
       at <- exdent
@@ -71,7 +76,7 @@ print_table <- function(table, max_rows = Inf, digits = 3L, hint = "as.data.fram
       format(column, digits = digits)
     }
   })
-  widths <- vapply(names(columns), function(name) max(nchar(c(name, columns[[name]]))), 0)
+  widths <- vapply(names(columns), function(name) max(columns_of(c(name, columns[[name]]))), 0)
   widest <- max(c(widths[text], narrowest_column))
   while (widest > narrowest_column &&
     sum(ifelse(text, pmin(widths, widest), widths) + 1L) > getOption("width")) {
@@ -80,10 +85,11 @@ print_table <- function(table, max_rows = Inf, digits = 3L, hint = "as.data.fram
   columns[text] <- lapply(columns[text], shorten_each, width = widest)
   # Text on the left of its column, numbers on the right.
   padded <- Map(function(name, column, is_text) {
-    width <- max(nchar(c(name, column))) * (if (is_text) -1L else 1L)
-    formatC(c(name, column), width = width, flag = if (is_text) "-" else "")
+    cells <- c(name, column)
+    room <- strrep(" ", max(columns_of(cells)) - columns_of(cells))
+    if (is_text) paste0(cells, room) else paste0(room, cells)
   }, names(columns), columns, text)
-  for (block in column_blocks(vapply(padded, function(column) nchar(column[1L]), 0) + 1L)) {
+  for (block in column_blocks(vapply(padded, function(column) columns_of(column[1L]), 0) + 1L)) {
     lines <- do.call(paste, c(list(""), unname(padded[block])))
     cli::cat_line(trimws(lines, "right"))
   }
@@ -117,7 +123,7 @@ shorten_each <- function(text, width) {
   if (anyDuplicated(short[different]) == 0L) {
     return(short)
   }
-  long <- nchar(text) > width
+  long <- columns_of(text) > width
   alike <- common_start(text[long])
   text[long] <- paste0(if (alike > 0L) "\u2026", substring(text[long], alike + 1L))
   cut_middle(text, width)
@@ -137,11 +143,17 @@ common_start <- function(names) {
 
 cut_middle <- function(text, width) {
   text <- as.character(text)
+  long <- which(columns_of(text) > width)
   left <- ceiling((width - 1L) / 2)
-  ends <- nchar(text) - (width - 2L - left)
-  long <- nchar(text) > width
-  text[long] <- paste0(substr(text, 1L, left), "\u2026", substring(text, ends))[long]
+  text[long] <- paste0(
+    strtrim(text[long], left), "\u2026", turned(strtrim(turned(text[long]), width - 1L - left))
+  )
   text
+}
+
+# Read from its end.
+turned <- function(text) {
+  vapply(strsplit(text, ""), function(letters) paste(rev(letters), collapse = ""), "")
 }
 
 # The same for names that must stay different from each other.

@@ -276,5 +276,7 @@ test_that("of many sequences the names of the worst stand where no point is, to 
   expect_equal(drawn$delta, sort(deltas[, 2L], decreasing = TRUE)[seq_len(deltas_named)])
   # Where none is above the threshold, nothing is named, and the figure is drawn.
   sound <- new_attributions(array(0, c(n, 4L, 4L)), rep("ACGT", n), deltas / 1e6)
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
   expect_no_error(ggplot2::ggplotGrob(plot_deltas(sound)))
 })

@@ -98,7 +98,7 @@ test_that("every exported function has a call that works, made of what it needs"
     needed <- names(Filter(function(x) identical(x, quote(expr = )), formals(functions[[name]])))
     setdiff(needed, c("...", names(generator$own_values[[name]]), names(generator$working_code)))
   })
-  expect_identical(unlist(by_chance), NULL)
+  expect_length(unlist(by_chance), 0L)
 })
 
 test_that("hostile arguments end in an error of seqlift's own or in a value, and leave nothing", {
@@ -111,6 +111,7 @@ test_that("hostile arguments end in an error of seqlift's own or in a value, and
   hostile <- if (each == "all") generator$hostile_calls() else generator$some_hostile_calls(as.integer(each))
   earlier <- generator$once_failed()
   hostile <- rbind(hostile, earlier[!earlier$call %in% hostile$call, ])
+  hostile <- hostile[order(hostile$call), ]
   working <- generator$working_calls(after = max(hostile$call))
   found <- outcomes_of_calls(rbind(hostile, working))
   expect_setequal(found$call, c(hostile$call, working$call))

@@ -1,7 +1,7 @@
 widths_of <- function(code, width) {
   old <- options(width = width)
   on.exit(options(old))
-  nchar(capture.output(code))
+  nchar(capture.output(code), "width")
 }
 
 test_that("text is broken between words, and within a word that no line holds", {
@@ -83,7 +83,7 @@ test_that("print() and summary() of every class keep to the width, and to the to
 printed_results <- function() {
   model <- demo_model() |> with_args(list(control_track = 0))
   counts <- select_output(model, 2)
-  long <- strrep("a_long_name_", 12)
+  long <- strrep("a_long_\u6f22\u5b57_name_", 10)
   X <- demo_sequences()[1:2]
   names(X) <- paste0(long, 1:2)
   explained <- deep_lift_shap(counts, X, n_shuffles = 2, random_state = 0)
@@ -166,4 +166,6 @@ test_that("names that differ in their middle can be told apart when they are sho
   expect_identical(shorten_each(c(names[c(1, 1, 2)], "x"), 24L), c(short[c(1, 1, 2)], "x"))
   expect_identical(shorten_each(strrep("ab", 10), 5L), "ab\u2026ab")
   expect_identical(shorten(character(), 5L), character())
+  # What takes two columns a letter is cut at columns.
+  expect_identical(cut_middle(strrep("\u6f22\u5b57", 5), 9L), "\u6f22\u5b57\u2026\u6f22\u5b57")
 })

@@ -212,3 +212,8 @@ test_that("messages name the argument, the sequence and the position", {
     one_hot_encode("AC", ignore = "C")
   })
 })
+
+test_that("RNA is told how it becomes DNA", {
+  expect_error(one_hot_encode("ACGU"), "RNA: .*chartr", class = "seqlift_error_sequence")
+  expect_error(as_sequences("acgu"), "RNA", class = "seqlift_error_sequence")
+})

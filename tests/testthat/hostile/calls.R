@@ -52,7 +52,10 @@ working_code <- alist(
     name = "pos_1", sign = "positive", ppm = t(pwms$a) / 4.4, contributions = t(pwms$a), hypothetical = t(pwms$a),
     seqlets = data.frame(example = 1L, start = 2L, end = 5L, attribution = 1, strand = "+"), subpatterns = list()
   )), list(first = 1L), NULL),
-  called = call_hits(attributions, pwms), scored = score_variants(model, allele, genome, target = 1L),
+  page = {
+    attribution_report(model, X, "own.html", attributions = observed, top = 1L)
+    "own.html"
+  }, called = call_hits(attributions, pwms), scored = score_variants(model, allele, genome, target = 1L),
   with_errors = deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0, standard_errors = TRUE)
 )
 
@@ -103,7 +106,7 @@ own_values <- list(
   score_variants = alist(models = models, variants = allele, target = 1L), variant_report = alist(variant = allele, target = 1L), export_vcf = alist(scores = scored),
   variant_scores_as_granges = alist(scores = scored), view_attributions_output = alist(output_id = "a"),
   render_view_attributions = alist(expr = view_attributions(attributions)), kmers = alist(k = 2L),
-  report_inputs = alist(path = { attribution_report(model, X, "own.html", attributions = observed, top = 1L); "own.html" }),
+  report_inputs = alist(path = page),
   greedy_marginalization = alist(max_iter = 1L, y = y), attribution_report = alist(attributions = observed, n_shuffles = 2L, top = 1L),
   deep_lift_shap = alist(n_shuffles = 2L), pisa = alist(n_shuffles = 2L), attribute = alist(method = "expected_gradients", n_shuffles = 2L)
 )
