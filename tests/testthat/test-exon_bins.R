@@ -165,7 +165,9 @@ test_that("the exons of a gene in a list are one score, and a bin's size may be 
     class = "seqlift_error_argument"
   )
   expect_error(
-    select_bins(model, exons = exons, window = window, order = "bins_tracks", bin_size = 5),
+    select_bins(model,
+      exons = exons, window = granges("chr1:1-35"), order = "bins_tracks", bin_size = 4
+    ),
     class = "seqlift_error_argument"
   )
 })
