@@ -239,6 +239,10 @@ test_that("the dimension of the bins is found, or must be given", {
   path <- tempfile(fileext = ".pt")
   save_model(binned_cases()$enformer$model, path)
   expect_false(first(load_model(path)))
+  expect_error(first(test_model("tracks_of_bins"), order = "bins_tracks"),
+    "grows with the sequence", class = "seqlift_error_argument"
+  )
+  expect_true(first(test_model("tracks_of_bins"), order = "tracks_bins"))
   middle <- test_model("middle_bins")
   expect_error(select_bins(middle, 1L), "order", class = "seqlift_error_argument")
   X <- paste0(binned_sequences(), "ACGTTGCATTGA")
