@@ -40,8 +40,8 @@
 #'
 #' `order` is known for [enformer()], [borzoi()], and models of these classes from other files; of
 #' other models it is found by trying sequences of several lengths, for four seconds at most: the
-#' dimension that grows with the sequence is that of the bins. Where neither grows, as where the model cuts out a fixed number
-#' of bins, it must be given. `print()` shows it. `bin_size` is found in the same ways.
+#' dimension that grows with the sequence is that of the bins. Where neither grows, as where the
+#' model cuts out a fixed number of bins, it must be given. `print()` shows it. `bin_size` is found in the same ways.
 #'
 #' # Both strands
 #'
@@ -315,8 +315,8 @@ binned_output <- function(model, index, order, call) {
   if (!is.null(order) && !is.null(told) && order != told) {
     abort_argument("order", paste0("\"", told, "\" or left out"), describe(order),
       hint = paste0(
-        "The output is ", shape_text(sizes), ": the dimension that grows with the sequence is that ",
-        "of the bins."
+        "The output is ", shape_text(sizes), ": the dimension that grows with the sequence is ",
+        "that of the bins."
       ),
       call = call
     )

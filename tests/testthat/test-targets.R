@@ -10,7 +10,9 @@ target_verbs <- function() {
   })
   c(verbs, list(
     deep_lift_shap = function(model, X, target) {
-      deep_lift_shap(model, X, target = target, n_shuffles = 3L, random_state = 0, dtype = "float64")
+      deep_lift_shap(model, X,
+        target = target, n_shuffles = 3L, random_state = 0, dtype = "float64"
+      )
     },
     `deep_lift_shap by module` = function(model, X, target) {
       deep_lift_shap(model, X,
