@@ -237,9 +237,9 @@ check_output_reversals <- function(outputs, count, call) {
 #'
 #' Modules of the model keep their paths and classes, so that `nonlinear_ops` in [deep_lift_shap()]
 #' finds them. The score of [profile_score()] becomes the module `profile_score` of the file, that
-#' of [select_bins()] `select_bins`, which keeps its bins but not the window that they lie in. Inputs
-#' that were filled in are held by the file and are no inputs any more. An optional input whose
-#' default is a tensor keeps its default and is no input any more either, if something was put
+#' of [select_bins()] `select_bins`, which keeps its bins but not the window that they lie in.
+#' Inputs that were filled in are held by the file and are no inputs any more. An optional input
+#' whose default is a tensor keeps its default and is no input any more either, if something was put
 #' around the model. A model with nothing around it is copied byte for byte. The names of a Keras
 #' model's outputs stay with it, as the attribute `seqlift_output_names` of the module.
 #'

@@ -119,7 +119,8 @@
 #'   or, with `rules = "module"`, whose batches belong together, the whole batch. TF32 is off while
 #'   seqlift computes. In float32 results differ from the CPU's in the last digits, and
 #'   [convergence_deltas()] are looser; in float64 they are equal to rounding.
-#' @seealso [select_output()], [profile_score()], [select_bins()], [with_args()] to choose what is explained;
+#' @seealso [select_output()], [profile_score()], [select_bins()], [with_args()] to choose what is
+#'   explained;
 #'   [ensemble()], [reverse_complement_average()] for means; [save_model()] to keep a model.
 #' @export
 #' @examples

@@ -39,9 +39,9 @@
 #' # How the output lies
 #'
 #' `order` is known for [enformer()], [borzoi()], and models of these classes from other files; of
-#' other models it is found by trying sequences of several lengths: the dimension that grows with
-#' the sequence is that of the bins. Where neither grows, as where the model cuts out a fixed number
-#' of bins, it must be given. `print()` shows it. `bin_size` is found in the same ways.
+#' other models it is found by trying sequences of several lengths, for four seconds at most: the
+#' dimension that grows with the sequence is that of the bins. Where neither grows, as where the
+#' model cuts out a fixed number of bins, it must be given. `print()` shows it. `bin_size` is found in the same ways.
 #'
 #' # Both strands
 #'
@@ -311,8 +311,17 @@ binned_output <- function(model, index, order, call) {
   }
   known <- known_bins(model)
   grows <- if (length(sizes) == 3L) grepl("L", sizes[2:3], fixed = TRUE) else c(FALSE, FALSE)
-  order <- order %||% known$order %||%
-    if (sum(grows) == 1L) c("bins_tracks", "tracks_bins")[grows]
+  told <- if (sum(grows) == 1L) c("bins_tracks", "tracks_bins")[grows]
+  if (!is.null(order) && !is.null(told) && order != told) {
+    abort_argument("order", paste0("\"", told, "\" or left out"), describe(order),
+      hint = paste0(
+        "The output is ", shape_text(sizes), ": the dimension that grows with the sequence is ",
+        "that of the bins."
+      ),
+      call = call
+    )
+  }
+  order <- order %||% told %||% known$order
   if (is.null(order)) {
     abort_argument("order", "\"bins_tracks\" or \"tracks_bins\"", "`NULL`",
       hint = paste0(
@@ -327,7 +336,7 @@ binned_output <- function(model, index, order, call) {
   list(
     order = order, sizes = sizes, bins_text = bins, bins = size_number(bins),
     tracks = if (length(sizes) == 3L) size_number(sizes[at[2L]]) else NA_integer_,
-    bin_size = known$bin_size %||% size_divisor(bins)
+    bin_size = size_divisor(bins) %||% known$bin_size
   )
 }
 

@@ -239,6 +239,10 @@ test_that("the dimension of the bins is found, or must be given", {
   path <- tempfile(fileext = ".pt")
   save_model(binned_cases()$enformer$model, path)
   expect_false(first(load_model(path)))
+  expect_error(first(test_model("tracks_of_bins"), order = "bins_tracks"),
+    "grows with the sequence", class = "seqlift_error_argument"
+  )
+  expect_true(first(test_model("tracks_of_bins"), order = "tracks_bins"))
   middle <- test_model("middle_bins")
   expect_error(select_bins(middle, 1L), "order", class = "seqlift_error_argument")
   X <- paste0(binned_sequences(), "ACGTTGCATTGA")
@@ -262,7 +266,9 @@ test_that("print() says what is scored", {
     model_label(select_bins(test_model("bins_of_tracks"), 2:4, 1, "mean")),
     "bins_of_tracks.pt |> select_bins(1; bins 2-4; track 1; mean)"
   )
-  expect_identical(numbers_text(c(1:3, 5L, 7:8, 10L, 12L, 14L)), "1-3, 5, 7-8, 10, and 2 more stretches")
+  expect_identical(
+    numbers_text(c(1:3, 5L, 7:8, 10L, 12L, 14L)), "1-3, 5, 7-8, 10, and 2 more stretches"
+  )
 })
 
 test_that("the code in a report puts the same score around a model", {
@@ -271,7 +277,8 @@ test_that("the code in a report puts the same score around a model", {
     select_bins(test_model("bins_of_tracks"), c(2, 3, 5), c(1, 3), "log_mean",
       squashing = c(scale = 0.3, power = 0.7), pseudocount = 0.1
     ),
-    select_bins(test_model("tracks_of_bins"), squashing = squashed), profile_score(test_model("tiny"))
+    select_bins(test_model("tracks_of_bins"), squashing = squashed),
+    profile_score(test_model("tiny"))
   )) {
     whole <- model
     whole$wrappers <- list()
@@ -328,7 +335,9 @@ test_that("other arguments are checked", {
   refused(bin_size = 0)
   refused(borders = "all")
   refused(pseudocount = -1)
-  for (wrong in list(c(0.5, 384), c(scale = -1), c(other = 2), c(scale = 1, scale = 2), "a", numeric(), NA)) {
+  for (wrong in list(
+    c(0.5, 384), c(scale = -1), c(other = 2), c(scale = 1, scale = 2), "a", numeric(), NA
+  )) {
     refused(squashing = wrong)
   }
   expect_error(select_bins("model.pt"), class = "seqlift_error_argument")

@@ -1,6 +1,6 @@
-"""Write the models with bins and tracks of the R tests into tests/testthat/models/.
+"""Write more models of the R tests into tests/testthat/models/: bins and tracks, many targets.
 
-    PYTHONHASHSEED=0 /usr/bin/python3 tests/models/make_binned_models.py
+    PYTHONHASHSEED=0 /usr/bin/python3 tests/models/make_more_models.py
 
 Apart from make_models.py, whose lines stand in the traces that it writes.
 """
@@ -32,8 +32,22 @@ class Binned(nn.Module):
         return h if self.tracks_first else h.transpose(1, 2)
 
 
+class Counted(nn.Module):
+    """Five targets of twelve bases; says so on standard output each time that it is evaluated."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(4, 3, 3)
+        self.dense = nn.Linear(30, 5)
+
+    def forward(self, x):
+        print("evaluated")
+        return self.dense(torch.relu(self.conv(x)).flatten(1))
+
+
 if __name__ == "__main__":
     use_relative_paths()
     settings = {"tracks_of_bins": (True, 0), "bins_of_tracks": (False, 0), "middle_bins": (False, 6)}
     for name, values in settings.items():
         torch.jit.script(pattern(Binned(*values)).eval()).save(str(OUT / f"{name}.pt"))
+    torch.jit.script(pattern(Counted()).eval()).save(str(OUT / "counted.pt"))
