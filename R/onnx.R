@@ -64,9 +64,8 @@
 #' @seealso [load_model()]
 #' @export
 #' @examples
-#' # A mean over positions and a dense layer, as bytes of an ONNX file.
-#' model <- load_onnx_model(system.file("extdata", "formats", "gc.onnx", package = "seqlift"))
-#' predict(model, "GATTACAGATTACAGATTAC") # its GC content
+#' model <- load_onnx_model(system.file("extdata", "formats", "bpnet.onnx", package = "seqlift"))
+#' predict(model, "ACGTTGCATTAGCAGT", args = list(array(1, c(1, 2, 16))))$counts
 load_onnx_model <- function(path, device = NULL, layout = NULL,
                             batch = c("independent", "joint"), allow_random = FALSE,
                             random_state = NULL, checksum = NULL) {

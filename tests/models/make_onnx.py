@@ -1,6 +1,8 @@
 """Write small networks as ONNX files, and what they predict, into tests/testthat/onnx/.
 
-    python3 tests/models/make_onnx.py [DIRECTORY]
+    python3 tests/models/make_onnx.py [DIRECTORY [DIRECTORY]]
+
+The BPNet of inst/extdata/formats/ (bpnet.pt, see export_models.py) is written there as bpnet.onnx too.
 
 The committed files were written by Debian 12's python3-torch (1.13) and python3-onnx (1.12).
 
@@ -28,6 +30,7 @@ warnings.filterwarnings("ignore")
 
 HERE = pathlib.Path(__file__).resolve().parent
 OUT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "testthat/onnx"
+FORMATS = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else HERE.parents[1] / "inst/extdata/formats"
 SEQUENCES = [
     "ACGTTGCATTAGCAGTCCATGGATACGTTAGC",
     "TTTACGGATCCAGGCATTTAACCGGATATGCA",
@@ -279,6 +282,14 @@ def exports():
         torch.jit.trace(pattern(module), example).save(str(OUT / f"{name}.pt"))
 
 
+def formats():
+    module = torch.jit.load(str(HERE.parents[1] / "inst/extdata/formats/bpnet.pt"))
+    names = ["X", "control"]
+    torch.onnx.export(module, (torch.zeros(2, 4, 16), torch.ones(2, 2, 16)), str(FORMATS / "bpnet.onnx"),
+                      opset_version=17, input_names=names, output_names=["profile", "counts"],
+                      dynamic_axes={name: {0: "batch"} for name in names})
+
+
 def operators():
     """name, form, where its bytes begin and how many they are, and what it gives, number by number."""
     everything = b""
@@ -300,6 +311,7 @@ def operators():
 if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     exports()
+    formats()
     operators()
     onnx_odd.write(OUT, one_hot([sequence[: onnx_odd.LENGTH] for sequence in SEQUENCES]))
     (OUT / "expected.tsv").write_text("model\toutput\tvalue\n" + "".join(expected))

@@ -234,7 +234,7 @@ def bad():
                                      {"d": np.array(big), "v": np.array([0, 1], f32)})), "model", "tensor of"),
         "nested": (nested(40), "file", "deep inside each other"),
         "functions_in_a_circle": (doubling(0), "model", "in a circle"),
-        "functions_without_end": (doubling(30), "model", "more than 100000 operations"),
+        "functions_without_end": (doubling(30), "model", "more than 50000 operations"),
         "external_absolute": (beside("e", "/etc/passwd"), "file", "no place beside it"),
         "external_device": (beside("e", "/dev/zero"), "file", "no place beside it"),
         "external_above": (beside("e", "../weights.bin"), "file", "outside of the model's folder"),
