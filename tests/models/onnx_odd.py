@@ -27,6 +27,7 @@ def model(made, opset=13, functions=(), domains=(), ir=8):
 
 
 W = values(LENGTH, 3).astype(np.float32)
+SQUARE = t(values(4, 4).astype(np.float32).astype(np.float64))
 
 
 def good():
@@ -56,8 +57,8 @@ def good():
     made["unused_unknown"] = model(graph([n("MatMul", "x w"), n("NobodyKnows", "x", "u")], {"w": W})), expected
     made["shared"] = model(graph([n("MatMul", "x w", "a"), n("Transpose", "x", "b", perm=[0, 2, 1]), n("MatMul", "b v", "c"),
                                   n("MatMul", "c v", "d"), n("Flatten", "a", "e"), n("Flatten", "d", "f"),
-                                  n("Concat", "e f", axis=1)], {"w": W, "v": values(4, 4).astype(np.float32)})), \
-        lambda x: torch.cat([expected(x).flatten(1), (x.transpose(1, 2) @ t(values(4, 4)) @ t(values(4, 4))).flatten(1)], 1)
+                                  n("Concat", "e f", axis=1)], {"w": W, "v": SQUARE.float().numpy()})), \
+        lambda x: torch.cat([expected(x).flatten(1), (x.transpose(1, 2) @ SQUARE @ SQUARE).flatten(1)], 1)
     made["masked"] = model(graph([n("MatMul", "x w", "a"), n("Add", "a m", "b"), n("Softmax", "b", axis=-1)],
                                  {"w": W, "m": np.array([0, -np.inf, 0], dtype=np.float32)})), \
         lambda x: torch.softmax(expected(x) + torch.tensor([0, -np.inf, 0]), -1)
