@@ -1,11 +1,15 @@
 // ONNX: the wire format byte by byte, and the sizes that are worked out before anything runs
 // against those that come out. What networks and operators compute is held against PyTorch in
 // tests/testthat/test-onnx.R.
+#include <sys/resource.h>
 #include <torch/csrc/jit/api/module.h>
 #include <zlib.h>
 
-#include <cmath>
+#include <algorithm>
+#include <cstring>
 #include <fstream>
+#include <functional>
+#include <set>
 #include <sstream>
 
 #include "catch.h"
@@ -234,5 +238,51 @@ TEST_CASE("sizes that are worked out are those that come out, operator by operat
     content << file.rdbuf();
     check_sizes(content.str(), name);
   }
+}
+
+// What R's test of damaged files does with fewer of them. Each is read and built; some are compiled
+// and, where they have a fixed number of sequences, run.
+TEST_CASE("damaged files are built, or refused by an error of their own", "[onnx]") {
+  const std::string all = unfolded(folder + "operators.bin.gz");
+  std::istringstream index(unfolded(folder + "operators.tsv.gz"));
+  std::string line;
+  std::getline(index, line);
+  std::vector<std::string> whole;
+  while (std::getline(index, line)) {
+    std::istringstream fields(line);
+    std::string name, form;
+    size_t begin = 0;
+    size_t bytes = 0;
+    fields >> name >> form >> begin >> bytes;
+    whole.push_back(all.substr(begin, bytes));
+  }
+  struct rusage before;
+  getrusage(RUSAGE_SELF, &before);
+  files::Draws draws(21);
+  int built = 0;
+  int refused = 0;
+  std::string other;
+  for (int i = 0; i < 10000 && other.empty(); ++i) {
+    const std::string bytes = files::damaged(whole[static_cast<size_t>(i) % whole.size()], draws);
+    try {
+      ExportedProgram program =
+          onnx_program(onnx::read_model(files::bytes_of(bytes), ""), "a", bytes.size()).program;
+      if (i % 20 == 0) {
+        make_exported_module(std::move(program));
+      }
+      ++built;
+    } catch (const Error& error) {
+      ++refused;
+      other = error.kind() == "file" || error.kind() == "model" ? "" : error.what();
+    } catch (const std::exception& error) {
+      other = error.what();
+    }
+  }
+  CHECK(other == "");
+  CHECK(built > 500);
+  CHECK(refused > 1000);
+  struct rusage after;
+  getrusage(RUSAGE_SELF, &after);
+  CHECK(after.ru_maxrss - before.ru_maxrss < (1 << 20));  // in kilobytes: less than a gigabyte
 }
 #endif
