@@ -36,8 +36,9 @@
 #'   Where; ReduceSum, -Mean, -Max, -Min, -Prod, -L1, -L2, -LogSum, -LogSumExp, -SumSquare, ArgMax,
 #'   ArgMin;
 #' * Shape, Size, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Tile, Concat, Split,
-#'   Slice, Gather, GatherElements, GatherND, OneHot, Constant, ConstantOfShape, Range, Cast,
-#'   CastLike, Identity; If where its condition is known; functions that the file defines by these.
+#'   Slice, Gather, GatherElements, GatherND, ScatterElements, ScatterND, TopK, OneHot, Constant,
+#'   ConstantOfShape, Range, Cast, CastLike, Identity; If where its condition is known; functions
+#'   that the file defines by these.
 #'
 #' Anything else, and any attribute or form that is not understood, is an error that names the
 #' operator, its node and its domain. What no output needs is not looked at. Each node is a module

@@ -213,6 +213,8 @@ def bad():
                                   {"w": np.ones((1, 8, 4), f32), "r": np.ones((1, 8, 2), f32)})), "model", "`clip`"),
         "resize_cubic": (model(graph([n("Resize", ["x", "", "s"], mode="cubic")], {"s": np.array([1, 1, 2], f32)})), "model",
                          "cubic"),
+        "resize_linear_10": (model(graph([n("Resize", "x s", mode="linear")], {"s": np.array([1, 1, 2], f32)}), 10), "model",
+                             "does not say where the positions lie"),
         "pad_wrap": (model(graph([n("Pad", "x p", mode="wrap")], {"p": ints(0, 0, 1, 0, 0, 1)}), 19), "model", "wrap"),
         "texts": (texts, "model", "type of ONNX that is not read"),
         "sparse": (sparse, "model", "sparse"),
