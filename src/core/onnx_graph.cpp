@@ -174,6 +174,7 @@ void Builder::add_inputs() {
   const bool whole = std::all_of(inputs.begin(), inputs.end(), [&](const Input& input) {
     return !input.sizes.empty() && input.sizes[0] == fixed && product_of(input.sizes) >= 0;
   });
+  fixed_batch_ = whole ? fixed : 0;
   std::set<std::string> taken;
   for (const Input& input : inputs) {
     Value value;

@@ -35,6 +35,14 @@ void concat(Operator& op) {
       return op.give(op.build.of_wholes(all, false, inputs[0].dtype));
     }
   }
+  // What is joined to each sequence, a token of its own for example.
+  const bool all_known = std::all_of(inputs.begin(), inputs.end(),
+                                     [](const Value& one) { return one.constant != nullptr; });
+  if (axis > 0 && !all_known) {
+    for (Value& one : inputs) {
+      one = op.build.for_each_sequence(one);
+    }
+  }
   Sizes sizes = inputs[0].sizes;
   for (size_t i = 1; i < inputs.size(); ++i) {
     if (inputs[i].rank() != inputs[0].rank()) {

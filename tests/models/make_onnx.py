@@ -221,6 +221,21 @@ class Strands(nn.Module):
         return (self.one(x) + self.one(torch.flip(x, [1, 2]))) / 2
 
 
+class ClassToken(nn.Module):
+    """A token of its own before those of each sequence."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(4, 3, 5)
+        self.token = nn.Parameter(torch.zeros(1, 1, 3))
+        self.dense = nn.Linear(3, 2)
+
+    def forward(self, x):
+        h = self.conv(x).transpose(1, 2)
+        h = torch.cat([self.token.expand(h.shape[0], -1, -1), h], dim=1)
+        return self.dense(torch.tanh(h.cumsum(1))[:, -1])
+
+
 class Control(nn.Module):
     def __init__(self):
         super().__init__()
@@ -275,6 +290,7 @@ def exports():
     export("tokens", Tokens(), (x.argmax(1),), [13])
     export("activations", Activations(), (x,), [14])
     export("strands", Strands(), (x,), [13])
+    export("token", ClassToken(), (x,), [13])
     control = torch.arange(3 * 2 * LENGTH).reshape(3, 2, LENGTH) % 5 / 4
     export("control", Control(), (control, x), [13], names=["control.1", "x"], outputs=["a/b", "counts"])
     for name, module in {"bpnet": BPNet(), "basset": Basset(), "double": Basset().double()}.items():

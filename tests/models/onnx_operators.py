@@ -424,7 +424,7 @@ row("GatherND", 13, [n("Transpose", "h", "a", perm=[1, 2, 0]), n("GatherND", "a 
 row("OneHot", 13, [n("ArgMax", "h", "a", axis=1, keepdims=0), n("OneHot", "a d v", axis=1)],
     lambda h: F.one_hot(h.argmax(1), 5).transpose(1, 2) * 1.5 + 0.5, {"d": np.array(5), "v": np.array([0.5, 2.0])})
 
-row("ScatterND", 13, [n("Transpose", "h", "a", perm=[1, 2, 0]), n("ReduceMean", "a", "m", axes=[0]), n("Gather", "m two", "u", axis=0),
+row("ScatterND", 13, [n("Transpose", "h", "a", perm=[1, 2, 0]), n("ReduceMean", "a", "m", axes=[0], keepdims=0), n("Gather", "m two", "u", axis=0),
                       n("ScatterND", "a i u", "b"), n("Transpose", "b", perm=[2, 0, 1])],
     lambda h: torch.stack([torch.where(torch.arange(LENGTH) == (2 if c == 0 else 11), h.mean(1)[:, [0 if c == 0 else 5]], h[:, c])
                            if c in (0, 3) else h[:, c] for c in range(4)], 1),
