@@ -2,50 +2,53 @@
 
 #' Load a model of ONNX
 #'
-#' Reads a file that `torch.onnx.export()`, tf2onnx, keras2onnx, jax or another writer of ONNX made,
-#' and makes the same model of it, without Python and without ONNX's own libraries. [load_model()]
-#' does the same where the defaults below are meant.
+#' Reads a file that `torch.onnx.export()`, tf2onnx, keras2onnx, jax or another writer of ONNX
+#' made, and makes the same model of it, without Python and without ONNX's own libraries.
+#' [load_model()] does the same.
 #'
 #' ## What goes in and out
-#' Sequences are `[n, 4, L]` here as everywhere in seqlift. Where the file declares the size 4 of one
-#' dimension of its input, and no other could be it, that tells the layout (`[n, L, 4]`, `[n, 1, L,
-#' 4]`, ...); else the layers do that the sequences reach first, as for [load_model()]. The input that
-#' holds sequences comes first, whichever place it has in the file; other inputs are given as the file
-#' has them. Names of inputs are those of the file (letters, digits and `_`), outputs have the
-#' file's names and order.
+#' Sequences are `[n, 4, L]` here as everywhere in seqlift. Where the file declares the size 4 of
+#' one dimension of its input, and no other could be it, that tells the layout (`[n, L, 4]`, `[n,
+#' 1, L, 4]`, ...); else the layers do that the sequences reach first, as for [load_model()]. The
+#' input that holds sequences comes first, whichever place it has in the file; other inputs are
+#' given as the file has them. Names of inputs are those of the file (letters, digits and `_`),
+#' outputs have the file's names and order.
 #'
 #' The batch dimension may be dynamic; write the file so (`dynamic_axes`). One that is fixed is set
-#' free where every size that it makes up can be told, and the result is tried with other numbers of
-#' sequences; else the model is refused.
+#' free where every size that it makes up can be told, and the result is tried with other numbers
+#' of sequences; else the model is refused.
 #'
 #' ## Operators
 #' Versions 7 to 23 of ONNX's operators (`opset`), of its own domain:
 #'
 #' * Conv, ConvTranspose (one to three dimensions, groups, dilations, `auto_pad`), MaxPool,
-#'   AveragePool, LpPool, GlobalMaxPool, GlobalAveragePool, GlobalLpPool, Resize and Upsample (nearest,
-#'   linear), Pad (constant, reflect, edge);
-#' * Gemm, MatMul, Einsum (without `...`), CumSum, Trilu; BatchNormalization, InstanceNormalization,
-#'   LayerNormalization, GroupNormalization, LpNormalization, MeanVarianceNormalization; LSTM, GRU,
-#'   RNN (one or both directions, other activations, peepholes, initial states);
+#'   AveragePool, LpPool, GlobalMaxPool, GlobalAveragePool, GlobalLpPool, Resize and Upsample
+#'   (nearest, linear), Pad (constant, reflect, edge);
+#' * Gemm, MatMul, Einsum (without `...`), CumSum, Trilu; BatchNormalization,
+#'   InstanceNormalization, LayerNormalization, GroupNormalization, LpNormalization,
+#'   MeanVarianceNormalization; LSTM, GRU, RNN (one or both directions, other activations,
+#'   peepholes, initial states);
 #' * Relu, LeakyRelu, PRelu, ThresholdedRelu, Elu, Selu, Celu, Gelu, Mish, HardSwish, Sigmoid,
 #'   HardSigmoid, Tanh, Softplus, Softsign, Shrink, Clip, Softmax, LogSoftmax, Dropout (which does
 #'   nothing in a prediction), Abs, Neg, Sign, Exp, Log, Sqrt, Reciprocal, Erf, Floor, Ceil, Round,
 #'   trigonometric and hyperbolic functions and their inverses;
-#' * Add, Sub, Mul, Div, Pow, Mod, Min, Max, Sum, Mean, comparisons, And, Or, Xor, Not, IsNaN, Where;
-#'   ReduceSum, -Mean, -Max, -Min, -Prod, -L1, -L2, -LogSum, -LogSumExp, -SumSquare, ArgMax, ArgMin;
-#' * Shape, Size, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Tile, Concat, Split, Slice,
-#'   Gather, GatherElements, GatherND, OneHot, Constant, ConstantOfShape, Range, Cast, CastLike,
-#'   Identity; If where its condition is known; functions that the file defines by these.
+#' * Add, Sub, Mul, Div, Pow, Mod, Min, Max, Sum, Mean, comparisons, And, Or, Xor, Not, IsNaN,
+#'   Where; ReduceSum, -Mean, -Max, -Min, -Prod, -L1, -L2, -LogSum, -LogSumExp, -SumSquare, ArgMax,
+#'   ArgMin;
+#' * Shape, Size, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Tile, Concat, Split,
+#'   Slice, Gather, GatherElements, GatherND, ScatterElements, ScatterND, TopK, OneHot, Constant,
+#'   ConstantOfShape, Range, Cast, CastLike, Identity; If where its condition is known; functions
+#'   that the file defines by these.
 #'
 #' Anything else, and any attribute or form that is not understood, is an error that names the
-#' operator, its node and its domain. What no output needs is not looked at. Each node is a module by
-#' its own name, and has PyTorch's class where PyTorch has one, so that `rules = "module"`,
-#' `nonlinear_ops` in [deep_lift_shap()] and [audit_model()] know it; its source is the file and the
-#' number of the node.
+#' operator, its node and its domain. What no output needs is not looked at. Each node is a module
+#' by its own name, and has PyTorch's class where PyTorch has one, so that `rules = "module"`,
+#' `nonlinear_ops` in [deep_lift_shap()] and [audit_model()] know it; its source is the file and
+#' the number of the node.
 #'
-#' An attribute is a number of 32 bits. It is taken for the shortest decimal that it stands for (0.01,
-#' not 0.00999999978), so that a network in float64 computes what the network computed that it was
-#' made from.
+#' An attribute is a number of 32 bits. It is taken for the shortest decimal that it stands for
+#' (0.01, not 0.00999999978), so that a network in float64 computes what the network computed that
+#' it was made from.
 #'
 #' ## Weights beside the file
 #' Weights may lie in other files, in the folder of the model or below it. A place outside of it, a
@@ -56,17 +59,16 @@
 #'   file tells.
 #' @inheritParams load_model
 #' @return A `seqlift_model`. Its TorchScript file lies in the session's temporary folder.
-#' @section Errors: `seqlift_error_file` for a file that is missing or damaged, a graph that is none
-#'   (circles, values that nothing computes), and weights that are elsewhere; `seqlift_error_model` for
-#'   operators that are not read, and for a number of sequences that cannot be set free; else those
-#'   of [load_model()].
+#' @section Errors: `seqlift_error_file` for a file that is missing or damaged, a graph that is
+#'   none (circles, values that nothing computes), and weights that are elsewhere;
+#'   `seqlift_error_model` for operators that are not read, and for a number of sequences that
+#'   cannot be set free; else those of [load_model()].
 #' @source ONNX: `docs/Operators.md` and `onnx/onnx.proto` (Apache 2.0).
 #' @seealso [load_model()]
 #' @export
 #' @examples
-#' # A mean over positions and a dense layer, as bytes of an ONNX file.
-#' model <- load_onnx_model(system.file("extdata", "formats", "gc.onnx", package = "seqlift"))
-#' predict(model, "GATTACAGATTACAGATTAC") # its GC content
+#' model <- load_onnx_model(system.file("extdata", "formats", "bpnet.onnx", package = "seqlift"))
+#' predict(model, "ACGTTGCATTAGCAGT", args = list(array(1, c(1, 2, 16))))$counts
 load_onnx_model <- function(path, device = NULL, layout = NULL,
                             batch = c("independent", "joint"), allow_random = FALSE,
                             random_state = NULL, checksum = NULL) {

@@ -344,6 +344,9 @@ void Builder::check_size(const Sizes& sizes) const {
 }
 
 bool Builder::can_fold(const Arguments& arguments, const std::vector<Result>& results) const {
+  if (!folds_) {
+    return false;
+  }
   double read = 0;
   for (const auto& [name, argument] : arguments) {
     for (const Value& one : argument.tensors) {
@@ -441,6 +444,22 @@ std::vector<Value> Builder::write(const std::vector<std::string>& lines,
   }
   push(std::move(node));
   return values;
+}
+
+Value Builder::for_each_sequence(const Value& value) {
+  if (fixed_batch_ == 0 || !value.constant || value.rank() < 2 || value.sizes[0] != fixed_batch_) {
+    return value;
+  }
+  const at::Tensor row = value.constant->tensor.narrow(0, 0, 1);
+  if (!at::equal(row.expand_as(value.constant->tensor), value.constant->tensor)) {
+    return value;
+  }
+  const Value one = constant(row.contiguous(), value.constant->parameter);
+  folds_ = false;
+  const Value all =
+      emit("expand", {{"self", one}, {"size", value.sizes}}, value.sizes, value.dtype);
+  folds_ = true;
+  return all;
 }
 
 }  // namespace onnx

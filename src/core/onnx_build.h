@@ -117,6 +117,12 @@ class Builder {
   // "add", "sub", "mul", "floordiv", "mod"; "max" and "min".
   Whole compute(const std::string& operation, const Whole& one, const Whole& other);
 
+  // The number of sequences that the file is fixed to, else 0.
+  int64_t fixed_batch() const { return fixed_batch_; }
+  // One row, or that of a constant whose rows are all alike, for each sequence of that number, as
+  // an operation that can be set free; another constant as it is.
+  Value for_each_sequence(const Value& value);
+
   int64_t version(const std::string& domain) const;
   // A graph inside an operator, in the scope of that; its outputs.
   std::vector<Value> build_inner(const Graph& graph);
@@ -159,6 +165,8 @@ class Builder {
   std::map<std::pair<std::string, int64_t>, Whole> known_sizes_;
   const Node* node_ = nullptr;
   std::string path_;  // of the module that the node is
+  int64_t fixed_batch_ = 0;
+  bool folds_ = true;
   int64_t number_ = 0;
   int64_t values_ = 0;
   int depth_ = 0;

@@ -15,7 +15,7 @@ namespace onnx {
 namespace {
 
 // Operators by others, functions in functions: a file of a few lines can ask for 2^100 of them.
-constexpr int64_t most_nodes = 100000;
+constexpr int64_t most_nodes = 50000;
 constexpr int deepest_call = 32;
 // What may be made of constants alone, beside the weights.
 constexpr double folded_bytes = 1 << 28;
@@ -174,6 +174,7 @@ void Builder::add_inputs() {
   const bool whole = std::all_of(inputs.begin(), inputs.end(), [&](const Input& input) {
     return !input.sizes.empty() && input.sizes[0] == fixed && product_of(input.sizes) >= 0;
   });
+  fixed_batch_ = whole ? fixed : 0;
   std::set<std::string> taken;
   for (const Input& input : inputs) {
     Value value;
@@ -262,7 +263,16 @@ void Builder::build_nodes(const std::vector<Node>& nodes, const std::vector<std:
 std::string Builder::path_of(const Node& node) {
   std::string name = node.name.empty() ? node.operation + "_" + std::to_string(number_) : node.name;
   name.erase(0, std::min(name.find_first_not_of('/'), name.size()));
-  return keras::attribute_name(name.substr(0, 120), paths_);
+  std::set<std::string> alone;
+  std::string path = keras::attribute_name(name.substr(0, 120), alone);
+  // One look, however many have the same name.
+  if (paths_.count(path) > 0) {
+    path += "_" + std::to_string(number_);
+  }
+  while (!paths_.insert(path).second) {
+    path += "_";
+  }
+  return path;
 }
 
 const Function* Builder::find_function(const Node& node) const {

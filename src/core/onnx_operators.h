@@ -161,6 +161,7 @@ void resize(Operator& op);
 // onnx_reduce.cpp
 void reduce(Operator& op);
 void arg_extreme(Operator& op);
+void top_k(Operator& op);
 
 // onnx_shape.cpp
 void shape(Operator& op);
@@ -181,10 +182,14 @@ void concat(Operator& op);
 void split(Operator& op);
 void slice(Operator& op);
 void pad(Operator& op);
+
+// onnx_gather.cpp
 void gather(Operator& op);
 void gather_elements(Operator& op);
 void gather_nd(Operator& op);
 void one_hot(Operator& op);
+void scatter_elements(Operator& op);
+void scatter_nd(Operator& op);
 
 // onnx_recurrent.cpp
 void recurrent(Operator& op);

@@ -146,5 +146,25 @@ void arg_extreme(Operator& op) {
                   {{"self", x}, {"dim", axis}, {"keepdim", keep}}, sizes, at::kLong));
 }
 
+void top_k(Operator& op) {
+  const Value& x = op.in(0);
+  const int64_t axis = op.axis(op.whole("axis", -1), x.rank());
+  const bool largest = op.whole("largest", 1) != 0;
+  op.ignore("sorted");  // any order is right where none is asked for
+  const Sizes given = op.given(1) ? op.known_wholes(1, "a number of places") : Sizes();
+  const int64_t k = given.size() == 1 ? given[0] : op.whole("k", -1);
+  const int64_t most = x.sizes[static_cast<size_t>(axis)];
+  if (k < 0 || (most >= 0 && k > most)) {
+    op.refuse("takes " + std::to_string(k) + " of " + std::to_string(most));
+  }
+  Sizes sizes = x.sizes;
+  sizes[static_cast<size_t>(axis)] = k;
+  const auto made = op.build.emit(
+      "topk", {{"self", x}, {"k", k}, {"dim", axis}, {"largest", largest}, {"sorted", true}},
+      {{sizes, x.dtype}, {sizes, at::kLong}}, false);
+  op.give(made[0], 0);
+  op.give(made[1], 1);
+}
+
 }  // namespace onnx
 }  // namespace seqlift

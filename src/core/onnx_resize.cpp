@@ -231,6 +231,11 @@ void resize(Operator& op) {
     op.refuse("has a form (\"" + printable(ways.mode) + "\", \"" + printable(ways.coordinates) +
               "\") that is not supported");
   }
+  if (older && ways.mode == "linear") {
+    op.refuse("interpolates by version " + std::to_string(op.version) +
+              " of the operators, which does not say where the positions lie: export it with "
+              "version 11 or later");
+  }
   Sizes axes = op.wholes("axes");
   for (int64_t i = 0; !op.has("axes") && i < x.rank(); ++i) {
     axes.push_back(i);

@@ -1,6 +1,8 @@
 """Write small networks as ONNX files, and what they predict, into tests/testthat/onnx/.
 
-    python3 tests/models/make_onnx.py [DIRECTORY]
+    python3 tests/models/make_onnx.py [DIRECTORY [DIRECTORY]]
+
+The BPNet of inst/extdata/formats/ (bpnet.pt, see export_models.py) is written there as bpnet.onnx too.
 
 The committed files were written by Debian 12's python3-torch (1.13) and python3-onnx (1.12).
 
@@ -28,6 +30,7 @@ warnings.filterwarnings("ignore")
 
 HERE = pathlib.Path(__file__).resolve().parent
 OUT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE.parent / "testthat/onnx"
+FORMATS = pathlib.Path(sys.argv[2]) if len(sys.argv) > 2 else HERE.parents[1] / "inst/extdata/formats"
 SEQUENCES = [
     "ACGTTGCATTAGCAGTCCATGGATACGTTAGC",
     "TTTACGGATCCAGGCATTTAACCGGATATGCA",
@@ -218,6 +221,21 @@ class Strands(nn.Module):
         return (self.one(x) + self.one(torch.flip(x, [1, 2]))) / 2
 
 
+class ClassToken(nn.Module):
+    """A token of its own before those of each sequence."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(4, 3, 5)
+        self.token = nn.Parameter(torch.zeros(1, 1, 3))
+        self.dense = nn.Linear(3, 2)
+
+    def forward(self, x):
+        h = self.conv(x).transpose(1, 2)
+        h = torch.cat([self.token.expand(h.shape[0], -1, -1), h], dim=1)
+        return self.dense(torch.tanh(h.cumsum(1))[:, -1])
+
+
 class Control(nn.Module):
     def __init__(self):
         super().__init__()
@@ -272,11 +290,20 @@ def exports():
     export("tokens", Tokens(), (x.argmax(1),), [13])
     export("activations", Activations(), (x,), [14])
     export("strands", Strands(), (x,), [13])
+    export("token", ClassToken(), (x,), [13])
     control = torch.arange(3 * 2 * LENGTH).reshape(3, 2, LENGTH) % 5 / 4
     export("control", Control(), (control, x), [13], names=["control.1", "x"], outputs=["a/b", "counts"])
     for name, module in {"bpnet": BPNet(), "basset": Basset(), "double": Basset().double()}.items():
         example = x.double() if name == "double" else x
         torch.jit.trace(pattern(module), example).save(str(OUT / f"{name}.pt"))
+
+
+def formats():
+    module = torch.jit.load(str(HERE.parents[1] / "inst/extdata/formats/bpnet.pt"))
+    names = ["X", "control"]
+    torch.onnx.export(module, (torch.zeros(2, 4, 16), torch.ones(2, 2, 16)), str(FORMATS / "bpnet.onnx"),
+                      opset_version=17, input_names=names, output_names=["profile", "counts"],
+                      dynamic_axes={name: {0: "batch"} for name in names})
 
 
 def operators():
@@ -300,6 +327,7 @@ def operators():
 if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     exports()
+    formats()
     operators()
     onnx_odd.write(OUT, one_hot([sequence[: onnx_odd.LENGTH] for sequence in SEQUENCES]))
     (OUT / "expected.tsv").write_text("model\toutput\tvalue\n" + "".join(expected))

@@ -27,6 +27,7 @@ def model(made, opset=13, functions=(), domains=(), ir=8):
 
 
 W = values(LENGTH, 3).astype(np.float32)
+SQUARE = t(values(4, 4).astype(np.float32).astype(np.float64))
 
 
 def good():
@@ -56,8 +57,8 @@ def good():
     made["unused_unknown"] = model(graph([n("MatMul", "x w"), n("NobodyKnows", "x", "u")], {"w": W})), expected
     made["shared"] = model(graph([n("MatMul", "x w", "a"), n("Transpose", "x", "b", perm=[0, 2, 1]), n("MatMul", "b v", "c"),
                                   n("MatMul", "c v", "d"), n("Flatten", "a", "e"), n("Flatten", "d", "f"),
-                                  n("Concat", "e f", axis=1)], {"w": W, "v": values(4, 4).astype(np.float32)})), \
-        lambda x: torch.cat([expected(x).flatten(1), (x.transpose(1, 2) @ t(values(4, 4)) @ t(values(4, 4))).flatten(1)], 1)
+                                  n("Concat", "e f", axis=1)], {"w": W, "v": SQUARE.float().numpy()})), \
+        lambda x: torch.cat([expected(x).flatten(1), (x.transpose(1, 2) @ SQUARE @ SQUARE).flatten(1)], 1)
     made["masked"] = model(graph([n("MatMul", "x w", "a"), n("Add", "a m", "b"), n("Softmax", "b", axis=-1)],
                                  {"w": W, "m": np.array([0, -np.inf, 0], dtype=np.float32)})), \
         lambda x: torch.softmax(expected(x) + torch.tensor([0, -np.inf, 0]), -1)
@@ -212,6 +213,8 @@ def bad():
                                   {"w": np.ones((1, 8, 4), f32), "r": np.ones((1, 8, 2), f32)})), "model", "`clip`"),
         "resize_cubic": (model(graph([n("Resize", ["x", "", "s"], mode="cubic")], {"s": np.array([1, 1, 2], f32)})), "model",
                          "cubic"),
+        "resize_linear_10": (model(graph([n("Resize", "x s", mode="linear")], {"s": np.array([1, 1, 2], f32)}), 10), "model",
+                             "does not say where the positions lie"),
         "pad_wrap": (model(graph([n("Pad", "x p", mode="wrap")], {"p": ints(0, 0, 1, 0, 0, 1)}), 19), "model", "wrap"),
         "texts": (texts, "model", "type of ONNX that is not read"),
         "sparse": (sparse, "model", "sparse"),
@@ -234,7 +237,7 @@ def bad():
                                      {"d": np.array(big), "v": np.array([0, 1], f32)})), "model", "tensor of"),
         "nested": (nested(40), "file", "deep inside each other"),
         "functions_in_a_circle": (doubling(0), "model", "in a circle"),
-        "functions_without_end": (doubling(30), "model", "more than 100000 operations"),
+        "functions_without_end": (doubling(30), "model", "more than 50000 operations"),
         "external_absolute": (beside("e", "/etc/passwd"), "file", "no place beside it"),
         "external_device": (beside("e", "/dev/zero"), "file", "no place beside it"),
         "external_above": (beside("e", "../weights.bin"), "file", "outside of the model's folder"),

@@ -424,6 +424,18 @@ row("GatherND", 13, [n("Transpose", "h", "a", perm=[1, 2, 0]), n("GatherND", "a 
 row("OneHot", 13, [n("ArgMax", "h", "a", axis=1, keepdims=0), n("OneHot", "a d v", axis=1)],
     lambda h: F.one_hot(h.argmax(1), 5).transpose(1, 2) * 1.5 + 0.5, {"d": np.array(5), "v": np.array([0.5, 2.0])})
 
+row("ScatterND", 13, [n("Transpose", "h", "a", perm=[1, 2, 0]), n("ReduceMean", "a", "m", axes=[0], keepdims=0), n("Gather", "m two", "u", axis=0),
+                      n("ScatterND", "a i u", "b"), n("Transpose", "b", perm=[2, 0, 1])],
+    lambda h: torch.stack([torch.where(torch.arange(LENGTH) == (2 if c == 0 else 11), h.mean(1)[:, [0 if c == 0 else 5]], h[:, c])
+                           if c in (0, 3) else h[:, c] for c in range(4)], 1),
+    {"i": np.array([[0, 2], [3, -1]]), "two": ints(0, 5)})
+row("ScatterElements", 16, [n("Transpose", "h", "a", perm=[1, 2, 0]), n("Slice", "a z one z", "u"), n("Shape", "u", "s"),
+                            n("Expand", "i s", "j"), n("ScatterElements", "a j u", "b", axis=0), n("Transpose", "b", perm=[2, 0, 1])],
+    lambda h: torch.cat([h[:, :2], h[:, :1], h[:, 3:]], 1), {"z": ints(0), "one": ints(1), "i": np.array([[[2]]])}, "dl")
+row("TopK", 13, [n("TopK", "h k", "y i")], lambda h: h.topk(3)[0], {"k": ints(3)})
+row("TopK_9", 9, [n("TopK", "h", "y i", axis=1, k=2)], lambda h: h.topk(2, 1)[0])
+row("TopK_least", 11, [n("TopK", "h k", "y i", axis=2, largest=0)], lambda h: h.topk(2, largest=False)[0], {"k": ints(2)})
+
 # ---- recurrent ----
 
 
