@@ -51,7 +51,8 @@ ablate <- function(model, X, start, end, n = 20L, shuffle = dinucleotide_shuffle
   if (is.null(done)) {
     plan <- if (is.null(random_state)) share_draws(plan, sequences, call) else plan
     done <- list(
-      before = call_func(plan, X, call = call), afters = list(call_on_shuffles(plan, shuffled, call))
+      before = call_func(plan, X, call = call),
+      afters = list(call_on_shuffles(plan, shuffled, call))
     )
   }
   new_perturbation(done$before, done$afters[[1L]], "ablate",

@@ -85,9 +85,9 @@ predict_edits_of_rows <- function(model, sequences, edits, args, rows, job, prog
   some <- rows_of_sequences(sequences, rows)
   own_args <- if (length(rows) == sequences$n) args else lapply(args, take_outputs, 1L, rows)
   windows <- which(!is.na(width) & width > 0L)
-  result <- window_batch(model, engine_input(some, own_args), row[windows], edits$start[own[windows]],
-    edits$content[, own[windows], drop = FALSE], job$batch_size, job$dtype, job$device,
-    job$method,
+  result <- window_batch(model, engine_input(some, own_args), row[windows],
+    edits$start[own[windows]], edits$content[, own[windows], drop = FALSE], job$batch_size,
+    job$dtype, job$device, job$method,
     progress = progress, call = job$call, width = width[windows], originals = TRUE
   )
   before <- result$originals

@@ -1,11 +1,11 @@
-// Times both alleles of substitutions: in windows, and as whole sequences by predict(), the unchanged
-// sequence once for every variant, as it is done without windows. In one process, in turn, on the
-// same model file and sequences; processor time, medians.
+// Times both alleles of substitutions: in windows, and as whole sequences by predict(), the
+// unchanged sequence once for every variant, as it is done without windows. In one process, in
+// turn, on the same model file and sequences; processor time, medians.
 //
 //   variants MODEL.pt SEQUENCES.fa THREADS RUNS VARIANTS [WIDTH]
 //
-// For each number of VARIANTS a sequence (separated by commas) a line of JSON. WIDTH: bases that each
-// variant replaces, default 1.
+// For each number of VARIANTS a sequence (separated by commas) a line of JSON. WIDTH: bases that
+// each variant replaces, default 1.
 #include <cstdio>
 #include <sstream>
 
@@ -62,7 +62,8 @@ int main(int argc, char** argv) {
   std::string number;
   while (std::getline(list, number, ',')) {
     const int64_t each = std::stoll(number);
-    // About as many variants whatever their number a sequence: 100 in 2 sequences, or one in each of 8.
+    // About as many variants whatever their number a sequence: 100 in 2 sequences, or one in each
+    // of 8.
     const int64_t count = std::clamp<int64_t>(100 / each, 2, 8);
     const at::Tensor X = bench::read_one_hot(argv[2], count);
     const seqlift::WindowEdits edits = variants(X, each, width);

@@ -242,7 +242,7 @@ void ChangeLog::count_filled(int64_t numbers) {
   if (recording_) {
     // The original is laid out, copied, changed, and laid out as the graph has it.
     constexpr double passes = 4;
-    operations_.push_back({{}, {0, passes * static_cast<double>(numbers)}, true});
+    operations_.push_back({{}, {0, passes * static_cast<double>(numbers), 0}, true});
   }
 }
 

@@ -61,8 +61,7 @@ std::vector<at::Tensor> evaluate_whole(const EditedCall& call, const std::vector
     for (size_t k = 0; k < args.size(); ++k) {
       together[k].x = at::cat(args[k]);
     }
-    parts.push_back(
-        predict_rows(call.graph, call.constants, at::cat(rows), together, cancelled));
+    parts.push_back(predict_rows(call.graph, call.constants, at::cat(rows), together, cancelled));
   });
   return join_batches(parts);
 }

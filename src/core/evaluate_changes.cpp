@@ -23,19 +23,19 @@ bool has_change(const Value& value) { return value.change || value.parts; }
 // An operation that only says how its input's numbers are to be read.
 bool is_view(const std::string& name) {
   static const std::set<std::string> names{
-      "view",     "_reshape_alias", "unflatten", "permute", "transpose", "t",      "swapaxes",
-      "swapdims", "movedim",        "moveaxis",  "squeeze", "unsqueeze", "expand", "expand_as",
-      "slice",    "narrow",         "select",    "chunk",   "split",     "unbind", "split_with_sizes",
-      "detach",   "alias"};
+      "view",     "_reshape_alias", "unflatten", "permute",  "transpose",       "t",
+      "swapaxes", "swapdims",       "movedim",   "moveaxis", "squeeze",         "unsqueeze",
+      "expand",   "expand_as",      "slice",     "narrow",   "select",          "chunk",
+      "split",    "unbind",         "detach",    "alias",    "split_with_sizes"};
   return names.count(name) > 0;
 }
 
 // How often an operation goes over its numbers: exponentials take several instructions each, a
 // softmax several passes.
 double passes_of(const std::string& name) {
-  static const std::set<std::string> dear{
-      "softmax", "log_softmax", "gelu",     "silu", "exp",        "log",       "sigmoid",
-      "tanh",    "erf",         "softplus", "mish", "layer_norm", "logsumexp", "pow"};
+  static const std::set<std::string> dear{"softmax", "log_softmax", "gelu",      "silu", "exp",
+                                          "log",     "sigmoid",     "tanh",      "erf",  "softplus",
+                                          "mish",    "layer_norm",  "logsumexp", "pow"};
   return dear.count(name) > 0 ? 3 : 1;
 }
 
@@ -69,6 +69,7 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
   if (weight >= 0 && call.inputs[weight].x.isTensor() &&
       call.inputs[weight].x.toTensor().defined()) {
     const at::Tensor kernel = call.inputs[weight].x.toTensor();
+    work.weights = static_cast<double>(kernel.numel()) * share_read;
     work.products =
         kernel.dim() > 1 ? multiplied * static_cast<double>(kernel.numel() / kernel.size(0)) : 0;
   }
@@ -76,6 +77,10 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
   if (of_two.count(call.name) > 0) {
     const bool added = call.name == "addmm" || call.name == "baddbmm";
     const at::Tensor first = call.inputs[added ? 1 : 0].x.toTensor();
+    const Value& second = call.inputs[added ? 2 : 1];
+    if (!second.paired && second.x.isTensor()) {
+      work.weights = static_cast<double>(second.x.toTensor().numel()) * share_read;
+    }
     work.products = first.dim() > 0 ? multiplied * static_cast<double>(first.size(-1)) : 0;
   }
   if (call.name == "scaled_dot_product_attention" && call.inputs[0].x.isTensor()) {
@@ -264,7 +269,8 @@ std::vector<Value> Evaluation::changed(Call& call) {
       std::for_each(outputs.begin(), outputs.end(), mark_unchanged);
     }
     if (!outputs.empty()) {
-      log.count(work, work_of(call, originals, share_of(call.inputs), share_of(outputs)), true, rows);
+      const OperationWork done = work_of(call, originals, share_of(call.inputs), share_of(outputs));
+      log.count(work, done, true, rows);
       for (const Value& output : outputs) {
         if (output.change) {
           log.widest = std::max(log.widest, output.change->delta.numel() / rows);

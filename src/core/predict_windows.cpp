@@ -1,7 +1,7 @@
-// What windows take is found out by one edit of each size (a scout) before the others are evaluated:
-// how wide the windows become, which positions the output looks at, what windows and what whole
-// copies cost. A sequence's edits are then evaluated in windows, the sequence itself but once, where
-// that is less than a whole copy for each.
+// What windows take is found out by one edit of each size (a scout) before the others are
+// evaluated: how wide the windows become, which positions the output looks at, what windows and
+// what whole copies cost. A sequence's edits are then evaluated in windows, the sequence itself but
+// once, where that is less than a whole copy for each.
 
 #include "predict_windows.h"
 
@@ -147,8 +147,8 @@ void Prediction::scout(int size, int64_t row, const std::atomic<bool>& cancelled
   Plan& plan = plans_[size];
   plan.log = copies.log();
   plan.possible = copies.local();
-  plan.batch = std::clamp<int64_t>(batch_numbers / std::max<int64_t>(plan.log.widest, 1), 1,
-                                   largest_batch);
+  plan.batch =
+      std::clamp<int64_t>(batch_numbers / std::max<int64_t>(plan.log.widest, 1), 1, largest_batch);
   if (options_.originals && !copies.original().empty() && !original_known_[row]) {
     keep_original(row, copies.original());
     original_known_[row] = true;
@@ -186,8 +186,8 @@ void Prediction::choose(int64_t row, int threads) {
     if (edits.empty() || plan == plans_.end() || !plan->second.possible) {
       continue;
     }
-    const WindowCosts costs = window_costs(plan->second.log.operations(),
-                                           std::min(plan->second.batch, own), copies_);
+    const WindowCosts costs =
+        window_costs(plan->second.log.operations(), std::min(plan->second.batch, own), copies_);
     if (asked || costs.window <= worthwhile * costs.whole) {
       windows += costs.window * static_cast<double>(own);
       whole += costs.whole * static_cast<double>(own);
@@ -202,7 +202,7 @@ void Prediction::choose(int64_t row, int threads) {
   } else if (options_.originals && number > 0) {
     whole += whole / static_cast<double>(number);
   }
-  if (!asked && windows + original > whole) {
+  if (!asked && windows + original > worthwhile * whole) {
     for (auto& [size, edits] : chosen) {
       edits_[row][size] = edits;
     }
@@ -382,8 +382,9 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
   of_windows.most = largest_batch;
   of_windows.measure = false;
   Batches window_batches(constants.device(), of_windows);
-  const EditedCall call{graph, constants, sequences, edits, to_compute(edits.content, constants),
-                        batches, window_batches};
+  const EditedCall call{
+      graph,   constants,     sequences, edits, to_compute(edits.content, constants),
+      batches, window_batches};
   return Prediction(call, options, of_copies.most).run(work);
 }
 

@@ -25,9 +25,10 @@ constexpr double of_window = 300;
 
 double operation_cost(const OperationWork& one, double rows) {
   const double numbers = one.numbers * rows;
-  const double each = numbers <= cached ? of_cached_number : numbers <= kept ? of_number
-                                                                             : of_fresh_number;
-  return one.products * rows * of_product + numbers * each;
+  const double each = numbers <= cached ? of_cached_number
+                      : numbers <= kept ? of_number
+                                        : of_fresh_number;
+  return one.products * rows * of_product + numbers * each + one.weights * of_number;
 }
 
 WindowCosts window_costs(const std::vector<CountedOperation>& operations, int64_t window_rows,
@@ -39,8 +40,8 @@ WindowCosts window_costs(const std::vector<CountedOperation>& operations, int64_
     costs.original += operation_cost(operation.whole, 1) + of_call;
     costs.whole += (operation_cost(operation.whole, as_a_whole) + of_call) / as_a_whole;
     costs.window += operation_cost(operation.done, in_windows) / in_windows;
-    costs.window += operation.in_windows ? of_window_call / in_windows + of_window
-                                         : of_call / in_windows;
+    costs.window +=
+        operation.in_windows ? of_window_call / in_windows + of_window : of_call / in_windows;
   }
   return costs;
 }

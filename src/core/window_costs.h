@@ -13,10 +13,11 @@
 
 namespace seqlift {
 
-// Of one row.
+// Of one row, and of all rows together.
 struct OperationWork {
   double products = 0;  // multiplications and additions of matrix products and convolutions
   double numbers = 0;   // read and written
+  double weights = 0;   // read once for all rows: a dense layer's take longer than its products
 };
 
 // One operation: of a copy evaluated whole, and as it is done in windows.

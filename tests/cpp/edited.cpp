@@ -60,8 +60,8 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
   options.work.threads = settings.threads;
   options.originals = true;
   const auto graph = seqlift::build_graph(model, {});
-  const auto result = seqlift::predict_windows(*graph, constants, sequences,
-                                               {edits.row, edits.start, edits.content, edits.width}, options);
+  const auto result = seqlift::predict_windows(
+      *graph, constants, sequences, {edits.row, edits.start, edits.content, edits.width}, options);
   const auto count = static_cast<int64_t>(edits.row.size());
   const at::Tensor rows = at::tensor(edits.row, at::TensorOptions(at::kLong));
   const at::Tensor copies = X.index_select(0, rows);

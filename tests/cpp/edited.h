@@ -21,7 +21,8 @@ Edits random_windows(const at::Tensor& X, int64_t width, int64_t count, int64_t 
 Edits random_edits(const at::Tensor& X, int64_t widest, int64_t count, int64_t seed);
 
 struct Edited {
-  double apart = 0;   // largest difference to copies and originals evaluated whole, by max(1, |value|)
+  // Largest difference to copies and originals evaluated whole, by max(1, |value|).
+  double apart = 0;
   double share = 0;   // of the work
   int64_t whole = 0;  // copies that could not be evaluated in windows
   double effect = 0;  // largest change that an edit makes

@@ -1,13 +1,12 @@
 // What windows and whole copies are estimated to take, and the choice that is made by it. Nothing
 // here is timed.
 
-#include "core/window_costs.h"
-
 #include <string>
 
 #include "catch.h"
 #include "core/predict_windows.h"
 #include "core/tensor_functions.h"
+#include "core/window_costs.h"
 #include "edited.h"
 
 using namespace nets;
@@ -40,11 +39,12 @@ ModelPointer convolutions(const std::string& end, const Tensors& more = {}) {
                      {"b", numbers({16, 16, 5}, 2, -0.1, 0.1)},
                      {"c", numbers({16, 16, 5}, 3, -0.1, 0.1)}};
   parameters.insert(parameters.end(), more.begin(), more.end());
-  return forward("h = torch.relu(torch.conv1d(x, self.a, None, [1], [3]))\n"
-                 "h = h + torch.relu(torch.conv1d(h, self.b, None, [1], [2]))\n"
-                 "h = h + torch.relu(torch.conv1d(h, self.c, None, [1], [4], [2]))\n" +
-                     end,
-                 parameters);
+  return forward(
+      "h = torch.relu(torch.conv1d(x, self.a, None, [1], [3]))\n"
+      "h = h + torch.relu(torch.conv1d(h, self.b, None, [1], [2]))\n"
+      "h = h + torch.relu(torch.conv1d(h, self.c, None, [1], [4], [2]))\n" +
+          end,
+      parameters);
 }
 
 // Every position looks at every other.
@@ -60,10 +60,9 @@ ModelPointer attention(int64_t pool) {
 
 }  // namespace
 
-TEST_CASE("numbers cost more the farther away they are, products in proportion",
-          "[window_costs]") {
-  const seqlift::OperationWork products{1e6, 0};
-  const seqlift::OperationWork numbers{0, 1e6};
+TEST_CASE("numbers cost more the farther away they are, products in proportion", "[window_costs]") {
+  const seqlift::OperationWork products{1e6, 0, 0};
+  const seqlift::OperationWork numbers{0, 1e6, 0};
   CHECK(seqlift::operation_cost(products, 8) == Approx(8 * seqlift::operation_cost(products, 1)));
   // A number that is read or written outweighs many multiplications.
   CHECK(seqlift::operation_cost(numbers, 1) > 10 * seqlift::operation_cost(products, 1));
@@ -76,13 +75,20 @@ TEST_CASE("numbers cost more the farther away they are, products in proportion",
 }
 
 TEST_CASE("calls are shared by the rows of a batch", "[window_costs]") {
-  const std::vector<CountedOperation> operations{{{1e5, 1e4}, {1e3, 1e2}, true},
-                                                 {{1e5, 1e4}, {1e5, 1e4}, false}};
+  const std::vector<CountedOperation> operations{{{1e5, 1e4, 0}, {1e3, 1e2, 0}, true},
+                                                 {{1e5, 1e4, 0}, {1e5, 1e4, 0}, false}};
   const seqlift::WindowCosts alone = seqlift::window_costs(operations, 1, 1);
   const seqlift::WindowCosts together = seqlift::window_costs(operations, 16, 16);
   CHECK(together.window < alone.window);
   CHECK(together.whole < alone.whole);
   CHECK(together.original == alone.original);
+}
+
+TEST_CASE("a single sequence reads as many weights as a batch", "[window_costs]") {
+  const std::vector<CountedOperation> dense{{{1e6, 1e3, 1e6}, {1e6, 1e3, 1e6}, false}};
+  const seqlift::WindowCosts costs = seqlift::window_costs(dense, 1, 20);
+  CHECK(costs.original > 5 * costs.whole);
+  CHECK(costs.window > 5 * costs.whole);
 }
 
 TEST_CASE("windows are chosen where a change reaches little", "[window_costs]") {

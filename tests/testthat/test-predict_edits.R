@@ -10,8 +10,8 @@ same_numbers <- function(a, b, tolerance = 1e-12) {
 }
 
 edit_models <- c(
-  "constructs", "functional", "recurrent", "scaled", "squeezed", "tiny", "tiny_traced", "transformer",
-  "two_heads"
+  "constructs", "functional", "recurrent", "scaled", "squeezed", "tiny", "tiny_traced",
+  "transformer", "two_heads"
 )
 
 edit_model <- function(name) {
@@ -60,7 +60,9 @@ test_that("the verbs of perturbation give what whole copies give", {
           dtype = "float64"
         ),
         space_motifs(model, X, c("GA", "TT"), c(0, 3, 6), func = func, dtype = "float64"),
-        ablate(model, X, 3, 9, n = 4, func = func, random_state = 1, dtype = "float64"),
+        ablate(model, X, 3, 9, n = 4, shuffle = randomize_region_of, func = func,
+          random_state = 1, dtype = "float64"
+        ),
         ablate_annotations(model, X,
           data.frame(example = c(3, 1, 3), start = c(1, 4, 5), end = c(8, 12, 12)), n = 3,
           shuffle = shuffle_region, func = func, random_state = 1, dtype = "float64"

@@ -7,7 +7,8 @@ test_that("scores are those of both alleles' predictions, averaged over strands"
     for (i in seq_len(nrow(found))) {
       expected <- scores_by_hand(model, found[i, ], width)
       expect_equal(c(found$ref_counts[i], found$alt_counts[i]), expected$counts, tolerance = 1e-5)
-      expect_equal(found$logfc[i], expected$logfc, tolerance = 1e-5)
+      # The rounding of float32's log counts, of which this is a difference.
+      expect_lt(abs(found$logfc[i] - expected$logfc), 5e-7)
       expect_equal(found$original_jsd[i], expected$original_jsd, tolerance = 1e-4)
       expect_equal(found$logfc.strand_se[i], expected$strand_se, tolerance = 1e-4)
     }
