@@ -124,7 +124,7 @@ literature_of_methods <- list(
 #'   [discover_motifs()], [tomtom()], [annotate_seqlets()], [call_hits()], [tfmodisco_seqlets()],
 #'   [score_variants()], [attribution_quality()], [motif_cooperativity()],
 #'   [pairwise_interactions()]; or lists of such.
-#' @return A data frame of class `seqlift_references` with a row for each paper, in the order of
+#' @return A data frame of class `seqlift_literature` with a row for each paper, in the order of
 #'   use: `used_for`, `authors`, `year`, `title`, `journal`, `doi` (`NA` where it has none) and
 #'   `key`. It prints as a list; `utils::toBibtex()` makes BibTeX of it.
 #' @section Errors: `seqlift_error_argument` for what is no result of this package, and for nothing.
@@ -148,7 +148,7 @@ methods_references <- function(...) {
     used_for = used$used_for, rows[c("authors", "year", "title", "journal", "doi", "key")],
     row.names = NULL
   )
-  structure(table, class = c("seqlift_references", "data.frame"))
+  structure(table, class = c("seqlift_literature", "data.frame"))
 }
 
 papers <- function(used_for, keys) {
@@ -216,7 +216,7 @@ papers_of_attributions <- function(x) {
 }
 
 #' @export
-print.seqlift_references <- function(x, ...) {
+print.seqlift_literature <- function(x, ...) {
   if (nrow(x) == 0L) {
     cat_text("No paper describes what was run.")
     return(invisible(x))
@@ -235,9 +235,20 @@ print.seqlift_references <- function(x, ...) {
   invisible(x)
 }
 
+#' @rdname seqlift_results
+#' @export
+summary.seqlift_literature <- function(object, ...) {
+  uses <- unique(object$used_for)
+  own <- split(object, factor(object$used_for, uses))
+  summary_table(
+    used_for = as.character(uses), papers = vapply(own, nrow, 1L, USE.NAMES = FALSE),
+    years = vapply(own, function(rows) toString(sort(rows$year)), "", USE.NAMES = FALSE)
+  )
+}
+
 #' @importFrom utils toBibtex
 #' @export
-toBibtex.seqlift_references <- function(object, ...) {
+toBibtex.seqlift_literature <- function(object, ...) {
   entries <- lapply(seq_len(nrow(object)), function(i) {
     one <- object[i, ]
     # Initials behind the name, as the table has them.

@@ -14,6 +14,7 @@
 #' | `seqlift_design` | the edits, or the sequences with their losses | the same as `print()` | the loss after each edit |
 #' | `seqlift_h5_attributions` | of the sequences that are read, `x[i, , ]` | none | a logo of one sequence |
 #' | `seqlift_layer_attributions` | a row for each number | a row for each sequence | none |
+#' | `seqlift_literature` | the table, plain | a row for each use | none |
 #' | `seqlift_state_dict` | a row for each tensor | the same as `print()` | none |
 #' | `seqlift_model` | none | the same as `print()` | none |
 #'

@@ -173,8 +173,8 @@ EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t cou
   return outputs;
 }
 
-EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, int64_t count,
-                                                        bool ranges) {
+EditedCopies::Outputs EditedCopies::in_windows_if_possible(const int64_t* edits, int64_t count,
+                                                           bool ranges) {
   Outputs outputs;
   try {
     outputs = in_windows(edits, count, ranges);
@@ -184,7 +184,7 @@ EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, in
     // The code does one thing for a single sequence and another for several.
     local_ = false;
   } catch (const RangeExceeded&) {
-    return in_windows_or_whole(edits, count, false);
+    return in_windows_if_possible(edits, count, false);
   } catch (const std::exception& error) {
     // What fails on the copies fails there, too, in the words of a prediction. Where memory runs
     // out fewer windows may fit; where not one does beside what is remembered of the sequence, a
@@ -200,21 +200,22 @@ EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, in
   const auto bad = [](const at::Tensor& output) {
     return at::isFloatingType(output.scalar_type()) && !output.isfinite().all().item<bool>();
   };
-  if (outputs.empty() || std::any_of(outputs.begin(), outputs.end(), bad)) {
-    return whole(edits, count);
-  }
-  return outputs;
+  return std::any_of(outputs.begin(), outputs.end(), bad) ? Outputs{} : outputs;
 }
 
-EditedCopies::Outputs EditedCopies::scout(int64_t edit, const std::atomic<bool>& cancelled) {
+EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, int64_t count) {
+  const Outputs outputs = in_windows_if_possible(edits, count, true);
+  return outputs.empty() ? whole(edits, count) : outputs;
+}
+
+void EditedCopies::scout(int64_t edit, const std::atomic<bool>& cancelled) {
   const at::NoGradGuard guard;
   cancelled_ = &cancelled;
   log_ = ChangeLog();
-  const Outputs outputs = in_windows_or_whole(&edit, 1, false);
+  in_windows_if_possible(&edit, 1, false);
   done_work += log_.done_work;
   whole_work += log_.whole_work;
   log_.find_ranges();
-  return outputs;
 }
 
 EditedCopies::Outputs EditedCopies::run(const int64_t* edits, int64_t count,
@@ -230,7 +231,7 @@ EditedCopies::Outputs EditedCopies::run(const int64_t* edits, int64_t count,
   log_.whole_work = 0;
   std::vector<Outputs> parts;
   call_.window_batches.run(0, count, [&](int64_t begin, int64_t end) {
-    parts.push_back(in_windows_or_whole(edits + begin, end - begin, true));
+    parts.push_back(in_windows_or_whole(edits + begin, end - begin));
   });
   done_work += log_.done_work;
   whole_work += log_.whole_work;

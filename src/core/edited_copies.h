@@ -44,7 +44,7 @@ class EditedCopies {
 
   // One edit, which tells how much there is to do for others like it: log() then knows the ranges
   // that are looked at, and the work.
-  Outputs scout(int64_t edit, const std::atomic<bool>& cancelled);
+  void scout(int64_t edit, const std::atomic<bool>& cancelled);
   // Edits that are like a scout's, whose log this is; in windows where that is possible. They may
   // be of several widths: the windows have the largest.
   Outputs run(const int64_t* edits, int64_t count, const ChangeLog& scouted,
@@ -65,7 +65,8 @@ class EditedCopies {
   Outputs whole(const int64_t* edits, int64_t count);
   // Nothing where the copies must be evaluated whole.
   Outputs in_windows(const int64_t* edits, int64_t count, bool ranges);
-  Outputs in_windows_or_whole(const int64_t* edits, int64_t count, bool ranges);
+  Outputs in_windows_if_possible(const int64_t* edits, int64_t count, bool ranges);
+  Outputs in_windows_or_whole(const int64_t* edits, int64_t count);
   std::vector<Value> unchanged_args(int64_t rows) const;
   Value changed_X(const int64_t* edits, int64_t rows) const;
 

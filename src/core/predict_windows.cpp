@@ -130,7 +130,8 @@ void Prediction::count(EditedCopies& copies) {
   copies.evaluated_whole = 0;
 }
 
-// The edit in the middle of those of this size: near the ends of a sequence windows are smaller.
+// The edit in the middle of those of this size: near the ends of a sequence windows are smaller. It
+// is evaluated again among the others: no result depends on which sequence came first.
 void Prediction::scout(int size, int64_t row, const std::atomic<bool>& cancelled) {
   std::unique_ptr<EditedCopies> other;
   if (!scouted_) {
@@ -139,11 +140,8 @@ void Prediction::scout(int size, int64_t row, const std::atomic<bool>& cancelled
     other = std::make_unique<EditedCopies>(call_, row);
   }
   EditedCopies& copies = other ? *other : *scouted_;
-  Edits& edits = edits_[row][size];
-  const auto middle = edits.begin() + static_cast<int64_t>(edits.size() / 2);
-  const int64_t edit = *middle;
-  edits.erase(middle);
-  keep_edits(copies.scout(edit, cancelled), {edit});
+  const Edits& edits = edits_[row][size];
+  copies.scout(edits[edits.size() / 2], cancelled);
   Plan& plan = plans_[size];
   plan.log = copies.log();
   plan.possible = copies.local();

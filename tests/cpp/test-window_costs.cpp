@@ -108,8 +108,7 @@ TEST_CASE("whole copies are chosen where attention over a long context is nearly
   const Edits edits = random_windows(X, 1, 6, 5);
   const PredictWindowsResult result = chosen(attention(1), X, edits);
   INFO("window " << result.costs.window << " whole " << result.costs.whole);
-  // All but the one that told.
-  CHECK(result.evaluated_whole == 5);
+  CHECK(result.evaluated_whole == 6);
   // Of a few tokens attention is little work beside the convolutions.
   const PredictWindowsResult pooled = chosen(attention(50), X, edits);
   INFO("pooled: window " << pooled.costs.window << " whole " << pooled.costs.whole);
@@ -141,7 +140,7 @@ TEST_CASE("wider windows cost more, up to whole copies", "[window_costs]") {
     cost = result.costs.window;
   }
   const PredictWindowsResult all = chosen(net, X, random_windows(X, 1990, 8, 5));
-  CHECK(all.evaluated_whole == 7);
+  CHECK(all.evaluated_whole == 8);
 }
 
 TEST_CASE("the choice changes no number beyond rounding", "[window_costs]") {

@@ -40,6 +40,7 @@ outcomes_of_calls <- function(calls) {
   files <- c(
     model_path("tiny"), model_path("two_heads"), model_path("bins_of_tracks"),
     test_path("state_dicts", "net.safetensors"), test_path("keras", "fixed.h5"),
+    system.file("extdata", "formats", "bpnet.onnx", package = "seqlift"),
     test_path("architectures", paste0(c(
       "bpnet_narrow", "chrombpnet_same", "deepsea_predict", "procapnet_narrow", "borzoi_small"
     ), ".pth")),

@@ -68,6 +68,7 @@ own_values <- list(
   as_seqlift_attributions = alist(se = as_summarized_experiment(attributions)),
   decode_one_hot = alist(X = one_hot_encode(X)), ensemble = alist(first = model, second = model),
   hypothetical_attributions = alist(references = references(attributions)), load_keras_model = alist(path = "fixed.h5"),
+  load_onnx_model = alist(path = "bpnet.onnx", random_state = NULL),
   mean_effects = alist(effects = mutants), motif_consensus = alist(motifs = list(a = pwm)),
   plot_spacing = alist(perturbation = spaced), profile_score = alist(model = heads), pwm_consensus = alist(X = pwm),
   read_h5 = alist(path = { export_h5(attributions, "attributions.h5"); "attributions.h5" }),
@@ -106,7 +107,7 @@ own_values <- list(
   score_variants = alist(models = models, variants = allele, target = 1L), variant_report = alist(variant = allele, target = 1L), export_vcf = alist(scores = scored),
   variant_scores_as_granges = alist(scores = scored), view_attributions_output = alist(output_id = "a"),
   render_view_attributions = alist(expr = view_attributions(attributions)), kmers = alist(k = 2L),
-  report_inputs = alist(path = page),
+  report_inputs = alist(path = page), methods_references = alist(attributions),
   greedy_marginalization = alist(max_iter = 1L, y = y), attribution_report = alist(attributions = observed, n_shuffles = 2L, top = 1L),
   deep_lift_shap = alist(n_shuffles = 2L), pisa = alist(n_shuffles = 2L), attribute = alist(method = "expected_gradients", n_shuffles = 2L)
 )
