@@ -102,3 +102,76 @@ test_that("an archive that lacks a part, or whose weights are of others, is refu
   model <- read_in_process(load_keras_model(changed_archive("chain_3.9.2", metadata.json = NULL)))
   expect_as_archived(model, "chain_3.9.2")
 })
+
+test_that("an archive that is cut short or changed ends in an error of its own, or in a model", {
+  skip_without_keras()
+  skip_on_cran()
+  path <- archive_path("chain_3.9.2")
+  bytes <- readBin(path, "raw", file.size(path))
+  folder <- tempfile()
+  files <- utils::unzip(path, exdir = folder)
+  members <- lapply(files, function(file) readBin(file, "raw", file.size(file)))
+  names(members) <- basename(files)
+  unlink(folder, recursive = TRUE)
+  expect_setequal(names(members), c("metadata.json", "config.json", "model.weights.h5"))
+  # Written anew it is the same model.
+  again <- tempfile(fileext = ".keras")
+  writeBin(zip_of(members), again)
+  expect_as_archived(read_in_process(load_keras_model(again)), "chain_3.9.2")
+  n <- as.integer(Sys.getenv("SEQLIFT_DAMAGED_FILES", "200"))
+  # Cut short; bytes of the archive changed; bytes of one part changed and the checksums right again.
+  damage <- function(i) {
+    if (i <= n / 10) {
+      return(bytes[seq_len(round(length(bytes) * i / (n / 10 + 1)))])
+    }
+    set.seed(i)
+    change <- function(bytes) {
+      at <- sample(length(bytes), 1 + i %% 4)
+      replace(bytes, at, as.raw(sample(0:255, length(at), replace = TRUE)))
+    }
+    if (i %% 4 == 0) {
+      return(change(bytes))
+    }
+    part <- if (i %% 4 == 1) "config.json" else "model.weights.h5"
+    members[[part]] <- change(members[[part]])
+    zip_of(members)
+  }
+  environment(damage) <- list2env(
+    list(bytes = bytes, members = members, n = n, zip_of = zip_of),
+    parent = baseenv()
+  )
+  environment(damage)$zip_of <- `environment<-`(zip_of, baseenv())
+  classes <- read_damaged(damage, n)
+  expect_length(classes, n)
+  expect_setequal(
+    setdiff(classes, c("model", "died")), c("seqlift_error_file", "seqlift_error_model")
+  )
+  expect_gt(sum(classes == "seqlift_error_file"), n / 10)
+  # What ends the process that reads it is an error to the user, who reads it in a session of its own.
+  for (i in which(classes == "died")) {
+    writeBin(damage(i), again)
+    expect_identical(outcome_of_file(again), "seqlift_error_file", label = i)
+  }
+})
+
+test_that("an archive that would unfold to more than memory holds is refused", {
+  skip_without_keras()
+  path <- archive_path("chain_3.9.2")
+  folder <- tempfile()
+  files <- utils::unzip(path, exdir = folder)
+  members <- lapply(files, function(file) readBin(file, "raw", file.size(file)))
+  names(members) <- basename(files)
+  unlink(folder, recursive = TRUE)
+  archive <- zip_of(members)
+  # The sizes that it says it has, in the directory: 4.2 GB of weights.
+  name <- charToRaw("model.weights.h5")
+  starts <- which(vapply(seq_len(length(archive) - 3L), function(i) {
+    identical(archive[i + 0:3], c(charToRaw("PK"), as.raw(1:2)))
+  }, NA))
+  at <- Filter(function(i) identical(archive[i + 45L + seq_along(name)], name), starts)
+  expect_length(at, 1L)
+  archive[at + 20:27] <- as.raw(0xfe)
+  damaged <- tempfile(fileext = ".keras")
+  writeBin(archive, damaged)
+  expect_error(load_keras_model(damaged), class = "seqlift_error_file")
+})

@@ -278,43 +278,6 @@ test_that("files that are not Keras's are refused as files", {
   expect_error(load_keras_model(path), class = "seqlift_error_file")
 })
 
-outcome_of_file <- function(path) {
-  tryCatch(
-    {
-      seqlift::load_keras_model(path)
-      "model"
-    },
-    error = function(error) class(error)[1L]
-  )
-}
-
-# What becomes of file after file, `damage(i)` the bytes of each, read in one session, where each
-# takes a twentieth of the time: the class of its error, "model", or "died" where it ended the session
-# (then the next one goes on).
-read_damaged <- function(damage, n) {
-  classes <- character(0)
-  log <- tempfile()
-  while (length(classes) < n) {
-    try(silent = TRUE, in_new_session(function(damage, from, n, log, outcome, with_replaced) {
-      options(seqlift.engine = "process")
-      with_replaced("read_apart", function(read, path) read(path), for (i in from:n) {
-        # Of a name that is open still the library would give what it knows.
-        file <- tempfile(fileext = ".h5")
-        writeBin(damage(i), file)
-        cat(outcome(file), "\n", file = log, append = TRUE)
-        rhdf5::h5closeAll()
-        unlink(file)
-      })
-    }, list(damage, length(classes) + 1L, n, log, outcome_of_file, with_replaced)))
-    classes <- scan(log, "", quiet = TRUE)
-    if (length(classes) < n) {
-      cat("died\n", file = log, append = TRUE)
-      classes <- c(classes, "died")
-    }
-  }
-  classes
-}
-
 test_that("a file that is cut short or changed ends in an error of its own, or in a model", {
   skip_without_keras()
   skip_on_cran()
