@@ -31,11 +31,11 @@ some_weights <- function(..., seed = 1) {
 }
 
 # `inputs`: shapes without the batch, by name. With more than one input, or a layer that has `from`,
-# the model is functional. Returns the path.
+# the model is functional. `level`: of compression. Returns the path.
 write_keras <- function(layers, inputs = list(sequence = c(16L, 4L)), outputs = NULL, version = 2,
                         path = tempfile(fileext = ".h5"), bytes = 8L, config = TRUE,
                         backend = "tensorflow", keras_version = NULL, class_name = "Functional",
-                        config_text = NULL, number = ":0") {
+                        config_text = NULL, number = ":0", level = 0L) {
   functional <- length(inputs) > 1L || !is.null(outputs) ||
     any(vapply(layers, function(layer) !is.null(layer$from), NA))
   model <- if (functional) {
@@ -58,7 +58,7 @@ write_keras <- function(layers, inputs = list(sequence = c(16L, 4L)), outputs = 
   if (!is.null(backend) && version > 1) write_attribute(backend, file, "backend")
   write_attribute(vapply(layers, `[[`, "", "name"), root, "layer_names")
   for (layer in layers) {
-    write_layer_weights(root, layer, version, bytes, number)
+    write_layer_weights(root, layer, version, bytes, number, level)
   }
   rhdf5::h5closeAll()
   attr(path, "json") <- text
@@ -69,7 +69,7 @@ json_of <- function(x) as.character(jsonlite::toJSON(x, auto_unbox = TRUE, null 
 
 write_attribute <- function(value, at, name) rhdf5::h5writeAttribute(value, at, name)
 
-write_layer_weights <- function(root, layer, version, bytes, number) {
+write_layer_weights <- function(root, layer, version, bytes, number, level) {
   rhdf5::h5createGroup(root, layer$name)
   group <- rhdf5::H5Gopen(root, layer$name)
   names <- character(0)
@@ -92,7 +92,7 @@ write_layer_weights <- function(root, layer, version, bytes, number) {
       value <- layer$weights[[weight]]
       value <- aperm(array(value, if (is.null(dim(value))) length(value) else dim(value)))
       suppressMessages(rhdf5::h5createDataset(group, name, dim(value),
-        H5type = if (bytes == 8L) "H5T_IEEE_F64LE" else "H5T_IEEE_F32LE", level = 0
+        H5type = if (bytes == 8L) "H5T_IEEE_F64LE" else "H5T_IEEE_F32LE", level = level
       ))
       rhdf5::h5write(value, group, name)
     }
@@ -322,6 +322,24 @@ keras_sequences <- function(n = 2L, length = 16L) {
 
 # With the batch, which is open as a length of NA is.
 open_shape <- function(shape) c(list(NULL), lapply(shape, function(one) if (is.na(one)) NULL else one))
+
+# `lambda x: tf.math.reduce_logsumexp(x, axis=-1, keepdims=True)`, compiled by Python 3.11 and 3.8.
+log_sum_exp_3_11 <- paste0(
+  "4wEAAAAAAAAAAAAAAAUAAAADAAAA80YAAACXAHQAAAAAAAAAAAAAAGoBAAAAAAAAAACgAgAAAAAA\n",
+  "AAAAAAAAAAAAAAAAAAAAfABkAWQCrAOmAwAAqwMAAAAAAAAAAFMAKQRO6f////9UKQLaBGF4aXPa\n",
+  "CGtlZXBkaW1zKQPaAnRm2gRtYXRo2hByZWR1Y2VfbG9nc3VtZXhwKQHaAXhzAQAAACD6CG1vZGVs\n",
+  "LnB5+gg8bGFtYmRhPnIKAAAAAQAAAHMdAAAAgACNYoxn1w4m0g4moHGocrhE0A4m0Q5B1A5BgADz\n",
+  "AAAAAA==\n"
+)
+log_sum_exp_3_8 <- local({
+  bytes <- c(
+    as.raw(0xe3), as.raw(c(1, 0, 0, 0, rep(0, 12), 1, 0, 0, 0)), as.raw(c(6, 0, 0, 0)), as.raw(0x73), as.raw(c(18, 0, 0, 0)),
+    as.raw(c(0x74, 0, 0x6a, 1, 0x6a, 2, 0x7c, 0, 0x64, 1, 0x64, 2, 0x64, 3, 0x8d, 3, 0x53, 0)),
+    as.raw(c(0x29, 4, 0x4e, 0xe9, 0xff, 0xff, 0xff, 0xff, 0x54, 0x29, 2, 0xda, 4)), charToRaw("axis"), as.raw(c(0xda, 8)), charToRaw("keepdims"),
+    as.raw(c(0x29, 3, 0xda, 2)), charToRaw("tf"), as.raw(c(0xda, 4)), charToRaw("math"), as.raw(c(0xda, 16)), charToRaw("reduce_logsumexp")
+  )
+  jsonlite::base64_enc(bytes)
+})
 
 # ---- damaged files ----
 

@@ -120,24 +120,6 @@ profile_expected <- function(x, seed) {
   list(profile = profile[2:7, ], counts = sum(colMeans(h) * w(4, 1, s = 3)) + w(1, s = 3))
 }
 
-# `lambda x: tf.math.reduce_logsumexp(x, axis=-1, keepdims=True)`, compiled by Python 3.11 and 3.8.
-log_sum_exp_3_11 <- paste0(
-  "4wEAAAAAAAAAAAAAAAUAAAADAAAA80YAAACXAHQAAAAAAAAAAAAAAGoBAAAAAAAAAACgAgAAAAAA\n",
-  "AAAAAAAAAAAAAAAAAAAAfABkAWQCrAOmAwAAqwMAAAAAAAAAAFMAKQRO6f////9UKQLaBGF4aXPa\n",
-  "CGtlZXBkaW1zKQPaAnRm2gRtYXRo2hByZWR1Y2VfbG9nc3VtZXhwKQHaAXhzAQAAACD6CG1vZGVs\n",
-  "LnB5+gg8bGFtYmRhPnIKAAAAAQAAAHMdAAAAgACNYoxn1w4m0g4moHGocrhE0A4m0Q5B1A5BgADz\n",
-  "AAAAAA==\n"
-)
-log_sum_exp_3_8 <- local({
-  bytes <- c(
-    as.raw(0xe3), as.raw(c(1, 0, 0, 0, rep(0, 12), 1, 0, 0, 0)), as.raw(c(6, 0, 0, 0)), as.raw(0x73), as.raw(c(18, 0, 0, 0)),
-    as.raw(c(0x74, 0, 0x6a, 1, 0x6a, 2, 0x7c, 0, 0x64, 1, 0x64, 2, 0x64, 3, 0x8d, 3, 0x53, 0)),
-    as.raw(c(0x29, 4, 0x4e, 0xe9, 0xff, 0xff, 0xff, 0xff, 0x54, 0x29, 2, 0xda, 4)), charToRaw("axis"), as.raw(c(0xda, 8)), charToRaw("keepdims"),
-    as.raw(c(0x29, 3, 0xda, 2)), charToRaw("tf"), as.raw(c(0xda, 4)), charToRaw("math"), as.raw(c(0xda, 16)), charToRaw("reduce_logsumexp")
-  )
-  jsonlite::base64_enc(bytes)
-})
-
 chrombpnet_layers <- function(code = log_sum_exp_3_11, version = 2) {
   code <- if (version == 3) list(class_name = "__lambda__", config = list(code = code, defaults = NULL, closure = NULL)) else list(code, NULL, NULL)
   list(
