@@ -11,7 +11,7 @@ test_that("every function that writes a file is among the writers", {
   exports <- getNamespaceExports("seqlift")
   functions <- Filter(function(name) is.function(getExportedValue("seqlift", name)), exports)
   reads <- c(
-    "load_model", "load_keras_model", "read_h5", "read_motifs", "read_state_dict",
+    "load_model", "load_keras_model", "load_onnx_model", "read_h5", "read_motifs", "read_state_dict",
     "report_inputs"
   )
   # Here `output` is a choice.
