@@ -131,7 +131,9 @@ void Prediction::count(EditedCopies& copies) {
 }
 
 // The edit in the middle of those of this size: near the ends of a sequence windows are smaller. It
-// is evaluated again among the others: no result depends on which sequence came first.
+// is evaluated again among the others, in the batch that it would be in had another told. What is
+// known of this sequence may still decide otherwise for it than for others (choose()): that is
+// rounding.
 void Prediction::scout(int size, int64_t row, const std::atomic<bool>& cancelled) {
   std::unique_ptr<EditedCopies> other;
   if (!scouted_) {
