@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/motifs/sort_values.h"
 #include "core/motifs/workers.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 
 using seqlift::run_workers;
 using seqlift::WorkerOptions;

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "workers.h"
+#include "core/motifs/workers.h"
 
 namespace seqlift {
 
