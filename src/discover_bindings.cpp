@@ -68,7 +68,8 @@ Rcpp::List list_of(const seqlift::Pattern& pattern) {
   return Rcpp::List::create(Named("seqlets") = table_of(pattern.seqlets()),
                             Named("ppm") = matrix_of(pattern.letters()),
                             Named("contributions") = matrix_of(pattern.contributions()),
-                            Named("hypothetical") = matrix_of(pattern.hypothetical()));
+                            Named("hypothetical") = matrix_of(pattern.hypothetical()),
+                            Named("attribution") = pattern.sums());
 }
 
 Rcpp::List list_of(const std::vector<seqlift::Pattern>& patterns) {
@@ -140,15 +141,6 @@ void core_add_regions(SEXP regions, const Rcpp::IntegerVector& examples,
     }
     all->add(static_cast<std::size_t>(examples[i]), own, numbers);
   }
-}
-
-// 1, -1 or 0 for each seqlet.
-// [[Rcpp::export(rng = false)]]
-Rcpp::IntegerVector core_seqlet_signs(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int window,
-                                      double threshold) {
-  const std::vector<int> signs = seqlift::seqlet_signs(*Regions(regions), seqlets_of(seqlets),
-                                                       static_cast<std::size_t>(window), threshold);
-  return Rcpp::IntegerVector(signs.begin(), signs.end());
 }
 
 // The patterns of seqlets of one sign, each with `subpatterns`; or what went wrong.
