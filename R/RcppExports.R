@@ -165,6 +165,10 @@ core_file_kinds <- function(paths) {
     .Call(`_seqlift_core_file_kinds`, paths)
 }
 
+core_own_attributes <- function(values, attributes) {
+    .Call(`_seqlift_core_own_attributes`, values, attributes)
+}
+
 core_flush_to_disk <- function(path) {
     .Call(`_seqlift_core_flush_to_disk`, path)
 }

@@ -18,7 +18,8 @@
 # method, rules, target, random_state, dtype, device, model, seconds,
 # warning_threshold, largest_output_change, of a window also start and sequence_length; see
 # positions.R), `ranges` (a GRanges with the place of each sequence
-# in the genome, or NULL; see ranges.R).
+# in the genome, or NULL; see ranges.R). `shape`: of the values, where theirs has a dimension of 1 more.
+# `own`: nothing else holds the values, which are not copied.
 #
 # What changes the numbers (arithmetic, assignment) gives a plain array, because the
 # convergence deltas would no longer be those of the numbers beside them.
@@ -36,9 +37,8 @@ attribution_kinds <- c(
 
 new_attributions <- function(values, X, convergence_deltas, references = NULL,
                              kind = names(attribution_kinds), info = list(), ranges = NULL,
-                             standard_errors = NULL) {
+                             standard_errors = NULL, shape = dim(values), own = FALSE) {
   kind <- match.arg(kind)
-  shape <- dim(values)
   base_dim <- if (kind == "multipliers") 3L else 2L
   stopifnot(
     is.double(values), length(shape) %in% (base_dim + 1:2),
@@ -58,19 +58,23 @@ new_attributions <- function(values, X, convergence_deltas, references = NULL,
   }
   labels[[base_dim]] <- attribution_bases
   labels[base_dim + 1L] <- list(position_names(info$start, shape[base_dim + 1L]))
-  dimnames(values) <- labels
   if (!is.null(names)) {
     rownames(convergence_deltas) <- names
   }
   if (!is.null(standard_errors)) {
     dimnames(standard_errors) <- labels
   }
-  structure(
-    values,
-    class = c("seqlift_attributions", "array"),
+  about <- list(
+    dim = shape, dimnames = labels, class = c("seqlift_attributions", "array"),
     X = X, convergence_deltas = convergence_deltas, references = references,
     kind = kind, info = info, ranges = ranges, standard_errors = standard_errors
   )
+  about <- about[!vapply(about, is.null, NA)]
+  if (own) {
+    return(core_own_attributes(values, about))
+  }
+  attributes(values) <- about
+  values
 }
 
 #' Read the convergence deltas of a result

@@ -377,22 +377,23 @@ check_finite_result <- function(result, call) {
 }
 
 finish_attributions <- function(result, sequences, target, output, info, references) {
-  values <- result$values
   deltas <- result$deltas
   errors <- result$standard_errors
+  shape <- dim(result$values)
   if (length(target) == 1L) {
-    dim(values) <- utils::head(dim(values), -1L)
+    shape <- utils::head(shape, -1L)
     dim(deltas) <- dim(deltas)[1:2]
     if (!is.null(errors)) {
-      dim(errors) <- dim(values)
+      dim(errors) <- shape
     }
   }
   changes <- as.vector(result$predictions) -
     aperm(result$reference_predictions, c(1L, 3L, 2L))
   info$largest_output_change <- max(abs(changes), na.rm = TRUE)
-  new_attributions(values, sequence_letters(sequences), deltas,
+  # The engine's array becomes the result: a copy would take its memory once more.
+  new_attributions(result$values, sequence_letters(sequences), deltas,
     references = references, kind = output, info = info, ranges = sequences$ranges,
-    standard_errors = errors
+    standard_errors = errors, shape = shape, own = TRUE
   )
 }
 

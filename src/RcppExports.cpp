@@ -545,6 +545,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// core_own_attributes
+SEXP core_own_attributes(SEXP values, Rcpp::List attributes);
+RcppExport SEXP _seqlift_core_own_attributes(SEXP valuesSEXP, SEXP attributesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type attributes(attributesSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_own_attributes(values, attributes));
+    return rcpp_result_gen;
+END_RCPP
+}
 // core_flush_to_disk
 std::string core_flush_to_disk(std::string path);
 RcppExport SEXP _seqlift_core_flush_to_disk(SEXP pathSEXP) {
@@ -648,6 +659,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_add_tracks", (DL_FUNC) &_seqlift_core_add_tracks, 2},
     {"_seqlift_core_tfmodisco_calls", (DL_FUNC) &_seqlift_core_tfmodisco_calls, 9},
     {"_seqlift_core_file_kinds", (DL_FUNC) &_seqlift_core_file_kinds, 1},
+    {"_seqlift_core_own_attributes", (DL_FUNC) &_seqlift_core_own_attributes, 2},
     {"_seqlift_core_flush_to_disk", (DL_FUNC) &_seqlift_core_flush_to_disk, 1},
     {"_seqlift_core_ask_for_room", (DL_FUNC) &_seqlift_core_ask_for_room, 2},
     {"_seqlift_core_tomtom", (DL_FUNC) &_seqlift_core_tomtom, 13},

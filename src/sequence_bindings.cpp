@@ -430,6 +430,17 @@ Rcpp::CharacterVector core_file_kinds(Rcpp::CharacterVector paths) {
   return kinds;
 }
 
+// Gives values their attributes in place, where R would copy them: only for values that nothing else
+// holds, such as what the engine has just returned.
+// [[Rcpp::export(rng = false)]]
+SEXP core_own_attributes(SEXP values, Rcpp::List attributes) {
+  const Rcpp::CharacterVector names = attributes.names();
+  for (R_xlen_t i = 0; i < attributes.size(); ++i) {
+    Rf_setAttrib(values, Rf_install(names[i]), attributes[i]);
+  }
+  return values;
+}
+
 // [[Rcpp::export(rng = false)]]
 std::string core_flush_to_disk(std::string path) { return seqlift::flush_to_disk(path); }
 

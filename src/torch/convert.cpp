@@ -47,9 +47,10 @@ at::Tensor view_array(SEXP array) {
 }
 
 Rcpp::NumericVector to_array(const at::Tensor& tensor) {
-  const at::Tensor reversed = all_reversed(tensor).to(at::kDouble).contiguous();
-  const auto* from = reversed.data_ptr<double>();
-  Rcpp::NumericVector values(from, from + reversed.numel());
+  // Straight into R's memory: results may be large.
+  Rcpp::NumericVector values(Rcpp::no_init(static_cast<R_xlen_t>(tensor.numel())));
+  const at::Tensor reversed = all_reversed(tensor);
+  at::from_blob(values.begin(), reversed.sizes(), at::kDouble).copy_(reversed);
   Rcpp::IntegerVector dims(tensor.dim());
   for (int64_t d = 0; d < tensor.dim(); ++d) {
     dims[d] = static_cast<int>(tensor.size(d));
