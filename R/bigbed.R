@@ -144,10 +144,10 @@ coverage_summary <- function(depth) {
 }
 
 # Summaries of the depth in windows, from narrow to wide: list(window, id, start, end, covered, min,
-# max, sum, squares) each. A level that is not half as long as the one before saves a reader nothing.
+# max, sum, squares) each. A level that is not half as long as the one before saves nobody anything.
 summary_levels <- function(depth, records, sizes) {
   window <- ceiling(bigbed_first_window * mean(records$end - records$start))
-  # Numbers of windows have 32 bits, and from the first window of a chromosome on there are no others.
+  # A window's width has 32 bits; one that holds a whole chromosome is wide enough.
   widest <- min(max(sizes) * bigbed_next_window, .Machine$integer.max)
   rows <- nrow(records)
   levels <- list()

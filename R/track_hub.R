@@ -5,8 +5,8 @@
 #'
 #' Writes a folder that genome browsers open as it is, once it lies where they can read it: on a web
 #' server, or for IGV on the same machine. Attributions are drawn as letters of the genome's bases,
-#' as high as their numbers (dynseq, preset for each browser); seqlets, annotations, hits and variants as marks with their
-#' numbers.
+#' as high as their numbers (dynseq, preset for each browser); seqlets, annotations, hits and
+#' variants as marks with their numbers.
 #'
 #' | file | opened by |
 #' |---|---|

@@ -25,7 +25,8 @@ broken_links <- function(folder) {
 }
 
 leads_somewhere <- function(link, page, folder, ids) {
-  if (grepl("^(https?:)?//[^/[:space:]]+[.][^/[:space:]]+(/[^[:space:]]*)?$|^mailto:[^@]+@|^data:", link)) {
+  elsewhere <- "^(https?:)?//[^/[:space:]]+[.][^/[:space:]]+(/[^[:space:]]*)?$|^mailto:[^@]+@|^data:"
+  if (grepl(elsewhere, link)) {
     return(TRUE)
   }
   if (!nzchar(link) || grepl("^[a-z]+:", link)) {
@@ -78,5 +79,6 @@ if (sys.nframe() == 0L && length(arguments) > 0L) {
   }
   writeLines(as.character(wrong))
   if (length(wrong) > 0L) quit(status = 1L)
-  cat("every link of", length(list.files(folder, "[.]html$", recursive = TRUE)), "pages leads somewhere\n")
+  n <- length(list.files(folder, "[.]html$", recursive = TRUE))
+  cat("every link of", n, "pages leads somewhere\n")
 }

@@ -1,5 +1,5 @@
-# The index of the site's search: sections of pages, written as a script that pkgdown/extra.js loads.
-# A page that was opened as a file may load a script, but no JSON.
+# The index of the site's search: sections of pages, written as a script that pkgdown/extra.js
+# loads. A page that was opened as a file may load a script, but no JSON.
 
 # Sections of a page: data frame of page, id, title, heading, text. A section is what lies between
 # one heading and the next.
@@ -18,7 +18,8 @@ page_sections <- function(page, folder) {
   section <- cumsum(heading)
   words <- xml2::xml_text(nodes)
   # Cells touch each other.
-  ends <- !heading & !is.na(xml2::xml_find_first(nodes, "ancestor::*[self::td or self::th or self::dt or self::dd]"))
+  cell <- "ancestor::*[self::td or self::th or self::dt or self::dd]"
+  ends <- !heading & !is.na(xml2::xml_find_first(nodes, cell))
   words[ends] <- paste0(words[ends], " ")
   title <- squeeze(xml2::xml_text(xml2::xml_find_first(main, ".//h1")))
   # Help pages: `name: Title`, by which functions are looked for.
@@ -38,10 +39,11 @@ page_sections <- function(page, folder) {
   id[headed] <- place
   top <- !headed | tags == "h1"
   id[top] <- ""
-  text <- vapply(own, function(k) squeeze(paste(words[section == k & !heading], collapse = "")), "")
-  data.frame(
-    page = page, id = id, title = title, heading = ifelse(top, "", squeeze(words[first])), text = text
-  )[nzchar(text) | headed, ]
+  text <- vapply(own, function(k) {
+    squeeze(paste(words[section == k & !heading], collapse = ""))
+  }, "")
+  heading <- ifelse(top, "", squeeze(words[first]))
+  data.frame(page, id, title, heading, text)[nzchar(text) | headed, ]
 }
 
 squeeze <- function(text) trimws(gsub("[[:space:]]+", " ", text))
