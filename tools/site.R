@@ -43,7 +43,7 @@ build_pages <- function() {
     devel = FALSE, install = FALSE, preview = FALSE, new_process = FALSE
   )
   unlink(copy, recursive = TRUE)
-  # Of titles it says nothing, and a page that was opened as a file cannot read it: see site-search.R.
+  # It says nothing of titles, and a page that was opened as a file cannot read it: site-search.R.
   unlink(file.path(folder, "search.json"))
 }
 if (!"--finish" %in% commandArgs(TRUE)) build_pages()
@@ -80,7 +80,8 @@ invisible(lapply(pages, write_math))
 # The place of a logo that the package does not have.
 drop_logo <- function(page) {
   text <- readLines(page, encoding = "UTF-8", warn = FALSE)
-  writeLines(sub("<img src=\"\" class=\"logo\" alt=\"\">", "", text, fixed = TRUE), page, useBytes = TRUE)
+  text <- sub("<img src=\"\" class=\"logo\" alt=\"\">", "", text, fixed = TRUE)
+  writeLines(text, page, useBytes = TRUE)
 }
 invisible(lapply(pages, drop_logo))
 write_search_index(folder)
@@ -97,6 +98,9 @@ if (length(c(elsewhere, imported)) > 0L) {
 wrong <- broken_links(folder)
 missing <- missing_exports(folder, normalizePath("."))
 if (length(c(wrong, missing)) > 0L) {
-  stop("links that lead nowhere, or exports without a page:\n", paste(c(wrong, missing), collapse = "\n"))
+  stop("links that lead nowhere, or exports without a page:\n",
+    paste(c(wrong, missing), collapse = "\n"),
+    call. = FALSE
+  )
 }
 cat("\nThe site: ", file.path(folder, "index.html"), "\n", sep = "")
