@@ -1,7 +1,7 @@
 // The pair that the engine computes with: the activations of the sequences (n rows, evaluated once
 // a sequence, without gradients) beside those of the references (n x r rows, with gradients), and
-// the few ways in which rules combine them. DESIGN: a value that does not depend on X is the same
-// tensor on both sides.
+// the few ways in which rules combine them. ARCHITECTURE.md, "Why pairs", says what for. A value
+// that does not depend on X is the same tensor on both sides.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,6 +1,6 @@
 // THE operation table: which kind an operation of the graph is, which rule it gets, and what else
-// is decided by its name. Every rule keeps sum(m * (x - ref)) = f(x) - f(ref) exactly (DESIGN
-// section 4).
+// is decided by its name. Every rule keeps sum(m * (x - ref)) = f(x) - f(ref) exactly
+// (vignettes/rules.Rmd).
 //
 // To add an operation: a line in the table of evaluate/operation_table.cpp; if its rule is new, a
 // function `std::vector<Value> rule(Call&)` in the file of its kind in rules/, with its derivation.

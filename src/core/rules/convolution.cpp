@@ -1,8 +1,8 @@
 // Convolutions. Linear in their input, so the ordinary gradient is the multiplier; what is done
 // here is the layout. Activations stay channels-last from the first convolution to the last: a 1-d
 // convolution is run as a 2-d one of height 1, which oneDNN does at twice the speed of conv1d's own
-// layout (DESIGN section 5). A first layer has four channels: its input gradient is one matrix
-// product over the channels of all taps, shifted and added.
+// layout. A first layer has four channels: its input gradient is one matrix product over the
+// channels of all taps, shifted and added.
 
 #include <algorithm>
 

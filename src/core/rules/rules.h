@@ -1,5 +1,5 @@
-// The rules, by file. Every rule keeps sum(m * (x - ref)) = f(x) - f(ref) exactly (DESIGN section
-// 4) and has its derivation beside it.
+// The rules, by file. Every rule keeps sum(m * (x - ref)) = f(x) - f(ref) exactly and has its
+// derivation beside it.
 #pragma once
 
 #include <vector>
