@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/evaluate/evaluation.h"
 #include "core/model/graph_outputs.h"
+#include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
@@ -406,7 +407,7 @@ void Evaluation::construct(const Node* node) {
   }
   if (options_.letters) {
     Steps steps = steps_of(node);
-    read_letters(node, given, steps, "list");
+    read_letters(node, given, steps, operation_of(node));
     const auto step = std::find_if(steps.begin(), steps.end(), [](const Node* one) { return one; });
     mark_step(node->output(), step == steps.end() ? nullptr : *step);
   }

@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/base/error.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -335,8 +336,8 @@ std::vector<Value> Units::in_operator_mode(Call& call, const Registration& regis
 // where x has its maximum, and a fall, where the reference has it; overlapping windows overwrite
 // each other.
 std::vector<Value> Units::pool(Call& call) {
-  const bool one = call.name == "max_pool1d";
-  if ((!one && call.name != "max_pool2d") || !call.inputs[0].depends) {
+  const bool one = call.row->peer_pool == PeerPool::line;
+  if (call.row->peer_pool == PeerPool::none || !call.inputs[0].depends) {
     return {};
   }
   const Provenance& place = *call.provenance;

@@ -9,6 +9,7 @@
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
 #include "core/methods/pairs.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/shape_text.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/sequences/random.h"
@@ -19,7 +20,7 @@ namespace {
 
 // aten::relu with another way back; nothing for all other operations.
 std::vector<Value> override_relu(const Call& call, GradientOptions::Relu rule) {
-  if (call.name != "relu" || !call.depends(0)) {
+  if (!call.is(Trait::rectifies) || !call.depends(0)) {
     return {};
   }
   const at::Tensor input = call.inputs[0].x.toTensor();

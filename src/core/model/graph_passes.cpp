@@ -10,7 +10,7 @@
 #include <set>
 
 #include "core/files/effects.h"
-#include "core/model/operation.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/visit_tensors.h"
 
 namespace seqlift {
@@ -202,9 +202,7 @@ std::vector<std::string> read_not_finite(const Graph& graph) {
   note(graph.model->module.named_parameters());
   note(graph.model->module.named_buffers());
   const auto looks = [](const torch::jit::Use& use) {
-    const std::string name = use.user->kind().toUnqualString();
-    const Operation* operation = find_operation(name);
-    return !operation || operation->kind != Kind::shape;
+    return operation_of(use.user->kind().toUnqualString()).kind != Kind::shape;
   };
   std::set<std::string> read;
   std::vector<Node*> attributes;

@@ -2,6 +2,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/model/operation_table.h"
+
 namespace seqlift {
 
 const char* kind_name(Kind kind) {
@@ -34,6 +36,8 @@ const char* kind_name(Kind kind) {
   return "unsupported";
 }
 
+bool Call::is(Trait trait) const { return row->is(trait); }
+
 int Call::find(const std::string& name) const {
   const auto* schema = node->maybeSchema();
   if (!schema) {
@@ -57,6 +61,18 @@ Halves Call::halves(int input) const {
   const Value& value = inputs[input];
   const at::Tensor x = value.x.toTensor();
   return {x, value.paired ? value.ref.toTensor() : x};
+}
+
+std::string plain_name(const torch::jit::Node* node) {
+  std::string name = node->kind().toUnqualString();
+  if (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_') {
+    name.pop_back();
+  }
+  return name;
+}
+
+const Operation& operation_of(const torch::jit::Node* node) {
+  return operation_of(plain_name(node));
 }
 
 std::string Call::where() const {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 
 #include "core/base/error.h"
 #include "core/numeric/tensor_functions.h"
@@ -13,12 +12,6 @@ namespace seqlift {
 namespace rules {
 
 namespace {
-
-// A network in evaluation mode drops nothing; a traced one may have the flag of training written
-// in.
-bool is_dropout(const std::string& name) {
-  return name.size() >= 7 && name.compare(name.size() - 7, 7, "dropout") == 0;
-}
 
 bool is_tensor_list_result(const c10::IValue& value) { return value.isList() || value.isTuple(); }
 
@@ -74,7 +67,9 @@ WindowBackward slice_windows(const at::Tensor& whole, const at::Tensor& part, in
 }  // namespace
 
 std::vector<Value> linear(Call& call) {
-  if (is_dropout(call.name)) {
+  // A network in evaluation mode drops nothing; a traced one may have the flag of training written
+  // in.
+  if (call.is(Trait::drops)) {
     return {call.inputs[0]};
   }
   std::vector<c10::IValue> x_inputs;
@@ -84,7 +79,7 @@ std::vector<Value> linear(Call& call) {
     ref_inputs.push_back(input.paired ? input.ref : input.x);
   }
   // `detach` stops ordinary gradients; the prediction still moves with what is detached.
-  const bool see_through = call.name == "detach" || call.name == "data";
+  const bool see_through = call.is(Trait::detaches);
   std::vector<c10::IValue> x;
   {
     const at::NoGradGuard guard;
@@ -117,16 +112,11 @@ std::vector<Value> linear(Call& call) {
 // Linear in one of its inputs as long as none of the others depends on X: the values that a grid
 // samples, the right-hand side of a system of equations.
 std::vector<Value> linear_in_one(Call& call) {
-  static const std::map<std::string, const char*> inputs{
-      {"grid_sampler", "input"},        {"grid_sampler_2d", "input"}, {"grid_sampler_3d", "input"},
-      {"max_unpool2d", "self"},         {"max_unpool3d", "self"},     {"linalg_solve", "B"},
-      {"linalg_solve_triangular", "B"}, {"triangular_solve", "self"}, {"cholesky_solve", "self"},
-      {"linalg_lu_solve", "B"},         {"lu_solve", "self"}};
-  const int allowed = call.find(inputs.at(call.name));
+  const std::string one = call.row->linear_in;
+  const int allowed = call.find(one);
   for (const int input : call.dependent()) {
     if (input != allowed) {
-      throw Error("unsupported_operation", call.where() + " has a rule only where its `" +
-                                               inputs.at(call.name) +
+      throw Error("unsupported_operation", call.where() + " has a rule only where its `" + one +
                                                "` alone depends on X, but another input does too.");
     }
   }

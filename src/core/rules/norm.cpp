@@ -98,8 +98,8 @@ std::vector<Value> vector_norm(Call& call) {
   if (named && call.constant(position).toStringRef() != "fro") {
     refuse_singular(call);
   }
-  const bool matrix = call.name == "linalg_matrix_norm" ||
-                      (call.name == "linalg_norm" && given && dims.size() == 2);
+  const bool matrix = call.row->form == Form::matrix ||
+                      (call.row->form == Form::matrix_or_vector && given && dims.size() == 2);
   if (dims.empty()) {
     dims = all_dims(call, input.ref.dim());
   }
@@ -114,7 +114,7 @@ std::vector<Value> vector_norm(Call& call) {
 std::vector<Value> distance(Call& call) {
   Halves a = call.halves(0);
   Halves b = call.halves(1);
-  const bool all_pairs = call.name == "cdist";
+  const bool all_pairs = call.row->form == Form::all_pairs;
   if (all_pairs) {
     a = seqlift::linear([](const at::Tensor& value) { return value.unsqueeze(-2); }, a);
     b = seqlift::linear([](const at::Tensor& value) { return value.unsqueeze(-3); }, b);
