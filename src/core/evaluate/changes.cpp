@@ -119,36 +119,36 @@ double share_of(const std::vector<Value>& values) {
 
 }  // namespace
 
-Value Evaluation::settle(const Value& value) const {
+Value Evaluation::in_full(const Value& value) const {
   if (value.parts) {
     std::vector<Value> parts = *value.parts;
-    Value settled = value;
-    settled.parts = nullptr;
+    Value whole = value;
+    whole.parts = nullptr;
     std::vector<c10::IValue> elements;
     for (Value& part : parts) {
-      part = settle(part);
+      part = in_full(part);
       elements.push_back(part.paired ? part.ref : part.x);
     }
     if (value.x.isTuple()) {
-      settled.ref = c10::ivalue::Tuple::create(std::move(elements));
-      return settled;
+      whole.ref = c10::ivalue::Tuple::create(std::move(elements));
+      return whole;
     }
     c10::impl::GenericList list(value.x.toList().elementType());
     for (c10::IValue& element : elements) {
       list.push_back(std::move(element));
     }
-    settled.ref = list;
-    return settled;
+    whole.ref = list;
+    return whole;
   }
   if (!value.change) {
     return value;
   }
   options_.changes->demand(*value.change);
   options_.changes->count_filled(value.x.toTensor().numel());
-  Value settled = value;
-  settled.ref = all_values(value.x.toTensor(), *value.change);
-  settled.change = nullptr;
-  return settled;
+  Value whole = value;
+  whole.ref = all_values(value.x.toTensor(), *value.change);
+  whole.change = nullptr;
+  return whole;
 }
 
 // A list may be written to later, through any of its names, so its windows are kept only where each
@@ -213,7 +213,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
         input.ref = input.x.toTensor().expand(sizes);
         input.change = nullptr;
       }
-      input = settle(input);
+      input = in_full(input);
     }
     return both_halves(call, false);
   }
@@ -247,7 +247,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
     ChangeCall change_call{call, originals, log, rows};
     std::vector<Value> outputs = call.row->change(change_call);
     for (Value& output : outputs) {
-      output = output.parts && !kept_in_parts(call.node, {output}) ? settle(output) : output;
+      output = output.parts && !kept_in_parts(call.node, {output}) ? in_full(output) : output;
     }
     if (std::all_of(call.inputs.begin(), call.inputs.end(), never_changes)) {
       std::for_each(outputs.begin(), outputs.end(), mark_unchanged);
@@ -266,8 +266,8 @@ std::vector<Value> Evaluation::changed(Call& call) {
   log.count(work, work, false, rows);
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
-    const Value settled = settle(input);
-    inputs.push_back(settled.paired ? settled.ref : settled.x);
+    const Value whole = in_full(input);
+    inputs.push_back(whole.paired ? whole.ref : whole.x);
   }
   const std::vector<c10::IValue> whole = call.evaluate(std::move(inputs));
   std::vector<Value> outputs;

@@ -52,7 +52,7 @@ void follow_dtype(Call& call, const Constants& constants) {
   }
   const c10::IValue given = call.inputs[position].x;
   const bool own =
-      given.isInt() && is_followed(constants, static_cast<at::ScalarType>(given.toInt()));
+      given.isInt() && is_converted(constants, static_cast<at::ScalarType>(given.toInt()));
   if (call.row->typing == Typing::of_bytes && given.isInt() &&
       constants.native() != constants.compute()) {
     throw Error("unsupported_operation",

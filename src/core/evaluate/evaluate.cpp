@@ -326,7 +326,7 @@ c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
 }
 
 bool Evaluation::condition(const Value& given, const Node* node) {
-  const Value value = settle(given);
+  const Value value = in_full(given);
   const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();
   if (!value.paired) {
     return x;
@@ -423,7 +423,7 @@ void Evaluation::construct(const Node* node) {
   bool paired = false;
   bool tainted = false;
   for (Value& part : given) {
-    part = in_parts ? part : settle(part);
+    part = in_parts ? part : in_full(part);
     part = shown == at::ScalarType::Undefined ? concrete(part) : part;
     paired = paired || part.paired;
     tainted = tainted || part.tainted;

@@ -96,7 +96,7 @@ class Evaluation {
   std::vector<Value> changed(Call& call);
   std::vector<c10::IValue> original_outputs(Call& call) const;
   // The reference half of a value in full, instead of its windows or parts.
-  Value settle(const Value& value) const;
+  Value in_full(const Value& value) const;
   bool kept_in_parts(const Node* node, const std::vector<Value>& given) const;
   // Layouts in memory (evaluate/layout.cpp).
   void keep_inputs(const std::vector<Value>& inputs);

@@ -51,7 +51,7 @@ void follow_device(Call& call, const at::Device& device) {
 
 // What an operation left on the CPU all the same. Single numbers may stay: operations take them
 // from anywhere, and reading them there costs nothing.
-void bring(std::vector<c10::IValue>& stack, const at::Device& device) {
+void move_to_device(std::vector<c10::IValue>& stack, const at::Device& device) {
   for (c10::IValue& value : stack) {
     if (value.isTensor() && value.toTensor().defined() && value.toTensor().is_cpu() &&
         value.toTensor().dim() > 0) {
@@ -261,7 +261,7 @@ void Evaluation::run_operation(const Node* node) {
         cast(stack, at::kBFloat16, at::kFloat);
       }
       if (elsewhere) {
-        bring(stack, device);
+        move_to_device(stack, device);
       }
       return stack;
     };

@@ -224,6 +224,18 @@ void set_layouts(const Setter& set) {
       {"view", "view_as", "_reshape_alias", "as_strided", "reshape", "reshape_as", "flatten",
        "ravel", "contiguous", "to", "unflatten", "type_as", "expand_as", "atleast_3d",
        "view_as_complex"});
+  set(Trait::keeps_numbers,
+      {"to", "contiguous", "detach", "clone", "alias", "squeeze", "view", "reshape", "unsqueeze",
+       "permute", "transpose", "slice"});
+  set(Trait::casts, {"to", "contiguous", "detach", "alias", "clone", "lift_fresh", "round"});
+  const auto layer = &Operation::layer;
+  set(layer, LayerKind::convolution, {"conv1d", "conv2d", "convolution", "_convolution"});
+  set(layer, LayerKind::linear, {"linear"});
+  set(layer, LayerKind::matmul, {"matmul"});
+  set(layer, LayerKind::lookup, {"embedding", "one_hot"});
+  set(layer, LayerKind::recurrent, {"lstm", "gru"});
+  set(layer, LayerKind::norm, {"batch_norm"});
+  set(layer, LayerKind::layer_norm, {"layer_norm"});
   // Made anew.
   set(Trait::keeps_order,
       {"zeros", "ones", "full", "empty", "arange", "linspace", "eye", "tensor", "scalar_tensor",
@@ -319,7 +331,7 @@ void set_changes(const Setter& set, std::vector<Operation>& rows) {
     set(&Operation::change, rule, names);
   };
   for (Operation& row : rows) {
-    const bool one_input = row.rule == rules::elementwise || row.rule == rules::kinked;
+    const bool one_input = row.rule == rules::elementwise || row.rule == rules::piecewise;
     row.change = one_input ? changes::elementwise : nullptr;
   }
   spread(changes::relu, {"relu"});

@@ -106,7 +106,7 @@ std::vector<Operation> make_operations() {
        "special_i1", "special_i1e", "special_exp2", "deg2rad", "rad2deg", "polygamma",
        "special_polygamma", "mvlgamma", "special_multigammaln", "special_digamma", "special_psi",
        "special_gammaln", "special_erfinv", "special_ndtri"});
-  add(Kind::elementwise, rules::kinked, "rescale",
+  add(Kind::elementwise, rules::piecewise, "rescale",
       {"relu6", "leaky_relu", "elu", "selu", "celu", "hardtanh",
        "hardsigmoid", "hardswish", "hardshrink", "softshrink", "threshold", "rrelu",
        "nan_to_num", "softsign", "sign", "sgn", "floor", "ceil", "round", "special_round", "trunc",
@@ -116,7 +116,7 @@ std::vector<Operation> make_operations() {
   // Elementwise functions of several inputs: rescale, shared by Shapley's value.
   add(Kind::elementwise, rules::several, "rescale",
       {"atan2", "arctan2", "xlogy", "special_xlogy", "special_xlog1py"});
-  add(Kind::elementwise, rules::several_bent, "rescale",
+  add(Kind::elementwise, rules::several_piecewise, "rescale",
       {"fmod", "remainder", "floor_divide", "copysign", "ldexp", "prelu", "_prelu_kernel"});
   add(Kind::elementwise, rules::hypot, "square, root", {"hypot"});
   add(Kind::elementwise, rules::squared_loss, "rescale", {"mse_loss"});

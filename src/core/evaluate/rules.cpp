@@ -1,6 +1,8 @@
 // How an operation is evaluated: by its rule on both halves, as it is, by the user's fallback, or
 // not at all.
 
+#include "core/rules/rules.h"
+
 #include <algorithm>
 
 #include "core/base/error.h"
@@ -10,7 +12,6 @@
 #include "core/numeric/device.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
-#include "core/rules/rules.h"
 
 namespace seqlift {
 
@@ -284,7 +285,7 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
   for (Value& output : outputs) {
     for (c10::IValue* half : {&output.x, &output.ref}) {
       if (half->isTensor() && half->toTensor().defined()) {
-        *half = constants_.follow(half->toTensor());
+        *half = constants_.as_converted(half->toTensor());
       }
     }
     const bool tensors = options_.pairs && output.depends && output.paired && output.x.isTensor();

@@ -240,8 +240,8 @@ at::Tensor Units::run(const Call& call, const std::shared_ptr<const Graph>& body
 }
 
 // The unit as a function of its input, for as long as this object lives.
-Many Units::as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input,
-                        bool ref) {
+MultiOutput Units::as_function(const Call& call, const std::shared_ptr<const Graph>& body,
+                               int input, bool ref) {
   return [this, call, body, input, ref](const Operands& at) {
     return std::vector<at::Tensor>{run(call, body, input, at[0], ref, true)};
   };
@@ -308,8 +308,8 @@ std::vector<Value> Units::in_operator_mode(Call& call, const Registration& regis
     return {to_value(y, run(call, body, input, given.ref, true, true))};
   }
   if (registration.rule == Registration::Rule::integrate) {
-    const OnHalves<Many> function(as_function(call, body, input, false),
-                                  as_function(call, body, input, true));
+    const OnHalves<MultiOutput> function(as_function(call, body, input, false),
+                                         as_function(call, body, input, true));
     return {to_value(integrate(function, {given}, batch)[0])};
   }
   const at::Tensor point = given.ref.detach().requires_grad_();

@@ -89,7 +89,7 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
   }
   const at::Tensor leaf = leaf_of(rows.X);
   std::vector<Value> inputs(1);
-  inputs[0].x = behind(leaf);
+  inputs[0].x = fresh_copy(leaf);
   inputs[0].depends = true;
   std::vector<at::Tensor> arg_points;
   for (const at::Tensor& arg : rows.args) {
@@ -98,7 +98,7 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
     arg_points.emplace_back();
     if (options_.args && at::isFloatingType(arg.scalar_type())) {
       arg_points.back() = leaf_of(arg);
-      value.x = behind(arg_points.back());
+      value.x = fresh_copy(arg_points.back());
       value.depends = true;
     }
     inputs.push_back(value);

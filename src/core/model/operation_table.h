@@ -70,6 +70,8 @@ enum class Trait : uint8_t {
   looks_for_nan,        // tells NaN from numbers, or leaves it out
   looks_up,             // by an index: one made of NaN fails
   draws_like,           // random numbers of which its input says no more than the shape
+  keeps_numbers,        // its results are its input's numbers, whatever their type and their order
+  casts,                // ... in their order; round() does so with whole numbers
   views,                // only says how its input's numbers are to be read
   shares_by_layout,     // whether the result shares memory with its input depends on its layout
   keeps_order,          // memory laid out row by row goes in and comes out so
@@ -134,6 +136,18 @@ enum class SignedBy : uint8_t { nothing, alpha, interpolation };
 
 // Module mode: what the peers' classes of this name do (units.cpp).
 enum class PeerPool : uint8_t { none, line, image };
+
+// What a layer tells of the number of channels that it takes (input_layout.h).
+enum class LayerKind : uint8_t {
+  none,
+  convolution,
+  linear,
+  matmul,
+  lookup,
+  recurrent,
+  norm,
+  layer_norm
+};
 
 // Which of the operations that share a rule a row is.
 enum class Form : uint8_t {
@@ -204,6 +218,7 @@ struct Operation {
   Typing typing = Typing::of_inputs;
   LayoutUse layout = LayoutUse::none;
   View view = View::none;
+  LayerKind layer = LayerKind::none;
   int8_t added = -1;   // the input that a product has added to it: a bias, addmm's first
   int8_t spatial = 0;  // over how many last dimensions a pooling goes
   const char* linear_in = nullptr;  // the only input that may depend on X, or nullptr

@@ -23,7 +23,7 @@ Halves step_of(const Predicate& predicate, const Halves& input, const BatchShape
   const Unary function = [predicate](const at::Tensor& value) {
     return predicate(value).to(value.scalar_type());
   };
-  return rescale(function, input, Bend::kinked, batch);
+  return rescale(function, input, Smoothness::piecewise, batch);
 }
 
 // Input `position` as a tensor on both halves, whatever it is: a number, a constant mask. Truth
@@ -117,7 +117,7 @@ std::vector<Value> comparison(Call& call) {
     const Unary function = [at_zero](const at::Tensor& value) {
       return (value > 0).to(value.scalar_type()) + at_zero * (value == 0).to(value.scalar_type());
     };
-    return {to_value(rescale(function, a, Bend::kinked, call.batch))};
+    return {to_value(rescale(function, a, Smoothness::piecewise, call.batch))};
   }
   const Nary subtract = [](const Operands& ab) { return ab[0] - ab[1]; };
   const Halves difference = seqlift::linear(subtract, {a, b});
@@ -134,8 +134,9 @@ std::vector<Value> comparison(Call& call) {
         return (change.abs() <= limit).to(change.scalar_type());
       };
     };
-    return {to_value(rescale({within(b.x), within(b.ref)}, difference, Bend::kinked, call.batch),
-                     at::kBool)};
+    return {to_value(
+        rescale({within(b.x), within(b.ref)}, difference, Smoothness::piecewise, call.batch),
+        at::kBool)};
   }
   Predicate predicate;
   if (form == Form::greater) {
@@ -253,7 +254,7 @@ std::vector<Value> cast(Call& call) {
     return {to_value(call.halves(0), type)};
   }
   const Unary whole = [](const at::Tensor& value) { return value.trunc(); };
-  return {to_value(rescale(whole, call.halves(0), Bend::kinked, call.batch), type)};
+  return {to_value(rescale(whole, call.halves(0), Smoothness::piecewise, call.batch), type)};
 }
 
 std::vector<Value> where(Call& call) {

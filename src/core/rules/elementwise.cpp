@@ -31,7 +31,7 @@ Unary function_of(const Call& call, int position, bool ref) {
   };
 }
 
-std::vector<Value> rescale_operation(Call& call, Bend bend) {
+std::vector<Value> rescale_operation(Call& call, Smoothness smoothness) {
   const std::vector<int> dependent = call.dependent();
   if (dependent.size() != 1) {
     throw Error("unsupported_operation",
@@ -40,14 +40,14 @@ std::vector<Value> rescale_operation(Call& call, Bend bend) {
   const int position = dependent[0];
   const OnHalves<Unary> function(function_of(call, position, false),
                                  function_of(call, position, true));
-  return {to_value(rescale(function, call.halves(position), bend, call.batch))};
+  return {to_value(rescale(function, call.halves(position), smoothness, call.batch))};
 }
 
 }  // namespace
 
-std::vector<Value> elementwise(Call& call) { return rescale_operation(call, Bend::smooth); }
+std::vector<Value> elementwise(Call& call) { return rescale_operation(call, Smoothness::smooth); }
 
-std::vector<Value> kinked(Call& call) { return rescale_operation(call, Bend::kinked); }
+std::vector<Value> piecewise(Call& call) { return rescale_operation(call, Smoothness::piecewise); }
 
 // relu(x): the quotient is exact in floating point wherever x and ref differ, since both sides are
 // either equal to them or zero. One pass over the data computes the output and the multiplier.
@@ -55,7 +55,7 @@ std::vector<Value> relu(Call& call) {
   const Halves input = call.halves(0);
   const at::Tensor ref = input.ref.detach();
   if (!relu_is_fast(input.x, ref, call.batch)) {
-    return kinked(call);
+    return piecewise(call);
   }
   check_rows(input.x, ref, call.batch);
   const at::NoGradGuard guard;
@@ -77,7 +77,7 @@ std::vector<Value> glu(Call& call) {
     return linear([&](const at::Tensor& whole) { return whole.chunk(2, dim)[which]; }, input);
   };
   const Unary sigmoid = [](const at::Tensor& value) { return at::sigmoid(value); };
-  const Halves gate = rescale(sigmoid, part(1), Bend::smooth, call.batch);
+  const Halves gate = rescale(sigmoid, part(1), Smoothness::smooth, call.batch);
   const Nary multiply = [](const Operands& factors) { return factors[0] * factors[1]; };
   return {to_value(midpoint(multiply, {part(0), gate}, call.batch))};
 }

@@ -24,7 +24,7 @@ void check_reduction(const Call& call) {
 
 std::vector<Value> loss(Call& call) {
   check_reduction(call);
-  return several_bent(call);
+  return several_piecewise(call);
 }
 
 std::vector<Value> squared_loss(Call& call) {
@@ -36,7 +36,7 @@ std::vector<Value> squared_loss(Call& call) {
 std::vector<Value> loss_of_difference(Call& call) {
   check_reduction(call);
   if (call.dependent().size() == 1) {
-    return several_bent(call);
+    return several_piecewise(call);
   }
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
@@ -49,7 +49,7 @@ std::vector<Value> loss_of_difference(Call& call) {
     return evaluate(std::move(stack))[0].toTensor();
   };
   const Halves difference = subtract(call.halves(0), call.halves(1));
-  return {to_value(rescale(function, difference, Bend::kinked, call.batch))};
+  return {to_value(rescale(function, difference, Smoothness::piecewise, call.batch))};
 }
 
 namespace {

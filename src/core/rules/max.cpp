@@ -63,7 +63,7 @@ Halves maximum_of(const Locate& locate, const Halves& input, int64_t dims,
 Halves extreme(const Halves& a, const Halves& b, bool smaller, const BatchShape& batch) {
   const Unary relu = [](const at::Tensor& value) { return at::relu(value); };
   const Halves above =
-      rescale(relu, smaller ? subtract(b, a) : subtract(a, b), Bend::kinked, batch);
+      rescale(relu, smaller ? subtract(b, a) : subtract(a, b), Smoothness::piecewise, batch);
   return smaller ? subtract(b, above) : add(b, above);
 }
 
@@ -213,7 +213,7 @@ std::vector<Value> maximum(Call& call) {
 // With bounds that depend on X, min(max(x, lowest), highest).
 std::vector<Value> clamp(Call& call) {
   if (call.dependent() == std::vector<int>{0}) {
-    return kinked(call);
+    return piecewise(call);
   }
   Halves result = call.halves(0);
   for (const char* bound : {"min", "max"}) {

@@ -26,7 +26,7 @@ Halves norm(const Halves& a, double order, const std::vector<int64_t>& dims, boo
   }
   if (order == 0) {
     const Unary counted = [](const at::Tensor& value) { return (value != 0).to(value.dtype()); };
-    return sum(rescale(counted, a, Bend::kinked, batch), dims, keep);
+    return sum(rescale(counted, a, Smoothness::piecewise, batch), dims, keep);
   }
   const Halves sizes = magnitude(a, batch);
   if (order == 1) {
@@ -37,7 +37,7 @@ Halves norm(const Halves& a, double order, const std::vector<int64_t>& dims, boo
   }
   const auto power_of = [&](double exponent, const Halves& value) {
     const Unary power = [exponent](const at::Tensor& base) { return base.pow(exponent); };
-    return rescale(power, value, Bend::smooth, batch);
+    return rescale(power, value, Smoothness::smooth, batch);
   };
   return power_of(1 / order, sum(power_of(order, sizes), dims, keep));
 }
@@ -133,7 +133,7 @@ std::vector<Value> similarity(Call& call) {
   const Unary at_least = [eps](const at::Tensor& value) { return value.clamp_min(eps); };
   const auto unit = [&](const Halves& a) {
     const Halves size = norm(a, 2, dims, true, call.batch);
-    return divide(a, rescale(at_least, size, Bend::kinked, call.batch), call.batch);
+    return divide(a, rescale(at_least, size, Smoothness::piecewise, call.batch), call.batch);
   };
   const auto expanded = [&](size_t which) {
     const Nary pick = [which](const Operands& ab) { return at::broadcast_tensors(ab)[which]; };
@@ -161,7 +161,8 @@ std::vector<Value> renorm(Call& call) {
     return at::where(size > most, most / (size + 1e-7), at::ones_like(size));
   };
   const Halves size = norm(input, number(call, "p", 2), dims, true, call.batch);
-  return {to_value(multiply(input, rescale(scale, size, Bend::kinked, call.batch), call.batch))};
+  return {to_value(
+      multiply(input, rescale(scale, size, Smoothness::piecewise, call.batch), call.batch))};
 }
 
 }  // namespace rules

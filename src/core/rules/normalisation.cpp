@@ -18,7 +18,7 @@ Halves mean(const Halves& input, const std::vector<int64_t>& dims) {
 
 Halves inverse_root(const Halves& variance, double eps, const BatchShape& batch) {
   const Unary function = [eps](const at::Tensor& value) { return (value + eps).rsqrt(); };
-  return rescale(function, variance, Bend::smooth, batch);
+  return rescale(function, variance, Smoothness::smooth, batch);
 }
 
 // x / sqrt(mean(x^2) + eps), or the same of the centred x.

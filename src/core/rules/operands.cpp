@@ -37,7 +37,7 @@ Halves slot_halves(const Call& call, const Slot& slot) {
           call.inputs[slot.input].ref.toTensorVector()[slot.element]};
 }
 
-Many function_of(const Call& call, const std::vector<Slot>& slots, bool ref) {
+MultiOutput function_of(const Call& call, const std::vector<Slot>& slots, bool ref) {
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
     inputs.push_back(ref && input.paired ? input.ref : input.x);

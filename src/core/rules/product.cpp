@@ -47,12 +47,13 @@ std::vector<Value> product(Call& call) {
   for (const Slot& slot : slots) {
     operands.push_back(slot_halves(call, slot));
   }
-  const OnHalves<Many> function(function_of(call, slots, false), function_of(call, slots, true));
+  const OnHalves<MultiOutput> function(function_of(call, slots, false),
+                                       function_of(call, slots, true));
   const size_t factors = degree(call, slots);
   if (factors > 2) {
     return {to_value(integrate(function, operands, call.batch, nodes_for(factors))[0])};
   }
-  const auto first = [](const Many& whole) -> Nary {
+  const auto first = [](const MultiOutput& whole) -> Nary {
     return [whole](const Operands& given) { return whole(given)[0]; };
   };
   return {to_value(
@@ -98,7 +99,7 @@ std::vector<Value> quotient(Call& call) {
     return call.depends(2) ? add_quotient(call) : linear(call);
   }
   if (rounds) {
-    return several_bent(call);
+    return several_piecewise(call);
   }
   if (!call.depends(1)) {
     return linear(call);
@@ -106,7 +107,7 @@ std::vector<Value> quotient(Call& call) {
   // 1 / b wants a floating-point b; a may be a number.
   if (!call.depends(0)) {
     const Unary reciprocal = [](const at::Tensor& value) { return value.reciprocal(); };
-    const Halves inverse = rescale(reciprocal, call.halves(1), Bend::smooth, call.batch);
+    const Halves inverse = rescale(reciprocal, call.halves(1), Smoothness::smooth, call.batch);
     const Value& numerator = call.inputs[0];
     const auto scale = [](const c10::IValue& by, const at::Tensor& value) {
       return by.isTensor() ? by.toTensor() * value : value * by.toScalar();
@@ -128,13 +129,13 @@ std::vector<Value> power(Call& call) {
   if (call.dependent().size() == 1) {
     const bool exponent = call.depends(1);
     // Odd and fractional powers have no corner away from zero, where the threshold shrinks.
-    return exponent ? elementwise(call) : kinked(call);
+    return exponent ? elementwise(call) : piecewise(call);
   }
   const Unary log = [](const at::Tensor& value) { return at::log(value); };
   const Unary exp = [](const at::Tensor& value) { return at::exp(value); };
-  const Halves logarithm = rescale(log, call.halves(0), Bend::smooth, call.batch);
+  const Halves logarithm = rescale(log, call.halves(0), Smoothness::smooth, call.batch);
   const Halves scaled = multiply(call.halves(1), logarithm, call.batch);
-  return {to_value(rescale(exp, scaled, Bend::smooth, call.batch))};
+  return {to_value(rescale(exp, scaled, Smoothness::smooth, call.batch))};
 }
 
 }  // namespace rules

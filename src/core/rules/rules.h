@@ -16,7 +16,7 @@ std::vector<Value> linear_in_one(Call& call);  // rules/linear.cpp
 std::vector<Value> convolution(Call& call);    // rules/convolution.cpp
 std::vector<Value> batch_norm(Call& call);     // rules/normalisation.cpp
 std::vector<Value> elementwise(Call& call);    // rules/elementwise.cpp
-std::vector<Value> kinked(Call& call);         // rules/elementwise.cpp
+std::vector<Value> piecewise(Call& call);      // rules/elementwise.cpp
 std::vector<Value> relu(Call& call);           // rules/elementwise.cpp
 std::vector<Value> glu(Call& call);            // rules/elementwise.cpp
 std::vector<Value> product(Call& call);        // rules/product.cpp
@@ -58,7 +58,7 @@ std::vector<Value> renorm(Call& call);                        // rules/norm.cpp
 std::vector<Value> prod(Call& call);                          // rules/reduce.cpp
 std::vector<Value> cumprod(Call& call);                       // rules/reduce.cpp
 std::vector<Value> several(Call& call);                       // rules/several.cpp
-std::vector<Value> several_bent(Call& call);                  // rules/several.cpp
+std::vector<Value> several_piecewise(Call& call);             // rules/several.cpp
 std::vector<Value> hypot(Call& call);                         // rules/several.cpp
 std::vector<Value> loss(Call& call);                          // rules/loss.cpp
 std::vector<Value> squared_loss(Call& call);                  // rules/loss.cpp
