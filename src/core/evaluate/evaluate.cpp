@@ -19,14 +19,6 @@ using torch::jit::Node;
 
 namespace {
 
-bool has_gradient(const c10::IValue& value) {
-  bool found = false;
-  visit_tensors(value, [&](const at::Tensor& tensor) {
-    found = found || (tensor.defined() && tensor.requires_grad());
-  });
-  return found;
-}
-
 // Whether the model returned anything that can be looked at further.
 bool holds_tensor(const c10::IValue& value) {
   bool found = false;

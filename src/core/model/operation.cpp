@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/model/operation_table.h"
+#include "core/numeric/visit_tensors.h"
 
 namespace seqlift {
 
@@ -79,13 +80,20 @@ std::string Call::where() const {
   return "The operation " + place_of(node, *provenance) + (provenance->source.empty() ? "" : ",");
 }
 
+bool has_gradient(const c10::IValue& value) {
+  bool found = false;
+  visit_tensors(value, [&](const at::Tensor& tensor) {
+    found = found || (tensor.defined() && tensor.requires_grad());
+  });
+  return found;
+}
+
 Value to_value(const c10::IValue& x, const c10::IValue& ref) {
   Value value;
   value.x = x;
   value.paired = true;
   value.ref = ref;
-  const bool tensor = ref.isTensor() && ref.toTensor().defined();
-  value.depends = tensor && ref.toTensor().requires_grad();
+  value.depends = has_gradient(ref);
   return value;
 }
 

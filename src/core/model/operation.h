@@ -43,6 +43,8 @@ struct Call {
   std::string where() const;
 };
 
+// Whether a gradient flows through a value: through any tensor that it holds.
+bool has_gradient(const c10::IValue& value);
 // A result of a rule as a value of the graph.
 Value to_value(const Halves& halves);
 // The same for truth values and whole numbers, which the model takes for the type `shown`.

@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/halves/kernels.h"
 #include "core/numeric/tensor_functions.h"
+#include "core/rules/operands.h"
 #include "core/rules/rules.h"
 
 namespace seqlift {
@@ -11,36 +12,18 @@ namespace rules {
 
 namespace {
 
-// The operation as a function of its input `position`, the others as they are on that half. The
-// rescale rule calls it in double, so tensors among the others follow.
-Unary function_of(const Call& call, int position, bool ref) {
-  std::vector<c10::IValue> inputs;
-  for (const Value& input : call.inputs) {
-    inputs.push_back(ref && input.paired ? input.ref : input.x);
-  }
-  return [inputs, position, evaluate = call.evaluate](const at::Tensor& at) {
-    std::vector<c10::IValue> stack = inputs;
-    for (c10::IValue& input : stack) {
-      if (input.isTensor() && input.toTensor().defined() &&
-          at::isFloatingType(input.toTensor().scalar_type())) {
-        input = input.toTensor().to(at.scalar_type());
-      }
-    }
-    stack[position] = at;
-    return evaluate(std::move(stack))[0].toTensor();
-  };
-}
-
 std::vector<Value> rescale_operation(Call& call, Smoothness smoothness) {
   const std::vector<int> dependent = call.dependent();
   if (dependent.size() != 1) {
     throw Error("unsupported_operation",
                 call.where() + " depends on X through several of its inputs, which has no rule.");
   }
-  const int position = dependent[0];
-  const OnHalves<Unary> function(function_of(call, position, false),
-                                 function_of(call, position, true));
-  return {to_value(rescale(function, call.halves(position), smoothness, call.batch))};
+  const auto of_one = [&](bool ref) -> Unary {
+    const Nary function = function_in_type(call, dependent, ref);
+    return [function](const at::Tensor& at) { return function({at}); };
+  };
+  const OnHalves<Unary> function(of_one(false), of_one(true));
+  return {to_value(rescale(function, call.halves(dependent[0]), smoothness, call.batch))};
 }
 
 }  // namespace

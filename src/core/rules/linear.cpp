@@ -13,44 +13,6 @@ namespace rules {
 
 namespace {
 
-bool is_tensor_list_result(const c10::IValue& value) { return value.isList() || value.isTuple(); }
-
-bool holds_gradient(const c10::IValue& value) {
-  if (value.isTensor()) {
-    return value.toTensor().defined() && value.toTensor().requires_grad();
-  }
-  if (value.isTensorList()) {
-    for (const at::Tensor& tensor : value.toTensorVector()) {
-      if (tensor.requires_grad()) {
-        return true;
-      }
-    }
-    return false;
-  }
-  if (value.isList()) {
-    for (const c10::IValue& element : value.toListRef()) {
-      if (holds_gradient(element)) {
-        return true;
-      }
-    }
-  }
-  if (value.isTuple()) {
-    for (const c10::IValue& element : value.toTupleRef().elements()) {
-      if (holds_gradient(element)) {
-        return true;
-      }
-    }
-  }
-  if (value.isGenericDict()) {
-    for (const auto& entry : value.toGenericDict()) {
-      if (holds_gradient(entry.value())) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
-
 // Windows pass a slice that takes everything as they are, and one of positions moved by its start.
 WindowBackward slice_windows(const at::Tensor& whole, const at::Tensor& part, int64_t dim,
                              int64_t start, int64_t step) {
@@ -95,9 +57,6 @@ std::vector<Value> linear(Call& call) {
   std::vector<Value> outputs;
   for (size_t i = 0; i < x.size(); ++i) {
     Value value = to_value(x[i], ref[i]);
-    if (is_tensor_list_result(ref[i]) || ref[i].isGenericDict()) {
-      value.depends = holds_gradient(ref[i]);
-    }
     // Turned into whole numbers: a step function, whose result has no gradient.
     const bool tensor = ref[i].isTensor() && ref[i].toTensor().defined();
     const auto type = tensor ? ref[i].toTensor().scalar_type() : at::kDouble;

@@ -20,5 +20,8 @@ Halves slot_halves(const Call& call, const Slot& slot);
 // The operation's outputs that are tensors, given the operands at `slots`; its other inputs as they
 // are on one half.
 MultiOutput function_of(const Call& call, const std::vector<Slot>& slots, bool ref);
+// The operation's first output, given the inputs at `positions`. Rules call it in double: the
+// tensors among the other inputs follow.
+Nary function_in_type(const Call& call, const std::vector<int>& positions, bool ref);
 
 }  // namespace seqlift

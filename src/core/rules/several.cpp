@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/halves/operand_halves.h"
 #include "core/numeric/tensor_functions.h"
+#include "core/rules/operands.h"
 #include "core/rules/rules.h"
 #include "core/rules/steps.h"
 
@@ -109,36 +110,14 @@ namespace rules {
 
 namespace {
 
-// The operation as a function of those of its inputs that depend on X, the others as they are on
-// that half. Called in double, so tensors among the others follow.
-Nary function_of(const Call& call, const std::vector<int>& dependent, bool ref) {
-  std::vector<c10::IValue> inputs;
-  for (const Value& input : call.inputs) {
-    inputs.push_back(ref && input.paired ? input.ref : input.x);
-  }
-  return [inputs, dependent, evaluate = call.evaluate](const Operands& operands) {
-    std::vector<c10::IValue> stack = inputs;
-    for (c10::IValue& input : stack) {
-      if (input.isTensor() && input.toTensor().defined() &&
-          at::isFloatingType(input.toTensor().scalar_type())) {
-        input = input.toTensor().to(operands[0].scalar_type());
-      }
-    }
-    for (size_t i = 0; i < dependent.size(); ++i) {
-      stack[dependent[i]] = operands[i];
-    }
-    return evaluate(std::move(stack))[0].toTensor();
-  };
-}
-
 std::vector<Value> by_shapley(const Call& call, Smoothness smoothness) {
   const std::vector<int> dependent = call.dependent();
   std::vector<Halves> operands;
   for (const int input : dependent) {
     operands.push_back(call.halves(input));
   }
-  const OnHalves<Nary> function(function_of(call, dependent, false),
-                                function_of(call, dependent, true));
+  const OnHalves<Nary> function(function_in_type(call, dependent, false),
+                                function_in_type(call, dependent, true));
   return {to_value(shapley(function, operands, smoothness, call.batch))};
 }
 
