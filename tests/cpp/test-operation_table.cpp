@@ -1,7 +1,10 @@
 // What the operation table says of an operation, proved on the operations of the nets of all
 // rules: each is caught with its arguments as it is evaluated, and evaluated again on others.
 #include <functional>
+#include <limits>
 #include <map>
+#include <memory>
+#include <optional>
 #include <set>
 
 #include "catch.h"
