@@ -8,6 +8,7 @@
 #include "evaluation.h"
 #include "graph_outputs.h"
 #include "random_operations.h"
+#include "shapes_alone.h"
 #include "tensor_functions.h"
 
 namespace seqlift {
@@ -348,6 +349,9 @@ c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
 
 bool Evaluation::condition(const Value& given, const Node* node) {
   const Value value = settle(given);
+  if (value.paired && value.x.isTensor() && options_.changes && options_.changes->shapes_alone) {
+    throw NotMeasurable();
+  }
   const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();
   if (!value.paired) {
     return x;

@@ -10,6 +10,7 @@
 #include "constants.h"
 #include "error.h"
 #include "evaluation.h"
+#include "shapes_alone.h"
 #include "tensor_functions.h"
 
 namespace seqlift {
@@ -161,7 +162,13 @@ Value Evaluation::settle(const Value& value) const {
   options_.changes->demand(*value.change);
   options_.changes->count_filled(value.x.toTensor().numel());
   Value settled = value;
-  settled.ref = all_values(value.x.toTensor(), *value.change);
+  if (options_.changes->shapes_alone) {
+    std::vector<int64_t> sizes = value.x.toTensor().sizes().vec();
+    sizes[0] = value.change->rows();
+    settled.ref = shape_alone(sizes, value.x.toTensor().options());
+  } else {
+    settled.ref = all_values(value.x.toTensor(), *value.change);
+  }
   settled.change = nullptr;
   return settled;
 }
@@ -200,7 +207,8 @@ std::vector<c10::IValue> Evaluation::original_outputs(Call& call,
       inputs.push_back(input.x);
       input = plain;
     }
-    if (!operation || operation->rule != rules::convolution) {
+    const bool shapes = options_.changes->shapes_alone;
+    if (!operation || operation->rule != rules::convolution || shapes) {
       return original.evaluate(std::move(inputs));
     }
     original.batch.memo = nullptr;
@@ -232,6 +240,9 @@ std::vector<Value> Evaluation::changed(Call& call) {
       input = settle(input);
     }
     return both_halves(call, false);
+  }
+  if (log.shapes_alone) {
+    evaluate_shapes(call);
   }
   const bool any = std::any_of(call.inputs.begin(), call.inputs.end(), has_change);
   if (!any) {
