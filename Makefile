@@ -83,12 +83,12 @@ bench:
 
 lint:
 	@sh tools/install-dependencies lint
-	clang-format --dry-run -Werror src/*bindings.cpp src/core/*.cpp src/core/*.h \
-	  src/torch/*.cpp src/torch/*.h tests/cpp/*.cpp tests/cpp/*.h
+	find src/core src/torch tests/cpp src/*_bindings.cpp -name '*.cpp' -o -name '*.h' | \
+	  xargs clang-format --dry-run -Werror
 	cmake -S src/core -B build/lint -DSEQLIFT_BATCHES=OFF
 	cppcheck --project=build/lint/compile_commands.json --enable=warning,performance \
 	  --inline-suppr --suppress='*:/usr/include/*' --error-exitcode=1 --quiet -j $(JOBS)
-	clang-tidy --quiet -p build/lint src/core/*.cpp
+	find src/core -name '*.cpp' | xargs clang-tidy --quiet -p build/lint
 	Rscript --no-init-file tools/lint.R
 
 # The help of demo_model() quotes numbers that the installed package holds.

@@ -5,7 +5,7 @@
 //   deep_lift_shap MODEL.pt SEQUENCES.fa COUNT REFERENCES THREADS RUNS [BATCH]
 //
 // Prints one line of JSON with the medians.
-#include "core/deep_lift_shap.h"
+#include "core/methods/deep_lift_shap.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>

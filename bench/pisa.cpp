@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <string>
 
-#include "core/deep_lift_shap.h"
+#include "core/methods/deep_lift_shap.h"
 #include "timing.h"
 
 using bench::median;

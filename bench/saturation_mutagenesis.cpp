@@ -7,7 +7,7 @@
 // Prints one line of JSON with the medians.
 #include <cstdio>
 
-#include "core/predict_windows.h"
+#include "core/methods/predict_windows.h"
 #include "timing.h"
 
 using bench::Time;

@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <sstream>
 
-#include "core/predict_windows.h"
+#include "core/methods/predict_windows.h"
 #include "timing.h"
 
 using bench::Time;

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/motifs/discover.h"
 #include "interruption.h"
 
@@ -57,8 +57,8 @@ Rcpp::NumericMatrix matrix_of(const std::vector<double>& values) {
   Rcpp::NumericMatrix matrix(length, static_cast<int>(seqlift::n_letters));
   for (int i = 0; i < length; ++i) {
     for (int base = 0; base < static_cast<int>(seqlift::n_letters); ++base) {
-      matrix(i, base) = values[static_cast<std::size_t>(i) * seqlift::n_letters +
-                               static_cast<std::size_t>(base)];
+      matrix(i, base) =
+          values[static_cast<std::size_t>(i) * seqlift::n_letters + static_cast<std::size_t>(base)];
     }
   }
   return matrix;
@@ -117,8 +117,8 @@ Rcpp::List failure(const seqlift::Error& error) {
 // Room for the scores of `n` sequences.
 // [[Rcpp::export(rng = false)]]
 SEXP core_scored_regions(int n, int length) {
-  return Regions(new seqlift::ScoredRegions(static_cast<std::size_t>(n),
-                                            static_cast<std::size_t>(length)));
+  return Regions(
+      new seqlift::ScoredRegions(static_cast<std::size_t>(n), static_cast<std::size_t>(length)));
 }
 
 // Adds sequences, by number from 0: codes [L, n] and scores [n, 4, L].
@@ -146,8 +146,8 @@ void core_add_regions(SEXP regions, const Rcpp::IntegerVector& examples,
 // [[Rcpp::export(rng = false)]]
 Rcpp::IntegerVector core_seqlet_signs(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int window,
                                       double threshold) {
-  const std::vector<int> signs = seqlift::seqlet_signs(
-      *Regions(regions), seqlets_of(seqlets), static_cast<std::size_t>(window), threshold);
+  const std::vector<int> signs = seqlift::seqlet_signs(*Regions(regions), seqlets_of(seqlets),
+                                                       static_cast<std::size_t>(window), threshold);
   return Rcpp::IntegerVector(signs.begin(), signs.end());
 }
 
@@ -185,16 +185,14 @@ Rcpp::IntegerMatrix core_sorted_seqlets(SEXP regions, const Rcpp::IntegerMatrix&
 
 // [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector core_letter_shares(SEXP regions, const Rcpp::IntegerMatrix& seqlets) {
-  const std::vector<double> shares =
-      seqlift::letter_shares(*Regions(regions), seqlets_of(seqlets));
+  const std::vector<double> shares = seqlift::letter_shares(*Regions(regions), seqlets_of(seqlets));
   return Rcpp::NumericVector(shares.begin(), shares.end());
 }
 
 // Keys and scores of each seqlet's gapped k-mers.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List core_seqlet_kmers(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int sign,
-                             int n_positions, int min_k, int max_k, int max_length,
-                             int max_kmers) {
+                             int n_positions, int min_k, int max_k, int max_length, int max_kmers) {
   seqlift::GappedKmerOptions options;
   options.n_positions = static_cast<std::size_t>(n_positions);
   options.min_k = static_cast<std::size_t>(min_k);
@@ -219,9 +217,9 @@ Rcpp::List core_seqlet_kmers(SEXP regions, const Rcpp::IntegerMatrix& seqlets, i
 // [[Rcpp::export(rng = false)]]
 Rcpp::List core_kmer_neighbors(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int sign,
                                int count, int threads) {
-  const seqlift::Neighbors neighbors = seqlift::kmer_neighbors(
-      *Regions(regions), seqlets_of(seqlets), sign, static_cast<std::size_t>(count), {},
-      workers_of(threads));
+  const seqlift::Neighbors neighbors =
+      seqlift::kmer_neighbors(*Regions(regions), seqlets_of(seqlets), sign,
+                              static_cast<std::size_t>(count), {}, workers_of(threads));
   Rcpp::IntegerVector index(neighbors.index.begin(), neighbors.index.end());
   Rcpp::NumericVector cosine(neighbors.cosine.begin(), neighbors.cosine.end());
   const Rcpp::IntegerVector shape{static_cast<int>(neighbors.count), seqlets.nrow()};
@@ -245,9 +243,8 @@ Rcpp::List core_neighbor_similarities(SEXP regions, const Rcpp::IntegerMatrix& s
   const std::vector<double> agreement = seqlift::agreement(neighbors, similarities);
   Rcpp::NumericVector values(similarities.begin(), similarities.end());
   values.attr("dim") = Rcpp::IntegerVector{index.nrow(), index.ncol()};
-  return Rcpp::List::create(
-      Named("similarity") = values,
-      Named("agreement") = Rcpp::NumericVector(agreement.begin(), agreement.end()));
+  return Rcpp::List::create(Named("similarity") = values, Named("agreement") = Rcpp::NumericVector(
+                                                              agreement.begin(), agreement.end()));
 }
 
 // [[Rcpp::export(rng = false)]]
@@ -327,9 +324,8 @@ Rcpp::NumericMatrix core_pattern_pairs(SEXP regions, const Rcpp::List& patterns,
       if (i == j) {
         continue;
       }
-      const seqlift::PatternPair pair =
-          seqlift::compare_patterns(all, own[static_cast<std::size_t>(i)], within,
-                                    own[static_cast<std::size_t>(j)], options);
+      const seqlift::PatternPair pair = seqlift::compare_patterns(
+          all, own[static_cast<std::size_t>(i)], within, own[static_cast<std::size_t>(j)], options);
       const double values[]{static_cast<double>(i),
                             static_cast<double>(j),
                             static_cast<double>(pair.place.offset),

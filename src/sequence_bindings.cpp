@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "core/disk.h"
-#include "core/edits.h"
-#include "core/random.h"
-#include "core/seqlets.h"
-#include "core/sequence.h"
-#include "core/shuffle.h"
+#include "core/base/disk.h"
+#include "core/sequences/edits.h"
+#include "core/sequences/random.h"
+#include "core/sequences/seqlets.h"
+#include "core/sequences/sequence.h"
+#include "core/sequences/shuffle.h"
 
 namespace {
 
@@ -334,12 +334,12 @@ Rcpp::List core_tfmodisco_seqlets(Rcpp::NumericMatrix tracks, int window_size, i
       tfmodisco_options(window_size, flank, target_fdr, min_passing_frac, max_passing_frac)));
 }
 
-// As tfmodisco 2.6 calls them, with `thresholds`: of the signs of seqlets, of positive windows and of
-// negative ones.
+// As tfmodisco 2.6 calls them, with `thresholds`: of the signs of seqlets, of positive windows and
+// of negative ones.
 // [[Rcpp::export(rng = false)]]
 Rcpp::List core_tfmodisco_calls(Rcpp::NumericMatrix tracks, int window_size, int flank,
-                                double target_fdr, double min_passing_frac,
-                                double max_passing_frac, double weak_quantile) {
+                                double target_fdr, double min_passing_frac, double max_passing_frac,
+                                double weak_quantile) {
   seqlift::TfModiscoSeqletOptions options =
       tfmodisco_options(window_size, flank, target_fdr, min_passing_frac, max_passing_frac);
   options.n_quantiles = 19;
@@ -347,8 +347,8 @@ Rcpp::List core_tfmodisco_calls(Rcpp::NumericMatrix tracks, int window_size, int
   seqlift::TfModiscoThresholds thresholds;
   Rcpp::List found = seqlet_columns(
       seqlift::tfmodisco_seqlets(tracks_view(tracks), options, weak_quantile, thresholds));
-  found["thresholds"] = Rcpp::NumericVector::create(thresholds.sign, thresholds.positive,
-                                                    -thresholds.negative);
+  found["thresholds"] =
+      Rcpp::NumericVector::create(thresholds.sign, thresholds.positive, -thresholds.negative);
   return found;
 }
 

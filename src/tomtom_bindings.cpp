@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/motifs/gapped_words.h"
 #include "core/motifs/tomtom.h"
 #include "interruption.h"

@@ -6,13 +6,13 @@
 
 #include "bindings.h"
 #include "convert.h"
-#include "core/architecture_modules.h"
-#include "core/architectures.h"
-#include "core/mapped_file.h"
-#include "core/save_module.h"
-#include "core/state_dict.h"
-#include "core/state_dict_names.h"
-#include "core/tensor_functions.h"
+#include "core/files/mapped_file.h"
+#include "core/files/save_module.h"
+#include "core/files/state_dict.h"
+#include "core/files/state_dict_names.h"
+#include "core/import/architectures/architectures.h"
+#include "core/import/architectures/modules.h"
+#include "core/numeric/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

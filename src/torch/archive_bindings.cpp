@@ -2,8 +2,8 @@
 #include <string>
 
 #include "bindings.h"
-#include "core/error.h"
-#include "core/zip_reader.h"
+#include "core/base/error.h"
+#include "core/files/zip_reader.h"
 #include "handle.h"
 
 using namespace seqlift_r;

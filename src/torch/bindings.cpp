@@ -12,11 +12,11 @@
 #include <thread>
 
 #include "batch_bindings.h"
-#include "core/fixed_batch.h"
-#include "core/graph_outputs.h"
-#include "core/graph_passes.h"
-#include "core/input_layout.h"
-#include "core/tensor_functions.h"
+#include "core/methods/fixed_batch.h"
+#include "core/model/graph_outputs.h"
+#include "core/model/graph_passes.h"
+#include "core/model/input_layout.h"
+#include "core/numeric/tensor_functions.h"
 #include "handle.h"
 #include "load.h"
 
@@ -89,20 +89,19 @@ SEXP seqlift_torch_load(SEXP file) {
                                       }),
                        not_finite.end());
     }
-    const Rcpp::List info =
-        Rcpp::List::create(Rcpp::Named("class") = model.class_name,
-                           Rcpp::Named("dtype") = std::string(c10::toString(model.dtype)),
-                           Rcpp::Named("arguments") = model.argument_names,
-                           Rcpp::Named("has_default") = model.argument_has_default,
-                           Rcpp::Named("modules") = model.module_paths,
-                           Rcpp::Named("module_classes") = model.module_classes,
-                           Rcpp::Named("called") = called,
-                           Rcpp::Named("called_classes") = called_classes,
-                           Rcpp::Named("parameters") = static_cast<double>(model.parameters),
-                           Rcpp::Named("not_finite") = Rcpp::wrap(not_finite),
-                           Rcpp::Named("outputs") = static_cast<int>(outputs),
-                           Rcpp::Named("output_names") = graph->output_names,
-                           Rcpp::Named("training") = places(graph->training, *graph));
+    const Rcpp::List info = Rcpp::List::create(
+        Rcpp::Named("class") = model.class_name,
+        Rcpp::Named("dtype") = std::string(c10::toString(model.dtype)),
+        Rcpp::Named("arguments") = model.argument_names,
+        Rcpp::Named("has_default") = model.argument_has_default,
+        Rcpp::Named("modules") = model.module_paths,
+        Rcpp::Named("module_classes") = model.module_classes, Rcpp::Named("called") = called,
+        Rcpp::Named("called_classes") = called_classes,
+        Rcpp::Named("parameters") = static_cast<double>(model.parameters),
+        Rcpp::Named("not_finite") = Rcpp::wrap(not_finite),
+        Rcpp::Named("outputs") = static_cast<int>(outputs),
+        Rcpp::Named("output_names") = graph->output_names,
+        Rcpp::Named("training") = places(graph->training, *graph));
     const Rcpp::Shield<SEXP> pointer(R_MakeExternalPtr(handle.release(), R_NilValue, R_NilValue));
     R_RegisterCFinalizerEx(pointer, free_handle, TRUE);
     return Rcpp::List::create(

@@ -1,6 +1,6 @@
 #include "convert.h"
 
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 
 namespace seqlift_r {
 

@@ -6,8 +6,8 @@
 #include <ATen/core/Tensor.h>
 #include <Rcpp.h>
 
-#include "core/deep_lift_shap.h"
-#include "core/predict.h"
+#include "core/methods/deep_lift_shap.h"
+#include "core/methods/predict.h"
 
 namespace seqlift_r {
 

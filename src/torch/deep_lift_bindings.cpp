@@ -1,5 +1,5 @@
 #include "bindings.h"
-#include "core/deep_lift.h"
+#include "core/methods/deep_lift.h"
 #include "handle.h"
 
 extern "C" SEXP seqlift_torch_deep_lift(SEXP pointer, SEXP input, SEXP references,

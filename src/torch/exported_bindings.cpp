@@ -1,7 +1,7 @@
 #include <string>
 
 #include "bindings.h"
-#include "core/exported_module.h"
+#include "core/import/exported/module.h"
 #include "handle.h"
 
 using namespace seqlift_r;

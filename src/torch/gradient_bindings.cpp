@@ -3,8 +3,8 @@
 #include <string>
 
 #include "bindings.h"
-#include "core/path_gradients.h"
-#include "core/tensor_functions.h"
+#include "core/methods/path_gradients.h"
+#include "core/numeric/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

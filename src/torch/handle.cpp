@@ -1,8 +1,9 @@
 #include "handle.h"
 
-#include "core/device.h"
-#include "core/graph_passes.h"
-#include "core/threads.h"
+#include "core/model/graph_passes.h"
+#include "core/numeric/device.h"
+#include "core/numeric/shape_text.h"
+#include "core/numeric/threads.h"
 
 namespace seqlift_r {
 

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "convert.h"
-#include "core/audit.h"
-#include "core/error.h"
-#include "core/model.h"
+#include "core/base/error.h"
+#include "core/methods/audit.h"
+#include "core/model/model.h"
 
 namespace seqlift_r {
 

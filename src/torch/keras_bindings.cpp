@@ -3,9 +3,9 @@
 #include <string>
 
 #include "bindings.h"
-#include "core/keras.h"
-#include "core/save_module.h"
-#include "core/tensor_functions.h"
+#include "core/files/save_module.h"
+#include "core/import/keras/keras.h"
+#include "core/numeric/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

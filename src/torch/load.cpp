@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/input_layout.h"
+#include "core/model/input_layout.h"
 
 namespace seqlift_r {
 

@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "core/model.h"
+#include "core/model/model.h"
 
 namespace seqlift_r {
 

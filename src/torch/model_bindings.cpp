@@ -3,10 +3,10 @@
 #include <string>
 
 #include "bindings.h"
-#include "core/compose.h"
-#include "core/model_description.h"
-#include "core/save_module.h"
-#include "core/tensor_functions.h"
+#include "core/files/save_module.h"
+#include "core/methods/model_description.h"
+#include "core/model/compose.h"
+#include "core/numeric/tensor_functions.h"
 #include "handle.h"
 #include "load.h"
 

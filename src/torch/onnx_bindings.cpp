@@ -1,7 +1,7 @@
 #include <string>
 
 #include "bindings.h"
-#include "core/onnx.h"
+#include "core/import/onnx/onnx.h"
 #include "handle.h"
 
 using namespace seqlift_r;

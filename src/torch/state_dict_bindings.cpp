@@ -3,10 +3,10 @@
 #include <string>
 
 #include "bindings.h"
-#include "core/architectures.h"
-#include "core/mapped_file.h"
-#include "core/state_dict.h"
-#include "core/tensor_functions.h"
+#include "core/files/mapped_file.h"
+#include "core/files/state_dict.h"
+#include "core/import/architectures/architectures.h"
+#include "core/numeric/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "bindings.h"
-#include "core/error.h"
-#include "core/tensor_functions.h"
-#include "core/traced_module.h"
+#include "core/base/error.h"
+#include "core/import/traced/traced_module.h"
+#include "core/numeric/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

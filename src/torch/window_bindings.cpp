@@ -2,8 +2,8 @@
 #include <string>
 
 #include "bindings.h"
-#include "core/predict_windows.h"
-#include "core/tensor_functions.h"
+#include "core/methods/predict_windows.h"
+#include "core/numeric/tensor_functions.h"
 #include "handle.h"
 
 using namespace seqlift_r;

@@ -1,8 +1,8 @@
 #include "edited.h"
 
-#include "core/model.h"
-#include "core/predict_windows.h"
-#include "core/tensor_functions.h"
+#include "core/methods/predict_windows.h"
+#include "core/model/model.h"
+#include "core/numeric/tensor_functions.h"
 
 namespace nets {
 

@@ -6,7 +6,7 @@
 #include <memory>
 
 #include "catch.h"
-#include "core/error.h"
+#include "core/base/error.h"
 
 namespace files {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/deep_lift_shap.h"
+#include "core/methods/deep_lift_shap.h"
 #include "nets.h"
 
 namespace nets {

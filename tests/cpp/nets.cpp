@@ -8,14 +8,15 @@
 #include <cstdio>
 
 #include "catch.h"
-#include "core/audit.h"
-#include "core/deep_lift.h"
-#include "core/deep_lift_shap.h"
-#include "core/error.h"
-#include "core/evaluation.h"
-#include "core/pairs.h"
-#include "core/tensor_functions.h"
-#include "core/windows.h"
+#include "core/base/error.h"
+#include "core/evaluate/evaluation.h"
+#include "core/methods/audit.h"
+#include "core/methods/deep_lift.h"
+#include "core/methods/deep_lift_shap.h"
+#include "core/methods/pairs.h"
+#include "core/methods/windows.h"
+#include "core/numeric/tensor_functions.h"
+#include "core/numeric/visit_tensors.h"
 #include "inputs.h"
 
 namespace nets {
@@ -214,8 +215,9 @@ Explained explain(const ModelPointer& model, const Given& given, const Settings&
   const auto result = seqlift::deep_lift_shap(
       *graph_of(model, settings), constants, sequences_of(given.X, given.args),
       references_of(given.references), options_of(settings));
-  return {result.values,     result.deltas,          result.predictions, result.reference_predictions,
-          result.integrated, result.standard_errors};
+  return {result.values,      result.deltas,
+          result.predictions, result.reference_predictions,
+          result.integrated,  result.standard_errors};
 }
 
 Explained deep_lifted(const ModelPointer& model, const Given& given, const std::string& rule,

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/modules.h"
+#include "core/model/modules.h"
 
 namespace seqlift {
 struct Model;

@@ -4,8 +4,9 @@
 
 #include <algorithm>
 
-#include "core/evaluation.h"
-#include "core/tensor_functions.h"
+#include "core/evaluate/evaluation.h"
+#include "core/numeric/tensor_functions.h"
+#include "core/numeric/visit_tensors.h"
 
 namespace nets {
 

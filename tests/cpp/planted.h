@@ -6,22 +6,21 @@
 #include <vector>
 
 #include "core/motifs/patterns.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 
 namespace planted_site {
 
-
 inline constexpr std::size_t planted_length = 60;
 
-// Regions of random letters with a site at 27 to 32, every second one as its reverse complement, whose
-// letters have scores of 1 and the others of -0.3; noise of `noise` elsewhere.
+// Regions of random letters with a site at 27 to 32, every second one as its reverse complement,
+// whose letters have scores of 1 and the others of -0.3; noise of `noise` elsewhere.
 struct Planted {
   seqlift::ScoredRegions regions;
   std::vector<seqlift::MotifSeqlet> seqlets;  // 20 bp around the site, moved by -2 to 2
 };
 
-inline Planted planted(std::size_t n, const std::vector<std::uint8_t>& site, seqlift::RandomState& random,
-                double noise = 0.02) {
+inline Planted planted(std::size_t n, const std::vector<std::uint8_t>& site,
+                       seqlift::RandomState& random, double noise = 0.02) {
   Planted all{seqlift::ScoredRegions(n, planted_length), {}};
   for (std::size_t i = 0; i < n; ++i) {
     std::vector<std::uint8_t> codes;
@@ -54,7 +53,8 @@ inline const std::vector<std::uint8_t> gata_site{2, 0, 3, 0, 0, 2};
 inline const std::vector<double> even(4, 0.25);
 
 // Where the site begins in the pattern of largest contributions, and the letters there.
-inline std::vector<std::uint8_t> strongest_letters(const seqlift::Pattern& pattern, std::size_t width) {
+inline std::vector<std::uint8_t> strongest_letters(const seqlift::Pattern& pattern,
+                                                   std::size_t width) {
   const std::vector<double> contributions = pattern.contributions();
   std::size_t best = 0;
   double most = -1e300;

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 
 namespace nets {
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/error.h"
-#include "core/tensor_functions.h"
+#include "core/base/error.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 namespace nets {

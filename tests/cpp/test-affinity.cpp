@@ -4,7 +4,7 @@
 
 #include "catch.h"
 #include "core/motifs/affinity.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 
 using seqlift::RandomState;
 using seqlift::SparseRows;

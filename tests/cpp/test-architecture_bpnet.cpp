@@ -1,6 +1,6 @@
 // Each network against its arithmetic, written here with LibTorch's functions.
-#include "core/architectures.h"
-#include "core/model.h"
+#include "core/import/architectures/architectures.h"
+#include "core/model/model.h"
 #include "state_dicts.h"
 
 using namespace seqlift;

@@ -1,8 +1,8 @@
 // Enformer against its arithmetic, written here position by position.
 #include <cmath>
 
-#include "core/architectures.h"
-#include "core/model.h"
+#include "core/import/architectures/architectures.h"
+#include "core/model/model.h"
 #include "state_dicts.h"
 
 using namespace seqlift;

@@ -1,6 +1,6 @@
 // What a state dict lacks, has beside, or has of another shape.
-#include "core/architectures.h"
-#include "core/model.h"
+#include "core/import/architectures/architectures.h"
+#include "core/model/model.h"
 #include "state_dicts.h"
 
 using namespace seqlift;

@@ -1,8 +1,7 @@
 // Models whose sequences do not keep apart.
-#include "core/batch_check.h"
-
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/methods/batch_check.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;
@@ -51,6 +50,7 @@ TEST_CASE("models that keep sequences apart are not refused for rounding", "[bat
 
 TEST_CASE("a number of sequences that is written into the code is told", "[batch_check]") {
   const auto net = forward("return torch.relu(x).view(1, 36).sum(1, keepdim=True)");
-  CHECK(error_of([&]() { predicted(net, one_hot(3, 9, 1)); })
-            .find("batch: The model takes 1 sequence at a time alone") == 0);
+  CHECK(error_of([&]() {
+          predicted(net, one_hot(3, 9, 1));
+        }).find("batch: The model takes 1 sequence at a time alone") == 0);
 }

@@ -5,10 +5,10 @@
 #include <cstdio>
 
 #include "catch.h"
-#include "core/bin_score.h"
-#include "core/compose.h"
-#include "core/model.h"
-#include "core/tensor_functions.h"
+#include "core/model/bin_score.h"
+#include "core/model/compose.h"
+#include "core/model/model.h"
+#include "core/numeric/tensor_functions.h"
 #include "edited.h"
 #include "nets.h"
 

@@ -1,8 +1,8 @@
 // What moves windows, by hand and on both of its paths: plain memory, and any other tensor.
 
 #include "catch.h"
-#include "core/change.h"
-#include "core/tensor_functions.h"
+#include "core/changes/change.h"
+#include "core/numeric/tensor_functions.h"
 
 using seqlift::Change;
 using seqlift::ChangeLog;

@@ -4,15 +4,15 @@
 
 #include "catch.h"
 #include "core/motifs/coarse_similarity.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 #include "planted.h"
 
-using seqlift::MotifSeqlet;
-using seqlift::RandomState;
-using seqlift::ScoredRegions;
 using planted_site::gata_site;
 using planted_site::planted;
 using planted_site::Planted;
+using seqlift::MotifSeqlet;
+using seqlift::RandomState;
+using seqlift::ScoredRegions;
 
 TEST_CASE("gapped k-mers are the mean scores of their positions", "[coarse_similarity]") {
   // A C G with contributions 1, 2, 4, and k-mers of two positions.

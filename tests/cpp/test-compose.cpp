@@ -4,9 +4,9 @@
 #include <cstdio>
 
 #include "catch.h"
-#include "core/compose.h"
-#include "core/model.h"
-#include "core/tensor_functions.h"
+#include "core/model/compose.h"
+#include "core/model/model.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

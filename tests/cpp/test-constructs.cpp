@@ -2,7 +2,7 @@
 // tests/models/make_models.py: functions and classes, a named tuple, optional arguments, lists and
 // dictionaries of tensors, loops over modules and while loops, a trunk shared by both strands.
 #include "catch.h"
-#include "core/model.h"
+#include "core/model/model.h"
 #include "nets.h"
 
 using namespace nets;

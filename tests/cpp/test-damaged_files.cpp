@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/error.h"
-#include "core/model.h"
-#include "core/standard_layers.h"
-#include "core/state_dict.h"
-#include "core/tensor_functions.h"
-#include "core/zip_reader.h"
+#include "core/base/error.h"
+#include "core/files/state_dict.h"
+#include "core/files/zip_reader.h"
+#include "core/model/model.h"
+#include "core/model/standard_layers.h"
+#include "core/numeric/tensor_functions.h"
 #include "files.h"
 
 using namespace seqlift;

@@ -1,8 +1,8 @@
 // Scores of inner layers by the rules of the DeepLIFT package.
 
 #include "catch.h"
-#include "core/deep_lift.h"
-#include "core/tensor_functions.h"
+#include "core/methods/deep_lift.h"
+#include "core/numeric/tensor_functions.h"
 #include "inputs.h"
 #include "nets.h"
 

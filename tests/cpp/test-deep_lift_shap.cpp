@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;
@@ -104,8 +104,8 @@ TEST_CASE("standard errors are those of the references' own scores, and change n
     const at::Tensor m = explain(net, pairs, settings).values.squeeze(-1);
     const at::Tensor each = m - (pairs.references * m).sum(2, true);
     const at::Tensor expected =
-        ((each - each.mean(1, true)).square().sum(1) /
-         static_cast<double>(n_refs * (n_refs - 1))).sqrt();
+        ((each - each.mean(1, true)).square().sum(1) / static_cast<double>(n_refs * (n_refs - 1)))
+            .sqrt();
     for (const int64_t batch_size : {1, 4, 100}) {
       for (const int threads : {1, 3}) {
         settings.batch_size = batch_size;

@@ -12,7 +12,7 @@
 #include <string>
 
 #include "catch.h"
-#include "core/disk.h"
+#include "core/base/disk.h"
 
 using seqlift::file_kind;
 using seqlift::FileKind;

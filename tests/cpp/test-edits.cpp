@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/edits.h"
+#include "core/sequences/edits.h"
 
 using seqlift::Code;
 using seqlift::CodesView;

@@ -4,8 +4,8 @@
 #include <set>
 
 #include "catch.h"
-#include "core/effects.h"
-#include "core/error.h"
+#include "core/base/error.h"
+#include "core/files/effects.h"
 #include "nets.h"
 
 using nets::error_of;
@@ -22,17 +22,27 @@ std::string problem(const std::string& body) {
 }  // namespace
 
 TEST_CASE("every way that TorchScript has to say a name is seen", "[effects]") {
-  for (const char* line :
-       {"  torch.save(x, \"f\")\n", "  torch . save(x, \"f\")\n", "  (torch).save(x, \"f\")\n",
-        "  t = torch\n  t.save(x, \"f\")\n", "  getattr(torch, \"save\")(x, \"f\")\n",
-        "  ops.aten.save(x, \"f\")\n", "  t = ops.aten\n  t.save(x, \"f\")\n",
-        "  t = ops\n  t.aten.save(x, \"f\")\n", "  torch.autograd.save(x, \"f\")\n",
-        "  f = torch.save\n", "  f = fork(torch.save, x, \"f\")\n", "  return torch.from_file(\"f\")\n",
-        "  a = \"\\\\\"\n  torch.save(x, \"f\")\n  b = \"\"\n",
-        "  a = 1 # \"\n  torch.save(x, \"f\")\n", "  a = '\"'\n  torch.save(x, a)\n",
-        "  a = \"\"\"\n\"\"\"\n  torch.save(x, a)\n", "  torch.manual_seed(1)\n",
-        "  t = ops.prim.TimePoint()\n", "  ops.c10d.send(x)\n", "  ops.image.write_file(\"f\", x)\n",
-        "  a = __torch__.torch.classes.dist_c10d.FileStore(\"f\", 1)\n"}) {
+  for (const char* line : {"  torch.save(x, \"f\")\n",
+                           "  torch . save(x, \"f\")\n",
+                           "  (torch).save(x, \"f\")\n",
+                           "  t = torch\n  t.save(x, \"f\")\n",
+                           "  getattr(torch, \"save\")(x, \"f\")\n",
+                           "  ops.aten.save(x, \"f\")\n",
+                           "  t = ops.aten\n  t.save(x, \"f\")\n",
+                           "  t = ops\n  t.aten.save(x, \"f\")\n",
+                           "  torch.autograd.save(x, \"f\")\n",
+                           "  f = torch.save\n",
+                           "  f = fork(torch.save, x, \"f\")\n",
+                           "  return torch.from_file(\"f\")\n",
+                           "  a = \"\\\\\"\n  torch.save(x, \"f\")\n  b = \"\"\n",
+                           "  a = 1 # \"\n  torch.save(x, \"f\")\n",
+                           "  a = '\"'\n  torch.save(x, a)\n",
+                           "  a = \"\"\"\n\"\"\"\n  torch.save(x, a)\n",
+                           "  torch.manual_seed(1)\n",
+                           "  t = ops.prim.TimePoint()\n",
+                           "  ops.c10d.send(x)\n",
+                           "  ops.image.write_file(\"f\", x)\n",
+                           "  a = __torch__.torch.classes.dist_c10d.FileStore(\"f\", 1)\n"}) {
     INFO(line);
     CHECK(problem(line).rfind("code: ", 0) == 0);
   }
@@ -62,7 +72,8 @@ TEST_CASE("objects of other libraries are not made from a pickle", "[effects]") 
 }
 
 TEST_CASE("a graph with an effect is refused whatever way it came", "[effects]") {
-  const std::string error = error_of([] { nets::forward("torch.save(x, \"f\")\nreturn x.mean(2)"); });
+  const std::string error =
+      error_of([] { nets::forward("torch.save(x, \"f\")\nreturn x.mean(2)"); });
   CHECK(error.rfind("code: ", 0) == 0);
   CHECK(error.find("torch.save, which writes a file") != std::string::npos);
 }
@@ -70,13 +81,21 @@ TEST_CASE("a graph with an effect is refused whatever way it came", "[effects]")
 // A namespace that a LibTorch newer than those known brings is refused until somebody looks at it:
 // this test says that there is one.
 TEST_CASE("every operator of LibTorch computes, or is known for what it does", "[effects]") {
-  const std::set<std::string> refused_spaces{"c10d",    "_test", "static_runtime", "rngprims",
-                                             "dist",    "cuda",  "streams",        "inductor",
-                                             "symm_mem", "_c10d_functional",
-                                             "_c10d_functional_autograd", "_dtensor"};
+  const std::set<std::string> refused_spaces{"c10d",
+                                             "_test",
+                                             "static_runtime",
+                                             "rngprims",
+                                             "dist",
+                                             "cuda",
+                                             "streams",
+                                             "inductor",
+                                             "symm_mem",
+                                             "_c10d_functional",
+                                             "_c10d_functional_autograd",
+                                             "_dtensor"};
   // Words that names of operations with effects have.
-  const std::vector<std::string> words{"save", "load", "file", "seed", "time", "rpc", "write",
-                                       "thread", "cache_max", "clear_plan"};
+  const std::vector<std::string> words{"save", "load",  "file",   "seed",      "time",
+                                       "rpc",  "write", "thread", "cache_max", "clear_plan"};
   for (const auto& known : torch::jit::getAllOperators()) {
     const std::string whole = known->schema().name();
     const std::string space = whole.substr(0, whole.find("::"));

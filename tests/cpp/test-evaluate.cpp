@@ -1,7 +1,7 @@
 // How a graph is evaluated on two halves: containers, control flow, writes, the batch dimension.
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

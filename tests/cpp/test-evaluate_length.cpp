@@ -1,7 +1,7 @@
 // Sequences that are too short for the model: the error says where nothing was left of them.
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -10,10 +10,10 @@
 #include <sstream>
 
 #include "catch.h"
-#include "core/error.h"
-#include "core/exported_module.h"
-#include "core/model.h"
-#include "core/tensor_functions.h"
+#include "core/base/error.h"
+#include "core/import/exported/module.h"
+#include "core/model/model.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace seqlift;

@@ -8,12 +8,12 @@
 #include <sstream>
 
 #include "catch.h"
-#include "core/error.h"
-#include "core/exported_json.h"
-#include "core/exported_module.h"
-#include "core/exported_program.h"
-#include "core/tensor_functions.h"
-#include "core/zip_reader.h"
+#include "core/base/error.h"
+#include "core/files/zip_reader.h"
+#include "core/import/exported/json.h"
+#include "core/import/exported/module.h"
+#include "core/import/exported/program.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 #include "torch/csrc/jit/api/module.h"
 

@@ -5,7 +5,7 @@
 
 #include "catch.h"
 #include "core/motifs/fine_similarity.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 
 using seqlift::MotifSeqlet;
 using seqlift::RandomState;

@@ -7,8 +7,8 @@
 #include <set>
 
 #include "catch.h"
-#include "core/gradients.h"
-#include "core/tensor_functions.h"
+#include "core/methods/gradients.h"
+#include "core/numeric/tensor_functions.h"
 #include "inputs.h"
 #include "nets.h"
 
@@ -98,7 +98,7 @@ std::vector<Case> differentiable_cases() {
 // one, in turn, and those that LibTorch was found wrong in have all.
 std::vector<Layout> layouts_for(const Case& one, size_t number) {
   static const std::set<std::string> found_wrong{"gelu", "masked_select", "affine_grid_generator",
-                                                "conv_tbc"};
+                                                 "conv_tbc"};
   const std::vector<Layout> all = inputs();
   if (std::getenv("SEQLIFT_ALL_LAYOUTS") != nullptr || found_wrong.count(one.op) > 0) {
     return all;
@@ -131,7 +131,8 @@ TEST_CASE("gradients are right however inputs and incoming gradients lie in memo
       }
       at::Tensor exact;
       const std::string error = error_of([&]() { exact = gradients_of(net, X, at::kDouble); });
-      // Steps have no slope, LibTorch has none for the targets of some losses; what mixes the sequences is no matter of layouts.
+      // Steps have no slope, LibTorch has none for the targets of some losses; what mixes the
+      // sequences is no matter of layouts.
       if (error.find("has no gradient in LibTorch") != std::string::npos ||
           error.find("discrete: ") == 0 || error.find("batch: ") == 0 ||
           error.find("is not differentiable with respect to argument") != std::string::npos) {

@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "catch.h"
-#include "core/gradients.h"
-#include "core/path_gradients.h"
-#include "core/tensor_functions.h"
+#include "core/methods/gradients.h"
+#include "core/methods/path_gradients.h"
+#include "core/numeric/tensor_functions.h"
 #include "inputs.h"
 #include "nets.h"
 

@@ -1,8 +1,8 @@
 // The graph of a model: where its operations stand, and what is left out.
 
 #include "catch.h"
-#include "core/graph.h"
-#include "core/tensor_functions.h"
+#include "core/model/graph.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

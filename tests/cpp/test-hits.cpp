@@ -7,7 +7,7 @@
 #include "catch.h"
 #include "core/motifs/hit_solver.h"
 #include "core/motifs/hits.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 
 using seqlift::HitMotifs;
 using seqlift::HitOptions;

@@ -9,10 +9,11 @@
 #include <cmath>
 
 #include "catch.h"
-#include "core/evaluation.h"
-#include "core/gradients.h"
-#include "core/model.h"
-#include "core/tensor_functions.h"
+#include "core/evaluate/evaluation.h"
+#include "core/methods/gradients.h"
+#include "core/model/model.h"
+#include "core/numeric/tensor_functions.h"
+#include "core/numeric/visit_tensors.h"
 #include "edited.h"
 #include "inputs.h"
 #include "own_run.h"

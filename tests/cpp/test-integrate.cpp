@@ -1,7 +1,7 @@
 // The path integral of a gradient, for what has no rule.
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -17,7 +17,7 @@
 #include <sstream>
 
 #include "catch.h"
-#include "core/rules.h"
+#include "core/model/operation.h"
 
 namespace {
 

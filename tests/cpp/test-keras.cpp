@@ -6,9 +6,9 @@
 #include <string>
 
 #include "catch.h"
-#include "core/error.h"
-#include "core/keras.h"
-#include "core/tensor_functions.h"
+#include "core/base/error.h"
+#include "core/import/keras/keras.h"
+#include "core/numeric/tensor_functions.h"
 #include "files.h"
 
 namespace {

@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "catch.h"
-#include "core/kernels.h"
-#include "core/loops.h"
-#include "core/tensor_functions.h"
+#include "core/halves/kernels.h"
+#include "core/numeric/loops.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

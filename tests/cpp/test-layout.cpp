@@ -3,8 +3,8 @@
 // must predict what LibTorch's own run of the module predicts, or fail where that fails.
 
 #include "catch.h"
-#include "core/layout.h"
-#include "core/tensor_functions.h"
+#include "core/model/layout.h"
+#include "core/numeric/tensor_functions.h"
 #include "edited.h"
 #include "own_run.h"
 

@@ -5,7 +5,7 @@
 
 #include "catch.h"
 #include "core/motifs/leiden.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 
 using seqlift::LeidenOptions;
 using seqlift::RandomState;
@@ -58,7 +58,8 @@ double best_of_all(const SparseRows<double>& weights, std::vector<std::uint32_t>
 
 }  // namespace
 
-// Two pairs with an edge of 1 in each and one of 0.5 between them. Each stands twice, so W = 2 (1 + 1
+// Two pairs with an edge of 1 in each and one of 0.5 between them. Each stands twice, so W = 2 (1 +
+// 1
 // + 0.5) = 5; inside a pair is 2, its strength is 2 (2 + 0.5) = 5: 2 (2 / 5 - (5 / 10)^2) = 0.3.
 TEST_CASE("modularity counts both entries of a pair as edges", "[leiden]") {
   const SparseRows<double> weights =

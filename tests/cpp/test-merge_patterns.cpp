@@ -5,21 +5,21 @@
 
 #include "catch.h"
 #include "core/motifs/merge_patterns.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 #include "planted.h"
 
-using seqlift::MotifSeqlet;
-using seqlift::Pattern;
-using seqlift::RandomState;
-using seqlift::ScoredRegions;
 using planted_site::even;
 using planted_site::gata_site;
 using planted_site::is_gata;
 using planted_site::planted;
-using planted_site::planted_length;
 using planted_site::Planted;
+using planted_site::planted_length;
 using planted_site::short_patterns;
 using planted_site::strongest_letters;
+using seqlift::MotifSeqlet;
+using seqlift::Pattern;
+using seqlift::RandomState;
+using seqlift::ScoredRegions;
 
 TEST_CASE("two halves of a motif become one, two motifs stay two", "[merge_patterns]") {
   RandomState random(9);
@@ -29,7 +29,8 @@ TEST_CASE("two halves of a motif become one, two motifs stay two", "[merge_patte
   options.patterns = short_patterns();
   std::vector<std::uint32_t> halves(60, 0);
   std::fill(halves.begin() + 30, halves.end(), 1);
-  const auto parts = seqlift::patterns_of(all.regions, all.seqlets, halves, 1, even, short_patterns());
+  const auto parts =
+      seqlift::patterns_of(all.regions, all.seqlets, halves, 1, even, short_patterns());
   REQUIRE(parts.size() == 2);
   const auto merged = seqlift::collapse(all.regions, parts, even, options);
   REQUIRE(merged.size() == 1);
@@ -76,7 +77,8 @@ TEST_CASE("seqlets of the same motif are as alike within as between", "[merge_pa
   for (std::uint32_t i = 0; i < 80; ++i) {
     halves.push_back(i / 40);
   }
-  const auto parts = seqlift::patterns_of(all.regions, all.seqlets, halves, 1, even, short_patterns());
+  const auto parts =
+      seqlift::patterns_of(all.regions, all.seqlets, halves, 1, even, short_patterns());
   REQUIRE(parts.size() == 2);
   seqlift::MergeOptions options;
   options.patterns = short_patterns();

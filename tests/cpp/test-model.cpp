@@ -8,8 +8,8 @@
 #include <string>
 
 #include "catch.h"
-#include "core/model.h"
-#include "core/tensor_functions.h"
+#include "core/model/model.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -1,9 +1,9 @@
 // What a model takes and returns, on nets whose answer is worked out by hand.
 
 #include "catch.h"
-#include "core/model.h"
-#include "core/model_description.h"
-#include "core/tensor_functions.h"
+#include "core/methods/model_description.h"
+#include "core/model/model.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -13,14 +13,14 @@
 #include <sstream>
 
 #include "catch.h"
-#include "core/error.h"
-#include "core/exported_module.h"
-#include "core/onnx.h"
-#include "core/onnx_model.h"
-#include "core/onnx_operators.h"
-#include "core/onnx_tensor.h"
-#include "core/onnx_wire.h"
-#include "core/tensor_functions.h"
+#include "core/base/error.h"
+#include "core/import/exported/module.h"
+#include "core/import/onnx/model.h"
+#include "core/import/onnx/onnx.h"
+#include "core/import/onnx/operators.h"
+#include "core/import/onnx/tensor.h"
+#include "core/import/onnx/wire.h"
+#include "core/numeric/tensor_functions.h"
 #include "files.h"
 
 using namespace seqlift;

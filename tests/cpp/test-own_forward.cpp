@@ -3,8 +3,8 @@
 // depends on layouts in test-layout.cpp.)
 
 #include "catch.h"
-#include "core/model.h"
-#include "core/tensor_functions.h"
+#include "core/model/model.h"
+#include "core/numeric/tensor_functions.h"
 #include "own_run.h"
 
 using namespace nets;

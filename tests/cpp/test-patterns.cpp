@@ -5,20 +5,20 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/motifs/patterns.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 #include "planted.h"
 
-using seqlift::MotifSeqlet;
-using seqlift::Pattern;
-using seqlift::RandomState;
 using planted_site::even;
 using planted_site::gata_site;
 using planted_site::is_gata;
 using planted_site::planted;
 using planted_site::Planted;
 using planted_site::strongest_letters;
+using seqlift::MotifSeqlet;
+using seqlift::Pattern;
+using seqlift::RandomState;
 
 TEST_CASE("a pattern holds a place once and has the means of its seqlets", "[patterns]") {
   RandomState random(4);
@@ -40,7 +40,8 @@ TEST_CASE("a pattern holds a place once and has the means of its seqlets", "[pat
   }
 }
 
-TEST_CASE("patterns grow where a seqlet sticks out, and lose what leaves its sequence", "[patterns]") {
+TEST_CASE("patterns grow where a seqlet sticks out, and lose what leaves its sequence",
+          "[patterns]") {
   RandomState random(5);
   const Planted all = planted(3, gata_site, random);
   Pattern pattern(all.regions, {all.seqlets[0]});
@@ -61,8 +62,8 @@ TEST_CASE("seqlets are laid where their sites lie on top of each other", "[patte
   const Planted all = planted(30, gata_site, random);
   for (const auto likeness : {seqlift::Likeness::jaccard, seqlift::Likeness::correlation}) {
     Pattern pattern(all.regions, {all.seqlets.front()});
-    seqlift::add_seqlets(all.regions, pattern, {all.seqlets.begin() + 1, all.seqlets.end()}, likeness,
-                         0.7);
+    seqlift::add_seqlets(all.regions, pattern, {all.seqlets.begin() + 1, all.seqlets.end()},
+                         likeness, 0.7);
     CHECK(pattern.size() == 30);
     CHECK(is_gata(strongest_letters(pattern, 6)));
     // Everyone's site is at the same position of the pattern: six letters are certain.
@@ -74,7 +75,8 @@ TEST_CASE("seqlets are laid where their sites lie on top of each other", "[patte
 TEST_CASE("information is that of its formula, and polishing keeps the window of the most",
           "[patterns]") {
   const double c = 0.001;
-  const std::vector<double> bits = seqlift::information_of({1, 0, 0, 0, 0.25, 0.25, 0.25, 0.25}, even, c);
+  const std::vector<double> bits =
+      seqlift::information_of({1, 0, 0, 0, 0.25, 0.25, 0.25, 0.25}, even, c);
   CHECK(std::abs(bits[0] - (2 + std::log2((1 + c) / (1 + 4 * c)))) < 1e-12);
   CHECK(std::abs(bits[1] - (2 + std::log2((0.25 + c) / (1 + 4 * c)))) < 1e-12);
   RandomState random(7);
@@ -106,7 +108,8 @@ TEST_CASE("patterns of clusters do not depend on threads, and are interrupted wi
   seqlift::WorkerOptions workers;
   const auto one = seqlift::patterns_of(all.regions, all.seqlets, membership, 1, even, {}, workers);
   workers.threads = 3;
-  const auto three = seqlift::patterns_of(all.regions, all.seqlets, membership, 1, even, {}, workers);
+  const auto three =
+      seqlift::patterns_of(all.regions, all.seqlets, membership, 1, even, {}, workers);
   REQUIRE(one.size() == three.size());
   for (std::size_t i = 0; i < one.size(); ++i) {
     CHECK(one[i].contributions() == three[i].contributions());

@@ -1,6 +1,6 @@
 #include "catch.h"
-#include "core/error.h"
-#include "core/pickle_reader.h"
+#include "core/base/error.h"
+#include "core/files/pickle_reader.h"
 #include "files.h"
 
 using namespace seqlift;

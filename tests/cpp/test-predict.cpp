@@ -1,7 +1,7 @@
 // Predictions equal LibTorch's own interpreter, and the model is as it was afterwards.
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;
@@ -165,11 +165,11 @@ TEST_CASE("convolutions of any form are one value in a prediction", "[predict]")
   const at::Tensor X = one_hot(3, 9, 6);
   for (const char* padding : {"'same'", "'valid'", "[1]"}) {
     INFO(padding);
-    const auto net = forward(std::string("results = [x.sum([1, 2])]\n") +
-                                 "y = torch.conv1d(x, self.k, self.b, [1], " + padding +
-                                 ", [1], 2)\nresults.append(y.sum([1, 2]))\n" +
-                                 "return torch.stack(results, 1)",
-                             parameters);
+    const auto net =
+        forward(std::string("results = [x.sum([1, 2])]\n") +
+                    "y = torch.conv1d(x, self.k, self.b, [1], " + padding +
+                    ", [1], 2)\nresults.append(y.sum([1, 2]))\n" + "return torch.stack(results, 1)",
+                parameters);
     CHECK(distance(predicted(net, X)[0], interpreted(net, X)[0]) < 1e-12);
     CHECK(worst_delta(explain(net, given(2, 3, 9))) < 1e-10);
   }

@@ -4,10 +4,10 @@
 #include <random>
 
 #include "catch.h"
-#include "core/edited_copies.h"
-#include "core/model.h"
-#include "core/predict_windows.h"
-#include "core/tensor_functions.h"
+#include "core/methods/edited_copies.h"
+#include "core/methods/predict_windows.h"
+#include "core/model/model.h"
+#include "core/numeric/tensor_functions.h"
 #include "edited.h"
 
 using namespace nets;

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/error.h"
-#include "core/random.h"
+#include "core/base/error.h"
+#include "core/sequences/random.h"
 
 using seqlift::RandomState;
 

@@ -8,7 +8,7 @@
 #include <random>
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "edited.h"
 #include "own_run.h"
 

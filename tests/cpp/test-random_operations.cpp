@@ -1,6 +1,4 @@
 // What LibTorch's registry says of random operations, and what is made of it.
-#include "core/random_operations.h"
-
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/csrc/jit/runtime/operator.h>
@@ -8,7 +6,8 @@
 #include <set>
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/model/random_operations.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;
@@ -33,8 +32,7 @@ torch::jit::Node* node_of(torch::jit::Graph& graph, const torch::jit::Operator& 
 
 bool is_drawn(const char* name) {
   bool drawn = false;
-  for (const auto& operation :
-       torch::jit::getAllOperatorsFor(c10::Symbol::fromQualString(name))) {
+  for (const auto& operation : torch::jit::getAllOperatorsFor(c10::Symbol::fromQualString(name))) {
     torch::jit::Graph graph;
     drawn = drawn || draws_random(node_of(graph, *operation));
   }
@@ -76,7 +74,8 @@ TEST_CASE("random operations are random by name, others are not", "[random_opera
        {"aten::rand", "aten::randn", "aten::rand_like", "aten::randn_like", "aten::randint",
         "aten::randint_like", "aten::randperm", "aten::normal", "aten::normal_", "aten::bernoulli",
         "aten::bernoulli_", "aten::uniform_", "aten::exponential_", "aten::multinomial",
-        "aten::poisson", "aten::geometric_", "aten::log_normal_", "aten::cauchy_", "aten::random_"}) {
+        "aten::poisson", "aten::geometric_", "aten::log_normal_", "aten::cauchy_",
+        "aten::random_"}) {
     INFO(name);
     CHECK(is_drawn(name));
   }

@@ -2,7 +2,7 @@
 // operation, and independence of how a model is written.
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

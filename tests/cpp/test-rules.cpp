@@ -4,7 +4,7 @@
 #include <set>
 
 #include "catch.h"
-#include "core/rules.h"
+#include "core/model/operation.h"
 #include "nets.h"
 
 using namespace nets;

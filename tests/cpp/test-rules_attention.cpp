@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "catch.h"
-#include "core/gradients.h"
+#include "core/methods/gradients.h"
 #include "inputs.h"
 #include "nets.h"
 

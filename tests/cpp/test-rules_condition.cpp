@@ -1,7 +1,7 @@
 // Conditions on X: comparisons, logic, and what is chosen by them.
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 namespace nets {

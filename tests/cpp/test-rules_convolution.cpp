@@ -2,7 +2,7 @@
 // path (float64) and on the channels-last path (float32).
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 namespace nets {

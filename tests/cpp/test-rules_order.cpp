@@ -1,7 +1,7 @@
 // What is ordered by its size, and what is looked up by an index that depends on X.
 
 #include "catch.h"
-#include "core/tensor_functions.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 namespace nets {

@@ -1,5 +1,5 @@
 #include "catch.h"
-#include "core/script_archive.h"
+#include "core/files/script_archive.h"
 #include "files.h"
 
 using files::PickleWriter;

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/random.h"
-#include "core/seqlets.h"
+#include "core/sequences/random.h"
+#include "core/sequences/seqlets.h"
 
 using seqlift::RandomState;
 using seqlift::RecursiveSeqletOptions;

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/sequence.h"
+#include "core/sequences/sequence.h"
 
 using seqlift::Alphabet;
 using seqlift::Code;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/shuffle.h"
+#include "core/sequences/shuffle.h"
 
 using seqlift::Code;
 using seqlift::DinucleotideShuffleOptions;

@@ -1,10 +1,10 @@
 // Each layer against LibTorch's own function on the same weights, called from C++.
 
 #include "catch.h"
-#include "core/error.h"
-#include "core/model.h"
-#include "core/standard_layers.h"
-#include "core/tensor_functions.h"
+#include "core/base/error.h"
+#include "core/model/model.h"
+#include "core/model/standard_layers.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace seqlift;

@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "catch.h"
-#include "core/model.h"
+#include "core/model/model.h"
 #include "edited.h"
 #include "nets.h"
 
@@ -35,9 +35,9 @@ std::vector<Row> rows() {
   const auto whole = [] { return c10::IValue(std::vector<int64_t>{3, 4, 5}); };
   const auto tensors = [] { return c10::IValue(std::vector<at::Tensor>{vector_of({0.5})}); };
   return {
-      {"append", "List[float]", numbers,
-       "self.seen.append(1.0)\ny = h * float(len(self.seen))"},
-      {"an element set", "List[float]", numbers, "self.seen[0] = self.seen[0] + 1.0\ny = h * self.seen[0]"},
+      {"append", "List[float]", numbers, "self.seen.append(1.0)\ny = h * float(len(self.seen))"},
+      {"an element set", "List[float]", numbers,
+       "self.seen[0] = self.seen[0] + 1.0\ny = h * self.seen[0]"},
       {"+=", "List[int]", whole, "self.seen += [3]\ny = h * len(self.seen)"},
       {"pop and append", "List[int]", whole,
        "a = self.seen.pop(0)\nself.seen.append(a + 10)\ny = h * self.seen[0] + self.seen[-1]"},
@@ -52,9 +52,7 @@ std::vector<Row> rows() {
        [] { return c10::IValue(dictionary(c10::FloatType::get(), 1.0)); },
        "self.seen['n'] = self.seen['n'] + 1.0\ny = h + self.seen['n']"},
       {"a list in a dictionary", "Dict[str, List[int]]",
-       [] {
-         return c10::IValue(dictionary(c10::ListType::ofInts(), std::vector<int64_t>{1}));
-       },
+       [] { return c10::IValue(dictionary(c10::ListType::ofInts(), std::vector<int64_t>{1})); },
        "self.seen['n'].append(2)\ny = h * len(self.seen['n'])"},
       {"a tensor in a dictionary", "Dict[str, Tensor]",
        [] { return c10::IValue(dictionary(c10::TensorType::get(), vector_of({0.5}))); },
@@ -79,14 +77,18 @@ std::vector<Row> rows() {
       {"a truth value", "bool", [] { return c10::IValue(true); },
        "y = h\nif self.seen:\n    y = h * 2\n    self.seen = False"},
       {"a tuple", "Tuple[int, float]",
-       [] { return c10::IValue(c10::ivalue::Tuple::create({c10::IValue(1), c10::IValue(0.5)})); },
+       [] {
+         return c10::IValue(c10::ivalue::Tuple::create({c10::IValue(1), c10::IValue(0.5)}));
+       },
        "a, b = self.seen\nself.seen = (a + 1, b * 2)\ny = h * self.seen[0] + self.seen[1]"},
       {"a tensor", "Tensor", [] { return c10::IValue(vector_of({0.5})); },
        "self.seen = self.seen + torch.tanh(h)\ny = h * self.seen"},
       {"a tensor in place", "Tensor", [] { return c10::IValue(vector_of({0.5})); },
        "self.seen += 1\ny = h * self.seen"},
       {"a tensor that X is written into", "Tensor",
-       [] { return c10::IValue(at::Tensor(vector_of({0, 0, 0, 0, 0, 0, 0, 0, 0})).repeat({40, 1})); },
+       [] {
+         return c10::IValue(at::Tensor(vector_of({0, 0, 0, 0, 0, 0, 0, 0, 0})).repeat({40, 1}));
+       },
        "self.seen[:h.size(0), :3] = torch.tanh(h)\ny = self.seen[:h.size(0), :3] * 2"}};
 }
 

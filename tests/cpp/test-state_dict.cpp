@@ -4,9 +4,9 @@
 #include <functional>
 
 #include "catch.h"
-#include "core/error.h"
-#include "core/state_dict.h"
-#include "core/tensor_functions.h"
+#include "core/base/error.h"
+#include "core/files/state_dict.h"
+#include "core/numeric/tensor_functions.h"
 #include "files.h"
 
 using namespace seqlift;

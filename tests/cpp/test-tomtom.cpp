@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/motifs/tomtom.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 
 using seqlift::MotifSet;
 using seqlift::RandomState;

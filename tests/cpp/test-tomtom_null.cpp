@@ -5,7 +5,7 @@
 
 #include "catch.h"
 #include "core/motifs/tomtom_null.h"
-#include "core/random.h"
+#include "core/sequences/random.h"
 
 using seqlift::BestScoreNull;
 using seqlift::NullSpace;

@@ -8,9 +8,9 @@
 #include <functional>
 
 #include "catch.h"
-#include "core/modules.h"
-#include "core/tensor_functions.h"
-#include "core/traced_batch.h"
+#include "core/import/traced/traced_batch.h"
+#include "core/model/modules.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

@@ -8,12 +8,12 @@
 #include <iterator>
 
 #include "catch.h"
-#include "core/graph.h"
-#include "core/model.h"
-#include "core/modules.h"
-#include "core/tensor_functions.h"
-#include "core/trace_letters.h"
-#include "core/traced_module.h"
+#include "core/import/traced/traced_module.h"
+#include "core/model/graph.h"
+#include "core/model/model.h"
+#include "core/model/modules.h"
+#include "core/model/trace_letters.h"
+#include "core/numeric/tensor_functions.h"
 #include "nets.h"
 
 using namespace nets;

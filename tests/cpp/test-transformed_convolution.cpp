@@ -4,9 +4,9 @@
 #include <limits>
 
 #include "catch.h"
-#include "core/constants.h"
-#include "core/tensor_functions.h"
-#include "core/transformed_convolution.h"
+#include "core/halves/constants.h"
+#include "core/numeric/tensor_functions.h"
+#include "core/numeric/transformed_convolution.h"
 #include "nets.h"
 
 using namespace nets;

@@ -4,9 +4,9 @@
 #include <string>
 
 #include "catch.h"
-#include "core/predict_windows.h"
-#include "core/tensor_functions.h"
-#include "core/window_costs.h"
+#include "core/changes/window_costs.h"
+#include "core/methods/predict_windows.h"
+#include "core/numeric/tensor_functions.h"
 #include "edited.h"
 
 using namespace nets;

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/chunks.h"
-#include "core/threads.h"
-#include "core/work.h"
+#include "core/methods/chunks.h"
+#include "core/numeric/threads.h"
+#include "core/numeric/work.h"
 #include "nets.h"
 
 using nets::error_of;

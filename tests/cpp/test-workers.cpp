@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "catch.h"
-#include "core/error.h"
+#include "core/base/error.h"
 #include "core/motifs/workers.h"
 
 using seqlift::run_workers;

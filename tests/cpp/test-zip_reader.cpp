@@ -1,7 +1,7 @@
 #include "catch.h"
-#include "core/error.h"
-#include "core/inflate.h"
-#include "core/zip_reader.h"
+#include "core/base/error.h"
+#include "core/files/inflate.h"
+#include "core/files/zip_reader.h"
 #include "files.h"
 
 using namespace seqlift;

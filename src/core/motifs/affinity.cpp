@@ -1,4 +1,4 @@
-#include "affinity.h"
+#include "core/motifs/affinity.h"
 
 #include <algorithm>
 #include <cmath>

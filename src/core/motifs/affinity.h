@@ -6,13 +6,13 @@
 #include <cstddef>
 #include <vector>
 
-#include "fine_similarity.h"
-#include "workers.h"
+#include "core/motifs/fine_similarity.h"
+#include "core/motifs/workers.h"
 
 namespace seqlift {
 
-// Rows of neighbours with their similarities, without the seqlets that `kept` leaves out; the others
-// are numbered anew.
+// Rows of neighbours with their similarities, without the seqlets that `kept` leaves out; the
+// others are numbered anew.
 SparseRows<float> kept_neighbors(const Neighbors& neighbors, const std::vector<float>& similarities,
                                  const std::vector<bool>& kept);
 

@@ -1,10 +1,10 @@
-#include "coarse_similarity.h"
+#include "core/motifs/coarse_similarity.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "affinity.h"
+#include "core/motifs/affinity.h"
 
 namespace seqlift {
 
@@ -186,8 +186,8 @@ void scale(std::vector<GappedKmer>& kmers) {
 std::vector<GappedKmer> kmers_with(KmerCounter& counter, const ScoredRegions& regions,
                                    const MotifSeqlet& seqlet, int sign,
                                    const GappedKmerOptions& options) {
-  std::vector<GappedKmer> kmers = counter.count(
-      important_positions(regions, seqlet, sign, options.n_positions), options);
+  std::vector<GappedKmer> kmers =
+      counter.count(important_positions(regions, seqlet, sign, options.n_positions), options);
   scale(kmers);
   return kmers;
 }

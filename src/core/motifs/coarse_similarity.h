@@ -1,23 +1,23 @@
 // How alike seqlets are by the gapped k-mers of their most important positions: the first, coarse
-// comparison of TF-MoDISco (Shrikumar et al. 2018, arXiv:1811.00416; parameters of its lite version,
-// Schreiber), which chooses the neighbours that the fine one looks at.
+// comparison of TF-MoDISco (Shrikumar et al. 2018, arXiv:1811.00416; parameters of its lite
+// version, Schreiber), which chooses the neighbours that the fine one looks at.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "scored_regions.h"
-#include "workers.h"
+#include "core/motifs/scored_regions.h"
+#include "core/motifs/workers.h"
 
 namespace seqlift {
 
 struct GappedKmerOptions {
-  std::size_t n_positions = 20;   // the most important of a seqlet
-  std::size_t min_k = 4;          // positions in a k-mer
+  std::size_t n_positions = 20;  // the most important of a seqlet
+  std::size_t min_k = 4;         // positions in a k-mer
   std::size_t max_k = 6;
-  std::size_t max_length = 15;    // from its first to its last position, in bp
-  std::size_t max_kmers = 500;    // of a seqlet, those of the largest scores
+  std::size_t max_length = 15;  // from its first to its last position, in bp
+  std::size_t max_kmers = 500;  // of a seqlet, those of the largest scores
 };
 
 struct GappedKmer {
@@ -26,8 +26,8 @@ struct GappedKmer {
   double score;
 };
 
-// Of one seqlet as it is read, by key. Positions count `sign` (1 or -1) times their contribution; an
-// occurrence scores the mean of its positions, a k-mer the sum of its occurrences.
+// Of one seqlet as it is read, by key. Positions count `sign` (1 or -1) times their contribution;
+// an occurrence scores the mean of its positions, a k-mer the sum of its occurrences.
 std::vector<GappedKmer> seqlet_kmers(const ScoredRegions& regions, const MotifSeqlet& seqlet,
                                      int sign, const GappedKmerOptions& options);
 

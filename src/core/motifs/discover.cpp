@@ -1,4 +1,4 @@
-#include "discover.h"
+#include "core/motifs/discover.h"
 
 #include <algorithm>
 #include <cmath>
@@ -72,13 +72,11 @@ class Discovery {
       return {};
     }
     tell("k-mers");
-    const Neighbors neighbors =
-        kmer_neighbors(regions_, seqlets, sign_, options_.n_neighbors + 1, options_.kmers,
-                       options_.workers);
+    const Neighbors neighbors = kmer_neighbors(regions_, seqlets, sign_, options_.n_neighbors + 1,
+                                               options_.kmers, options_.workers);
     tell("similarities");
-    const std::vector<float> similarities =
-        neighbor_similarities(regions_, seqlets, neighbors,
-                              options_.merging.patterns.min_overlap, options_.workers);
+    const std::vector<float> similarities = neighbor_similarities(
+        regions_, seqlets, neighbors, options_.merging.patterns.min_overlap, options_.workers);
     std::vector<bool> kept(seqlets.size(), true);
     if (first) {
       const std::vector<double> correlations = agreement(neighbors, similarities);
@@ -96,9 +94,8 @@ class Discovery {
       return {};
     }
     tell("clusters");
-    const Affinities affinities =
-        adapted_affinities(kept_neighbors(neighbors, similarities, kept), options_.perplexity,
-                           options_.workers);
+    const Affinities affinities = adapted_affinities(kept_neighbors(neighbors, similarities, kept),
+                                                     options_.perplexity, options_.workers);
     const Clusters clusters = leiden(affinities.weights, leiden_);
     tell("patterns");
     return patterns_of(regions_, remaining, clusters.membership, sign_, background_,
@@ -109,8 +106,8 @@ class Discovery {
   // are alike, then all patterns are.
   std::vector<Pattern> merged(std::vector<Pattern> patterns) {
     tell("merging");
-    const auto large = std::max(static_cast<double>(options_.min_seqlets),
-                                options_.subcluster_perplexity);
+    const auto large =
+        std::max(static_cast<double>(options_.min_seqlets), options_.subcluster_perplexity);
     std::vector<Pattern> parts;
     for (Pattern& pattern : patterns) {
       if (static_cast<double>(pattern.size()) > large) {

@@ -1,5 +1,5 @@
-// Motif discovery: TF-MoDISco (Shrikumar et al. 2018, arXiv:1811.00416), with the steps and defaults
-// of its lite version (Schreiber, tfmodisco 2.6).
+// Motif discovery: TF-MoDISco (Shrikumar et al. 2018, arXiv:1811.00416), with the steps and
+// defaults of its lite version (Schreiber, tfmodisco 2.6).
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "affinity.h"
-#include "merge_patterns.h"
+#include "core/motifs/affinity.h"
+#include "core/motifs/merge_patterns.h"
 
 namespace seqlift {
 
@@ -23,7 +23,7 @@ struct DiscoverOptions {
   double min_information = 0.6;       // bits in the best window of a pattern
   std::size_t information_window = 6;
   std::size_t n_leiden_runs = 50;
-  std::uint32_t seed = 0;             // of the first run
+  std::uint32_t seed = 0;  // of the first run
   MergeOptions merging;
   // Told what begins: a word for the step.
   std::function<void(const std::string& step)> report;

@@ -1,11 +1,11 @@
-#include "fine_similarity.h"
+#include "core/motifs/fine_similarity.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
-#include "jaccard_loops.h"
+#include "core/motifs/jaccard_loops.h"
 
 namespace seqlift {
 
@@ -180,9 +180,9 @@ std::vector<float> neighbor_similarities(const ScoredRegions& regions,
           for (std::size_t turn = 0; turn < 2; ++turn) {
             const Side& other = sides[2 * neighbors.index[entry] + turn];
             std::int32_t offset = 0;
-            best = std::max(best, best_offset(sides[2 * i].tracks.data(), length,
-                                              other.tracks.data(), length, other.before.data(),
-                                              padding, &offset));
+            best =
+                std::max(best, best_offset(sides[2 * i].tracks.data(), length, other.tracks.data(),
+                                           length, other.before.data(), padding, &offset));
           }
           similarities[entry] = best;
         }

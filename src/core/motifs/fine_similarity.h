@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "coarse_similarity.h"
-#include "scored_regions.h"
-#include "workers.h"
+#include "core/motifs/coarse_similarity.h"
+#include "core/motifs/scored_regions.h"
+#include "core/motifs/workers.h"
 
 namespace seqlift {
 

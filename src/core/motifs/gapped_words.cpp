@@ -1,4 +1,4 @@
-#include "gapped_words.h"
+#include "core/motifs/gapped_words.h"
 
 #include <algorithm>
 #include <cmath>

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "../sequence.h"
+#include "core/sequences/sequence.h"
 
 namespace seqlift {
 

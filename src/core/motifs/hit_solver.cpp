@@ -1,4 +1,4 @@
-#include "hit_solver.h"
+#include "core/motifs/hit_solver.h"
 
 namespace seqlift {
 

@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "hits.h"
-#include "hits_loops.h"
+#include "core/motifs/hits.h"
+#include "core/motifs/hits_loops.h"
 
 namespace seqlift {
 

@@ -1,10 +1,10 @@
-#include "hits.h"
+#include "core/motifs/hits.h"
 
 #include <algorithm>
 #include <cmath>
 #include <memory>
 
-#include "hit_solver.h"
+#include "core/motifs/hit_solver.h"
 
 namespace seqlift {
 

@@ -13,7 +13,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "workers.h"
+#include "core/motifs/workers.h"
 
 namespace seqlift {
 

@@ -1,8 +1,8 @@
-#include "hits_loops.h"
+#include "core/motifs/hits_loops.h"
 
 #include <limits>
 
-#include "vectorised.h"
+#include "core/motifs/vectorised.h"
 
 namespace seqlift {
 namespace loops {

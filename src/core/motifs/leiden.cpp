@@ -1,10 +1,10 @@
-#include "leiden.h"
+#include "core/motifs/leiden.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "../random.h"
+#include "core/sequences/random.h"
 
 namespace seqlift {
 
@@ -194,8 +194,8 @@ std::vector<std::uint32_t> refined(const Graph& graph, const std::vector<std::ui
     std::uint32_t best = own;
     double most = 0;
     for (const std::uint32_t part : around.clusters()) {
-      const double found = around.weight(part) -
-                           graph.strength[node] * strength[part] / (2 * graph.total);
+      const double found =
+          around.weight(part) - graph.strength[node] * strength[part] / (2 * graph.total);
       if (part != own && found > most) {
         most = found;
         best = part;
@@ -349,8 +349,7 @@ Clusters leiden(const SparseRows<double>& weights, const LeidenOptions& options)
       options.workers);
   const auto found = std::max_element(best.of_runs.begin(), best.of_runs.end());
   best.modularity = *found;
-  best.membership =
-      by_size(memberships[static_cast<std::size_t>(found - best.of_runs.begin())]);
+  best.membership = by_size(memberships[static_cast<std::size_t>(found - best.of_runs.begin())]);
   return best;
 }
 

@@ -1,19 +1,19 @@
-// Clusters of a weighted graph by modularity: the Leiden algorithm (Traag, Waltman and van Eck 2019,
-// Scientific Reports 9:5233).
+// Clusters of a weighted graph by modularity: the Leiden algorithm (Traag, Waltman and van Eck
+// 2019, Scientific Reports 9:5233).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "fine_similarity.h"
-#include "workers.h"
+#include "core/motifs/fine_similarity.h"
+#include "core/motifs/workers.h"
 
 namespace seqlift {
 
 struct LeidenOptions {
-  std::size_t runs = 50;      // from different orders of the nodes; the best is taken
-  std::uint32_t seed = 0;     // run r, from 0, is that of seed + r
+  std::size_t runs = 50;   // from different orders of the nodes; the best is taken
+  std::uint32_t seed = 0;  // run r, from 0, is that of seed + r
   WorkerOptions workers;
 };
 

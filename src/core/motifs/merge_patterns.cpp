@@ -1,4 +1,4 @@
-#include "merge_patterns.h"
+#include "core/motifs/merge_patterns.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include <memory>
 #include <numeric>
 
-#include "../random.h"
+#include "core/sequences/random.h"
 
 namespace seqlift {
 
@@ -31,8 +31,9 @@ std::vector<MotifSeqlet> shifted(const ScoredRegions& regions,
   return on_parent;
 }
 
-// The chance that a number of the first is larger than one of the second, ties half; both sorted. The
-// first are those of each pair of `n` seqlets; each counts twice, and each seqlet is like itself, 1.
+// The chance that a number of the first is larger than one of the second, ties half; both sorted.
+// The first are those of each pair of `n` seqlets; each counts twice, and each seqlet is like
+// itself, 1.
 double area_under_curve(const std::vector<float>& first, std::size_t n,
                         const std::vector<float>& second) {
   double larger = 0;
@@ -46,12 +47,11 @@ double area_under_curve(const std::vector<float>& first, std::size_t n,
     while (up_to != second.end() && *up_to <= value) {
       ++up_to;
     }
-    larger += static_cast<double>(below - second.begin()) +
-              static_cast<double>(up_to - below) / 2;
+    larger += static_cast<double>(below - second.begin()) + static_cast<double>(up_to - below) / 2;
   }
   const auto less = std::lower_bound(second.begin(), second.end(), 1.0F);
-  const double of_itself = static_cast<double>(less - second.begin()) +
-                           static_cast<double>(second.end() - less) / 2;
+  const double of_itself =
+      static_cast<double>(less - second.begin()) + static_cast<double>(second.end() - less) / 2;
   const auto all = static_cast<double>(n);
   return (2 * larger + all * of_itself) / (all * all * static_cast<double>(second.size()));
 }
@@ -216,8 +216,8 @@ PatternPair compare_patterns(const ScoredRegions& regions, const Pattern& parent
   // Patterns of sequences too short for their flanks may differ in length: their seqlets are
   // compared over the parent's.
   for (MotifSeqlet& seqlet : seqlets) {
-    const auto more = static_cast<std::int32_t>(parent.length()) -
-                      static_cast<std::int32_t>(seqlet.length());
+    const auto more =
+        static_cast<std::int32_t>(parent.length()) - static_cast<std::int32_t>(seqlet.length());
     seqlet = extended(seqlet, 0, more);
   }
   seqlets.erase(std::remove_if(seqlets.begin(), seqlets.end(),
@@ -234,8 +234,7 @@ PatternPair compare_patterns(const ScoredRegions& regions, const Pattern& parent
       rows.size(),
       [&](std::size_t i, std::size_t) {
         for (std::size_t j = 0; j < columns.size(); ++j) {
-          between[i * columns.size() + j] =
-              static_cast<float>(rows.similarity(i, columns, j));
+          between[i * columns.size() + j] = static_cast<float>(rows.similarity(i, columns, j));
         }
       },
       options.workers);
@@ -380,9 +379,9 @@ bool is_motif(const Pattern& pattern, const std::vector<double>& background,
   const std::size_t width = std::min(window, bits.size());
   double most = -std::numeric_limits<double>::infinity();
   for (std::size_t i = 0; i + width <= bits.size(); ++i) {
-    most = std::max(most, std::accumulate(bits.begin() + static_cast<std::ptrdiff_t>(i),
-                                          bits.begin() + static_cast<std::ptrdiff_t>(i + width),
-                                          0.0));
+    most =
+        std::max(most, std::accumulate(bits.begin() + static_cast<std::ptrdiff_t>(i),
+                                       bits.begin() + static_cast<std::ptrdiff_t>(i + width), 0.0));
   }
   return most >= min_information;
 }

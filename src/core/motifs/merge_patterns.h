@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "affinity.h"
-#include "leiden.h"
-#include "patterns.h"
+#include "core/motifs/affinity.h"
+#include "core/motifs/leiden.h"
+#include "core/motifs/patterns.h"
 
 namespace seqlift {
 
@@ -33,7 +33,7 @@ struct PatternPair {
 
 // Similarities of each two seqlets of a pattern, sorted.
 std::vector<float> similarities_within(const ScoredRegions& regions, const Pattern& pattern,
-                                        const WorkerOptions& workers);
+                                       const WorkerOptions& workers);
 
 PatternPair compare_patterns(const ScoredRegions& regions, const Pattern& parent,
                              const std::vector<float>& within_parent, const Pattern& child,
@@ -59,7 +59,8 @@ std::vector<Pattern> subpatterns(const ScoredRegions& regions, const Pattern& pa
                                  const SubclusterOptions& options);
 
 // Enough seqlets, and a window of enough information.
-bool is_motif(const Pattern& pattern, const std::vector<double>& background, std::size_t min_seqlets,
-              std::size_t window, double min_information, double pseudocount);
+bool is_motif(const Pattern& pattern, const std::vector<double>& background,
+              std::size_t min_seqlets, std::size_t window, double min_information,
+              double pseudocount);
 
 }  // namespace seqlift

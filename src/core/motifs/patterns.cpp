@@ -1,4 +1,4 @@
-#include "patterns.h"
+#include "core/motifs/patterns.h"
 
 #include <algorithm>
 #include <cmath>

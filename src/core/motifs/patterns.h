@@ -5,17 +5,17 @@
 #include <cstdint>
 #include <vector>
 
-#include "fine_similarity.h"
-#include "scored_regions.h"
-#include "workers.h"
+#include "core/motifs/fine_similarity.h"
+#include "core/motifs/scored_regions.h"
+#include "core/motifs/workers.h"
 
 namespace seqlift {
 
 struct PatternOptions {
-  double min_overlap = 0.7;          // share of a seqlet that stays on the pattern
-  std::size_t trim_to_window = 30;   // bp with the most information, kept of a pattern
-  std::size_t flank = 10;            // bp added around it
-  double pseudocount = 0.001;        // of letters, where information is computed
+  double min_overlap = 0.7;         // share of a seqlet that stays on the pattern
+  std::size_t trim_to_window = 30;  // bp with the most information, kept of a pattern
+  std::size_t flank = 10;           // bp added around it
+  double pseudocount = 0.001;       // of letters, where information is computed
 };
 
 // All seqlets have the length of the pattern, and each place occurs once.
@@ -64,8 +64,8 @@ Alignment align(const Pattern& first, const Pattern& second, Likeness likeness, 
 void add_seqlets(const ScoredRegions& regions, Pattern& pattern,
                  const std::vector<MotifSeqlet>& seqlets, Likeness likeness, double min_overlap);
 
-// Bits of each position: the entropy of the background less that of the letters, as the peer has it:
-// sum_b p log2((p + c) / (1 + 4 c)) - bg log2(bg).
+// Bits of each position: the entropy of the background less that of the letters, as the peer has
+// it: sum_b p log2((p + c) / (1 + 4 c)) - bg log2(bg).
 std::vector<double> information_of(const std::vector<double>& letters,
                                    const std::vector<double>& background, double pseudocount);
 
@@ -79,7 +79,6 @@ std::vector<Pattern> patterns_of(const ScoredRegions& regions,
                                  const std::vector<MotifSeqlet>& seqlets,
                                  const std::vector<std::uint32_t>& membership, int sign,
                                  const std::vector<double>& background,
-                                 const PatternOptions& options,
-                                 const WorkerOptions& workers = {});
+                                 const PatternOptions& options, const WorkerOptions& workers = {});
 
 }  // namespace seqlift

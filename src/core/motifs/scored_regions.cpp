@@ -1,4 +1,4 @@
-#include "scored_regions.h"
+#include "core/motifs/scored_regions.h"
 
 #include <algorithm>
 #include <cmath>
@@ -48,9 +48,8 @@ std::vector<MotifSeqlet> by_importance(const ScoredRegions& regions,
   }
   std::vector<std::size_t> order(seqlets.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    return importance[a] > importance[b];
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return importance[a] > importance[b]; });
   std::vector<MotifSeqlet> sorted;
   sorted.reserve(seqlets.size());
   for (const std::size_t i : order) {

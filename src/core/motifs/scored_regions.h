@@ -27,7 +27,8 @@ struct MotifSeqlet {
 // precision, as networks compute them.
 class ScoredRegions {
  public:
-  ScoredRegions(std::size_t examples, std::size_t length) : row_of_(examples, -1), length_(length) {}
+  ScoredRegions(std::size_t examples, std::size_t length)
+      : row_of_(examples, -1), length_(length) {}
 
   // `codes` has one byte a position (unknown letters: 4 or more), `scores` four numbers a position.
   void add(std::size_t example, const std::vector<std::uint8_t>& codes,
@@ -44,7 +45,8 @@ class ScoredRegions {
   std::uint8_t letter(const MotifSeqlet& seqlet, std::size_t i) const {
     const std::uint8_t code = codes_[at(seqlet, i)];
     return code >= n_letters ? static_cast<std::uint8_t>(n_letters)
-                             : seqlet.reversed ? static_cast<std::uint8_t>(3 - code) : code;
+           : seqlet.reversed ? static_cast<std::uint8_t>(3 - code)
+                             : code;
   }
   double hypothetical(const MotifSeqlet& seqlet, std::size_t i, std::size_t base) const {
     return static_cast<double>(
@@ -62,9 +64,8 @@ class ScoredRegions {
  private:
   std::size_t at(const MotifSeqlet& seqlet, std::size_t i) const {
     const auto row = static_cast<std::size_t>(row_of_[seqlet.example]);
-    const std::size_t position = seqlet.reversed
-                                     ? static_cast<std::size_t>(seqlet.end) - 1 - i
-                                     : static_cast<std::size_t>(seqlet.start) + i;
+    const std::size_t position = seqlet.reversed ? static_cast<std::size_t>(seqlet.end) - 1 - i
+                                                 : static_cast<std::size_t>(seqlet.start) + i;
     return row * length_ + position;
   }
 
@@ -88,8 +89,8 @@ std::vector<MotifSeqlet> by_importance(const ScoredRegions& regions,
 std::vector<double> letter_shares(const ScoredRegions& regions,
                                   const std::vector<MotifSeqlet>& seqlets);
 
-// +1 or -1 where the contributions of a seqlet's core, its middle `window` positions, sum up to more
-// than `threshold` or less than its negative, else 0.
+// +1 or -1 where the contributions of a seqlet's core, its middle `window` positions, sum up to
+// more than `threshold` or less than its negative, else 0.
 std::vector<int> seqlet_signs(const ScoredRegions& regions, const std::vector<MotifSeqlet>& seqlets,
                               std::size_t window, double threshold);
 

@@ -1,11 +1,11 @@
-#include "tomtom.h"
+#include "core/motifs/tomtom.h"
 
 #include <algorithm>
 #include <numeric>
 #include <string>
 
-#include "../error.h"
-#include "tomtom_null.h"
+#include "core/base/error.h"
+#include "core/motifs/tomtom_null.h"
 
 namespace seqlift {
 

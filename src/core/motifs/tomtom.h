@@ -15,9 +15,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "motif_set.h"
-#include "tomtom_scores.h"
-#include "workers.h"
+#include "core/motifs/motif_set.h"
+#include "core/motifs/tomtom_scores.h"
+#include "core/motifs/workers.h"
 
 namespace seqlift {
 

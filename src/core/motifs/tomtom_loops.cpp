@@ -1,9 +1,9 @@
-#include "tomtom_loops.h"
+#include "core/motifs/tomtom_loops.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "vectorised.h"
+#include "core/motifs/vectorised.h"
 
 namespace seqlift {
 namespace loops {

@@ -1,4 +1,4 @@
-#include "tomtom_null.h"
+#include "core/motifs/tomtom_null.h"
 
 #include <algorithm>
 

@@ -15,7 +15,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "tomtom_scores.h"
+#include "core/motifs/tomtom_scores.h"
 
 namespace seqlift {
 

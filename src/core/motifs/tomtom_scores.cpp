@@ -1,4 +1,4 @@
-#include "tomtom_scores.h"
+#include "core/motifs/tomtom_scores.h"
 
 #include <algorithm>
 #include <cmath>

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "motif_set.h"
-#include "tomtom_loops.h"
+#include "core/motifs/motif_set.h"
+#include "core/motifs/tomtom_loops.h"
 
 namespace seqlift {
 

@@ -1,5 +1,5 @@
-// Loops that are compiled twice, for processors with AVX2 and for all others, with the same numbers:
-// products and sums are rounded one by one.
+// Loops that are compiled twice, for processors with AVX2 and for all others, with the same
+// numbers: products and sums are rounded one by one.
 #pragma once
 
 // ifunc resolvers run before the sanitizers are ready, so their build has one version of each loop.

@@ -1,4 +1,4 @@
-#include "workers.h"
+#include "core/motifs/workers.h"
 
 #include <algorithm>
 #include <atomic>
@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "../error.h"
+#include "core/base/error.h"
 
 namespace seqlift {
 

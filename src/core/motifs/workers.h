@@ -24,8 +24,8 @@ void run_workers(std::size_t pieces,
                  const std::function<void(std::size_t piece, std::size_t worker)>& work,
                  const WorkerOptions& options);
 
-// For pieces that take long: ends the piece, by an exception that run_workers() does not pass on, once
-// the work that it belongs to has ended. Does nothing outside of run_workers().
+// For pieces that take long: ends the piece, by an exception that run_workers() does not pass on,
+// once the work that it belongs to has ended. Does nothing outside of run_workers().
 void leave_if_cancelled();
 
 }  // namespace seqlift

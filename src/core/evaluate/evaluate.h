@@ -1,0 +1,96 @@
+// Evaluates a graph operation by operation, on one batch (predictions) or on the two halves of a
+// batch of sequence-reference pairs (attributions).
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/halves/constants.h"
+#include "core/halves/halves.h"
+#include "core/model/graph.h"
+#include "core/model/operation.h"
+
+namespace seqlift {
+
+class ChangeLog;
+
+// What one operation reached from X turned out to be.
+struct Step {
+  const torch::jit::Node* node = nullptr;
+  std::string operation;
+  Provenance provenance;
+  std::string kind;
+  std::string rule;
+  bool supported = true;
+  std::string refusal;   // why not
+  bool faithful = true;  // false where the rule does not keep summation-to-delta
+  double delta = 0;      // its mean absolute local delta; NaN where none was measured
+  // It reads X in steps: gradients and scores of bases that are not there are refused for it.
+  bool stepped = false;
+};
+
+// What each operation adds to the convergence delta: sum(m (x - ref)) over its inputs minus
+// sum(g (y - y_ref)) over its outputs, g being the gradients of the outputs and m the multipliers
+// that the operation made of them. Along the graph the sums telescope: these local deltas add up to
+// the delta of the whole model. Filled in by the backward pass.
+struct Ledger {
+  int64_t pairs = 0;
+  // By operation, one number a pair, or a single one where the pairs cannot be told apart.
+  std::map<const torch::jit::Node*, at::Tensor> deltas;
+};
+
+// How a module kept as one unit is evaluated: given the call's inputs, its outputs.
+using UnitRule = std::function<std::vector<Value>(Call& call)>;
+
+struct EvaluateOptions {
+  // Two halves and the rules of the table; otherwise one batch (Value::x alone).
+  bool pairs = false;
+  // Record gradients in a one-batch evaluation (module mode, ordinary gradients).
+  bool gradients = false;
+  BatchShape batch;
+  UnitRule unit;
+  // Module mode: the peers' rule for an operation inside a registered class, or nothing.
+  UnitRule override_operation;
+  // Graphs built with layers: what takes the place of a layer's output.
+  std::function<Value(int64_t layer, const Value& output)> layer;
+  // The name of a unit's rule, for the audit.
+  std::function<std::string(const Call& call)> unit_rule;
+  // Called for every operation reached from X. Operations without a rule are then evaluated with
+  // their ordinary gradient instead of being refused: for the audit, never for numbers.
+  std::function<void(const Step&)> observe;
+  // Operations without a rule get the path integral of their gradient; `integrated` is told of
+  // each.
+  bool integrate = false;
+  std::function<void(const Call&)> integrated;
+  // The x half is one sequence and the other half edited copies of it, which are evaluated where
+  // they differ from it (change.h).
+  ChangeLog* changes = nullptr;
+  // Local deltas are measured if there is a ledger to write them to.
+  Ledger* ledger = nullptr;
+  // Set by another thread to stop at the next operation (error kind "interrupt").
+  const std::atomic<bool>* cancelled = nullptr;
+  // Multipliers of bases that are not there, and gradients: what reads X in steps (comparisons,
+  // roundings, look-ups) is evaluated as the linear map of X's letters that it is, or refused
+  // (evaluate/letters.cpp).
+  bool letters = false;
+  // Called for each operation that would be refused so, in its place: for the audit.
+  std::function<void(const torch::jit::Node*)> stepped;
+  // X lies between sequences, where such a map stands for the model.
+  bool between = false;
+  // Called before an operation, or a list, is evaluated, and after an operation.
+  std::function<void(const torch::jit::Node*, const std::vector<Value>& inputs)> before;
+  std::function<void(const Call&, const std::vector<Value>& outputs)> after;
+};
+
+// The values of the graph's outputs for `inputs` (X first, then the model's other arguments).
+// Errors: kind "unsupported_operation" (no rule, named with module and source line), "random" (it
+// draws random numbers that were not asked for), "discrete" (see EvaluateOptions::letters),
+// "length" (X is too short for the model), "evaluation" (the model itself failed on this input).
+std::vector<Value> evaluate(const Graph& graph, Constants& constants,
+                            const std::vector<Value>& inputs, const EvaluateOptions& options);
+
+}  // namespace seqlift

@@ -1,0 +1,534 @@
+// What each kind of operation does with the two parts (d+, d-) of a difference.
+//
+//   weights       (convolutions, dense layers) section 3.5.1: the terms w_i d_i of the sum are
+//                 sorted by their sign. The parts of an input are joined first and split by the
+//                 sign of their sum, as the package does it: p = max(d, 0), q = min(d, 0),
+//                 y+ = W+ p + W- q and y- = W+ q + W- p with W+ = max(W, 0), W- = min(W, 0). An
+//                 input that does not differ gets the mean of both multipliers.
+//   scales        (batch norm, products with a constant) hand each part on, crosswise where the
+//                 factor is negative.
+//   other linear  operations (views, sums, means, pools, padding, ...) have no negative factors:
+//                 they hand each part on by themselves. Differences cross the subtracted one.
+//   elementwise   RevealCancel, section 3.5.3, or Rescale: see elementwise().
+//   all else      that has a rule in the operation table (max-pools, products, softmax,
+//                 normalisations): the multiplier of that rule, shared by both parts, and the
+//                 output's difference split by its sign. The package does so with max-pools and
+//                 has none of the others; the sum stays exact for all.
+#include <torch/csrc/autograd/autograd.h>
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "core/evaluate/evaluation.h"
+#include "core/evaluate/reveal_cancel.h"
+#include "core/numeric/tensor_functions.h"
+#include "core/numeric/visit_tensors.h"
+#include "core/rules/steps.h"
+
+namespace seqlift {
+
+namespace {
+
+// The multiplier of a part that is zero is the effect of a part of this size, as in the package.
+constexpr double probe = 1e-7;
+
+std::vector<c10::IValue> arguments(const Call& call) {
+  std::vector<c10::IValue> stack;
+  for (const Value& input : call.inputs) {
+    stack.push_back(input.x);
+  }
+  return stack;
+}
+
+at::Tensor run(const Call& call, std::vector<c10::IValue> stack) {
+  return call.evaluate(std::move(stack))[0].toTensor();
+}
+
+bool is_any(const Call& call, const std::set<std::string>& names) {
+  return names.count(call.name) > 0;
+}
+
+bool passes_input(const Call& call) {
+  return is_any(call, {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout",
+                       "detach", "data"});
+}
+
+// A gradient of a stack from the multipliers of its two parts.
+at::Tensor as_gradient(const at::Tensor& plus, const at::Tensor& minus, int64_t rows) {
+  std::vector<int64_t> sizes = plus.sizes().vec();
+  const int64_t own = sizes[0];
+  sizes[0] = rows;
+  at::Tensor stack = at::zeros(sizes, plus.options());
+  stack.narrow(0, 2 * own, own).copy_(plus);
+  stack.narrow(0, 3 * own, own).copy_(minus);
+  return stack;
+}
+
+// RevealCancel at a relu in one pass: see elementwise(). A part of zero is taken for the probe.
+template <typename T>
+void reveal_relu(const T* r, const T* p, const T* q, T* m_p, T* m_q, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const double start = r[i];
+    const double rise = p[i];
+    const double fall = q[i];
+    const double up = rise == 0 ? probe : rise;
+    const double down = fall == 0 ? probe : fall;
+    const double first = std::max(start, 0.0);
+    const double after_up = std::max(start + fall + up, 0.0) - std::max(start + fall, 0.0);
+    const double after_down = std::max(start + rise + down, 0.0) - std::max(start + rise, 0.0);
+    m_p[i] = static_cast<T>((std::max(start + up, 0.0) - first + after_up) / (2 * up));
+    m_q[i] = static_cast<T>((std::max(start + down, 0.0) - first + after_down) / (2 * down));
+  }
+}
+
+template <typename T>
+std::pair<at::Tensor, at::Tensor> reveal_relu(const at::Tensor& r, const at::Tensor& plus,
+                                              const at::Tensor& minus) {
+  const at::Tensor start = r.contiguous();
+  const at::Tensor rise = plus.contiguous();
+  const at::Tensor fall = minus.contiguous();
+  at::Tensor m_rise = at::empty_like(start);
+  at::Tensor m_fall = at::empty_like(start);
+  reveal_relu(start.data_ptr<T>(), rise.data_ptr<T>(), fall.data_ptr<T>(), m_rise.data_ptr<T>(),
+              m_fall.data_ptr<T>(), start.numel());
+  return {m_rise, m_fall};
+}
+
+// Whether what raises a unit and what lowers it are apart already, as they are in the input.
+bool parts_by_sign(const Blocks& blocks) {
+  const at::NoGradGuard guard;
+  const at::Tensor plus = blocks.rise();
+  const at::Tensor minus = blocks.fall();
+  return !(plus < 0).any().item<bool>() && !(minus > 0).any().item<bool>() &&
+         !(plus * minus != 0).any().item<bool>();
+}
+
+// How many copies of a block an operation is given. Its other inputs may have a row for every row
+// of the stack (an argument of the model): then as many as the stack has blocks.
+int64_t copies_for(const Call& call, int64_t rows) {
+  bool by_row = false;
+  for (const Value& input : call.inputs) {
+    if (!input.depends) {
+      visit_tensors(input.x, [&](const at::Tensor& tensor) {
+        by_row = by_row || (tensor.defined() && tensor.dim() > 0 && tensor.size(0) == rows);
+      });
+    }
+  }
+  return by_row ? Blocks::count : 1;
+}
+
+at::Tensor copied(const at::Tensor& block, int64_t copies) {
+  return copies == 1 ? block : Blocks::all(block).stack();
+}
+
+// Whether an operation did with the first pair what it did with it alone, and with each copy the
+// same.
+bool is_row_by_row(const at::Tensor& alone, const at::Tensor& whole, int64_t pairs,
+                   int64_t copies) {
+  const at::NoGradGuard guard;
+  if (whole.dim() == 0 || alone.dim() == 0 || whole.size(0) != alone.size(0) * pairs ||
+      whole.size(0) % copies != 0) {
+    return false;
+  }
+  const auto close = [&](const at::Tensor& a, const at::Tensor& b) {
+    const double rounding = whole.scalar_type() == at::kDouble ? 1e-8 : 1e-3;
+    return at::allclose(a, b, rounding, rounding, true);
+  };
+  const bool first = close(alone, whole.narrow(0, 0, alone.size(0)));
+  const Blocks blocks = copies == 1 ? Blocks() : Blocks::of(whole);
+  return first && (copies == 1 || close(blocks.x, blocks.origin));
+}
+
+at::Tensor first_copy(const at::Tensor& rows, int64_t copies) {
+  return copies == 1 ? rows : rows.narrow(0, 0, rows.size(0) / copies);
+}
+
+}  // namespace
+
+std::vector<Value> RevealCancel::linear(Call& call) {
+  if (passes_input(call)) {
+    return {call.inputs[0]};
+  }
+  std::vector<c10::IValue> stack = arguments(call);
+  const auto cross = [&](int position) {
+    if (call.depends(position) && stack[position].isTensor()) {
+      stack[position] = split(call, stack[position].toTensor()).crossed().stack();
+    }
+  };
+  const bool subtracts = is_any(call, {"sub", "subtract"});
+  if (is_any(call, {"neg", "negative"})) {
+    cross(0);
+  } else if (call.name == "rsub") {
+    cross(0);
+    if (number(call, "alpha", 1) < 0) {
+      refuse(call, "has a negative alpha, which has no rule with RevealCancel");
+    }
+  } else if ((call.name == "add" && stack.size() == 3) || subtracts) {
+    if (subtracts == (number(call, "alpha", 1) > 0)) {
+      cross(1);
+    }
+  }
+  std::vector<Value> outputs;
+  const std::vector<c10::IValue> results = call.evaluate(std::move(stack));
+  for (const c10::IValue& result : results) {
+    outputs.push_back(to_one_batch(call, result));
+  }
+  return outputs;
+}
+
+// A factor a unit: the parts change places where it is negative.
+std::optional<std::vector<Value>> RevealCancel::scaled(Call& call) {
+  const std::vector<int> dependent = call.dependent();
+  const bool norm = find_operation(call.name)->rule == rules::batch_norm;
+  const bool quotient = is_any(call, {"div", "divide", "true_divide"}) && !call.depends(1);
+  const bool rounds =
+      call.find("rounding_mode") >= 0 && !call.constant(call.find("rounding_mode")).isNone();
+  if (dependent.size() != 1 || rounds || !(norm || quotient || is_any(call, {"mul", "multiply"}))) {
+    return std::nullopt;
+  }
+  if (norm && (call.name != "batch_norm" || call.constant(call.find("training")).toBool() ||
+               !call.constant(call.find("running_var")).isTensor())) {
+    return std::nullopt;
+  }
+  const int position = dependent[0];
+  const at::Tensor input = call.inputs[position].x.toTensor();
+  split(call, input);
+  at::Tensor straight;
+  if (norm) {
+    // The table's rule keeps nothing of its input for the way back.
+    Call halves = call;
+    halves.inputs[position] = to_value(input.detach().narrow(0, 0, input.size(0) / rows()), input);
+    halves.batch = {1, rows(), nullptr};
+    straight = rules::batch_norm(halves)[0].ref.toTensor();
+  } else {
+    straight = run(call, arguments(call));
+  }
+  const c10::IValue& factor = call.constant(norm ? call.find("weight") : 1 - position);
+  const auto swapped = [&]() { return Blocks::of(straight).crossed().stack(); };
+  at::Tensor result = straight;
+  if (factor.isTensor()) {
+    at::Tensor negative = factor.toTensor() < 0;
+    if (norm) {
+      negative = negative.unsqueeze(0);
+      while (negative.dim() < input.dim()) {
+        negative = negative.unsqueeze(-1);
+      }
+    }
+    result = negative.any().item<bool>() ? at::where(negative, swapped(), straight) : straight;
+  } else if (!factor.isNone() && factor.toScalar().toDouble() < 0) {
+    result = swapped();
+  }
+  return std::vector<Value>{to_one_batch(call, result)};
+}
+
+// A sum with weights of any sign: see the head of this file.
+std::optional<std::vector<Value>> RevealCancel::weighted(Call& call) {
+  const std::vector<int> dependent = call.dependent();
+  const bool convolution = find_operation(call.name)->rule == rules::convolution;
+  const bool adds = is_any(call, {"addmm", "addbmm", "baddbmm", "addmv", "addr"});
+  int signal = 0;
+  int weight = 1;
+  int added = -1;    // what comes on top of the sum, once
+  int factors = -1;  // a list that holds both
+  if (convolution) {
+    weight = call.find("weight");
+    added = call.find("bias");
+  } else if (call.name == "linear") {
+    added = call.find("bias");
+  } else if (adds) {
+    const bool first = call.depends(1);
+    signal = first ? 1 : 2;
+    weight = first ? 2 : 1;
+    added = 0;
+  } else if (is_any(call, {"matmul", "mm", "bmm", "mv", "inner", "outer", "ger", "kron",
+                           "linalg_matmul", "tensordot"})) {
+    signal = call.depends(0) ? 0 : 1;
+    weight = 1 - signal;
+  } else if (call.name == "einsum" && call.constant(1).toTensorVector().size() == 2) {
+    factors = 1;
+    signal = call.constant(1).toTensorVector()[0].requires_grad() ? 0 : 1;
+    weight = 1 - signal;
+  } else {
+    return std::nullopt;
+  }
+  const auto factor = [&](int which) {
+    const c10::IValue& input = call.inputs[factors >= 0 ? factors : which].x;
+    return factors >= 0 ? input.toTensorVector()[which] : input.toTensor();
+  };
+  const bool free_sum = adds && call.depends(0);
+  const bool signs = number(call, "alpha", 1) >= 0 && number(call, "beta", 1) >= 0;
+  if (!factor(signal).requires_grad() || factor(weight).requires_grad() || !signs ||
+      dependent.size() != (free_sum ? 2U : 1U)) {
+    return std::nullopt;
+  }
+  const at::Tensor stack = factor(signal);
+  const at::Tensor matrix = factor(weight);
+  const Blocks blocks = split(call, stack);
+  const int64_t copies = copies_for(call, rows());
+  // The operation with a block in the place of the stack; `by` in that of the weights; what is
+  // added once, or nothing.
+  const auto with = [&](const Value& of, const at::Tensor& by, bool with_added) {
+    Call product = call;
+    Value& place = product.inputs[factors >= 0 ? factors : signal];
+    if (factors >= 0) {
+      const auto list = [&](const at::Tensor& half) {
+        return c10::IValue(signal == 0 ? std::vector<at::Tensor>{half, by}
+                                       : std::vector<at::Tensor>{by, half});
+      };
+      place = to_value(list(of.x.toTensor()), list(of.ref.toTensor()));
+      place.depends = of.depends;
+    } else {
+      place = of;
+      product.inputs[weight] = Value();
+      product.inputs[weight].x = by;
+    }
+    if (!with_added && added >= 0 && call.inputs[added].x.isTensor() &&
+        call.inputs[added].x.toTensor().defined()) {
+      const at::Tensor given = call.inputs[added].x.toTensor();
+      product.inputs[added] = Value();
+      if (adds) {
+        product.inputs[added].x = at::zeros({1}, given.options().requires_grad(false));
+      }
+    }
+    return product;
+  };
+  // The table's rule for a block [pairs, ...] as a leaf; the other half is one row of it.
+  const auto ruled = [&](const at::Tensor& leaf, const at::Tensor& by) {
+    const int64_t pairs = copies == 1 ? pairs_ : 1;
+    Call product =
+        with(to_value(leaf.detach().narrow(0, 0, leaf.size(0) / pairs), leaf), by, false);
+    product.batch = {1, pairs, nullptr};
+    const Value output = find_operation(call.name)->rule(product)[0];
+    const at::Tensor whole = output.ref.toTensor();
+    if (!is_row_by_row(output.x.toTensor(), whole.detach(), pairs, copies)) {
+      refuse(call,
+             "mixes or moves the sequences of a batch, which the rules of RevealCancel need "
+             "in their place");
+    }
+    return whole;
+  };
+  const at::Tensor change = (blocks.x - blocks.reference).detach();
+  const bool fresh = layer_behind(stack) == Layer::none && parts_by_sign(blocks);
+  Value reference;
+  reference.x = copied(blocks.reference.detach(), copies);
+  reference.ref = reference.x;
+  at::Tensor y_reference;
+  {
+    const at::NoGradGuard guard;
+    Call product = with(reference, matrix, !free_sum);
+    product.batch = {pairs_, 1, nullptr};
+    y_reference = first_copy(convolution ? rules::convolution(product)[0].x.toTensor()
+                                         : run(product, arguments(product)),
+                             copies);
+  }
+  // With d = p + q and |d| = p - q, W+ p + W- q = (W d + |W| |d|) / 2 and W+ q + W- p = (W d -
+  // |W| |d|) / 2: two products instead of four.
+  const at::Tensor leaf = copied(change, copies).detach().requires_grad_();
+  const at::Tensor size = copied(change.abs(), copies).requires_grad_();
+  const at::Tensor sum = ruled(leaf, matrix);
+  const at::Tensor spread = ruled(size, matrix.abs());
+  const at::NoGradGuard guard;
+  const at::Tensor y = first_copy(sum.detach(), copies);
+  const at::Tensor both = first_copy(spread.detach(), copies);
+  const at::Tensor plus = (y + both) / 2;
+  const at::Tensor minus = (y - both) / 2;
+  // The x block as what reference and parts add up to: where no input of a unit differs, its
+  // difference is then zero exactly, whatever order its terms were summed in.
+  const Blocks result{y_reference + plus + minus, y_reference, plus, minus, at::zeros_like(plus)};
+  at::Tensor output = attach(
+      result.stack(), {stack},
+      [sum, spread, leaf, size, change, fresh, copies,
+       stack_rows = stack.size(0)](const at::Tensor& grad) {
+        const Blocks blocks = Blocks::of(grad);
+        const auto back = [&](const at::Tensor& product, const at::Tensor& of,
+                              const at::Tensor& g) {
+          at::Tensor whole = g;
+          if (copies > 1) {
+            const at::Tensor none = at::zeros_like(g);
+            whole = Blocks{g, none, none, none, none}.stack();
+          }
+          return first_copy(torch::autograd::grad({product}, {of}, {whole}, true)[0], copies);
+        };
+        const at::Tensor straight = back(sum, leaf, (blocks.plus + blocks.minus) / 2);
+        const at::Tensor cross = back(spread, size, (blocks.plus - blocks.minus) / 2);
+        at::Tensor rise = straight + cross;
+        at::Tensor fall = straight - cross;
+        if (!fresh) {
+          rise = of_sign(change, rise, fall);
+          fall = rise;
+        }
+        return std::vector<at::Tensor>{as_gradient(rise, fall, stack_rows)};
+      });
+  if (free_sum) {
+    const at::AutoGradMode enabled(true);
+    output = output + call.inputs[0].x.toTensor() * number(call, "beta", 1);
+  }
+  const auto node = output.grad_fn();
+  layers_[node.get()] = {node, convolution ? Layer::convolution : Layer::dense};
+  return std::vector<Value>{to_one_batch(call, output)};
+}
+
+// Rescale gives both parts the multiplier (f(x) - f(r)) / (x - r). RevealCancel gives each the mean
+// of its effects before and after the other one's,
+//   y+ = ((f(r + d+) - f(r)) + (f(r + d- + d+) - f(r + d-))) / 2,  m+ = y+ / d+,
+// and likewise y-; y+ + y- = f(r + d+ + d-) - f(r).
+std::vector<Value> RevealCancel::elementwise(Call& call) {
+  const int position = call.dependent()[0];
+  const at::Tensor stack = call.inputs[position].x.toTensor();
+  const Blocks blocks = split(call, stack);
+  const bool reveal = reveals(call, stack);
+  const int64_t copies = copies_for(call, rows());
+  const at::NoGradGuard guard;
+  const at::Tensor x = blocks.x.detach();
+  const at::Tensor r = blocks.reference.detach();
+  const at::Tensor plus = blocks.rise().detach();
+  const at::Tensor minus = blocks.fall().detach();
+  at::Tensor y;
+  at::Tensor y_reference;
+  at::Tensor slope_plus;
+  at::Tensor slope_minus;
+  const bool single = r.scalar_type() == at::kFloat;
+  if (reveal && call.name == "relu" && r.is_cpu() && (single || r.scalar_type() == at::kDouble)) {
+    y = at::relu(x);
+    y_reference = at::relu(r);
+    std::tie(slope_plus, slope_minus) =
+        single ? reveal_relu<float>(r, plus, minus) : reveal_relu<double>(r, plus, minus);
+  } else {
+    // The table's rule gives f(x), f(r) and, as a gradient, the multiplier of Rescale.
+    Call halves = call;
+    const at::Tensor leaf = copied(r, copies).detach().requires_grad_();
+    halves.inputs[position] = to_value(copied(x, copies), leaf);
+    halves.batch = {copies * pairs_, 1, nullptr};
+    at::Tensor ref;
+    {
+      const at::AutoGradMode enabled(true);
+      const Value given = find_operation(call.name)->rule(halves).at(0);
+      y = first_copy(given.x.toTensor(), copies);
+      ref = given.ref.toTensor();
+    }
+    y_reference = first_copy(ref.detach(), copies);
+    if (!reveal) {
+      slope_plus = ref.requires_grad()
+                       ? torch::autograd::grad({ref}, {leaf}, {at::ones_like(ref)})[0]
+                       : at::zeros_like(leaf);
+      slope_plus = first_copy(slope_plus, copies);
+      slope_minus = slope_plus;
+    }
+  }
+  if (!slope_plus.defined()) {
+    std::vector<c10::IValue> others = arguments(call);
+    for (c10::IValue& other : others) {
+      if (other.isTensor() && other.toTensor().defined() &&
+          at::isFloatingType(other.toTensor().scalar_type())) {
+        other = other.toTensor().to(at::kDouble);
+      }
+    }
+    const at::Tensor start = r.to(at::kDouble);
+    const auto f = [&](const at::Tensor& at) {
+      others[position] = copied(at, copies);
+      return first_copy(run(call, others), copies);
+    };
+    const at::Tensor f_start = f(start);
+    const auto multiplier = [&](const at::Tensor& own, const at::Tensor& other) {
+      const at::Tensor d = own.to(at::kDouble);
+      const at::Tensor step = d.masked_fill(d == 0, probe);
+      const at::Tensor beside = start + other.to(at::kDouble);
+      at::Tensor effect = f(start + step).sub_(f_start);
+      effect.add_(f(beside + step)).sub_(f(beside));
+      return effect.div_(step.mul_(2)).to(own.scalar_type());
+    };
+    slope_plus = multiplier(plus, minus);
+    slope_minus = multiplier(minus, plus);
+  }
+  if (reveal && !(slope_plus + slope_minus).isfinite().all().item<bool>() &&
+      stack.isfinite().all().item<bool>()) {
+    refuse(call,
+           "is not defined at the reference moved by one part of the difference alone, "
+           "where RevealCancel asks for it");
+  }
+  const Blocks result{y, y_reference, slope_plus * plus, slope_minus * minus, at::zeros_like(y)};
+  const at::Tensor output =
+      attach(result.stack(), {stack},
+             [slope_plus, slope_minus, all = stack.size(0)](const at::Tensor& grad) {
+               const Blocks blocks = Blocks::of(grad);
+               return std::vector<at::Tensor>{
+                   as_gradient(blocks.plus * slope_plus, blocks.minus * slope_minus, all)};
+             });
+  return {to_one_batch(call, output)};
+}
+
+// The multiplier of the operation table's rule for both parts.
+std::vector<Value> RevealCancel::shared(Call& call) {
+  Call halves = call;
+  const int64_t copies = copies_for(call, rows());
+  halves.batch = {copies * pairs_, 1, nullptr};
+  std::vector<at::Tensor> stacks;
+  std::vector<at::Tensor> leaves;
+  const auto leaf_of = [&](const at::Tensor& stack) {
+    const Blocks blocks = split(call, stack);
+    stacks.push_back(stack);
+    leaves.push_back(copied(blocks.reference.detach(), copies).requires_grad_());
+    return Halves{copied(blocks.x.detach(), copies), leaves.back()};
+  };
+  for (const int position : call.dependent()) {
+    const c10::IValue& input = call.inputs[position].x;
+    if (input.isTensor()) {
+      halves.inputs[position] = to_value(leaf_of(input.toTensor()));
+      continue;
+    }
+    if (!input.isTensorList()) {
+      refuse(call, "has no rule with RevealCancel");
+    }
+    std::vector<at::Tensor> x;
+    std::vector<at::Tensor> reference;
+    for (const at::Tensor& element : input.toTensorVector()) {
+      const Halves both = element.requires_grad() ? leaf_of(element) : Halves{element, element};
+      x.push_back(both.x);
+      reference.push_back(both.ref);
+    }
+    halves.inputs[position] = to_value(c10::IValue(x), c10::IValue(reference));
+    halves.inputs[position].depends = true;
+  }
+  std::vector<Value> outputs;
+  for (const Value& given : find_operation(call.name)->rule(halves)) {
+    if (given.tainted || !given.depends) {
+      Value value;
+      value.x = given.x;
+      value.tainted = true;
+      outputs.push_back(value);
+      continue;
+    }
+    const at::Tensor ref = given.ref.toTensor();
+    const at::Tensor y = first_copy(given.x.toTensor().detach(), copies);
+    const at::Tensor y_reference = first_copy(ref.detach(), copies);
+    const at::Tensor change = y - y_reference;
+    const Blocks result{y, y_reference, change.clamp_min(0), change.clamp_max(0),
+                        at::zeros_like(y)};
+    std::vector<int64_t> all;
+    for (const at::Tensor& stack : stacks) {
+      all.push_back(stack.size(0));
+    }
+    const auto backward = [ref, leaves, change, copies, all](const at::Tensor& grad) {
+      const Blocks blocks = Blocks::of(grad);
+      at::Tensor joined = of_sign(change, blocks.plus, blocks.minus);
+      if (copies > 1) {
+        const at::Tensor none = at::zeros_like(change);
+        joined = Blocks{joined, none, none, none, none}.stack();
+      }
+      std::vector<at::Tensor> multipliers =
+          torch::autograd::grad({ref}, leaves, {joined}, true, false, true);
+      for (size_t i = 0; i < leaves.size(); ++i) {
+        const at::Tensor m = multipliers[i].defined() ? multipliers[i] : at::zeros_like(leaves[i]);
+        const at::Tensor own = first_copy(m, copies);
+        multipliers[i] = as_gradient(own, own, all[i]);
+      }
+      return multipliers;
+    };
+    outputs.push_back(to_one_batch(call, attach(result.stack(), stacks, backward)));
+  }
+  return outputs;
+}
+
+}  // namespace seqlift

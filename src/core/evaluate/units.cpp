@@ -1,0 +1,407 @@
+#include "core/evaluate/units.h"
+
+#include <ATen/ExpandUtils.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include "core/base/error.h"
+#include "core/numeric/tensor_functions.h"
+
+namespace seqlift {
+
+namespace {
+
+Registrations make_peer_registrations() {
+  Registrations classes;
+  for (const char* name :
+       {"ReLU", "ReLU6", "RReLU", "SELU", "CELU", "GELU", "SiLU", "Mish", "GLU", "ELU", "LeakyReLU",
+        "Sigmoid", "Tanh", "Softplus", "Softshrink", "LogSigmoid", "PReLU"}) {
+    classes[name].rule = Registration::Rule::rescale;
+  }
+  classes["MaxPool1d"].rule = Registration::Rule::max_pool;
+  classes["MaxPool2d"].rule = Registration::Rule::max_pool;
+  classes["Softmax"].rule = Registration::Rule::softmax;
+  return classes;
+}
+
+at::Tensor first_half(const at::Tensor& both) { return both.narrow(0, 0, both.size(0) / 2); }
+
+at::Tensor second_half(const at::Tensor& both) {
+  return both.narrow(0, both.size(0) / 2, both.size(0) / 2);
+}
+
+at::Tensor twice(const at::Tensor& half) { return at::cat({half, half}); }
+
+// How a quotient of differences replaces the ordinary gradient (tangermeme 1.4.0, from Captum).
+at::Tensor peer_quotient(const at::Tensor& change_in, const at::Tensor& change_out,
+                         const at::Tensor& grad, const at::Tensor& ordinary) {
+  return at::where(change_in.abs() < peer_threshold, ordinary, grad * (change_out / change_in));
+}
+
+// What a tensor holds for each sequence.
+std::string shape_of_row(const at::Tensor& tensor) {
+  std::string sizes;
+  for (const int64_t size : tensor.sizes().slice(tensor.dim() > 0 ? 1 : 0)) {
+    sizes += (sizes.empty() ? "" : " x ") + std::to_string(size);
+  }
+  return sizes.empty() ? "one number" : sizes;
+}
+
+void require_same_shape(const Call& call, const at::Tensor& input, const at::Tensor& output) {
+  if (input.sizes() != output.sizes()) {
+    throw Error("registration",
+                call.provenance->class_name + " (" + call.provenance->module + ") turns " +
+                    shape_of_row(input) + " into " + shape_of_row(output) +
+                    " per sequence. A class under the rescale rule must keep the shape of its "
+                    "input: register the layer inside it that is not linear instead.");
+  }
+}
+
+// A module that is called on several shapes: its hook applies the last call's differences to the
+// gradients of each call. They broadcast or fail, and autograd takes no result of another shape
+// than the call's own input.
+[[noreturn]] void refuse_shapes(const std::string& module, const at::Tensor& own,
+                                const at::Tensor& last) {
+  throw Error("registration",
+              "The module " + module + " is called on inputs of several shapes (" +
+                  shape_of_row(own) + " and, last, " + shape_of_row(last) +
+                  " per sequence). The peers' hooks keep the last call alone and fail on the "
+                  "others, so that there are no numbers to agree with; rules = \"operator\" has "
+                  "a rule for each call.");
+}
+
+void require_broadcast(const std::string& module, const at::Tensor& own, const at::Tensor& last,
+                       const at::Tensor& grad, const at::Tensor& like_grad) {
+  if (!at::are_expandable(grad.sizes(), like_grad.sizes()) ||
+      !at::are_expandable(own.sizes(), at::infer_size(grad.sizes(), like_grad.sizes())) ||
+      !at::are_expandable(own.sizes(), last.sizes())) {
+    refuse_shapes(module, own, last);
+  }
+}
+
+at::Tensor of_own_shape(const std::string& module, const at::Tensor& own, const at::Tensor& last,
+                        const at::Tensor& multipliers) {
+  if (multipliers.sizes() != own.sizes()) {
+    refuse_shapes(module, own, last);
+  }
+  return multipliers;
+}
+
+}  // namespace
+
+// What the hooks of the peers remember of a module: its last call, even where it is called often.
+struct Units::Last {
+  at::Tensor input;
+  at::Tensor output;
+  at::Tensor indices;  // of a max-pooling
+};
+
+namespace {
+
+template <typename Last>
+std::shared_ptr<Last> remember(std::shared_ptr<Last>& last, const at::Tensor& input,
+                               const at::Tensor& output) {
+  if (!last) {
+    last = std::make_shared<Last>();
+  }
+  last->input = input.detach();
+  last->output = output.detach();
+  return last;
+}
+
+}  // namespace
+
+const Registration* find_registration(const Registrations& registrations, const std::string& path,
+                                      const std::string& class_name) {
+  for (const std::string& key : {path, class_name, short_class_name(class_name)}) {
+    const auto found = registrations.find(key);
+    if (!key.empty() && found != registrations.end()) {
+      return &found->second;
+    }
+  }
+  return nullptr;
+}
+
+const Registrations& peer_registrations() {
+  static const Registrations classes = make_peer_registrations();
+  return classes;
+}
+
+Units::Units(const Registrations& registrations, bool module_mode, Constants& constants)
+    : registrations_(registrations), module_mode_(module_mode), constants_(constants) {}
+
+namespace {
+
+const Registration* find_rule(const Registrations& registrations, bool module_mode,
+                              const std::string& path, const std::string& class_name) {
+  const Registration* own = find_registration(registrations, path, class_name);
+  const bool builtin = class_name.rfind("torch.nn.modules.", 0) == 0;
+  if (own || !module_mode || !builtin) {
+    return own;
+  }
+  return find_registration(peer_registrations(), "", class_name);
+}
+
+}  // namespace
+
+// In operator mode what a "softmax" or "maxpool" class does inside has exact rules of its own, and
+// a max-pooling is recognised by its operation in either mode.
+std::function<bool(const std::string&, const std::string&)> Units::whole(
+    const Registrations& registrations, bool module_mode) {
+  return [registrations, module_mode](const std::string& path, const std::string& class_name) {
+    const Registration* rule = find_rule(registrations, module_mode, path, class_name);
+    return rule && rule->rule != Registration::Rule::max_pool &&
+           (module_mode || rule->rule != Registration::Rule::softmax);
+  };
+}
+
+std::string Units::rule_name(const Call& call) const {
+  const Provenance& place = *call.provenance;
+  const Registration* registration =
+      find_rule(registrations_, module_mode_, place.module, place.class_name);
+  switch (registration->rule) {
+    case Registration::Rule::rescale:
+      return "rescale";
+    case Registration::Rule::softmax:
+      return "softmax of the batch";
+    case Registration::Rule::max_pool:
+      return "maxpool";
+    case Registration::Rule::linear:
+      return "gradient (linear)";
+    case Registration::Rule::gradient:
+      return "gradient";
+    case Registration::Rule::integrate:
+      return "path integral";
+    case Registration::Rule::function:
+      break;
+  }
+  return "your function";
+}
+
+std::vector<Value> Units::call(Call& call) {
+  const Provenance& place = *call.provenance;
+  const Registration* registration =
+      find_rule(registrations_, module_mode_, place.module, place.class_name);
+  const std::string method = call.node->s(c10::attr::name);
+  auto& body = bodies_[place.module + "." + method];
+  if (!body) {
+    body = build_unit_graph(call.inputs[0].x, method, place);
+  }
+  int input = -1;
+  for (size_t i = 1; i < call.inputs.size(); ++i) {
+    const bool depends = call.inputs[i].depends;
+    if (depends && (input >= 0 || !call.inputs[i].x.isTensor())) {
+      throw Error("registration", place.class_name + " (" + place.module +
+                                      ") takes several inputs that depend on X: a registered class "
+                                      "is one unit from its input to its output and takes one.");
+    }
+    input = depends ? static_cast<int>(i) : input;
+  }
+  if (input < 0) {
+    // Nothing of X reaches it: it is evaluated as it is.
+    bool paired = false;
+    bool tainted = false;
+    for (const Value& given : call.inputs) {
+      paired = paired || given.paired;
+      tainted = tainted || given.tainted;
+    }
+    const at::Tensor x = run(call, body, -1, {}, false, false);
+    if (module_mode_ && call.inputs.size() > 1 && call.inputs[1].x.isTensor()) {
+      remember(last_[place.module], call.inputs[1].x.toTensor(), x);
+    }
+    Value output = paired ? to_value(x, run(call, body, -1, {}, true, false)) : Value();
+    output.x = x;
+    output.tainted = tainted;
+    return {output};
+  }
+  return module_mode_ ? in_module_mode(call, *registration, body, input)
+                      : in_operator_mode(call, *registration, body, input);
+}
+
+at::Tensor Units::run(const Call& call, const std::shared_ptr<const Graph>& body, int position,
+                      const at::Tensor& input, bool ref, bool gradients) {
+  std::vector<Value> inputs;
+  for (size_t i = 1; i < call.inputs.size(); ++i) {
+    Value value;
+    const Value& given = call.inputs[i];
+    value.x = static_cast<int>(i) == position ? c10::IValue(input)
+                                              : (ref && given.paired ? given.ref : given.x);
+    inputs.push_back(value);
+  }
+  EvaluateOptions options;
+  options.gradients = gradients;
+  const at::AutoGradMode guard(gradients);
+  const std::vector<Value> outputs = evaluate(*body, constants_, inputs, options);
+  if (outputs.size() != 1 || !outputs[0].x.isTensor()) {
+    throw Error("registration", call.provenance->class_name + " (" + call.provenance->module +
+                                    ") returns several values: a registered class returns one.");
+  }
+  return outputs[0].x.toTensor();
+}
+
+// The unit as a function of its input, for as long as this object lives.
+Many Units::as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input,
+                        bool ref) {
+  return [this, call, body, input, ref](const Operands& at) {
+    return std::vector<at::Tensor>{run(call, body, input, at[0], ref, true)};
+  };
+}
+
+std::vector<Value> Units::in_module_mode(Call& call, const Registration& registration,
+                                         const std::shared_ptr<const Graph>& body, int input) {
+  const at::Tensor given = call.inputs[input].x.toTensor();
+  const at::Tensor point = given.detach().requires_grad_();
+  const at::Tensor value = run(call, body, input, point, false, true);
+  const auto last = remember(last_[call.provenance->module], given, value);
+  const auto rule = registration.rule;
+  const bool quotient = rule == Registration::Rule::rescale || rule == Registration::Rule::softmax;
+  if (quotient) {
+    require_same_shape(call, given, value);
+  }
+  const auto along_path = [function = as_function(call, body, input, false)](
+                              const at::Tensor& x, const at::Tensor& x_ref,
+                              const at::Tensor& grad) {
+    const at::Tensor leaf = x_ref.detach().requires_grad_();
+    const Halves whole = integrate(function, {{x, leaf}}, {x.size(0), 1, nullptr})[0];
+    return torch::autograd::grad({whole.ref}, {leaf}, {grad})[0];
+  };
+  const std::string name =
+      call.provenance->module + " (" + short_class_name(call.provenance->class_name) + ")";
+  const auto backward = [point, value, last, rule, user = registration.function, quotient,
+                         along_path, name](const at::Tensor& grad) {
+    const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
+    if (rule == Registration::Rule::integrate) {
+      const at::Tensor own = point.detach();
+      return std::vector<at::Tensor>{
+          twice(along_path(first_half(own), second_half(own), first_half(grad)))};
+    }
+    const at::Tensor x = first_half(last->input);
+    const at::Tensor x_ref = second_half(last->input);
+    const at::Tensor y = first_half(last->output);
+    const at::Tensor y_ref = second_half(last->output);
+    if (rule == Registration::Rule::function) {
+      return std::vector<at::Tensor>{twice(user(x, x_ref, y, y_ref, first_half(grad)))};
+    }
+    if (!quotient) {
+      return std::vector<at::Tensor>{ordinary};
+    }
+    require_broadcast(name, ordinary, last->input, grad, last->output);
+    at::Tensor result = peer_quotient(twice(x - x_ref), twice(y - y_ref), grad, ordinary);
+    if (rule == Registration::Rule::softmax) {
+      result = result - result.sum() / static_cast<double>(ordinary.numel());
+    }
+    return std::vector<at::Tensor>{of_own_shape(name, ordinary, last->input, result)};
+  };
+  Value output;
+  output.x = attach(value.detach(), {given}, backward);
+  output.depends = true;
+  return {output};
+}
+
+std::vector<Value> Units::in_operator_mode(Call& call, const Registration& registration,
+                                           const std::shared_ptr<const Graph>& body, int input) {
+  const Halves given = call.halves(input);
+  const BatchShape batch = call.batch;
+  const at::Tensor y = run(call, body, input, given.x, false, false);
+  if (registration.rule == Registration::Rule::linear ||
+      registration.rule == Registration::Rule::gradient) {
+    return {to_value(y, run(call, body, input, given.ref, true, true))};
+  }
+  if (registration.rule == Registration::Rule::integrate) {
+    const OnHalves<Many> function(as_function(call, body, input, false),
+                                  as_function(call, body, input, true));
+    return {to_value(integrate(function, {given}, batch)[0])};
+  }
+  const at::Tensor point = given.ref.detach().requires_grad_();
+  const at::Tensor y_ref = run(call, body, input, point, true, true);
+  check_rows(y, y_ref, batch);
+  const at::Tensor x = repeat_x(given.x, point, batch);
+  const at::Tensor y_x = repeat_x(y, y_ref, batch);
+  const bool user = registration.rule == Registration::Rule::function;
+  if (!user) {
+    require_same_shape(call, point, y_ref);
+  }
+  const auto backward = [=, rule = registration.function](const at::Tensor& grad) {
+    if (user) {
+      return std::vector<at::Tensor>{rule(x, point.detach(), y_x, y_ref.detach(), grad)};
+    }
+    const auto ordinary = torch::autograd::grad({y_ref}, {point}, {grad}, true, false, false)[0];
+    return std::vector<at::Tensor>{
+        peer_quotient(x - point.detach(), y_x - y_ref.detach(), grad, ordinary)};
+  };
+  return {to_value(y, attach(y_ref.detach(), {given.ref}, backward))};
+}
+
+// tangermeme 1.4.0: the larger of both maxima splits the change into a rise, put by max_unpool
+// where x has its maximum, and a fall, where the reference has it; overlapping windows overwrite
+// each other.
+std::vector<Value> Units::pool(Call& call) {
+  const bool one = call.name == "max_pool1d";
+  if ((!one && call.name != "max_pool2d") || !call.inputs[0].depends) {
+    return {};
+  }
+  const Provenance& place = *call.provenance;
+  const Registration* registration =
+      find_rule(registrations_, module_mode_, place.module, place.class_name);
+  if (!registration || registration->rule != Registration::Rule::max_pool) {
+    return {};
+  }
+  const auto numbers = [&](const char* name) {
+    return call.constant(call.find(name)).toIntVector();
+  };
+  const auto kernel = numbers("kernel_size");
+  const auto stride = numbers("stride");
+  const auto padding = numbers("padding");
+  const auto dilation = numbers("dilation");
+  const bool ceil = call.constant(call.find("ceil_mode")).toBool();
+  const at::Tensor given = call.inputs[0].x.toTensor();
+  const at::Tensor point = given.detach().requires_grad_();
+  std::tuple<at::Tensor, at::Tensor> found;
+  {
+    const at::AutoGradMode guard(true);
+    found = one ? at::max_pool1d_with_indices(point, kernel, stride, padding, dilation, ceil)
+                : at::max_pool2d_with_indices(point, kernel, stride, padding, dilation, ceil);
+  }
+  const at::Tensor value = std::get<0>(found);
+  const auto last = remember(last_[call.provenance->module], given, value);
+  last->indices = std::get<1>(found);
+  const std::string name = place.module + " (" + short_class_name(place.class_name) + ")";
+  const auto backward = [=](const at::Tensor& grad) {
+    const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
+    const at::Tensor& input = last->input;
+    const at::Tensor& output = last->output;
+    const at::Tensor& indices = last->indices;
+    const at::Tensor change = first_half(input) - second_half(input);
+    const at::Tensor top = at::maximum(first_half(output), second_half(output));
+    const at::Tensor change_out = at::cat({top - second_half(output), first_half(output) - top});
+    if (!at::are_expandable(grad.sizes(), change_out.sizes())) {
+      refuse_shapes(name, ordinary, input);
+    }
+    at::Tensor share = grad * change_out;
+    if (share.sizes() != indices.sizes()) {
+      refuse_shapes(name, ordinary, input);
+    }
+    at::Tensor spread;
+    if (one) {
+      spread = at::max_unpool2d(share.unsqueeze(-1).contiguous(),
+                                indices.unsqueeze(-1).contiguous(), {input.size(-1), 1})
+                   .squeeze(-1);
+    } else {
+      spread = at::max_unpool2d(share.contiguous(), indices.contiguous(),
+                                {input.size(-2), input.size(-1)});
+    }
+    if (!at::are_expandable(ordinary.sizes(), input.sizes())) {
+      refuse_shapes(name, ordinary, input);
+    }
+    const at::Tensor both = twice(first_half(spread) + second_half(spread));
+    const at::Tensor change_in = twice(change);
+    return std::vector<at::Tensor>{
+        of_own_shape(name, ordinary, input,
+                     at::where(change_in.abs() < peer_pool_threshold, ordinary, both / change_in))};
+  };
+  Value output;
+  output.x = attach(value.detach(), {given}, backward);
+  output.depends = true;
+  return {output};
+}
+
+}  // namespace seqlift

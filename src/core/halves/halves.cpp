@@ -1,0 +1,257 @@
+#include "core/halves/halves.h"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+
+#include <cmath>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "core/halves/ends.h"
+#include "core/numeric/device.h"
+#include "core/numeric/tensor_functions.h"
+
+namespace seqlift {
+
+namespace {
+
+// An operation of the autograd graph whose gradient is the rule's multiplier.
+class RuleNode : public torch::autograd::Node {
+ public:
+  RuleNode(torch::autograd::edge_list edges, Backward backward, WindowBackward windows)
+      : Node(std::move(edges)), backward_(std::move(backward)), windows_(std::move(windows)) {}
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
+    if (!grads[0].defined()) {
+      return torch::autograd::variable_list(num_outputs());
+    }
+    const at::NoGradGuard guard;
+    return backward_(grads[0]);
+  }
+
+  std::string name() const override { return "seqlift::RuleNode"; }
+  const WindowBackward& windows() const { return windows_; }
+
+ private:
+  Backward backward_;
+  WindowBackward windows_;
+};
+
+// Autograd's own pointer to a node: intrusive in LibTorch 2.14, shared before. deleteNode() takes a
+// deep graph apart without recursion; it is found by its argument, where it exists.
+template <typename Owned>
+auto own(Owned* node) {
+  if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, Owned>) {
+    return c10::intrusive_ptr<Owned>::unsafe_steal_from_new(node);
+  } else {
+    return std::shared_ptr<Owned>(node, [](auto* owned) { deleteNode(owned); });
+  }
+}
+
+// Below this difference of inputs a smooth function's quotient loses more digits to cancellation
+// than its derivative halfway between them is off by (third derivative x difference^2 / 24). Both
+// are formed in double. It shrinks with the input, for functions that bend ever more towards zero
+// (log, sqrt, reciprocal).
+constexpr double smooth_threshold = 1e-5;
+
+}  // namespace
+
+at::Tensor group_x(const at::Tensor& x, const BatchShape& batch) {
+  if (batch.references == 1) {
+    return x.unsqueeze(0).unsqueeze(0);
+  }
+  return x.unflatten(0, {batch.sequences, x.size(0) / batch.sequences}).unsqueeze(1);
+}
+
+at::Tensor group_ref(const at::Tensor& ref, const BatchShape& batch) {
+  if (batch.references == 1) {
+    return ref.unsqueeze(0).unsqueeze(0);
+  }
+  const int64_t rows = ref.size(0) / (batch.sequences * batch.references);
+  return ref.unflatten(0, {batch.sequences, batch.references, rows});
+}
+
+at::Tensor repeat_x(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch) {
+  if (x.sizes() == ref.sizes()) {
+    return x;
+  }
+  check_rows(x, ref, batch);
+  const at::Tensor grouped = group_x(x, batch);
+  std::vector<int64_t> sizes = grouped.sizes().vec();
+  sizes[1] = batch.references;
+  return grouped.expand(sizes).reshape(ref.sizes());
+}
+
+void check_rows(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch) {
+  if (batch.references == 1) {
+    if (x.sizes() != ref.sizes()) {
+      throw BatchMoved();
+    }
+    return;
+  }
+  const bool rows = x.dim() > 0 && x.dim() == ref.dim() &&
+                    x.size(0) * batch.references == ref.size(0) && x.size(0) % batch.sequences == 0;
+  if (!rows || x.sizes().slice(1) != ref.sizes().slice(1)) {
+    throw BatchMoved();
+  }
+}
+
+at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Backward backward,
+                  WindowBackward windows) {
+  bool needed = false;
+  for (const at::Tensor& input : inputs) {
+    needed = needed || input.requires_grad();
+  }
+  if (!needed) {
+    return output;
+  }
+  const auto node = own(new RuleNode(torch::autograd::collect_next_edges(inputs),
+                                     std::move(backward), std::move(windows)));
+  // The result of a view carries the view's history, which would win over ours.
+  at::Tensor fresh = output.variable_data();
+  torch::autograd::set_history(fresh, node);
+  return fresh;
+}
+
+const WindowBackward* window_rule(const torch::autograd::Node& node) {
+  const auto* rule = dynamic_cast<const RuleNode*>(&node);
+  return rule && rule->windows() ? &rule->windows() : nullptr;
+}
+
+WindowBackward times_in_windows(const at::Tensor& slope) {
+  return [slope](const Windows& grad) -> Windows {
+    if (slope.dim() != 3) {
+      return {};
+    }
+    const int64_t step = slope.stride(2);
+    const at::Tensor there =
+        slope.as_strided(grad.values.sizes(), {step, slope.stride(0), slope.stride(1), step},
+                         slope.storage_offset() + grad.start * step);
+    return {grad.values * there, grad.start};
+  };
+}
+
+at::Tensor behind(const at::Tensor& point) {
+  const at::AutoGradMode enabled(true);
+  return attach(
+      point.detach().clone(), {point},
+      [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; },
+      [](const Windows& grad) { return grad; });
+}
+
+at::Tensor derivative(const Unary& function, const at::Tensor& at) {
+  at::Tensor slope;
+  try {
+    const at::AutoGradMode guard(true);
+    const at::Tensor point = at.detach().requires_grad_();
+    const at::Tensor value = function(point);
+    if (!value.requires_grad()) {
+      return at::zeros_like(at);
+    }
+    // Autograd gives the conjugate of a complex function's derivative.
+    slope = torch::autograd::grad({value}, {point}, {at::ones_like(value)})[0].conj();
+  } catch (const std::exception& error) {
+    throw_if_out_of_memory(error);
+    // LibTorch has no derivative of it (a floored quotient, a loss in its target): the difference
+    // over a step at which rounding and the third derivative weigh about the same.
+    const at::NoGradGuard guard;
+    const at::Tensor step = 1e-5 * at.abs().clamp_min(1.0);
+    slope = (function(at + step) - function(at - step)) / (2 * step);
+  }
+  return at::where(at::isfinite(slope), slope, at::zeros_like(slope)).resolve_conj();
+}
+
+at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Bend bend) {
+  const at::Tensor change = x - ref;
+  at::Tensor near = change == 0;
+  if (bend == Bend::smooth) {
+    near.logical_or_(change.abs() <= smooth_threshold * ((x + ref) / 2).abs().clamp_max(1.0));
+  }
+  // Equal infinities (a mask) differ by NaN: nothing changes there.
+  return near.logical_or_(change.isnan());
+}
+
+Halves linear(const Unary& function, const Halves& a) {
+  return linear([&](const Operands& operands) { return function(operands[0]); }, {a});
+}
+
+Halves linear(const Nary& function, const std::vector<Halves>& operands) {
+  const Ends ends = ends_of(operands);
+  Halves result;
+  {
+    const at::NoGradGuard guard;
+    result.x = function(ends.x);
+  }
+  const at::AutoGradMode guard(true);
+  result.ref = function(ends.inputs);
+  return result;
+}
+
+// m = (f(x) - f(ref)) / (x - ref), so that m * (x - ref) is the output's difference, whatever f.
+// Where the inputs are equal any m is right for the sum; the derivative is the limit.
+Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
+               const BatchShape& batch) {
+  const at::NoGradGuard guard;
+  const at::Tensor ref = a.ref.detach();
+  Halves result{once_tensor(batch.memo, "rescale", [&]() { return function.x(a.x); }),
+                function.ref(ref)};
+  check_rows(a.x, ref, batch);
+
+  const auto wide = ref.is_complex() ? at::kComplexDouble : at::kDouble;
+  const at::Tensor x64 = a.x.to(wide);
+  const at::Tensor ref64 = ref.to(wide);
+  const at::Tensor x = group_x(x64, batch);
+  const at::Tensor r = group_ref(ref64, batch);
+  const at::Tensor change_in = x - r;
+  const at::Tensor y64 =
+      once_tensor(batch.memo, "rescale in double", [&]() { return function.x(x64); });
+  const at::Tensor change_out = group_x(y64, batch) - group_ref(function.ref(ref64), batch);
+  at::Tensor slope = change_out / change_in;
+  const at::Tensor near = too_close(x, r, bend);
+  if (near.any().item<bool>()) {
+    const at::Tensor middle = bend == Bend::smooth ? (x + r) / 2 : x.expand_as(r);
+    const at::Tensor slope_near = derivative(function.ref, middle.reshape(ref.sizes()));
+    slope = at::where(near, group_ref(slope_near, batch), slope);
+  }
+  // What a condition or a mask leaves out may be infinite, or no number at all: no change of the
+  // output comes from there, whatever the slope.
+  const bool finite = slope.sum().isfinite().item<bool>();
+  // Of a complex function the slope is a complex number, which autograd applies conjugated.
+  slope = slope.reshape(ref.sizes()).to(ref.scalar_type()).conj().resolve_conj();
+  const auto backward = [slope, finite](const at::Tensor& grad) {
+    const at::Tensor share = grad * slope;
+    return std::vector<at::Tensor>{finite ? share : at::where(grad == 0, grad, share)};
+  };
+  result.ref =
+      attach(result.ref, {a.ref}, backward, finite ? times_in_windows(slope) : WindowBackward());
+  return result;
+}
+
+// For f of degree two or less in (a, b, ...) together, f(x) - f(ref) = grad f(middle) . (x - ref)
+// exactly, with middle = (x + ref) / 2: Taylor's second-order terms cancel. For a product a b this
+// gives a the factor (b_x + b_ref) / 2, the Shapley value of the two changes.
+Halves midpoint(const OnHalves<Nary>& function, const std::vector<Halves>& operands,
+                const BatchShape& batch) {
+  const at::NoGradGuard guard;
+  const Ends ends = ends_of(operands);
+  Operands middle;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    middle.push_back((repeat_x(ends.x[i], ends.ref[i], batch) + ends.ref[i]) / 2);
+  }
+  Halves result{once_tensor(batch.memo, "midpoint", [&]() { return function.x(ends.x); }),
+                function.ref(ends.ref)};
+  result.ref =
+      attach(result.ref, ends.inputs, [function = function.ref, middle](const at::Tensor& grad) {
+        const at::AutoGradMode enabled(true);
+        Operands points;
+        for (const at::Tensor& point : middle) {
+          points.push_back(point.detach().requires_grad_());
+        }
+        return torch::autograd::grad({function(points)}, points, {grad}, {}, false, true);
+      });
+  return result;
+}
+
+}  // namespace seqlift

@@ -1,0 +1,314 @@
+#include "core/import/keras/network.h"
+
+#include <algorithm>
+#include <set>
+
+#include "core/base/error.h"
+
+namespace seqlift {
+namespace keras {
+
+using nlohmann::json;
+
+namespace {
+
+// Models inside models inside models: no real file comes near.
+constexpr int deepest_json = 200;
+
+}  // namespace
+
+void refuse(const std::string& message) { throw Error("model", message); }
+
+json parse_config(const std::string& text) {
+  try {
+    return json::parse(text, [](int depth, json::parse_event_t, json&) {
+      if (depth > deepest_json) {
+        throw Error("file", "The model's configuration is nested too deeply.");
+      }
+      return true;
+    });
+  } catch (const json::exception&) {
+    throw Error("file", "The model's configuration is not JSON.");
+  }
+}
+
+bool is_network(const std::string& class_name) {
+  static const std::set<std::string> names = {"Model", "Functional", "Network", "Sequential",
+                                              "CustomModel"};
+  return names.count(class_name) > 0;
+}
+const json& member(const json& object, const char* name, const std::string& of) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  if (!object.is_object() || found == object.end()) {
+    refuse("The configuration of " + of + " has no `" + name + "`.");
+  }
+  return *found;
+}
+
+std::string string_member(const json& object, const char* name, const std::string& of) {
+  const json& value = member(object, name, of);
+  if (!value.is_string()) {
+    refuse("`" + std::string(name) + "` in the configuration of " + of + " is not a string.");
+  }
+  return value.get<std::string>();
+}
+namespace {
+
+bool is_reference(const json& value) {
+  return value.is_array() && value.size() >= 3 && value[0].is_string() &&
+         value[1].is_number_integer() && value[2].is_number_integer();
+}
+
+Reference to_reference(const json& value, const std::string& of) {
+  if (!is_reference(value) || value[1] < 0 || value[2] < 0) {
+    refuse("A connection of " + of + " is not [layer, call, output].");
+  }
+  return {value[0].get<std::string>(), value[1].get<int64_t>(), value[2].get<int64_t>()};
+}
+
+// MultiHeadAttention's inputs after the query may be given by name.
+bool is_attention_input(const std::string& name, const json& value) {
+  return (name == "value" || name == "key") && value.is_object() &&
+         value.value("class_name", json()) == "__keras_tensor__";
+}
+
+// What a layer is given beside its inputs: only what changes nothing in a prediction.
+void check_arguments(const json& arguments, const std::string& of) {
+  if (!arguments.is_object()) {
+    return;
+  }
+  for (const auto& one : arguments.items()) {
+    const bool off = one.value().is_boolean() && !one.value().get<bool>() &&
+                     (one.key() == "use_causal_mask" || one.key() == "return_attention_scores");
+    const bool is_input = is_attention_input(one.key(), one.value());
+    if (!one.value().is_null() && one.key() != "training" && one.key() != "mask" && !off &&
+        !is_input) {
+      refuse("The layer \"" + of + "\" is called with the argument `" + one.key() +
+             "`, which is not supported.");
+    }
+  }
+}
+
+// Keras 3: tensors by their history, in lists of lists.
+void add_histories(const json& value, const std::string& of, std::vector<Reference>& references) {
+  if (value.is_array()) {
+    for (const json& one : value) {
+      add_histories(one, of, references);
+    }
+  } else if (value.is_object() && value.value("class_name", json()) == "__keras_tensor__") {
+    references.push_back(to_reference(member(member(value, "config", of), "keras_history", of),
+                                      "the layer \"" + of + "\""));
+  } else if (!value.is_null()) {
+    refuse("The layer \"" + of + "\" is called with something that is not another's output.");
+  }
+}
+
+std::vector<Reference> read_call(const json& node, const std::string& of) {
+  std::vector<Reference> references;
+  if (node.is_object()) {
+    add_histories(member(node, "args", "the layer \"" + of + "\""), of, references);
+    if (node.contains("kwargs")) {
+      check_arguments(node["kwargs"], of);
+      for (const char* name : {"value", "key"}) {
+        if (node["kwargs"].is_object() && node["kwargs"].contains(name) &&
+            is_attention_input(name, node["kwargs"][name])) {
+          add_histories(node["kwargs"][name], of, references);
+        }
+      }
+    }
+    return references;
+  }
+  if (!node.is_array()) {
+    refuse("The connections of the layer \"" + of + "\" are not a list.");
+  }
+  if (is_reference(node)) {
+    return {to_reference(node, "the layer \"" + of + "\"")};
+  }
+  for (const json& one : node) {
+    references.push_back(to_reference(one, "the layer \"" + of + "\""));
+    if (one.size() > 3) {
+      check_arguments(one[3], of);
+    }
+  }
+  return references;
+}
+
+// One reference, a list of them, or a set of them by name, which Keras takes in the names' order.
+std::vector<Reference> read_ends(const json& value, const std::string& of) {
+  if (is_reference(value)) {
+    return {to_reference(value, of)};
+  }
+  std::vector<Reference> references;
+  if (!value.is_array() && !value.is_object()) {
+    refuse("The inputs and outputs of " + of + " are not lists.");
+  }
+  for (const json& one : value) {
+    references.push_back(to_reference(one, of));
+  }
+  return references;
+}
+
+Layer read_layer(const json& entry, const std::string& of) {
+  Layer layer;
+  layer.class_name = string_member(entry, "class_name", "a layer of " + of);
+  layer.options = member(entry, "config", "a layer of " + of);
+  if (entry.contains("name") && entry["name"].is_string()) {
+    layer.name = entry["name"].get<std::string>();
+  } else if (layer.options.is_object() && layer.options.contains("name") &&
+             layer.options["name"].is_string()) {
+    layer.name = layer.options["name"].get<std::string>();
+  }
+  if (!is_network(layer.class_name)) {
+    to_keras_2(layer.class_name, layer.options);
+  }
+  return layer;
+}
+
+const json* first_shape(const json& options) {
+  for (const char* name : {"batch_input_shape", "batch_shape", "build_input_shape"}) {
+    if (options.is_object() && options.contains(name) && options[name].is_array()) {
+      return &options[name];
+    }
+  }
+  return nullptr;
+}
+
+// A chain, with an input before it where the file has none.
+Network read_sequential(const json& options, const std::string& of, bool inside) {
+  Network network;
+  const json& entries = options.is_array() ? options : member(options, "layers", of);
+  if (!entries.is_array() || entries.empty()) {
+    refuse("The layers of " + of + " are not a list of at least one layer.");
+  }
+  for (const json& entry : entries) {
+    Layer layer = read_layer(entry, of);
+    if (network.layers.empty() && layer.class_name != "InputLayer") {
+      Layer input;
+      input.name = "input";
+      input.class_name = "InputLayer";
+      const json* shape = first_shape(layer.options);
+      shape = shape ? shape : first_shape(options);
+      // A model that comes first knows the shape of its own input.
+      const json* inner = &layer.options;
+      while (!shape && inner->is_object() && inner->contains("layers") &&
+             (*inner)["layers"].is_array() && !(*inner)["layers"].empty() &&
+             (*inner)["layers"][0].is_object() && (*inner)["layers"][0].contains("config")) {
+        inner = &(*inner)["layers"][0]["config"];
+        shape = first_shape(*inner);
+      }
+      if (!shape && !inside) {
+        refuse("The file does not say which shape the input of " + of + " has.");
+      }
+      input.options = json::object();
+      if (shape) {
+        input.options["batch_shape"] = *shape;
+      }
+      network.layers.push_back(std::move(input));
+    }
+    if (!network.layers.empty()) {
+      layer.calls = {{{network.layers.back().name, 0, 0}}};
+    }
+    network.layers.push_back(std::move(layer));
+  }
+  network.inputs = {{network.layers.front().name, 0, 0}};
+  network.outputs = {{network.layers.back().name, 0, 0}};
+  return network;
+}
+
+}  // namespace
+
+Network read_network(const std::string& class_name, const json& options, const std::string& of,
+                     bool inside) {
+  if (class_name == "Sequential") {
+    return read_sequential(options, of, inside);
+  }
+  Network network;
+  const json& entries = member(options, "layers", of);
+  if (!entries.is_array()) {
+    refuse("The layers of " + of + " are not a list.");
+  }
+  for (const json& entry : entries) {
+    Layer layer = read_layer(entry, of);
+    const json& nodes = entry.contains("inbound_nodes") ? entry["inbound_nodes"] : json::array();
+    if (!nodes.is_array()) {
+      refuse("The connections of the layer \"" + layer.name + "\" are not a list.");
+    }
+    for (const json& node : nodes) {
+      layer.calls.push_back(read_call(node, layer.name));
+    }
+    network.layers.push_back(std::move(layer));
+  }
+  network.inputs = read_ends(member(options, "input_layers", of), of);
+  const json& outputs = member(options, "output_layers", of);
+  network.outputs = read_ends(outputs, of);
+  if (outputs.is_object()) {
+    for (const auto& one : outputs.items()) {
+      network.output_names.push_back(one.key());
+    }
+  }
+  if (network.inputs.empty() || network.outputs.empty()) {
+    refuse("The configuration of " + of + " has no inputs or no outputs.");
+  }
+  return network;
+}
+bool declared_shape(const Layer& layer, Shape& shape) {
+  const json* declared = first_shape(layer.options);
+  if (!declared) {
+    return false;
+  }
+  const json& sizes =
+      declared->size() == 1 && (*declared)[0].is_array() ? (*declared)[0] : *declared;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const bool open = sizes[i].is_null();
+    if (!open && (!sizes[i].is_number_integer() || sizes[i] < 0 || sizes[i] > (int64_t{1} << 31))) {
+      refuse("The shape of the input \"" + layer.name + "\" is not one of whole numbers.");
+    }
+    if (i > 0) {
+      shape.push_back(open ? -1 : sizes[i].get<int64_t>());
+    }
+  }
+  if (shape.empty() || shape.size() > 3) {
+    refuse("The input \"" + layer.name + "\" has " + std::to_string(shape.size() + 1) +
+           " dimensions; 2 to 4 are supported.");
+  }
+  return true;
+}
+Calls::Calls(const Network& network) {
+  for (size_t i = 0; i < network.layers.size(); ++i) {
+    const Layer& layer = network.layers[i];
+    if (!index_.emplace(layer.name, i).second) {
+      refuse("The model has two layers by the name \"" + layer.name + "\".");
+    }
+    if (is_network(layer.class_name)) {
+      offset_[layer.name] = 1;
+    }
+  }
+  const auto look = [&](const Reference& reference) {
+    if (reference.call == 0) {
+      offset_.erase(reference.layer);
+    }
+  };
+  for (const Layer& layer : network.layers) {
+    for (const auto& call : layer.calls) {
+      std::for_each(call.begin(), call.end(), look);
+    }
+  }
+  std::for_each(network.outputs.begin(), network.outputs.end(), look);
+}
+
+size_t Calls::layer(const Reference& reference) const {
+  const auto found = index_.find(reference.layer);
+  if (found == index_.end()) {
+    refuse("The model's configuration refers to a layer \"" + reference.layer +
+           "\", which it does not have.");
+  }
+  return found->second;
+}
+
+int64_t Calls::call(const Reference& reference) const {
+  const auto found = offset_.find(reference.layer);
+  return reference.call - (found == offset_.end() ? 0 : found->second);
+}
+
+}  // namespace keras
+}  // namespace seqlift

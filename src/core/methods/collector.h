@@ -1,0 +1,83 @@
+// What DeepLIFT/SHAP keeps of the pairs of sequences and references as they are evaluated.
+#pragma once
+
+#include <map>
+#include <mutex>
+
+#include "core/methods/deep_lift_shap.h"
+#include "core/methods/pairs.h"
+
+namespace seqlift {
+
+// A piece of work: some references of some sequences. Only one of the two is ever split.
+struct Piece {
+  int64_t i_begin, i_end, j_begin, j_end;
+  int64_t sequences() const { return i_end - i_begin; }
+  int64_t references() const { return j_end - j_begin; }
+  int64_t pairs() const { return sequences() * references(); }
+};
+
+// Values of each reference, or the sum over references; with it, where it is asked for, the sum of
+// the squared deviations from its mean.
+struct Sum {
+  at::Tensor values;
+  at::Tensor squares;
+
+  // Sums of `count` and of `more` references become one: the update of Welford (1962) for groups
+  // (Chan, Golub and LeVeque 1979), which keeps nothing of a reference.
+  void add(int64_t count, const Sum& other, int64_t more);
+};
+
+// Collects what the pieces give; every pair has its own place, so the order does not matter.
+class Collector {
+ public:
+  Collector(int64_t sequences, int64_t references, const DeepLiftShapOptions& options,
+            bool by_layer);
+
+  // A block of the pairs of `whole`: X and references as [pairs, C, L]. The blocks of a piece come
+  // one after the other. What is on a device comes to the CPU before anything is kept, so that a
+  // block for which memory runs out leaves nothing here.
+  void add(const Piece& whole, const Piece& piece, const at::Tensor& X,
+           const at::Tensor& references, const PairResult& given);
+
+  // Sums over the references are formed in the order of the pieces, so that threads do not matter.
+  DeepLiftShapResult finish(const Sequences& sequences);
+
+ private:
+  // What is kept of the sequences, or of each layer.
+  struct Kept {
+    at::Tensor deltas;
+    std::map<std::pair<int64_t, int64_t>, std::pair<Piece, Sum>> parts;
+  };
+  // What a block adds to it: values, and the sums of the contributions [pairs, targets].
+  struct Part {
+    Sum values;
+    at::Tensor sums;
+  };
+
+  Part of_sequences(const Piece& piece, const at::Tensor& X, const at::Tensor& references,
+                    const PairResult& given) const;
+  Part of_layer(const Piece& piece, const LayerPairs& layer) const;
+  // The parts of all pieces, for `n` sequences: of sums their means, and the means' standard
+  // errors.
+  Sum join(const Kept& kept, int64_t n) const;
+
+  // Whether each reference has values of its own.
+  bool raw() const {
+    return options_.output == DeepLiftShapOptions::Output::multipliers ||
+           options_.output == DeepLiftShapOptions::Output::contributions;
+  }
+  at::Tensor raw_values(const at::Tensor& m, const at::Tensor& contributions) const {
+    return options_.output == DeepLiftShapOptions::Output::multipliers ? m : contributions;
+  }
+  int64_t target_dim() const { return options_.profile ? -3 : -1; }
+
+  int64_t references_;
+  const DeepLiftShapOptions& options_;
+  DeepLiftShapResult result_;
+  std::vector<Kept> kept_;
+  bool by_layer_;
+  std::mutex mutex_;
+};
+
+}  // namespace seqlift

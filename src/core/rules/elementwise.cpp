@@ -1,0 +1,86 @@
+// Elementwise functions of one value: the rescale rule. See rescale() in halves.cpp for the
+// derivation.
+
+#include "core/base/error.h"
+#include "core/halves/kernels.h"
+#include "core/numeric/tensor_functions.h"
+#include "core/rules/rules.h"
+
+namespace seqlift {
+namespace rules {
+
+namespace {
+
+// The operation as a function of its input `position`, the others as they are on that half. The
+// rescale rule calls it in double, so tensors among the others follow.
+Unary function_of(const Call& call, int position, bool ref) {
+  std::vector<c10::IValue> inputs;
+  for (const Value& input : call.inputs) {
+    inputs.push_back(ref && input.paired ? input.ref : input.x);
+  }
+  return [inputs, position, evaluate = call.evaluate](const at::Tensor& at) {
+    std::vector<c10::IValue> stack = inputs;
+    for (c10::IValue& input : stack) {
+      if (input.isTensor() && input.toTensor().defined() &&
+          at::isFloatingType(input.toTensor().scalar_type())) {
+        input = input.toTensor().to(at.scalar_type());
+      }
+    }
+    stack[position] = at;
+    return evaluate(std::move(stack))[0].toTensor();
+  };
+}
+
+std::vector<Value> rescale_operation(Call& call, Bend bend) {
+  const std::vector<int> dependent = call.dependent();
+  if (dependent.size() != 1) {
+    throw Error("unsupported_operation",
+                call.where() + " depends on X through several of its inputs, which has no rule.");
+  }
+  const int position = dependent[0];
+  const OnHalves<Unary> function(function_of(call, position, false),
+                                 function_of(call, position, true));
+  return {to_value(rescale(function, call.halves(position), bend, call.batch))};
+}
+
+}  // namespace
+
+std::vector<Value> elementwise(Call& call) { return rescale_operation(call, Bend::smooth); }
+
+std::vector<Value> kinked(Call& call) { return rescale_operation(call, Bend::kinked); }
+
+// relu(x): the quotient is exact in floating point wherever x and ref differ, since both sides are
+// either equal to them or zero. One pass over the data computes the output and the multiplier.
+std::vector<Value> relu(Call& call) {
+  const Halves input = call.halves(0);
+  const at::Tensor ref = input.ref.detach();
+  if (!relu_is_fast(input.x, ref, call.batch)) {
+    return kinked(call);
+  }
+  check_rows(input.x, ref, call.batch);
+  const at::NoGradGuard guard;
+  Halves output{once_tensor(call.batch.memo, "relu", [&]() { return at::relu(input.x); }), {}};
+  at::Tensor slope;
+  std::tie(output.ref, slope) = relu_rescale(input.x, ref, call.batch);
+  output.ref = attach(
+      output.ref, {input.ref},
+      [slope](const at::Tensor& grad) { return std::vector<at::Tensor>{grad * slope}; },
+      times_in_windows(slope));
+  return {to_value(output)};
+}
+
+// glu(a, b) = a sigmoid(b): a product of the first half and the rescaled second.
+std::vector<Value> glu(Call& call) {
+  const int64_t dim = call.constant(call.find("dim")).toInt();
+  const Halves input = call.halves(0);
+  const auto part = [&](int64_t which) {
+    return linear([&](const at::Tensor& whole) { return whole.chunk(2, dim)[which]; }, input);
+  };
+  const Unary sigmoid = [](const at::Tensor& value) { return at::sigmoid(value); };
+  const Halves gate = rescale(sigmoid, part(1), Bend::smooth, call.batch);
+  const Nary multiply = [](const Operands& factors) { return factors[0] * factors[1]; };
+  return {to_value(midpoint(multiply, {part(0), gate}, call.batch))};
+}
+
+}  // namespace rules
+}  // namespace seqlift

@@ -1,0 +1,165 @@
+// Operations that are linear (or affine) in what depends on X: f(x) - f(ref) = J (x - ref), so the
+// ordinary gradient is the multiplier.
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+#include "core/base/error.h"
+#include "core/numeric/tensor_functions.h"
+#include "core/rules/rules.h"
+
+namespace seqlift {
+namespace rules {
+
+namespace {
+
+// A network in evaluation mode drops nothing; a traced one may have the flag of training written
+// in.
+bool is_dropout(const std::string& name) {
+  return name.size() >= 7 && name.compare(name.size() - 7, 7, "dropout") == 0;
+}
+
+bool is_tensor_list_result(const c10::IValue& value) { return value.isList() || value.isTuple(); }
+
+bool holds_gradient(const c10::IValue& value) {
+  if (value.isTensor()) {
+    return value.toTensor().defined() && value.toTensor().requires_grad();
+  }
+  if (value.isTensorList()) {
+    for (const at::Tensor& tensor : value.toTensorVector()) {
+      if (tensor.requires_grad()) {
+        return true;
+      }
+    }
+    return false;
+  }
+  if (value.isList()) {
+    for (const c10::IValue& element : value.toListRef()) {
+      if (holds_gradient(element)) {
+        return true;
+      }
+    }
+  }
+  if (value.isTuple()) {
+    for (const c10::IValue& element : value.toTupleRef().elements()) {
+      if (holds_gradient(element)) {
+        return true;
+      }
+    }
+  }
+  if (value.isGenericDict()) {
+    for (const auto& entry : value.toGenericDict()) {
+      if (holds_gradient(entry.value())) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+// Windows pass a slice that takes everything as they are, and one of positions moved by its start.
+WindowBackward slice_windows(const at::Tensor& whole, const at::Tensor& part, int64_t dim,
+                             int64_t start, int64_t step) {
+  if (whole.sizes() == part.sizes()) {
+    return [](const Windows& grad) { return grad; };
+  }
+  if (whole.dim() != 3 || (dim < 0 ? dim + 3 : dim) != 2 || step != 1) {
+    return {};
+  }
+  const int64_t first = std::max<int64_t>(start < 0 ? start + whole.size(2) : start, 0);
+  return [first](const Windows& grad) { return Windows{grad.values, grad.start + first}; };
+}
+
+}  // namespace
+
+std::vector<Value> linear(Call& call) {
+  if (is_dropout(call.name)) {
+    return {call.inputs[0]};
+  }
+  std::vector<c10::IValue> x_inputs;
+  std::vector<c10::IValue> ref_inputs;
+  for (const Value& input : call.inputs) {
+    x_inputs.push_back(input.x);
+    ref_inputs.push_back(input.paired ? input.ref : input.x);
+  }
+  // `detach` stops ordinary gradients; the prediction still moves with what is detached.
+  const bool see_through = call.name == "detach" || call.name == "data";
+  std::vector<c10::IValue> x;
+  {
+    const at::NoGradGuard guard;
+    x = see_through ? std::vector<c10::IValue>{x_inputs[0]}
+                    : once(call.batch.memo, "operation", [&]() { return call.evaluate(x_inputs); });
+  }
+  std::vector<c10::IValue> ref;
+  {
+    const at::AutoGradMode guard(true);
+    ref = see_through ? std::vector<c10::IValue>{ref_inputs[0]}
+                      : call.evaluate(std::move(ref_inputs));
+  }
+  std::vector<Value> outputs;
+  for (size_t i = 0; i < x.size(); ++i) {
+    Value value = to_value(x[i], ref[i]);
+    if (is_tensor_list_result(ref[i]) || ref[i].isGenericDict()) {
+      value.depends = holds_gradient(ref[i]);
+    }
+    // Turned into whole numbers: a step function, whose result has no gradient.
+    const bool tensor = ref[i].isTensor() && ref[i].toTensor().defined();
+    const auto type = tensor ? ref[i].toTensor().scalar_type() : at::kDouble;
+    if (!at::isFloatingType(type) && !at::isComplexType(type) && call.depends(0)) {
+      value.tainted = true;
+    }
+    outputs.push_back(value);
+  }
+  return outputs;
+}
+
+// Linear in one of its inputs as long as none of the others depends on X: the values that a grid
+// samples, the right-hand side of a system of equations.
+std::vector<Value> linear_in_one(Call& call) {
+  static const std::map<std::string, const char*> inputs{
+      {"grid_sampler", "input"},        {"grid_sampler_2d", "input"}, {"grid_sampler_3d", "input"},
+      {"max_unpool2d", "self"},         {"max_unpool3d", "self"},     {"linalg_solve", "B"},
+      {"linalg_solve_triangular", "B"}, {"triangular_solve", "self"}, {"cholesky_solve", "self"},
+      {"linalg_lu_solve", "B"},         {"lu_solve", "self"}};
+  const int allowed = call.find(inputs.at(call.name));
+  for (const int input : call.dependent()) {
+    if (input != allowed) {
+      throw Error("unsupported_operation", call.where() + " has a rule only where its `" +
+                                               inputs.at(call.name) +
+                                               "` alone depends on X, but another input does too.");
+    }
+  }
+  return linear(call);
+}
+
+// A slice of a tensor. ATen's gradient of it lies channels-first whatever the input's layout, and
+// every sum with it takes that over down to the first layer; this one keeps the input's layout.
+std::vector<Value> slice(Call& call) {
+  const bool tensor = call.inputs[0].x.isTensor();
+  if (!call.plain_slice || !tensor || call.inputs.size() != 5) {
+    return linear(call);
+  }
+  const Halves input = call.halves(0);
+  const int64_t dim = call.constant(1).toInt();
+  const int64_t start = call.constant(2).isNone() ? 0 : call.constant(2).toInt();
+  const auto most = std::numeric_limits<int64_t>::max();
+  const int64_t end = call.constant(3).isNone() ? most : call.constant(3).toInt();
+  const int64_t step = call.constant(4).toInt();
+  const at::NoGradGuard guard;
+  const at::Tensor ref = input.ref.detach();
+  Halves output{input.x.slice(dim, start, end, step), ref.slice(dim, start, end, step)};
+  output.ref = attach(
+      output.ref, {input.ref},
+      [sizes = ref.sizes().vec(), strides = ref.strides().vec(), dim, start, end,
+       step](const at::Tensor& grad) {
+        const at::Tensor whole = at::empty_strided(sizes, strides, grad.options()).zero_();
+        whole.slice(dim, start, end, step).copy_(grad);
+        return std::vector<at::Tensor>{whole};
+      },
+      slice_windows(ref, output.ref, dim, start, step));
+  return {to_value(output)};
+}
+
+}  // namespace rules
+}  // namespace seqlift

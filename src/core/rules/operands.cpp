@@ -1,0 +1,81 @@
+#include "core/rules/operands.h"
+
+#include "core/numeric/tensor_functions.h"
+
+namespace seqlift {
+
+namespace {
+
+bool in_list(const Slot& slot) { return slot.element >= 0; }
+
+}  // namespace
+
+std::vector<Slot> dependent_slots(const Call& call) {
+  std::vector<Slot> slots;
+  for (const int input : call.dependent()) {
+    const Value& value = call.inputs[input];
+    const c10::IValue& ref = value.paired ? value.ref : value.x;
+    if (ref.isTensor()) {
+      slots.push_back({input, -1});
+      continue;
+    }
+    const std::vector<at::Tensor> elements = ref.toTensorVector();
+    for (size_t i = 0; i < elements.size(); ++i) {
+      if (elements[i].requires_grad()) {
+        slots.push_back({input, static_cast<int>(i)});
+      }
+    }
+  }
+  return slots;
+}
+
+Halves slot_halves(const Call& call, const Slot& slot) {
+  if (!in_list(slot)) {
+    return call.halves(slot.input);
+  }
+  return {call.inputs[slot.input].x.toTensorVector()[slot.element],
+          call.inputs[slot.input].ref.toTensorVector()[slot.element]};
+}
+
+Many function_of(const Call& call, const std::vector<Slot>& slots, bool ref) {
+  std::vector<c10::IValue> inputs;
+  for (const Value& input : call.inputs) {
+    inputs.push_back(ref && input.paired ? input.ref : input.x);
+    // A list of the model's may be appended to later, with what comes of this very operation.
+    if (inputs.back().isTensorList()) {
+      std::vector<at::Tensor> elements = inputs.back().toTensorVector();
+      for (at::Tensor& element : elements) {
+        element = element.detach();
+      }
+      inputs.back() = elements;
+    }
+  }
+  for (const Slot& slot : slots) {
+    if (!in_list(slot)) {
+      inputs[slot.input] = c10::IValue();  // an operand, filled in at each call
+    }
+  }
+  return [inputs, slots, evaluate = call.evaluate](const Operands& operands) {
+    std::vector<c10::IValue> stack = inputs;
+    for (c10::IValue& value : stack) {
+      if (value.isTensorList()) {
+        value = value.toTensorVector();
+      }
+    }
+    for (size_t i = 0; i < slots.size(); ++i) {
+      if (in_list(slots[i])) {
+        stack[slots[i].input].toTensorList().set(slots[i].element, operands[i]);
+      } else {
+        stack[slots[i].input] = operands[i];
+      }
+    }
+    std::vector<at::Tensor> outputs;
+    const std::vector<c10::IValue> results = evaluate(std::move(stack));
+    for (const c10::IValue& output : results) {
+      outputs.push_back(output.isTensor() ? output.toTensor() : at::Tensor());
+    }
+    return outputs;
+  };
+}
+
+}  // namespace seqlift
