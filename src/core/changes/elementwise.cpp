@@ -204,8 +204,7 @@ std::vector<Value> elementwise(ChangeCall& call) {
   const at::Tensor before =
       gather_windows(original_rows(call.output(), frame.sizes, frame.axis), output.windows);
   const at::Tensor delta = rows - before;
-  // Infinite values have no differences.
-  if (!delta.isfinite().all().item<bool>()) {
+  if (!are_numbers(delta, call.log)) {
     return {};
   }
   return {in_frame(call, frame, output, delta)};
@@ -302,7 +301,7 @@ std::vector<Value> over_channels(ChangeCall& call) {
     inputs[0] = to_graph(values, change.axis);
     const at::Tensor after = call.call.evaluate(std::move(inputs))[0].toTensor();
     delta = from_graph(after, change.axis) - before;
-    if (!delta.isfinite().all().item<bool>()) {
+    if (!are_numbers(delta, call.log)) {
       return {};
     }
   }

@@ -292,7 +292,7 @@ std::vector<Value> max_pool(ChangeCall& call) {
   } else {
     run(static_cast<double*>(nullptr));
   }
-  if (!delta.isfinite().all().item<bool>()) {
+  if (!are_numbers(delta, call.log)) {
     return {};
   }
   std::vector<Value> outputs{

@@ -6,6 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/changes/change.h"
+#include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluation.h"
 #include "core/halves/constants.h"
 #include "core/model/operation_table.h"
@@ -146,7 +147,13 @@ Value Evaluation::in_full(const Value& value) const {
   options_.changes->demand(*value.change);
   options_.changes->count_filled(value.x.toTensor().numel());
   Value whole = value;
-  whole.ref = all_values(value.x.toTensor(), *value.change);
+  if (options_.changes->shapes_alone) {
+    std::vector<int64_t> sizes = value.x.toTensor().sizes().vec();
+    sizes[0] = value.change->rows();
+    whole.ref = shape_alone(sizes, value.x.toTensor().options());
+  } else {
+    whole.ref = all_values(value.x.toTensor(), *value.change);
+  }
   whole.change = nullptr;
   return whole;
 }
@@ -185,7 +192,7 @@ std::vector<c10::IValue> Evaluation::original_outputs(Call& call) const {
       inputs.push_back(input.x);
       input = plain;
     }
-    if (!call.is(Trait::convolves)) {
+    if (!call.is(Trait::convolves) || options_.changes->shapes_alone) {
       return original.evaluate(std::move(inputs));
     }
     original.batch.memo = nullptr;
@@ -216,6 +223,9 @@ std::vector<Value> Evaluation::changed(Call& call) {
       input = in_full(input);
     }
     return both_halves(call, false);
+  }
+  if (log.shapes_alone) {
+    evaluate_shapes(call);
   }
   const bool any = std::any_of(call.inputs.begin(), call.inputs.end(), has_change);
   if (!any) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluation.h"
 #include "core/model/graph_outputs.h"
 #include "core/model/operation_table.h"
@@ -319,6 +320,9 @@ c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
 
 bool Evaluation::condition(const Value& given, const Node* node) {
   const Value value = in_full(given);
+  if (value.paired && value.x.isTensor() && options_.changes && options_.changes->shapes_alone) {
+    throw NotMeasurable();
+  }
   const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();
   if (!value.paired) {
     return x;

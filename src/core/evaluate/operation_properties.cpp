@@ -195,6 +195,19 @@ void set_evaluation(const Setter& set) {
        "softplus", "mish", "layer_norm", "logsumexp", "pow"});
   set(cost, Cost::product, {"matmul", "bmm", "mm", "baddbmm", "addmm", "mv"});
   set(cost, Cost::attention, {"scaled_dot_product_attention", "_scaled_dot_product_attention"});
+
+  const auto shape = &Operation::shape;
+  set(shape, ShapeBy::input,
+      {"relu", "relu6", "hardtanh", "batch_norm", "layer_norm", "group_norm", "instance_norm",
+       "prelu", "flip", "roll", "dropout", "threshold"});
+  // An operation that LibTorch has not for tensors without memory throws, which takes milliseconds.
+  set(shape, ShapeBy::meta,
+      {"linear", "matmul", "mm", "bmm", "addmm", "baddbmm", "einsum", "softmax", "log_softmax",
+       "gelu", "silu", "elu", "softplus", "sigmoid", "tanh", "exp", "leaky_relu", "mish", "glu",
+       "clamp", "mean", "sum", "amax", "cumsum", "add", "sub", "mul", "div", "pow", "rsqrt",
+       "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "scaled_dot_product_attention"});
+  set(shape, ShapeBy::numbers,
+      {"nonzero", "masked_select", "unique", "unique_dim", "argwhere", "bincount", "_unique2"});
 }
 
 // How it sees memory (layout.h).

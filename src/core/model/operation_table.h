@@ -1,5 +1,5 @@
 // THE operation table: all that is decided by an operation's name. A row says which kind it is,
-// which rule it gets and how a change in a window passes it (DESIGN section 4), and what every
+// which rule it gets and how a change in a window passes it (vignettes/rules.Rmd), and what every
 // other part of the engine asks of it. Nothing else in the engine compares names of operations.
 //
 // To add an operation: its name in evaluate/operation_table.cpp, and in those lists of
@@ -117,6 +117,14 @@ enum class Cost : uint8_t {
   attention      // of each two positions
 };
 
+// How the shape of its result is found without its numbers (shapes_alone.h).
+enum class ShapeBy : uint8_t {
+  computing,  // it is evaluated
+  input,      // its results have the shape and the type of the first input
+  meta,       // LibTorch has it for tensors without memory, in every version that is built against
+  numbers     // the numbers decide about it
+};
+
 // What the rules of RevealCancel do with it (reveal_cancel_rules.cpp).
 enum class Reveal : uint8_t {
   parts,      // hands each part on by itself: it has no negative factors
@@ -212,6 +220,7 @@ struct Operation {
   Compute derivative = nullptr;  // takes its place where LibTorch has no derivative, or a wrong one
   FastPath fast = FastPath::none;
   Cost cost = Cost::numbers;
+  ShapeBy shape = ShapeBy::computing;
   Reveal reveal = Reveal::shared;
   SignedBy signed_by = SignedBy::nothing;
   PeerPool peer_pool = PeerPool::none;
