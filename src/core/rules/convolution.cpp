@@ -87,7 +87,7 @@ Convolution read(const Call& call) {
 bool is_plain(const Call& call) {
   const int weight = call.find("weight");
   const Value& input = call.inputs[0];
-  const bool transposed_name = call.name.find("transpose") != std::string::npos;
+  const bool transposed_name = call.is(Trait::transposed);
   const int transposed = call.find("transposed");
   if (transposed_name || (transposed >= 0 && call.constant(transposed).toBool()) ||
       call.inputs[weight].paired || call.constants->reduced()) {
@@ -310,8 +310,7 @@ std::vector<Value> any_convolution(Call& call) {
     return call.evaluate(std::move(stack))[0].toTensor();
   };
   const int flag = call.find("transposed");
-  const bool transposed = call.name.find("transpose") != std::string::npos ||
-                          (flag >= 0 && call.constant(flag).toBool());
+  const bool transposed = call.is(Trait::transposed) || (flag >= 0 && call.constant(flag).toBool());
   const int extra = call.find("output_padding");
   const std::vector<int64_t> output_padding =
       extra >= 0 ? spatial(call.constant(extra), c.dims) : std::vector<int64_t>(c.dims, 0);
