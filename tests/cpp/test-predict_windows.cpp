@@ -446,11 +446,16 @@ TEST_CASE("shapes alone tell of the work what numbers tell", "[predict_windows]"
 }
 
 TEST_CASE("code that asks for numbers is scouted by them", "[predict_windows]") {
+  // Of each sequence by itself.
+  const auto by_row = [](const std::string& lines) {
+    return "rows: List[Tensor] = []\nfor i in range(h.size(0)):\n  r = h[i]\n" + lines +
+           "  rows.append(r)\nh = torch.stack(rows)\n";
+  };
   const std::vector<std::string> asking{
-      "if bool(h.mean() > 0.1):\n  h = h * 2.0\n",
-      "h = h * float(h.sum())\n",
-      "h = h + float(torch.nonzero(h > 0.2).size(0))\n",
-      "h = h + h[h > 0.1].sum()\n",
+      by_row("  if bool(r[0, 0] > 0.1):\n    r = r * 2.0\n"),
+      by_row("  r = r * float(r[1, 3])\n"),
+      by_row("  r = r * torch.nonzero(r[0] > 0.2).size(0)\n"),
+      by_row("  r = r + r[r > 0.1].sum()\n"),
   };
   for (const std::string& line : asking) {
     const ModelPointer net = forward("h = torch.conv1d(x, self.w, None, [1], [2])\n" + line +
