@@ -13,10 +13,6 @@ core_add_regions <- function(regions, examples, codes, scores) {
     invisible(.Call(`_seqlift_core_add_regions`, regions, examples, codes, scores))
 }
 
-core_seqlet_signs <- function(regions, seqlets, window, threshold) {
-    .Call(`_seqlift_core_seqlet_signs`, regions, seqlets, window, threshold)
-}
-
 core_discover <- function(regions, seqlets, sign, n_leiden_runs, seed, threads, report) {
     .Call(`_seqlift_core_discover`, regions, seqlets, sign, n_leiden_runs, seed, threads, report)
 }
@@ -153,8 +149,16 @@ core_tfmodisco_seqlets <- function(tracks, window_size, flank, target_fdr, min_p
     .Call(`_seqlift_core_tfmodisco_seqlets`, tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac)
 }
 
-core_tfmodisco_calls <- function(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile) {
-    .Call(`_seqlift_core_tfmodisco_calls`, tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile)
+core_window_sums <- function(length, window_size, held, folder) {
+    .Call(`_seqlift_core_window_sums`, length, window_size, held, folder)
+}
+
+core_add_tracks <- function(sums, tracks) {
+    .Call(`_seqlift_core_add_tracks`, sums, tracks)
+}
+
+core_tfmodisco_calls <- function(sums, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile, most, all) {
+    .Call(`_seqlift_core_tfmodisco_calls`, sums, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile, most, all)
 }
 
 core_file_kinds <- function(paths) {

@@ -18,8 +18,9 @@
 #' those of at least 20 seqlets are kept. All other numbers are those of tfmodisco-lite 2.6.
 #'
 #' The same `random_state` gives the same motifs, with any number of threads ([seqlift_threads()]).
-#' Memory holds the scores of the sequences with seqlets, in single precision; of an HDF5 file no more
-#' is read at a time than a piece.
+#' Memory holds the scores of the sequences whose seqlets are taken (`max_seqlets`), in single precision;
+#' of an HDF5 file no more is read at a time than a piece, and sums over the windows of many sequences are
+#' kept in a file in [tempdir()], 8 bytes a position, so that memory does not grow with the sequences.
 #'
 #' @param attributions Hypothetical attributions of one target: a result of [deep_lift_shap()] or
 #'   another method of kind `"hypothetical"`, one in an HDF5 file ([seqlift_h5_attributions]), or an
@@ -88,24 +89,20 @@ discover_motifs <- function(attributions, X = NULL, ..., max_seqlets = 20000L, w
   seed <- check_random_state(random_state) %||% sample.int(.Machine$integer.max, 1L)
 
   first <- scores$length %/% 2L - window %/% 2L
-  tracks <- contribution_tracks(scores, first + seq_len(window))
-  called <- core_tfmodisco_calls(tracks, sliding, flank, fdr, 0.03, 0.2, 0.8)
-  seqlets <- cbind(called$example - 1L, called$start - 1L, called$end)
-  regions <- scored_regions(scores, unique(called$example), first + seq_len(window))
-  signs <- core_seqlet_signs(regions, seqlets, sliding, called$thresholds[1L])
+  called <- call_motif_seqlets(scores, first + seq_len(window), sliding, flank, fdr, max_seqlets)
+  regions <- scored_regions(scores, unique(called$seqlets[, 1L]) + 1L, first + seq_len(window))
   settings <- list(
     method = "discover_motifs()", source = scores$source, attributions = scores$about,
     n_sequences = scores$n, length = scores$length, window = window, first = first + 1L,
-    n_called = nrow(seqlets), n_seqlets = c(positive = sum(signs == 1L), negative = sum(signs == -1L)),
+    n_called = called$n, n_seqlets = called$n_of_sign,
     sliding_window_size = sliding, flank_size = flank, target_seqlet_fdr = fdr,
     max_seqlets = max_seqlets, n_leiden_runs = runs, random_state = seed
   )
   patterns <- unlist(lapply(c(positive = 1L, negative = -1L), function(sign) {
-    own <- seqlets[signs == sign, , drop = FALSE]
-    if (nrow(own) <= min_seqlets_of_sign) {
+    own <- called$seqlets[called$sign == sign, , drop = FALSE]
+    if (nrow(own) == 0L) {
       return(list())
     }
-    own <- own[seq_len(min(nrow(own), max_seqlets)), , drop = FALSE]
     found <- core_discover(regions, own, sign, runs, seed, motif_threads(), function(step) {
       if (verbose) {
         what <- if (sign > 0L) "positive" else "negative"
@@ -115,7 +112,7 @@ discover_motifs <- function(attributions, X = NULL, ..., max_seqlets = 20000L, w
     if (identical(found$error, "interrupt")) {
       rlang::interrupt()
     }
-    as_patterns(found$patterns, sign, tracks, first, scores$ranges)
+    as_patterns(found$patterns, sign, first, scores$ranges)
   }), recursive = FALSE, use.names = FALSE)
   names(patterns) <- vapply(patterns, function(one) one$name, "")
   settings$n_patterns <- length(patterns)
@@ -132,30 +129,46 @@ score_pieces <- function(scores, rows) {
   split(rows, (seq_along(rows) - 1L) %/% max(1, score_piece %/% (n_bases * scores$length)))
 }
 
-# Contributions of the letters that are there, [positions, n].
-contribution_tracks <- function(scores, positions, call = caller_env()) {
-  tracks <- matrix(0, length(positions), scores$n)
+# Sums of windows that are kept in memory, 32 MB; more go to a temporary file, so that memory does not
+# grow with the sequences.
+held_window_sums <- 4e6
+
+# Seqlets that motifs are looked for in, at most `max_seqlets` of each sign and none of a sign with
+# few: a list of `seqlets`, an integer matrix with rows (example, start, end) that counts from 0 in
+# `positions`, their `sign`, and how many were called: `n`, `n_of_sign`.
+call_motif_seqlets <- function(scores, positions, window, flank, fdr, max_seqlets,
+                               call = caller_env()) {
+  sums <- core_window_sums(length(positions), window, held_window_sums, tempdir())
+  only_zeros <- TRUE
   for (rows in score_pieces(scores, seq_len(scores$n))) {
     values <- scores$read(rows)[, , positions, drop = FALSE]
-    if (!all(is.finite(values))) {
-      abort_argument("attributions", "of finite numbers", "one with NA, NaN or Inf",
-        kind = "attributions", call = call
-      )
-    }
-    codes <- scores$codes(rows)[positions, , drop = FALSE]
-    sums <- matrix(0, length(positions), length(rows))
-    for (base in seq_len(n_bases)) {
-      own <- codes == as.raw(base - 1L)
-      sums[own] <- t(matrix(values[, base, ], length(rows)))[own]
-    }
-    tracks[, rows] <- sums
+    refuse_odd_scores(values, call)
+    tracks <- observed_track(values, scores$codes(rows)[positions, , drop = FALSE])
+    only_zeros <- only_zeros && all(tracks == 0)
+    stop_without_room(core_add_tracks(sums, tracks), call)
   }
-  if (all(tracks == 0)) {
-    abort_argument("attributions", "of numbers that are not all 0", "zeros",
-      kind = "attributions", call = call
+  if (only_zeros) {
+    abort_only_zeros(call)
+  }
+  found <- core_tfmodisco_calls(sums, window, flank, fdr, 0.03, 0.2, 0.8, max_seqlets, FALSE)
+  stop_without_room(found$error, call)
+  n_of_sign <- c(positive = found$n[2L], negative = found$n[3L])
+  kept <- found$sign %in% c(1L, -1L)[n_of_sign > min_seqlets_of_sign]
+  list(
+    seqlets = cbind(found$example - 1L, found$start - 1L, found$end)[kept, , drop = FALSE],
+    sign = found$sign[kept], n = found$n[1L], n_of_sign = n_of_sign
+  )
+}
+
+stop_without_room <- function(problem, call) {
+  if (length(problem) > 0L) {
+    abort_seqlift("file",
+      c("The sums of windows could not be kept: {problem}.",
+        i = "Set the environment variable {.envvar TMPDIR} to a folder with room before R starts."
+      ),
+      call = call
     )
   }
-  tracks
 }
 
 scored_regions <- function(scores, rows, positions) {
@@ -167,7 +180,7 @@ scored_regions <- function(scores, rows, positions) {
   regions
 }
 
-as_patterns <- function(found, sign, tracks, first, ranges) {
+as_patterns <- function(found, sign, first, ranges) {
   group <- if (sign > 0L) "pos_patterns" else "neg_patterns"
   one <- function(pattern, name) {
     matrices <- lapply(pattern[c("ppm", "contributions", "hypothetical")], function(values) {
@@ -177,7 +190,7 @@ as_patterns <- function(found, sign, tracks, first, ranges) {
     c(
       list(name = name, sign = if (sign > 0L) "positive" else "negative"), matrices,
       list(
-        seqlets = pattern_seqlets(pattern$seqlets, tracks, first, ranges),
+        seqlets = pattern_seqlets(pattern$seqlets, pattern$attribution, first, ranges),
         subpatterns = named_patterns(pattern$subpatterns, "subpattern_", function(part, own) {
           one(part, paste0(name, ".", own))
         })
@@ -193,12 +206,10 @@ named_patterns <- function(patterns, prefix, f) {
 }
 
 # The core counts from 0 in the positions searched.
-pattern_seqlets <- function(table, tracks, first, ranges) {
-  sums <- rbind(0, apply(tracks, 2L, cumsum))
-  column <- table[, 1L] + 1L
+pattern_seqlets <- function(table, attribution, first, ranges) {
   seqlets <- data.frame(
-    example = column, start = table[, 2L] + 1L + first, end = table[, 3L] + first,
-    attribution = sums[cbind(table[, 3L] + 1L, column)] - sums[cbind(table[, 2L] + 1L, column)],
+    example = table[, 1L] + 1L, start = table[, 2L] + 1L + first, end = table[, 3L] + first,
+    attribution = attribution,
     strand = ifelse(table[, 4L] == 1L, "-", "+")
   )
   if (!is.null(ranges)) {

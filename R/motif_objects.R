@@ -14,7 +14,8 @@
 #' refused.
 #'
 #' Plain matrices of counts are divided, too: of whole numbers, or of numbers that sum to the same,
-#' and to more than 1, at every position. Other matrices stay as they are.
+#' and to more than 1, at every position. Other matrices stay as they are, and so do contributions
+#' (universalmotif type CWM), which [motif_consensus()] refuses.
 #'
 #' @param motifs A `universalmotif`, `PFMatrix`, `PWMatrix`, `PFMatrixList` or `PWMatrixList`, a
 #'   matrix `[4, width]`, a list of such, the path of a file ([read_motifs()]), or a result of
@@ -24,7 +25,7 @@
 #' @param trim_threshold Of patterns, cut the ends whose contributions (absolute, summed over the
 #'   bases) are below this share of the largest, 0 (nothing) to 1. Default 0.3.
 #' @return A list with a double matrix `[4, width]` for each motif, rows A, C, G and T; of objects
-#'   and counts, columns that sum to 1. Names are those of the list, or the motifs' own: identifier
+#'   and counts, columns that sum to 1 (of type CWM, its contributions). Names are those of the list, or the motifs' own: identifier
 #'   and name (`"MA0036.3 GATA2"`) of TFBSTools, name of universalmotif; made unique.
 #' @section Errors: `seqlift_error_argument` for anything else, other alphabets, information
 #'   content, negative or missing counts, an empty column, or weights that are not log2 of
@@ -97,8 +98,8 @@ consensus_of_objects <- function(motifs, call) {
   stats::setNames(as.character(unlist(consensus)), names(motifs))
 }
 
-# The probabilities of one object, [4, width].
-matrix_of_motif <- function(motif, arg, call) {
+# The probabilities of one object, [4, width], or its contributions, which have no consensus.
+matrix_of_motif <- function(motif, arg, call, contributions = TRUE) {
   class <- class(motif)[1L]
   if (class %in% motif_list_classes) {
     abort_argument(arg, "one motif", describe(motif), call = call)
@@ -121,10 +122,25 @@ matrix_of_motif <- function(motif, arg, call) {
       is_share <- all(is.finite(numbers)) && all(numbers >= 0) && sums_to_one(numbers)
       if (is_share) numbers else shares_of_weights(numbers, background, arg, call)
     },
-    abort_argument(arg, "counts, probabilities or weights", paste("of type", type),
+    CWM = {
+      if (!contributions) {
+        abort_argument(arg, "counts, probabilities or weights", "contributions (type CWM)",
+          hint = "Take {.code matrix = \"ppm\"} of the patterns that they come from.", call = call
+        )
+      }
+      check_contributions(numbers, arg, call)
+    },
+    abort_argument(arg, "counts, probabilities, weights or contributions", paste("of type", type),
       hint = "Convert it, for example with {.fn universalmotif::convert_type}.", call = call
     )
   )
+}
+
+check_contributions <- function(numbers, arg, call) {
+  if (!all(is.finite(numbers)) || any(abs(numbers) >= largest_weight)) {
+    abort_argument(arg, "contributions that are finite numbers", "one with others", call = call)
+  }
+  numbers
 }
 
 shares_of_columns <- function(numbers, arg, call) {

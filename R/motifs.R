@@ -302,7 +302,7 @@ motif_consensus <- function(motifs) {
 
 consensus_of_matrix <- function(motif, arg, call) {
   if (is_motif_object(motif)) {
-    motif <- matrix_of_motif(motif, arg, call)
+    motif <- matrix_of_motif(motif, arg, call, contributions = FALSE)
   }
   rows <- if (is.matrix(motif)) toupper(rownames(motif))
   fits <- is.matrix(motif) && is.numeric(motif) && nrow(motif) == n_bases && ncol(motif) > 0L &&

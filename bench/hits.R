@@ -91,8 +91,13 @@ for (buffer in strsplit(buffers, ",")[[1L]]) {
   peer_key <- paste(table$V1 + 1, table$V2 %/% 2 + 1, c("+", "-")[table$V2 %% 2 + 1], table$V3 + 1)
   both <- match(peer_key, key)
   off <- abs(hits$coefficient[both] - table$V4)
+  regions <- utils::read.table(file.path(folder, "regions.txt"))
+  steps <- regions$V2[match(hits$example[both], regions$V1 + 1)]
+  odd <- which(off > 1e-3 * table$V4)
+  other <- steps[odd] != info$sequences$n_steps[hits$example[both][odd]]
   cat(nrow(table), " hits, ", sum(!is.na(both)), " of them here, ", sum(!key %in% peer_key),
     " here alone; coefficients differ by ", format(max(off, na.rm = TRUE), digits = 2), " of ",
-    format(max(table$V4), digits = 3), " at the most\n", sep = "")
+    format(max(table$V4), digits = 3), " at the most; ", length(odd), " by more than 1e-3 of them, ",
+    sum(other), " of these in regions that ended after another number of steps\n", sep = "")
 }
 unlink(folder, recursive = TRUE)

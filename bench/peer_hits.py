@@ -2,8 +2,8 @@
 
     peer_hits.py FOLDER regions length motifs width buffer [threads]
 
-Writes FOLDER/hits.txt (region, motif, start, coefficient) and prints seconds and the rise of
-resident memory in MiB.
+Writes FOLDER/hits.txt (region, motif, start, coefficient) and FOLDER/regions.txt (region, steps, gap)
+and prints seconds, processor seconds and the rise of resident memory in MiB.
 """
 import os
 import resource
@@ -29,7 +29,7 @@ cwms = read("cwms", "float32", (motifs, 4, width))
 masks = read("masks", "int8", (motifs, width))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start, cpu = time.time(), time.process_time()
-hits, _ = fit_contribs(
+hits, regions = fit_contribs(
     cwms, contributions, sequences, masks, False, numpy.full(motifs, 0.7), 3.0, 0.08, False, 0.0005,
     10000, buffer, 0.7, True, torch.device("cpu"), False
 )
@@ -38,5 +38,9 @@ rise = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 columns = ["peak_id", "motif_id", "hit_start", "hit_coefficient"]
 numpy.savetxt(
     os.path.join(folder, "hits.txt"), numpy.column_stack([hits[name] for name in columns])
+)
+numpy.savetxt(
+    os.path.join(folder, "regions.txt"),
+    numpy.column_stack([regions[name] for name in ["peak_id", "num_steps", "dual_gap"]])
 )
 print(wall, cpu, rise)

@@ -47,19 +47,6 @@ BEGIN_RCPP
     return R_NilValue;
 END_RCPP
 }
-// core_seqlet_signs
-Rcpp::IntegerVector core_seqlet_signs(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int window, double threshold);
-RcppExport SEXP _seqlift_core_seqlet_signs(SEXP regionsSEXP, SEXP seqletsSEXP, SEXP windowSEXP, SEXP thresholdSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type regions(regionsSEXP);
-    Rcpp::traits::input_parameter< const Rcpp::IntegerMatrix& >::type seqlets(seqletsSEXP);
-    Rcpp::traits::input_parameter< int >::type window(windowSEXP);
-    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_seqlet_signs(regions, seqlets, window, threshold));
-    return rcpp_result_gen;
-END_RCPP
-}
 // core_discover
 Rcpp::List core_discover(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int sign, int n_leiden_runs, double seed, int threads, const Rcpp::Function& report);
 RcppExport SEXP _seqlift_core_discover(SEXP regionsSEXP, SEXP seqletsSEXP, SEXP signSEXP, SEXP n_leiden_runsSEXP, SEXP seedSEXP, SEXP threadsSEXP, SEXP reportSEXP) {
@@ -506,19 +493,45 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// core_tfmodisco_calls
-Rcpp::List core_tfmodisco_calls(Rcpp::NumericMatrix tracks, int window_size, int flank, double target_fdr, double min_passing_frac, double max_passing_frac, double weak_quantile);
-RcppExport SEXP _seqlift_core_tfmodisco_calls(SEXP tracksSEXP, SEXP window_sizeSEXP, SEXP flankSEXP, SEXP target_fdrSEXP, SEXP min_passing_fracSEXP, SEXP max_passing_fracSEXP, SEXP weak_quantileSEXP) {
+// core_window_sums
+SEXP core_window_sums(int length, int window_size, double held, std::string folder);
+RcppExport SEXP _seqlift_core_window_sums(SEXP lengthSEXP, SEXP window_sizeSEXP, SEXP heldSEXP, SEXP folderSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< int >::type length(lengthSEXP);
+    Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
+    Rcpp::traits::input_parameter< double >::type held(heldSEXP);
+    Rcpp::traits::input_parameter< std::string >::type folder(folderSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_window_sums(length, window_size, held, folder));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_add_tracks
+Rcpp::CharacterVector core_add_tracks(SEXP sums, Rcpp::NumericMatrix tracks);
+RcppExport SEXP _seqlift_core_add_tracks(SEXP sumsSEXP, SEXP tracksSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type sums(sumsSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_add_tracks(sums, tracks));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_tfmodisco_calls
+Rcpp::List core_tfmodisco_calls(SEXP sums, int window_size, int flank, double target_fdr, double min_passing_frac, double max_passing_frac, double weak_quantile, double most, bool all);
+RcppExport SEXP _seqlift_core_tfmodisco_calls(SEXP sumsSEXP, SEXP window_sizeSEXP, SEXP flankSEXP, SEXP target_fdrSEXP, SEXP min_passing_fracSEXP, SEXP max_passing_fracSEXP, SEXP weak_quantileSEXP, SEXP mostSEXP, SEXP allSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type sums(sumsSEXP);
     Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
     Rcpp::traits::input_parameter< int >::type flank(flankSEXP);
     Rcpp::traits::input_parameter< double >::type target_fdr(target_fdrSEXP);
     Rcpp::traits::input_parameter< double >::type min_passing_frac(min_passing_fracSEXP);
     Rcpp::traits::input_parameter< double >::type max_passing_frac(max_passing_fracSEXP);
     Rcpp::traits::input_parameter< double >::type weak_quantile(weak_quantileSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_tfmodisco_calls(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile));
+    Rcpp::traits::input_parameter< double >::type most(mostSEXP);
+    Rcpp::traits::input_parameter< bool >::type all(allSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_tfmodisco_calls(sums, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile, most, all));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -597,7 +610,6 @@ static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_project_multipliers", (DL_FUNC) &_seqlift_core_project_multipliers, 4},
     {"_seqlift_core_scored_regions", (DL_FUNC) &_seqlift_core_scored_regions, 2},
     {"_seqlift_core_add_regions", (DL_FUNC) &_seqlift_core_add_regions, 4},
-    {"_seqlift_core_seqlet_signs", (DL_FUNC) &_seqlift_core_seqlet_signs, 4},
     {"_seqlift_core_discover", (DL_FUNC) &_seqlift_core_discover, 7},
     {"_seqlift_core_sorted_seqlets", (DL_FUNC) &_seqlift_core_sorted_seqlets, 2},
     {"_seqlift_core_letter_shares", (DL_FUNC) &_seqlift_core_letter_shares, 2},
@@ -632,7 +644,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_delete_region", (DL_FUNC) &_seqlift_core_delete_region, 3},
     {"_seqlift_core_recursive_seqlets", (DL_FUNC) &_seqlift_core_recursive_seqlets, 6},
     {"_seqlift_core_tfmodisco_seqlets", (DL_FUNC) &_seqlift_core_tfmodisco_seqlets, 6},
-    {"_seqlift_core_tfmodisco_calls", (DL_FUNC) &_seqlift_core_tfmodisco_calls, 7},
+    {"_seqlift_core_window_sums", (DL_FUNC) &_seqlift_core_window_sums, 4},
+    {"_seqlift_core_add_tracks", (DL_FUNC) &_seqlift_core_add_tracks, 2},
+    {"_seqlift_core_tfmodisco_calls", (DL_FUNC) &_seqlift_core_tfmodisco_calls, 9},
     {"_seqlift_core_file_kinds", (DL_FUNC) &_seqlift_core_file_kinds, 1},
     {"_seqlift_core_flush_to_disk", (DL_FUNC) &_seqlift_core_flush_to_disk, 1},
     {"_seqlift_core_ask_for_room", (DL_FUNC) &_seqlift_core_ask_for_room, 2},

@@ -68,7 +68,8 @@ Rcpp::List list_of(const seqlift::Pattern& pattern) {
   return Rcpp::List::create(Named("seqlets") = table_of(pattern.seqlets()),
                             Named("ppm") = matrix_of(pattern.letters()),
                             Named("contributions") = matrix_of(pattern.contributions()),
-                            Named("hypothetical") = matrix_of(pattern.hypothetical()));
+                            Named("hypothetical") = matrix_of(pattern.hypothetical()),
+                            Named("attribution") = pattern.sums());
 }
 
 Rcpp::List list_of(const std::vector<seqlift::Pattern>& patterns) {
@@ -140,15 +141,6 @@ void core_add_regions(SEXP regions, const Rcpp::IntegerVector& examples,
     }
     all->add(static_cast<std::size_t>(examples[i]), own, numbers);
   }
-}
-
-// 1, -1 or 0 for each seqlet.
-// [[Rcpp::export(rng = false)]]
-Rcpp::IntegerVector core_seqlet_signs(SEXP regions, const Rcpp::IntegerMatrix& seqlets, int window,
-                                      double threshold) {
-  const std::vector<int> signs = seqlift::seqlet_signs(*Regions(regions), seqlets_of(seqlets),
-                                                       static_cast<std::size_t>(window), threshold);
-  return Rcpp::IntegerVector(signs.begin(), signs.end());
 }
 
 // The patterns of seqlets of one sign, each with `subpatterns`; or what went wrong.
@@ -240,7 +232,7 @@ Rcpp::List core_neighbor_similarities(SEXP regions, const Rcpp::IntegerMatrix& s
   neighbors.cosine.assign(cosine.begin(), cosine.end());
   const std::vector<float> similarities = seqlift::neighbor_similarities(
       *Regions(regions), seqlets_of(seqlets), neighbors, min_overlap, workers_of(threads));
-  const std::vector<double> agreement = seqlift::agreement(neighbors, similarities);
+  const std::vector<double> agreement = seqlift::agreement(neighbors, similarities, workers_of(threads));
   Rcpp::NumericVector values(similarities.begin(), similarities.end());
   values.attr("dim") = Rcpp::IntegerVector{index.nrow(), index.ncol()};
   return Rcpp::List::create(Named("similarity") = values, Named("agreement") = Rcpp::NumericVector(
@@ -296,7 +288,7 @@ Rcpp::List core_subcluster_affinities(SEXP regions, const Rcpp::IntegerMatrix& s
                                       double perplexity, int threads) {
   const seqlift::RowNeighbors neighbors = seqlift::subcluster_neighbors(
       *Regions(regions), seqlets_of(seqlets), perplexity, workers_of(threads));
-  Rcpp::List result = list_of(seqlift::perplexity_affinities(neighbors, perplexity));
+  Rcpp::List result = list_of(seqlift::perplexity_affinities(neighbors, perplexity, workers_of(threads)));
   const Rcpp::IntegerVector shape{static_cast<int>(neighbors.count), seqlets.nrow()};
   Rcpp::IntegerVector index(neighbors.index.begin(), neighbors.index.end());
   Rcpp::NumericVector similarity(neighbors.similarity.begin(), neighbors.similarity.end());

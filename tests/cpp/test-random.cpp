@@ -112,3 +112,20 @@ TEST_CASE("weighted letters have their probabilities and never one of probabilit
   }
   CHECK(std::count(letters.begin(), letters.end(), 1) == 0);
 }
+
+TEST_CASE("numbers permuted to the front are those of the permutation") {
+  for (const std::size_t n : {1, 2, 5, 1000, 600001}) {
+    for (const std::size_t count : {std::size_t{0}, std::size_t{1}, n / 3, n}) {
+      std::vector<std::uint32_t> order(n);
+      for (std::size_t i = 0; i < n; ++i) {
+        order[i] = static_cast<std::uint32_t>(i);
+      }
+      RandomState(1234).permute(order.data(), n);
+      std::vector<bool> expected(n, false);
+      for (std::size_t i = 0; i < count; ++i) {
+        expected[order[i]] = true;
+      }
+      CHECK(seqlift::permuted_to_front(RandomState(1234), n, count) == expected);
+    }
+  }
+}

@@ -1,13 +1,17 @@
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <stdexcept>
 #include <thread>
 #include <vector>
 
 #include "catch.h"
 #include "core/base/error.h"
+#include "core/motifs/sort_values.h"
 #include "core/motifs/workers.h"
+#include "core/sequences/random.h"
 
 using seqlift::run_workers;
 using seqlift::WorkerOptions;
@@ -108,4 +112,23 @@ TEST_CASE("a long piece ends when the work is interrupted") {
   CHECK(ended == 2);
   // Outside of work nothing happens.
   seqlift::leave_if_cancelled();
+}
+
+TEST_CASE("values are sorted as by one thread, with any number of them") {
+  seqlift::RandomState random(3);
+  for (const std::size_t n : {0, 1, 1000, 40000, 200001}) {
+    std::vector<std::uint64_t> values(n);
+    for (std::uint64_t& value : values) {
+      value = static_cast<std::uint64_t>(random.uniform() * 5000);  // many equal ones
+    }
+    std::vector<std::uint64_t> sorted = values;
+    std::sort(sorted.begin(), sorted.end());
+    for (const std::size_t threads : {1, 2, 3, 5, 6}) {
+      seqlift::WorkerOptions workers;
+      workers.threads = threads;
+      std::vector<std::uint64_t> own = values;
+      seqlift::sort_values(own, workers);
+      CHECK(own == sorted);
+    }
+  }
 }

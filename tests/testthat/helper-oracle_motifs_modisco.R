@@ -26,6 +26,16 @@ modisco_regions <- function(arguments) {
   regions
 }
 
+# All seqlets with their signs. The tracks come in two pieces and go to a file.
+modisco_calls <- function(arguments, window, ...) {
+  tracks <- colSums(aperm(arguments$X * arguments$hypothetical, c(2L, 3L, 1L)))
+  sums <- modisco_core("window_sums")(nrow(tracks), window, 1000, tempdir())
+  for (piece in split(seq_len(ncol(tracks)), seq_len(ncol(tracks)) > 7L)) {
+    modisco_core("add_tracks")(sums, tracks[, piece, drop = FALSE])
+  }
+  modisco_core("tfmodisco_calls")(sums, window, ..., most = Inf, all = TRUE)
+}
+
 modisco_matrix <- function(x) {
   matrix(as.integer(x), nrow(x), dimnames = NULL)
 }
@@ -186,10 +196,9 @@ oracle_motifs_modisco <- list(
   },
   modisco_seqlets = function(call, case) {
     arguments <- modisco_arguments(call, case)
-    tracks <- colSums(aperm(arguments$X * arguments$hypothetical, c(2L, 3L, 1L)))
-    found <- modisco_core("tfmodisco_calls")(tracks, arguments$window, arguments$flank,
-      arguments$target_fdr, arguments$min_passing_windows_frac,
-      arguments$max_passing_windows_frac, arguments$weak_threshold_for_counting_sign)
+    found <- modisco_calls(arguments, arguments$window, arguments$flank, arguments$target_fdr,
+      arguments$min_passing_windows_frac, arguments$max_passing_windows_frac,
+      arguments$weak_threshold_for_counting_sign)
     expected <- modisco_expected(call, case)
     got <- cbind(found$example - 1, found$start - 1, found$end)
     c(
@@ -199,9 +208,13 @@ oracle_motifs_modisco <- list(
   },
   modisco_metaclusters = function(call, case) {
     arguments <- modisco_arguments(call, case)
-    got <- modisco_core("seqlet_signs")(modisco_regions(arguments),
-      modisco_matrix(arguments$seqlets), 21L, arguments$threshold[1L])
-    modisco_differ(got, modisco_expected(call, case)[[1L]], "signs", 0)
+    found <- modisco_calls(arguments, 21L, 10L, 0.2, 0.03, 0.2, 0.8)
+    place <- function(table) paste(table[, 1L], table[, 2L], table[, 3L])
+    at <- match(place(arguments$seqlets), place(cbind(found$example - 1, found$start - 1, found$end)))
+    c(
+      modisco_differ(found$thresholds[1L], arguments$threshold[1L], "threshold", 1e-9, 1e-9),
+      modisco_differ(found$sign[at], modisco_expected(call, case)[[1L]], "signs", 0)
+    )
   },
   modisco_sort = function(call, case) {
     arguments <- modisco_arguments(call, case)

@@ -46,7 +46,7 @@ test_that("a pattern's matrices are the means over its seqlets", {
   expect_equal(unname(pattern$hypothetical), mean_of(data$scores), tolerance = 1e-6)
   expect_equal(unname(pattern$contributions), mean_of(data$scores * data$X), tolerance = 1e-6)
   sums <- vapply(seq_len(nrow(seqlets)), function(i) sum(one(data$scores * data$X, i)), 1)
-  expect_equal(seqlets$attribution, sums, tolerance = 1e-9)
+  expect_equal(seqlets$attribution, sums, tolerance = 1e-6)
   parts <- sum(vapply(pattern$subpatterns, function(part) nrow(part$seqlets), 1L))
   expect_identical(parts, nrow(seqlets))
 })
@@ -58,6 +58,27 @@ test_that("the same seed gives the same, with any number of threads", {
     })
     expect_identical(found, motifs)
   }
+})
+
+test_that("window sums in a file, and pieces of a few sequences, give the same", {
+  with_replaced("held_window_sums", 1000, with_replaced("score_piece", 4 * 160 * 50, {
+    found <- discover_motifs(data$scores, data$X, n_leiden_runs = 5L, random_state = 1)
+    expect_identical(found, motifs)
+    sums <- core_window_sums
+    with_replaced("core_window_sums", function(...) sums(..1, ..2, ..3, "/no/such/folder"), {
+      expect_error(discover_motifs(data$scores, data$X), "No such file", class = "seqlift_error_file")
+    })
+  }))
+})
+
+test_that("of each sign the first seqlets are taken", {
+  all <- attr(motifs, "settings")
+  some <- discover_motifs(data$scores, data$X, max_seqlets = 110L, n_leiden_runs = 2L,
+    random_state = 1)
+  expect_identical(attr(some, "settings")[c("n_called", "n_seqlets")], all[c("n_called", "n_seqlets")])
+  expect_lte(sum(vapply(some, function(one) nrow(one$seqlets), 1L)), 220L)
+  expect_gt(length(some), 0L)
+  expect_length(discover_motifs(data$scores, data$X, max_seqlets = 1L, n_leiden_runs = 1L), 0L)
 })
 
 test_that("positions are those of the whole sequence where a window is searched", {

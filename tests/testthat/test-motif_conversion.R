@@ -45,6 +45,14 @@ test_that("patterns go to universalmotif as probabilities or contributions", {
   object <- motifs_as_universalmotif(motifs, matrix = "contributions")[[1L]]
   expect_identical(object@type, "CWM")
   expect_equal(unname(object@motif), unname(t(motifs[[1L]]$contributions)))
+  expect_identical(object@extrainfo, c(sign = "negative"))
+  expect_identical(object@strand, "+-")
+  expect_identical(object@nsites, 3)
+  # As the patterns themselves, for hit calling and back.
+  objects <- motifs_as_universalmotif(motifs, matrix = "contributions", trim_threshold = 0)
+  expect_equal(as_motif_matrices(objects), as_motif_matrices(motifs, "contributions", 0))
+  laid <- function(motifs) seqlift:::hit_motifs(motifs, "pp", 0.7, 0.3, FALSE, 20L, NULL)$laid
+  expect_equal(laid(objects), laid(motifs))
 })
 
 test_that("an old universalmotif is refused for contributions, with its version", {

@@ -109,6 +109,15 @@ test_that("motifs of another kind are refused with the reason", {
   refused(3, "universalmotif or TFBSTools")
   refused(list(), "universalmotif or TFBSTools")
   refused(list(counts, 3), "universalmotif or TFBSTools")
+  # Contributions stay as they are; their largest number is no letter.
+  contributions <- (counts - 5) / 3
+  object <- universal(contributions, "CWM")
+  expect_equal(as_motif_matrices(object), list(GATA = contributions))
+  expect_error(motif_consensus(object), "not contributions", class = "seqlift_error_argument")
+  expect_error(substitute_motif("CCCCCCCC", object), "not contributions",
+    class = "seqlift_error_argument")
+  object@motif[1L] <- NaN
+  refused(object, "finite numbers")
   skip_if_not_installed("TFBSTools")
   refused(TFBSTools::toICM(gata_object()), "not of type ICM")
   weights <- TFBSTools::toPWM(gata_object())

@@ -5,6 +5,7 @@
 
 #include "core/changes/change.h"
 #include "core/halves/constants.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/loops.h"
 #include "core/numeric/tensor_functions.h"
 
@@ -140,8 +141,9 @@ std::vector<Value> sum(ChangeCall& call) {
   at::Tensor total;
   for (const int i : order) {
     const Change& change = call.change(i);
-    const bool reversed = call.call.name == "rsub";
-    const bool turned = i == 1 ? call.call.name != "add" && !reversed : reversed;
+    const Form form = call.call.row->form;
+    const bool reversed = form == Form::reversed_difference;
+    const bool turned = i == 1 ? form == Form::difference : reversed;
     const double factor = (turned ? -1 : 1) * ((i == 1) != reversed ? alpha : 1);
     if (change.delta.scalar_type() != call.output().scalar_type()) {
       return {};

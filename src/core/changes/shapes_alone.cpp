@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
-#include <string>
 
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -17,39 +16,6 @@ using Stack = std::vector<c10::IValue>;
 
 // Neither 0 nor 1: what is divided by it or whose logarithm is taken stays finite.
 constexpr double stand_in = 0.5;
-
-// Results have the shape and the type of the first input.
-bool keeps_shape(const std::string& name) {
-  static const std::set<std::string> names{"relu",       "relu6",      "hardtanh",      "batch_norm",
-                                           "layer_norm", "group_norm", "instance_norm", "prelu",
-                                           "flip",       "roll",       "dropout",       "threshold"};
-  return names.count(name) > 0;
-}
-
-// LibTorch's own operations on tensors without memory, in every version that is built against. An
-// operation that has none of its kind throws, and that takes milliseconds.
-bool has_meta(const std::string& name) {
-  static const std::set<std::string> names{
-      "linear",     "matmul",     "mm",         "bmm",        "addmm",      "baddbmm",
-      "einsum",     "softmax",    "log_softmax", "gelu",      "silu",       "elu",
-      "softplus",   "sigmoid",    "tanh",       "exp",        "leaky_relu", "mish",
-      "glu",        "clamp",      "mean",       "sum",        "amax",       "cumsum",
-      "add",        "sub",        "mul",        "div",        "pow",        "rsqrt",
-      "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "scaled_dot_product_attention"};
-  return names.count(name) > 0;
-}
-
-// The numbers decide about the shape of the result.
-bool counts_numbers(const std::string& name) {
-  static const std::set<std::string> names{"nonzero", "masked_select", "unique", "unique_dim",
-                                           "argwhere", "bincount",     "_unique2"};
-  return names.count(name) > 0;
-}
-
-bool is_convolution(const std::string& name) {
-  return name == "convolution" || name == "_convolution" || name == "_convolution_mode" ||
-         name.rfind("conv", 0) == 0;
-}
 
 // One channel tells the length of all.
 std::optional<Stack> convolution(const Call& call, const Stack& stack) {
@@ -63,10 +29,8 @@ std::optional<Stack> convolution(const Call& call, const Stack& stack) {
     return std::nullopt;
   }
   const int flag = call.find("transposed");
-  const bool transposed =
-      flag >= 0 ? stack[flag].toBool() : call.name.find("transpose") != std::string::npos;
-  const int64_t channels =
-      transposed ? weight.size(1) * stack[groups].toInt() : weight.size(0);
+  const bool transposed = flag >= 0 ? stack[flag].toBool() : call.is(Trait::transposed);
+  const int64_t channels = transposed ? weight.size(1) * stack[groups].toInt() : weight.size(0);
   Stack one = stack;
   one[0] = x.narrow(1, 0, 1);
   one[1] = weight.narrow(0, 0, 1).narrow(1, 0, 1);
@@ -122,17 +86,17 @@ Stack computed(const Call& call, Stack stack) {
 
 Stack shapes(const Call& call, const Stack& stack) {
   const bool tensor = !stack.empty() && stack[0].isTensor() && stack[0].toTensor().defined();
-  if (counts_numbers(call.name)) {
+  if (call.row->shape == ShapeBy::numbers) {
     throw NotMeasurable();
   }
-  if (tensor && keeps_shape(call.name)) {
+  if (tensor && call.row->shape == ShapeBy::input) {
     const at::Tensor x = stack[0].toTensor();
     return {shape_alone(x.sizes(), x.options())};
   }
   std::optional<Stack> outputs;
-  if (tensor && is_convolution(call.name)) {
+  if (tensor && call.is(Trait::convolves)) {
     outputs = convolution(call, stack);
-  } else if (tensor && has_meta(call.name)) {
+  } else if (tensor && call.row->shape == ShapeBy::meta) {
     outputs = by_meta(call, stack, stack[0].toTensor().device());
   }
   return outputs ? *outputs : computed(call, stack);
@@ -162,9 +126,9 @@ at::Tensor shape_alone(at::IntArrayRef sizes, const at::TensorOptions& options) 
 }
 
 void evaluate_shapes(Call& call) {
-  const bool of_numbers = std::any_of(
-      call.inputs.begin(), call.inputs.end(),
-      [](const Value& input) { return input.paired && input.x.isTensor(); });
+  const bool of_numbers =
+      std::any_of(call.inputs.begin(), call.inputs.end(),
+                  [](const Value& input) { return input.paired && input.x.isTensor(); });
   if (!of_numbers && !call.inputs.empty() &&
       std::none_of(call.inputs.begin(), call.inputs.end(),
                    [](const Value& input) { return input.paired && input.x.isTensorList(); })) {

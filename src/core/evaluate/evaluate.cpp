@@ -8,6 +8,7 @@
 #include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluation.h"
 #include "core/model/graph_outputs.h"
+#include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
@@ -18,14 +19,6 @@ using torch::jit::Block;
 using torch::jit::Node;
 
 namespace {
-
-bool has_gradient(const c10::IValue& value) {
-  bool found = false;
-  visit_tensors(value, [&](const at::Tensor& tensor) {
-    found = found || (tensor.defined() && tensor.requires_grad());
-  });
-  return found;
-}
 
 // Whether the model returned anything that can be looked at further.
 bool holds_tensor(const c10::IValue& value) {
@@ -326,7 +319,7 @@ c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
 }
 
 bool Evaluation::condition(const Value& given, const Node* node) {
-  const Value value = settle(given);
+  const Value value = in_full(given);
   if (value.paired && value.x.isTensor() && options_.changes && options_.changes->shapes_alone) {
     throw NotMeasurable();
   }
@@ -410,7 +403,7 @@ void Evaluation::construct(const Node* node) {
   }
   if (options_.letters) {
     Steps steps = steps_of(node);
-    read_letters(node, given, steps, "list");
+    read_letters(node, given, steps, operation_of(node));
     const auto step = std::find_if(steps.begin(), steps.end(), [](const Node* one) { return one; });
     mark_step(node->output(), step == steps.end() ? nullptr : *step);
   }
@@ -426,7 +419,7 @@ void Evaluation::construct(const Node* node) {
   bool paired = false;
   bool tainted = false;
   for (Value& part : given) {
-    part = in_parts ? part : settle(part);
+    part = in_parts ? part : in_full(part);
     part = shown == at::ScalarType::Undefined ? concrete(part) : part;
     paired = paired || part.paired;
     tainted = tainted || part.tainted;

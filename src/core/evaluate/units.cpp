@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/base/error.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -239,8 +240,8 @@ at::Tensor Units::run(const Call& call, const std::shared_ptr<const Graph>& body
 }
 
 // The unit as a function of its input, for as long as this object lives.
-Many Units::as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input,
-                        bool ref) {
+MultiOutput Units::as_function(const Call& call, const std::shared_ptr<const Graph>& body,
+                               int input, bool ref) {
   return [this, call, body, input, ref](const Operands& at) {
     return std::vector<at::Tensor>{run(call, body, input, at[0], ref, true)};
   };
@@ -307,8 +308,8 @@ std::vector<Value> Units::in_operator_mode(Call& call, const Registration& regis
     return {to_value(y, run(call, body, input, given.ref, true, true))};
   }
   if (registration.rule == Registration::Rule::integrate) {
-    const OnHalves<Many> function(as_function(call, body, input, false),
-                                  as_function(call, body, input, true));
+    const OnHalves<MultiOutput> function(as_function(call, body, input, false),
+                                         as_function(call, body, input, true));
     return {to_value(integrate(function, {given}, batch)[0])};
   }
   const at::Tensor point = given.ref.detach().requires_grad_();
@@ -335,8 +336,8 @@ std::vector<Value> Units::in_operator_mode(Call& call, const Registration& regis
 // where x has its maximum, and a fall, where the reference has it; overlapping windows overwrite
 // each other.
 std::vector<Value> Units::pool(Call& call) {
-  const bool one = call.name == "max_pool1d";
-  if ((!one && call.name != "max_pool2d") || !call.inputs[0].depends) {
+  const bool one = call.row->peer_pool == PeerPool::line;
+  if (call.row->peer_pool == PeerPool::none || !call.inputs[0].depends) {
     return {};
   }
   const Provenance& place = *call.provenance;

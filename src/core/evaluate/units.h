@@ -59,7 +59,8 @@ class Units {
                                     const std::shared_ptr<const Graph>& body, int input);
   std::vector<Value> in_operator_mode(Call& call, const Registration& registration,
                                       const std::shared_ptr<const Graph>& body, int input);
-  Many as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input, bool ref);
+  MultiOutput as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input,
+                          bool ref);
   at::Tensor run(const Call& call, const std::shared_ptr<const Graph>& body, int position,
                  const at::Tensor& input, bool ref, bool gradients);
 

@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "core/halves/ends.h"
+#include "core/halves/operand_halves.h"
 #include "core/numeric/device.h"
 #include "core/numeric/tensor_functions.h"
 
@@ -133,7 +133,7 @@ WindowBackward times_in_windows(const at::Tensor& slope) {
   };
 }
 
-at::Tensor behind(const at::Tensor& point) {
+at::Tensor fresh_copy(const at::Tensor& point) {
   const at::AutoGradMode enabled(true);
   return attach(
       point.detach().clone(), {point},
@@ -163,10 +163,10 @@ at::Tensor derivative(const Unary& function, const at::Tensor& at) {
   return at::where(at::isfinite(slope), slope, at::zeros_like(slope)).resolve_conj();
 }
 
-at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Bend bend) {
+at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Smoothness smoothness) {
   const at::Tensor change = x - ref;
   at::Tensor near = change == 0;
-  if (bend == Bend::smooth) {
+  if (smoothness == Smoothness::smooth) {
     near.logical_or_(change.abs() <= smooth_threshold * ((x + ref) / 2).abs().clamp_max(1.0));
   }
   // Equal infinities (a mask) differ by NaN: nothing changes there.
@@ -178,20 +178,20 @@ Halves linear(const Unary& function, const Halves& a) {
 }
 
 Halves linear(const Nary& function, const std::vector<Halves>& operands) {
-  const Ends ends = ends_of(operands);
+  const OperandHalves halves = operand_halves(operands);
   Halves result;
   {
     const at::NoGradGuard guard;
-    result.x = function(ends.x);
+    result.x = function(halves.x);
   }
   const at::AutoGradMode guard(true);
-  result.ref = function(ends.inputs);
+  result.ref = function(halves.inputs);
   return result;
 }
 
 // m = (f(x) - f(ref)) / (x - ref), so that m * (x - ref) is the output's difference, whatever f.
 // Where the inputs are equal any m is right for the sum; the derivative is the limit.
-Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
+Halves rescale(const OnHalves<Unary>& function, const Halves& a, Smoothness smoothness,
                const BatchShape& batch) {
   const at::NoGradGuard guard;
   const at::Tensor ref = a.ref.detach();
@@ -209,9 +209,9 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
       once_tensor(batch.memo, "rescale in double", [&]() { return function.x(x64); });
   const at::Tensor change_out = group_x(y64, batch) - group_ref(function.ref(ref64), batch);
   at::Tensor slope = change_out / change_in;
-  const at::Tensor near = too_close(x, r, bend);
+  const at::Tensor near = too_close(x, r, smoothness);
   if (near.any().item<bool>()) {
-    const at::Tensor middle = bend == Bend::smooth ? (x + r) / 2 : x.expand_as(r);
+    const at::Tensor middle = smoothness == Smoothness::smooth ? (x + r) / 2 : x.expand_as(r);
     const at::Tensor slope_near = derivative(function.ref, middle.reshape(ref.sizes()));
     slope = at::where(near, group_ref(slope_near, batch), slope);
   }
@@ -235,15 +235,15 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
 Halves midpoint(const OnHalves<Nary>& function, const std::vector<Halves>& operands,
                 const BatchShape& batch) {
   const at::NoGradGuard guard;
-  const Ends ends = ends_of(operands);
+  const OperandHalves halves = operand_halves(operands);
   Operands middle;
   for (size_t i = 0; i < operands.size(); ++i) {
-    middle.push_back((repeat_x(ends.x[i], ends.ref[i], batch) + ends.ref[i]) / 2);
+    middle.push_back((repeat_x(halves.x[i], halves.ref[i], batch) + halves.ref[i]) / 2);
   }
-  Halves result{once_tensor(batch.memo, "midpoint", [&]() { return function.x(ends.x); }),
-                function.ref(ends.ref)};
+  Halves result{once_tensor(batch.memo, "midpoint", [&]() { return function.x(halves.x); }),
+                function.ref(halves.ref)};
   result.ref =
-      attach(result.ref, ends.inputs, [function = function.ref, middle](const at::Tensor& grad) {
+      attach(result.ref, halves.inputs, [function = function.ref, middle](const at::Tensor& grad) {
         const at::AutoGradMode enabled(true);
         Operands points;
         for (const at::Tensor& point : middle) {

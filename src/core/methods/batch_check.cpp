@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
-#include <set>
 
 #include "core/base/error.h"
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/evaluation.h"
 #include "core/model/graph_passes.h"
+#include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
 #include "core/numeric/device.h"
 #include "core/numeric/shape_text.h"
@@ -158,14 +158,10 @@ Company no_numbers(const Company& row) {
 // Whether the model's code looks for NaN, which would then be no neighbour like another. What looks
 // up by an index made of NaN fails; on a device other than the CPU for good.
 bool looks_for_nan(const Graph& graph, const at::Device& device) {
-  std::set<std::string> names{"isnan",  "isfinite", "isinf",     "nan_to_num",
-                              "nansum", "nanmean",  "nanmedian", "nanquantile"};
-  if (!device.is_cpu()) {
-    names.insert({"embedding", "one_hot", "index", "index_select", "gather", "take", "scatter"});
-  }
   const std::vector<Node*> nodes = all_nodes(graph.graph->block());
   return std::any_of(nodes.begin(), nodes.end(), [&](const Node* node) {
-    return names.count(node->kind().toUnqualString()) > 0;
+    const Operation& row = operation_of(node);
+    return row.is(Trait::looks_for_nan) || (!device.is_cpu() && row.is(Trait::looks_up));
   });
 }
 
@@ -189,8 +185,7 @@ class MixingWatch {
 
  private:
   void look(const Call& call, const std::vector<Value>& outputs) {
-    const Operation* operation = find_operation(call.name);
-    if (spread() || (operation && operation->kind == Kind::shape)) {
+    if (spread() || call.row->kind == Kind::shape) {
       return;
     }
     double before = 1;

@@ -109,7 +109,7 @@ std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs
   evaluation.layer = layers.take();
   const at::Tensor leaf = RevealCancel::input(pairs.x, pairs.reference);
   Value input;
-  input.x = behind(leaf);
+  input.x = fresh_copy(leaf);
   input.depends = true;
   std::vector<Value> inputs{input};
   for (const Value& arg : pairs.args) {

@@ -154,7 +154,7 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   const at::Tensor leaf = leaf_of(references);
   Value input;
   input.x = X.clone();
-  input.ref = behind(leaf);
+  input.ref = fresh_copy(leaf);
   input.paired = true;
   input.depends = true;
   std::vector<Value> inputs{input};
@@ -225,7 +225,7 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
   const at::Tensor leaf = leaf_of(X);
   const at::AutoGradMode enabled(true);
   Value input;
-  input.x = at::cat({behind(leaf), references});
+  input.x = at::cat({fresh_copy(leaf), references});
   input.depends = true;
   std::vector<Value> inputs{input};
   for (const Value& arg : args) {

@@ -48,7 +48,8 @@ struct Entry {
 };
 
 // The sums of the two entries of each pair, and how many there are of them, rows sorted by column.
-SparseRows<double> symmetric(const std::vector<std::vector<Entry>>& rows, bool average) {
+SparseRows<double> symmetric(const std::vector<std::vector<Entry>>& rows, bool average,
+                             const WorkerOptions& workers) {
   const std::size_t n = rows.size();
   std::vector<std::vector<Entry>> both(n);
   for (std::size_t i = 0; i < n; ++i) {
@@ -57,19 +58,30 @@ SparseRows<double> symmetric(const std::vector<std::vector<Entry>>& rows, bool a
       both[entry.column].push_back({static_cast<std::uint32_t>(i), entry.value});
     }
   }
+  run_workers(
+      n,
+      [&](std::size_t i, std::size_t) {
+        std::vector<Entry>& row = both[i];
+        std::stable_sort(row.begin(), row.end(),
+                         [](const Entry& a, const Entry& b) { return a.column < b.column; });
+        std::size_t kept = 0;
+        for (std::size_t e = 0; e < row.size();) {
+          std::size_t end = e;
+          double sum = 0;
+          while (end < row.size() && row[end].column == row[e].column) {
+            sum += row[end++].value;
+          }
+          row[kept++] = {row[e].column, average ? sum / static_cast<double>(end - e) : sum};
+          e = end;
+        }
+        row.resize(kept);
+      },
+      workers);
   SparseRows<double> result;
   for (std::vector<Entry>& row : both) {
-    std::stable_sort(row.begin(), row.end(),
-                     [](const Entry& a, const Entry& b) { return a.column < b.column; });
-    for (std::size_t e = 0; e < row.size();) {
-      std::size_t end = e;
-      double sum = 0;
-      while (end < row.size() && row[end].column == row[e].column) {
-        sum += row[end++].value;
-      }
-      result.index.push_back(row[e].column);
-      result.value.push_back(average ? sum / static_cast<double>(end - e) : sum);
-      e = end;
+    for (const Entry& entry : row) {
+      result.index.push_back(entry.column);
+      result.value.push_back(entry.value);
     }
     result.begin.push_back(result.index.size());
     std::vector<Entry>().swap(row);
@@ -115,7 +127,7 @@ Affinities adapted_affinities(const SparseRows<float>& similarities, double perp
       }
     }
   }
-  const SparseRows<double> pairs = symmetric(distances, true);
+  const SparseRows<double> pairs = symmetric(distances, true, workers);
   std::vector<std::vector<Entry>>().swap(distances);
 
   Affinities result;
@@ -138,31 +150,37 @@ Affinities adapted_affinities(const SparseRows<float>& similarities, double perp
     norms[i] = 1 + sum_over([&](double d) { return std::exp(-d / result.betas[i]); });
   };
   run_workers(n, adapt, workers);
-  // Of each pair one number, so that the matrix is symmetric to the last bit.
+  // Each row has its diagonal more.
   SparseRows<double>& weights = result.weights;
   for (std::size_t i = 0; i < n; ++i) {
-    bool diagonal = false;
-    const auto add_diagonal = [&]() {
-      weights.index.push_back(static_cast<std::uint32_t>(i));
-      weights.value.push_back(1 / norms[i]);
-      diagonal = true;
+    weights.begin.push_back(pairs.begin[i + 1] + i + 1);
+  }
+  weights.index.resize(weights.begin.back());
+  weights.value.resize(weights.begin.back());
+  const auto weigh = [&](std::size_t i, std::size_t) {
+    std::size_t next = weights.begin[i];
+    const auto add = [&](std::size_t column, double weight) {
+      weights.index[next] = static_cast<std::uint32_t>(column);
+      weights.value[next++] = weight;
     };
+    bool diagonal = false;
     for (std::size_t e = pairs.begin[i]; e < pairs.begin[i + 1]; ++e) {
       const std::size_t j = pairs.index[e];
       if (j > i && !diagonal) {
-        add_diagonal();
+        add(i, 1 / norms[i]);
+        diagonal = true;
       }
+      // Of each pair one number, so that the matrix is symmetric to the last bit.
       const std::size_t a = std::min(i, j);
       const std::size_t b = std::max(i, j);
-      weights.index.push_back(static_cast<std::uint32_t>(j));
-      weights.value.push_back(std::sqrt(std::exp(-pairs.value[e] / result.betas[a]) / norms[a] *
-                                        std::exp(-pairs.value[e] / result.betas[b]) / norms[b]));
+      add(j, std::sqrt(std::exp(-pairs.value[e] / result.betas[a]) / norms[a] *
+                       std::exp(-pairs.value[e] / result.betas[b]) / norms[b]));
     }
     if (!diagonal) {
-      add_diagonal();
+      add(i, 1 / norms[i]);
     }
-    weights.begin.push_back(weights.index.size());
-  }
+  };
+  run_workers(n, weigh, workers);
   return result;
 }
 
@@ -181,15 +199,15 @@ std::vector<std::uint32_t> largest(const std::vector<double>& values, std::size_
   return order;
 }
 
-SparseRows<double> perplexity_affinities(const RowNeighbors& neighbors, double perplexity) {
+SparseRows<double> perplexity_affinities(const RowNeighbors& neighbors, double perplexity,
+                                         const WorkerOptions& workers) {
   const std::size_t n = neighbors.count == 0 ? 0 : neighbors.index.size() / neighbors.count;
   const auto wanted_neighbors = static_cast<std::size_t>(3 * perplexity + 1);
   const std::size_t used = std::min({n == 0 ? 0 : n - 1, wanted_neighbors, neighbors.count - 1});
   std::vector<std::vector<Entry>> rows(n);
-  std::vector<float> distances(used);
-  std::vector<double> shares(used);
-  double total = 0;
-  for (std::size_t i = 0; i < n; ++i) {
+  const auto share_out = [&](std::size_t i, std::size_t) {
+    std::vector<float> distances(used);
+    std::vector<double> shares(used);
     const std::size_t first = i * neighbors.count + 1;
     for (std::size_t r = 0; r < used; ++r) {
       // The peer searches among distances in single precision.
@@ -211,10 +229,16 @@ SparseRows<double> perplexity_affinities(const RowNeighbors& neighbors, double p
     });
     for (std::size_t r = 0; r < used; ++r) {
       rows[i].push_back({neighbors.index[first + r], shares[r]});
-      total += 2 * shares[r];
+    }
+  };
+  run_workers(n, share_out, workers);
+  double total = 0;
+  for (const std::vector<Entry>& row : rows) {
+    for (const Entry& entry : row) {
+      total += 2 * entry.value;
     }
   }
-  SparseRows<double> weights = symmetric(rows, false);
+  SparseRows<double> weights = symmetric(rows, false, workers);
   for (double& weight : weights.value) {
     weight /= std::max(total, std::numeric_limits<double>::min());
   }

@@ -38,6 +38,7 @@ struct RowNeighbors {
 };
 
 // Symmetric weights that sum up to 1. The first neighbour of each is taken to be itself.
-SparseRows<double> perplexity_affinities(const RowNeighbors& neighbors, double perplexity);
+SparseRows<double> perplexity_affinities(const RowNeighbors& neighbors, double perplexity,
+                                         const WorkerOptions& workers = {});
 
 }  // namespace seqlift

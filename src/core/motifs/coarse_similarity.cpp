@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/motifs/affinity.h"
+#include "core/motifs/sort_values.h"
 
 namespace seqlift {
 
@@ -225,16 +226,28 @@ Inverted inverted(const Embedding& embedding, std::size_t n_keys) {
   return lists;
 }
 
-void append(Embedding& embedding, const std::vector<GappedKmer>& kmers,
-            const std::vector<std::uint64_t>& keys) {
-  for (const GappedKmer& kmer : kmers) {
-    const auto found = std::lower_bound(keys.begin(), keys.end(), kmer.key);
-    if (found != keys.end() && *found == kmer.key) {
-      embedding.key.push_back(static_cast<std::uint32_t>(found - keys.begin()));
-      embedding.score.push_back(kmer.score);
-    }
+// Of k-mers by row, which are given up; `keys` has all of them, sorted.
+Embedding embedding_of(std::vector<std::vector<GappedKmer>>& rows,
+                       const std::vector<std::uint64_t>& keys, const WorkerOptions& workers) {
+  Embedding embedding;
+  for (const std::vector<GappedKmer>& row : rows) {
+    embedding.row_begin.push_back(embedding.row_begin.back() + row.size());
   }
-  embedding.row_begin.push_back(embedding.key.size());
+  embedding.key.resize(embedding.row_begin.back());
+  embedding.score.resize(embedding.row_begin.back());
+  run_workers(
+      rows.size(),
+      [&](std::size_t i, std::size_t) {
+        std::size_t next = embedding.row_begin[i];
+        for (const GappedKmer& kmer : rows[i]) {
+          const auto found = std::lower_bound(keys.begin(), keys.end(), kmer.key);
+          embedding.key[next] = static_cast<std::uint32_t>(found - keys.begin());
+          embedding.score[next++] = kmer.score;
+        }
+        std::vector<GappedKmer>().swap(rows[i]);
+      },
+      workers);
+  return embedding;
 }
 
 }  // namespace
@@ -268,20 +281,20 @@ Neighbors kmer_neighbors(const ScoredRegions& regions, const std::vector<MotifSe
       }
     }
   }
-  std::sort(keys.begin(), keys.end());
+  sort_values(keys, workers);
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  Embedding ahead;
-  Embedding behind;
-  for (std::size_t i = 0; i < n; ++i) {
-    append(ahead, forward[i], keys);
-    append(behind, reverse[i], keys);
-    std::vector<GappedKmer>().swap(forward[i]);
-    std::vector<GappedKmer>().swap(reverse[i]);
-  }
+  const Embedding ahead = embedding_of(forward, keys, workers);
+  Embedding behind = embedding_of(reverse, keys, workers);
   const std::size_t n_keys = keys.size();
   std::vector<std::uint64_t>().swap(keys);
-  const Inverted same = inverted(ahead, n_keys);
-  const Inverted other = inverted(behind, n_keys);
+  Inverted same;
+  Inverted other;
+  run_workers(
+      2,
+      [&](std::size_t turn, std::size_t) {
+        (turn == 0 ? same : other) = inverted(turn == 0 ? ahead : behind, n_keys);
+      },
+      workers);
   behind = Embedding();
 
   Neighbors neighbors;

@@ -79,7 +79,7 @@ class Discovery {
         regions_, seqlets, neighbors, options_.merging.patterns.min_overlap, options_.workers);
     std::vector<bool> kept(seqlets.size(), true);
     if (first) {
-      const std::vector<double> correlations = agreement(neighbors, similarities);
+      const std::vector<double> correlations = agreement(neighbors, similarities, options_.workers);
       for (std::size_t i = 0; i < kept.size(); ++i) {
         kept[i] = correlations[i] > options_.min_correlation;  // false where it is not defined
       }

@@ -191,19 +191,23 @@ std::vector<float> neighbor_similarities(const ScoredRegions& regions,
   return similarities;
 }
 
-std::vector<double> agreement(const Neighbors& neighbors, const std::vector<float>& similarities) {
-  std::vector<double> found;
-  for (std::size_t i = 0; i < neighbors.rows(); ++i) {
-    std::vector<double> fine;
-    std::vector<double> coarse;
-    for (std::size_t e = i * neighbors.count; e < (i + 1) * neighbors.count; ++e) {
-      if (similarities[e] != 0) {
-        fine.push_back(similarities[e]);
-        coarse.push_back(neighbors.cosine[e]);
-      }
-    }
-    found.push_back(correlation(ranks(fine), ranks(coarse)));
-  }
+std::vector<double> agreement(const Neighbors& neighbors, const std::vector<float>& similarities,
+                              const WorkerOptions& workers) {
+  std::vector<double> found(neighbors.rows());
+  run_workers(
+      found.size(),
+      [&](std::size_t i, std::size_t) {
+        std::vector<double> fine;
+        std::vector<double> coarse;
+        for (std::size_t e = i * neighbors.count; e < (i + 1) * neighbors.count; ++e) {
+          if (similarities[e] != 0) {
+            fine.push_back(similarities[e]);
+            coarse.push_back(neighbors.cosine[e]);
+          }
+        }
+        found[i] = correlation(ranks(fine), ranks(coarse));
+      },
+      workers);
   return found;
 }
 

@@ -50,7 +50,8 @@ std::vector<float> neighbor_similarities(const ScoredRegions& regions,
 
 // Spearman's correlation of the fine with the coarse similarities of each seqlet, where the fine
 // ones are not 0; NaN where it is not defined.
-std::vector<double> agreement(const Neighbors& neighbors, const std::vector<float>& similarities);
+std::vector<double> agreement(const Neighbors& neighbors, const std::vector<float>& similarities,
+                              const WorkerOptions& workers);
 
 // Seqlets of one length that are compared without sliding.
 class SeqletTracks {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <numeric>
 
+#include "core/motifs/sort_values.h"
 #include "core/sequences/random.h"
 
 namespace seqlift {
@@ -153,10 +154,16 @@ void relate(const ScoredRegions& regions, std::vector<Item>& items,
       parent.within = std::make_shared<std::vector<float>>(
           similarities_within(regions, *parent.pattern, options.workers));
     }
-    const PatternPair found = compare_patterns(regions, *parent.pattern, *parent.within,
-                                               *items[pair.second].pattern, options);
-    relations[pair.first][pair.second] = {found.place.similarity, found.auroc};
   }
+  run_workers(
+      unknown.size(),
+      [&](std::size_t i, std::size_t) {
+        const Item& parent = items[unknown[i].first];
+        const PatternPair found = compare_patterns(regions, *parent.pattern, *parent.within,
+                                                   *items[unknown[i].second].pattern, options);
+        relations[unknown[i].first][unknown[i].second] = {found.place.similarity, found.auroc};
+      },
+      options.workers);
 }
 
 std::shared_ptr<Pattern> merged(const ScoredRegions& regions, const Pattern& first,
@@ -192,7 +199,7 @@ std::vector<float> similarities_within(const ScoredRegions& regions, const Patte
         }
       },
       workers);
-  std::sort(within.begin(), within.end());
+  sort_values(within, workers);
   return within;
 }
 
@@ -230,14 +237,12 @@ PatternPair compare_patterns(const ScoredRegions& regions, const Pattern& parent
   const SeqletTracks rows(regions, seqlets);
   const SeqletTracks columns(regions, parent.seqlets());
   std::vector<float> between(rows.size() * columns.size());
-  run_workers(
-      rows.size(),
-      [&](std::size_t i, std::size_t) {
-        for (std::size_t j = 0; j < columns.size(); ++j) {
-          between[i * columns.size() + j] = static_cast<float>(rows.similarity(i, columns, j));
-        }
-      },
-      options.workers);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    leave_if_cancelled();
+    for (std::size_t j = 0; j < columns.size(); ++j) {
+      between[i * columns.size() + j] = static_cast<float>(rows.similarity(i, columns, j));
+    }
+  }
   std::sort(between.begin(), between.end());
   pair.auroc = area_under_curve(within_parent, parent.size(), between);
   return pair;
@@ -355,7 +360,7 @@ std::vector<Pattern> subpatterns(const ScoredRegions& regions, const Pattern& pa
                                  const SubclusterOptions& options) {
   const SparseRows<double> weights = perplexity_affinities(
       subcluster_neighbors(regions, pattern.seqlets(), options.perplexity, options.leiden.workers),
-      options.perplexity);
+      options.perplexity, options.leiden.workers);
   const Clusters clusters = leiden(weights, options.leiden);
   std::vector<std::vector<MotifSeqlet>> members;
   for (std::size_t i = 0; i < pattern.size(); ++i) {

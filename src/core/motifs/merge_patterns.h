@@ -35,6 +35,7 @@ struct PatternPair {
 std::vector<float> similarities_within(const ScoredRegions& regions, const Pattern& pattern,
                                        const WorkerOptions& workers);
 
+// On one thread, a piece of work: see leave_if_cancelled().
 PatternPair compare_patterns(const ScoredRegions& regions, const Pattern& parent,
                              const std::vector<float>& within_parent, const Pattern& child,
                              const MergeOptions& options);

@@ -108,6 +108,18 @@ std::vector<double> Pattern::mean(const std::vector<double>& sums) const {
   return means;
 }
 
+std::vector<double> Pattern::sums() const {
+  std::vector<double> sums;
+  for (const MotifSeqlet& seqlet : seqlets_) {
+    double sum = 0;
+    for (std::size_t i = 0; i < seqlet.length(); ++i) {
+      sum += regions_->contribution(seqlet, i);
+    }
+    sums.push_back(sum);
+  }
+  return sums;
+}
+
 bool Pattern::insert(const MotifSeqlet& seqlet) {
   const std::uint64_t place = place_of(seqlet);
   const auto at = std::lower_bound(places_.begin(), places_.end(), place);

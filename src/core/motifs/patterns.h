@@ -34,6 +34,9 @@ class Pattern {
   std::vector<double> hypothetical() const { return mean(hypothetical_); }
   std::vector<double> contributions() const { return mean(contributions_); }
 
+  // Of the contributions of each seqlet.
+  std::vector<double> sums() const;
+
   // Lays a seqlet at an offset from the pattern's start; both are made longer where one sticks out.
   // Seqlets that would leave their sequence are left out: the new one, or those of the pattern.
   void add(MotifSeqlet seqlet, std::int32_t offset);

@@ -77,20 +77,4 @@ std::vector<double> letter_shares(const ScoredRegions& regions,
   return shares;
 }
 
-std::vector<int> seqlet_signs(const ScoredRegions& regions, const std::vector<MotifSeqlet>& seqlets,
-                              std::size_t window, double threshold) {
-  std::vector<int> signs;
-  signs.reserve(seqlets.size());
-  for (const MotifSeqlet& seqlet : seqlets) {
-    const std::size_t length = seqlet.length();
-    const std::size_t flank = length > window ? (length - window) / 2 : 0;
-    double sum = 0;
-    for (std::size_t i = flank; i < length - flank; ++i) {
-      sum += regions.contribution(seqlet, i);
-    }
-    signs.push_back(sum > threshold ? 1 : sum < -threshold ? -1 : 0);
-  }
-  return signs;
-}
-
 }  // namespace seqlift

@@ -89,9 +89,4 @@ std::vector<MotifSeqlet> by_importance(const ScoredRegions& regions,
 std::vector<double> letter_shares(const ScoredRegions& regions,
                                   const std::vector<MotifSeqlet>& seqlets);
 
-// +1 or -1 where the contributions of a seqlet's core, its middle `window` positions, sum up to
-// more than `threshold` or less than its negative, else 0.
-std::vector<int> seqlet_signs(const ScoredRegions& regions, const std::vector<MotifSeqlet>& seqlets,
-                              std::size_t window, double threshold);
-
 }  // namespace seqlift

@@ -105,21 +105,21 @@ namespace rules {
 std::vector<Value> softmax(Call& call) {
   const int dim = call.find("dim");
   Halves input = in_dtype(call, call.halves(0));
-  if (call.name.find("logsumexp") != std::string::npos) {
+  if (call.row->form == Form::sum) {
     const bool keep = flag(call, "keepdim");
     return {to_value(logsumexp(input, int_list(call, "dim"), keep, call.batch))};
   }
-  if (call.name == "softmin") {
+  if (call.row->form == Form::negative) {
     input = seqlift::linear([](const at::Tensor& value) { return -value; }, input);
   }
   const Halves log_probability = log_softmax(input, call.constant(dim).toInt(), call.batch);
-  const bool log = call.name.find("log_softmax") != std::string::npos;
+  const bool log = call.row->form == Form::log;
   return {to_value(log ? log_probability : exp_of(log_probability, call.batch))};
 }
 
 // logaddexp(a, b): the logsumexp of the two side by side; to base 2, in units of log 2.
 std::vector<Value> logaddexp(Call& call) {
-  const double unit = call.name == "logaddexp2" ? std::log(2.0) : 1;
+  const double unit = call.row->form == Form::base_two ? std::log(2.0) : 1;
   const Nary together = [unit](const Operands& ab) {
     return at::stack(at::broadcast_tensors({ab[0] * unit, ab[1] * unit}), -1);
   };

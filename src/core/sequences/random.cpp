@@ -83,6 +83,40 @@ std::uint32_t RandomState::integer_up_to(std::uint32_t max) {
   return value;
 }
 
+std::vector<bool> permuted_to_front(RandomState random, std::size_t n, std::size_t count) {
+  // permute() swaps number n - 1, then n - 2, and so on with one that it draws. The swaps undone, the
+  // last one first, bring the marks of the first places to where they came from; the stream runs one
+  // way, so its state is kept every so many draws.
+  constexpr std::size_t block = std::size_t{1} << 18;
+  std::vector<RandomState> states;
+  const std::size_t n_swaps = n == 0 ? 0 : n - 1;
+  for (std::size_t swap = 0; swap < n_swaps; ++swap) {
+    if (swap % block == 0) {
+      states.push_back(random);
+    }
+    random.integer_up_to(static_cast<std::uint32_t>(n - 1 - swap));
+  }
+  std::vector<bool> chosen(n, false);
+  std::fill_n(chosen.begin(), std::min(count, n), true);
+  std::vector<std::uint32_t> drawn;
+  for (std::size_t b = states.size(); b-- > 0;) {
+    const std::size_t first = b * block;
+    const std::size_t end = std::min(first + block, n_swaps);
+    drawn.clear();
+    for (std::size_t swap = first; swap < end; ++swap) {
+      drawn.push_back(states[b].integer_up_to(static_cast<std::uint32_t>(n - 1 - swap)));
+    }
+    for (std::size_t swap = end; swap-- > first;) {
+      const std::size_t own = n - 1 - swap;
+      const std::size_t other = drawn[swap - first];
+      const bool mark = chosen[own];
+      chosen[own] = chosen[other];
+      chosen[other] = mark;
+    }
+  }
+  return chosen;
+}
+
 void standard_normals(RandomState& random, std::size_t count, double* values) {
   for (std::size_t i = 0; i < count; i += 2) {
     double first = 0.0;

@@ -4,8 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
+#include <optional>
+#include <string>
 #include <vector>
+
+#include "core/base/number_store.h"
 
 namespace seqlift {
 
@@ -91,9 +96,32 @@ struct TfModiscoThresholds {
   double sign = 0;
 };
 
-// `weak_quantile`: share of the windows below the threshold of signs, at most.
-std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
-                                      const TfModiscoSeqletOptions& options, double weak_quantile,
-                                      TfModiscoThresholds& thresholds);
+// The sums of all windows of tracks of one length, which come in pieces: for tracks that are too many
+// to be held. At most `held` sums are in memory, others in a file in `folder`.
+class WindowSums {
+ public:
+  WindowSums(std::size_t track_length, std::size_t window_size, std::size_t held,
+             const std::string& folder);
+
+  void add(const TracksView& tracks);
+  std::size_t windows() const { return windows_; }  // of a track
+  const NumberStore& sums() const { return sums_; }
+
+ private:
+  std::size_t window_size_;
+  std::size_t windows_;
+  NumberStore sums_;
+};
+
+// None where all windows are equal, so that none stands out. `weak_quantile`: share of the windows
+// below the threshold of signs, at most.
+std::optional<TfModiscoThresholds> tfmodisco_thresholds(const WindowSums& sums,
+                                                        const TfModiscoSeqletOptions& options,
+                                                        double weak_quantile);
+
+// Tells of each seqlet, in the order of tfmodisco_seqlets().
+void call_windows(const WindowSums& sums, const TfModiscoSeqletOptions& options,
+                  const TfModiscoThresholds& thresholds,
+                  const std::function<void(const Seqlet&)>& found);
 
 }  // namespace seqlift

@@ -2,11 +2,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <iterator>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <vector>
 
+#include "core/sequences/order_statistics.h"
 #include "core/sequences/random.h"
 #include "core/sequences/seqlets.h"
 
@@ -27,11 +28,58 @@ struct Interval {
   double middle() const { return (left + right) / 2; }
 };
 
+// Numbers one by one.
+template <class F>
+void each(const NumberSource& numbers, const F& f) {
+  numbers([&](const double* values, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+      f(values[i]);
+    }
+  });
+}
+
+NumberSource all_of(const WindowSums& sums) {
+  return [&sums](const NumberVisitor& visit) { sums.sums().read(1, visit); };
+}
+
+// What `f` makes of each number, `false` where it leaves it out.
+template <class F>
+NumberSource changed(const NumberSource& numbers, const F& f) {
+  return [&numbers, f](const NumberVisitor& visit) {
+    std::vector<double> own;
+    numbers([&](const double* values, std::size_t n) {
+      own.clear();
+      for (std::size_t i = 0; i < n; ++i) {
+        double value = values[i];
+        if (f(value)) {
+          own.push_back(value);
+        }
+      }
+      visit(own.data(), own.size());
+    });
+  };
+}
+
+struct Range {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+  std::size_t count = 0;
+};
+
+Range range_of(const NumberSource& numbers) {
+  Range range;
+  each(numbers, [&](double value) {
+    range.low = std::min(range.low, value);
+    range.high = std::max(range.high, value);
+    ++range.count;
+  });
+  return range;
+}
+
 // The fullest bin of a histogram from the smallest to the largest value, the first of several.
-Interval fullest_bin(const std::vector<double>& values) {
-  const auto range = std::minmax_element(values.begin(), values.end());
-  double low = *range.first;
-  double high = *range.second;
+Interval fullest_bin(const NumberSource& numbers, Range range) {
+  double low = range.low;
+  double high = range.high;
   if (low == high) {
     low -= 0.5;
     high += 0.5;
@@ -44,31 +92,46 @@ Interval fullest_bin(const std::vector<double>& values) {
                                     : high - step * static_cast<double>(n_histogram_bins - i);
   }
   std::vector<std::size_t> counts(n_histogram_bins, 0);
-  for (const double value : values) {
+  each(numbers, [&](double value) {
     const auto above = std::upper_bound(edges.begin(), edges.end(), value);
     const auto bin = static_cast<std::size_t>(std::max<std::ptrdiff_t>(above - edges.begin(), 1));
     ++counts[std::min(bin, n_histogram_bins) - 1];
-  }
+  });
   const auto peak =
       static_cast<std::size_t>(std::max_element(counts.begin(), counts.end()) - counts.begin());
   return {edges[peak], edges[peak + 1]};
 }
 
-// Linear between the order statistics.
-double quantile(const std::vector<double>& sorted, double share) {
-  const double rank = share * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<std::size_t>(rank);
-  const std::size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (rank - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+// The quantiles of `count` numbers, linear between the order statistics.
+std::vector<double> quantiles(const NumberSource& numbers, std::size_t count,
+                              const std::vector<double>& shares) {
+  std::vector<std::uint64_t> places;
+  for (const double share : shares) {
+    const auto below = static_cast<std::uint64_t>(share * static_cast<double>(count - 1));
+    places.push_back(below);
+    places.push_back(std::min<std::uint64_t>(below + 1, count - 1));
+  }
+  const std::vector<double> at = order_statistics(numbers, places);
+  std::vector<double> found;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    const double rank = shares[i] * static_cast<double>(count - 1);
+    found.push_back(at[2 * i] +
+                    (rank - static_cast<double>(places[2 * i])) * (at[2 * i + 1] - at[2 * i]));
+  }
+  return found;
 }
 
-// The rate of an exponential distribution of these distances (sorted) that has the shortest tail
-// among those that agree with one of its quantiles, 5, 10, ... %.
-double steepest_rate(const std::vector<double>& distances, int n_quantiles) {
-  double rate = 0;
+// The rate of an exponential distribution of these distances that has the shortest tail among those
+// that agree with one of its quantiles, 5, 10, ... %.
+double steepest_rate(const NumberSource& distances, std::size_t count, int n_quantiles) {
+  std::vector<double> shares;
   for (int i = 1; i <= n_quantiles; ++i) {
-    const double share = i * 0.05;
-    rate = std::max(rate, -std::log(1 - share) / quantile(distances, share));
+    shares.push_back(i * 0.05);
+  }
+  const std::vector<double> found = quantiles(distances, count, shares);
+  double rate = 0;
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    rate = std::max(rate, -std::log(1 - shares[i]) / found[i]);
   }
   return rate;
 }
@@ -88,23 +151,32 @@ Signed split_by_sign(const std::vector<double>& values) {
 
 // Draws from the two halves of a Laplace distribution around the mode of the values, each half
 // with its own rate.
-Signed draw_null(const std::vector<double>& values, int n_quantiles) {
-  const Interval peak = fullest_bin(values);
-  std::vector<double> inside;
-  std::copy_if(values.begin(), values.end(), std::back_inserter(inside),
-               [&](double value) { return peak.left < value && value < peak.right; });
-  const double mode = inside.empty() ? peak.middle() : fullest_bin(inside).middle();
-  std::vector<double> above;
-  std::vector<double> below;
-  for (const double value : values) {
-    if (value >= mode) above.push_back(value - mode);
-    if (value <= mode) below.push_back(mode - value);
-  }
-  std::sort(above.begin(), above.end());
-  std::sort(below.begin(), below.end());
-  const double above_rate = steepest_rate(above, n_quantiles);
-  const double below_rate = steepest_rate(below, n_quantiles);
-  const double above_share = static_cast<double>(above.size()) / static_cast<double>(values.size());
+Signed draw_null(const NumberSource& values, int n_quantiles) {
+  const Range range = range_of(values);
+  const Interval peak = fullest_bin(values, range);
+  const NumberSource inside = changed(
+      values, [peak](double& value) { return peak.left < value && value < peak.right; });
+  const Range inner = range_of(inside);
+  const double mode = inner.count == 0 ? peak.middle() : fullest_bin(inside, inner).middle();
+  std::size_t n_above = 0;
+  std::size_t n_below = 0;
+  each(values, [&](double value) {
+    n_above += value >= mode ? 1 : 0;
+    n_below += value <= mode ? 1 : 0;
+  });
+  const double above_rate = steepest_rate(changed(values,
+                                                  [mode](double& value) {
+                                                    value -= mode;
+                                                    return value >= 0;
+                                                  }),
+                                          n_above, n_quantiles);
+  const double below_rate = steepest_rate(changed(values,
+                                                  [mode](double& value) {
+                                                    value = mode - value;
+                                                    return value >= 0;
+                                                  }),
+                                          n_below, n_quantiles);
+  const double above_share = static_cast<double>(n_above) / static_cast<double>(range.count);
   RandomState random(null_seed);
   std::vector<double> drawn(n_null_values);
   for (double& value : drawn) {
@@ -202,25 +274,24 @@ double isotonic_threshold(const std::vector<double>& values, const std::vector<d
   return std::abs(values.back());
 }
 
-std::vector<double> window_sums(const TracksView& tracks, std::size_t window_size) {
-  const std::size_t n_windows = tracks.length - window_size + 1;
-  std::vector<double> sums(n_windows * tracks.count);
-  for (std::size_t i = 0; i < tracks.count; ++i) {
-    for (std::size_t k = 0; k < n_windows; ++k) {
-      // Summed anew, so that equal windows have equal sums.
-      const double* const first = tracks.track(i) + k;
-      sums[i * n_windows + k] = std::accumulate(first, first + window_size, 0.0);
+// At most `max_values` of them, drawn without replacement; in another order where it does not count.
+std::vector<double> draw_values(const NumberSource& numbers, std::size_t n, bool sorted) {
+  std::vector<double> values;
+  if (n <= max_values || !sorted) {
+    each(numbers, [&](double value) { values.push_back(value); });
+    if (n > max_values) {
+      RandomState(null_seed).permute(values.data(), values.size());
+      values.resize(max_values);
     }
+    return values;
   }
-  return sums;
-}
-
-// At most `max_values` of them, drawn without replacement.
-std::vector<double> draw_values(std::vector<double> values) {
-  if (values.size() > max_values) {
-    RandomState(null_seed).permute(values.data(), values.size());
-    values.resize(max_values);
-  }
+  const std::vector<bool> chosen = permuted_to_front(RandomState(null_seed), n, max_values);
+  std::size_t i = 0;
+  each(numbers, [&](double value) {
+    if (chosen[i++]) {
+      values.push_back(value);
+    }
+  });
   return values;
 }
 
@@ -230,14 +301,15 @@ struct Thresholds {
   bool pass(double sum) const { return sum >= positive || sum <= -negative; }
 };
 
-Thresholds find_thresholds(const std::vector<double>& sums, const TfModiscoSeqletOptions& options) {
-  std::vector<double> values = draw_values(sums);
+Thresholds find_thresholds(const WindowSums& sums, const TfModiscoSeqletOptions& options) {
+  const NumberSource all = all_of(sums);
+  std::vector<double> values = draw_values(all, sums.sums().size(), options.sorted);
   Signed windows = split_by_sign(values);
   if (options.sorted) {
     std::sort(windows.positive.begin(), windows.positive.end());
     std::sort(windows.negative.rbegin(), windows.negative.rend());
   }
-  const Signed null = draw_null(sums, options.n_quantiles);
+  const Signed null = draw_null(all, options.n_quantiles);
   Thresholds thresholds{isotonic_threshold(windows.positive, null.positive, options.target_fdr),
                         isotonic_threshold(windows.negative, null.negative, options.target_fdr)};
   const auto n_passing = std::count_if(values.begin(), values.end(),
@@ -245,65 +317,82 @@ Thresholds find_thresholds(const std::vector<double>& sums, const TfModiscoSeqle
   const double share = static_cast<double>(n_passing) / static_cast<double>(values.size());
   const double allowed = std::clamp(share, options.min_passing_frac, options.max_passing_frac);
   if (share != allowed) {
+    const NumberSource sizes = [&](const NumberVisitor& visit) {
+      visit(values.data(), values.size());
+    };
     for (double& value : values) {
       value = std::abs(value);
     }
-    std::sort(values.begin(), values.end());
-    thresholds.positive = thresholds.negative = quantile(values, 1 - allowed);
+    thresholds.positive = thresholds.negative =
+        quantiles(sizes, values.size(), {1 - allowed}).front();
   }
   return thresholds;
 }
 
-double sign_threshold(const std::vector<double>& sums, const Thresholds& thresholds,
-                      double weak_quantile) {
-  std::vector<double> sizes = sums;
-  for (double& size : sizes) {
-    size = std::abs(size);
-  }
-  std::sort(sizes.begin(), sizes.end());
-  const auto n = static_cast<double>(sizes.size());
-  const auto share_below = [&](double threshold) {
-    return static_cast<double>(std::lower_bound(sizes.begin(), sizes.end(), std::abs(threshold)) -
-                               sizes.begin()) /
-           n;
-  };
-  const double weaker =
-      std::min(share_below(thresholds.positive), share_below(thresholds.negative));
+double sign_threshold(const WindowSums& sums, const Thresholds& thresholds, double weak_quantile) {
+  const NumberSource all = all_of(sums);
+  const NumberSource sizes = changed(all, [](double& value) {
+    value = std::abs(value);
+    return true;
+  });
+  const auto n = static_cast<double>(sums.sums().size());
+  std::size_t below_positive = 0;
+  std::size_t below_negative = 0;
+  each(sizes, [&](double size) {
+    below_positive += size < std::abs(thresholds.positive) ? 1 : 0;
+    below_negative += size < std::abs(thresholds.negative) ? 1 : 0;
+  });
+  const double weaker = static_cast<double>(std::min(below_positive, below_negative)) / n;
   const double share = std::clamp(weaker - 0.0001, 0.0, weak_quantile);
-  return sizes[std::min(static_cast<std::size_t>(share * n), sizes.size() - 1)];
+  const auto place = static_cast<std::uint64_t>(share * n);
+  return order_statistics(sizes, {std::min<std::uint64_t>(place, sums.sums().size() - 1)}).front();
 }
 
 }  // namespace
 
-std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
-                                      const TfModiscoSeqletOptions& options) {
-  TfModiscoThresholds unused;
-  return tfmodisco_seqlets(tracks, options, 0, unused);
+WindowSums::WindowSums(std::size_t track_length, std::size_t window_size, std::size_t held,
+                       const std::string& folder)
+    : window_size_(window_size),
+      windows_(track_length < window_size ? 0 : track_length - window_size + 1),
+      sums_(held, folder) {}
+
+void WindowSums::add(const TracksView& tracks) {
+  std::vector<double> sums(windows_);
+  for (std::size_t i = 0; i < tracks.count; ++i) {
+    for (std::size_t k = 0; k < windows_; ++k) {
+      // Summed anew, so that equal windows have equal sums.
+      const double* const first = tracks.track(i) + k;
+      sums[k] = std::accumulate(first, first + window_size_, 0.0);
+    }
+    sums_.add(sums.data(), sums.size());
+  }
 }
 
-std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
-                                      const TfModiscoSeqletOptions& options, double weak_quantile,
-                                      TfModiscoThresholds& used) {
-  std::vector<Seqlet> seqlets;
-  if (tracks.length < options.window_size) {
-    return seqlets;
+std::optional<TfModiscoThresholds> tfmodisco_thresholds(const WindowSums& sums,
+                                                        const TfModiscoSeqletOptions& options,
+                                                        double weak_quantile) {
+  const Range range = range_of(all_of(sums));
+  if (range.count == 0 || range.low == range.high) {
+    return std::nullopt;
   }
-  const std::vector<double> sums = window_sums(tracks, options.window_size);
-  const auto range = std::minmax_element(sums.begin(), sums.end());
-  if (*range.first == *range.second) {
-    return seqlets;  // no window stands out
-  }
-  const Thresholds thresholds = find_thresholds(sums, options);
-  used = {thresholds.positive, thresholds.negative,
-          weak_quantile > 0 ? sign_threshold(sums, thresholds, weak_quantile) : 0};
-  const std::size_t n_windows = tracks.length - options.window_size + 1;
+  const Thresholds found = find_thresholds(sums, options);
+  return TfModiscoThresholds{found.positive, found.negative,
+                             weak_quantile > 0 ? sign_threshold(sums, found, weak_quantile) : 0};
+}
+
+void call_windows(const WindowSums& sums, const TfModiscoSeqletOptions& options,
+                  const TfModiscoThresholds& thresholds,
+                  const std::function<void(const Seqlet&)>& found) {
+  const Thresholds limits{thresholds.positive, thresholds.negative};
+  const std::size_t n_windows = sums.windows();
   const std::size_t suppress = options.window_size / 2 + options.flank;
-  for (std::size_t i = 0; i < tracks.count; ++i) {
-    const double* const own = sums.data() + i * n_windows;
-    std::vector<std::size_t> passing;
+  std::size_t example = 0;
+  std::vector<std::size_t> passing;
+  const auto call_one = [&](const double* own) {
+    passing.clear();
     // Windows whose flanks would leave the track are out.
     for (std::size_t k = options.flank; k + options.flank < n_windows; ++k) {
-      if (thresholds.pass(own[k])) {
+      if (limits.pass(own[k])) {
         passing.push_back(k);
       }
     }
@@ -320,8 +409,26 @@ std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
       for (std::size_t j = first; j <= last; ++j) {
         suppressed[j] = true;
       }
-      seqlets.push_back({i, k - options.flank, k + options.window_size + options.flank, own[k]});
+      found({example, k - options.flank, k + options.window_size + options.flank, own[k]});
     }
+  };
+  sums.sums().read(n_windows, [&](const double* values, std::size_t n) {
+    for (std::size_t i = 0; i < n; i += n_windows) {
+      call_one(values + i);
+      ++example;
+    }
+  });
+}
+
+std::vector<Seqlet> tfmodisco_seqlets(const TracksView& tracks,
+                                      const TfModiscoSeqletOptions& options) {
+  std::vector<Seqlet> seqlets;
+  WindowSums sums(tracks.length, options.window_size, std::numeric_limits<std::size_t>::max(), "");
+  sums.add(tracks);
+  const std::optional<TfModiscoThresholds> thresholds = tfmodisco_thresholds(sums, options, 0);
+  if (thresholds) {
+    call_windows(sums, options, *thresholds,
+                 [&](const Seqlet& seqlet) { seqlets.push_back(seqlet); });
   }
   return seqlets;
 }
