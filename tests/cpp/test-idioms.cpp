@@ -269,10 +269,11 @@ std::vector<Idiom> blocks() {
                  "t = torch.relu(torch.matmul(t, self.e))\n"
                  "return torch.matmul(t.mean(1) + h.mean(2), self.last)",
                  {{"e", numbers({16, 8}, 33, -0.4, 0.4)}, {"last", numbers({8, 2}, 34)}}),
-      after_stem("splines along the sequence",
-                 "s = torch.matmul(h, self.basis)\n"
-                 "return torch.sigmoid(torch.matmul(s.view(s.size(0), 8 * 5), self.last))",
-                 {{"basis", numbers({16, 5}, 70, 0, 0.4)}, {"last", numbers({40, 2}, 71, -0.3, 0.3)}}),
+      after_stem(
+          "splines along the sequence",
+          "s = torch.matmul(h, self.basis)\n"
+          "return torch.sigmoid(torch.matmul(s.view(s.size(0), 8 * 5), self.last))",
+          {{"basis", numbers({16, 5}, 70, 0, 0.4)}, {"last", numbers({40, 2}, 71, -0.3, 0.3)}}),
       after_stem("pairs of channels by a tensor of weights",
                  "s = h.view(h.size(0), 8, -1).mean(dim=2).unsqueeze(-1)\n"
                  "p = torch.tensordot(torch.matmul(s, s.transpose(-1, -2)), self.pairs, 2)\n"

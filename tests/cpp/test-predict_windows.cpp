@@ -458,9 +458,9 @@ TEST_CASE("code that asks for numbers is scouted by them", "[predict_windows]") 
       by_row("  r = r + r[r > 0.1].sum()\n"),
   };
   for (const std::string& line : asking) {
-    const ModelPointer net = forward("h = torch.conv1d(x, self.w, None, [1], [2])\n" + line +
-                                         "return torch.relu(h).mean(2)",
-                                     {{"w", numbers({6, 4, 5}, 1)}});
+    const ModelPointer net = forward(
+        "h = torch.conv1d(x, self.w, None, [1], [2])\n" + line + "return torch.relu(h).mean(2)",
+        {{"w", numbers({6, 4, 5}, 1)}});
     const at::Tensor X = sequences(1, 40, 3);
     INFO(line);
     const Edited found = edited(net, X, random_windows(X, 1, 12, 5));
@@ -470,8 +470,8 @@ TEST_CASE("code that asks for numbers is scouted by them", "[predict_windows]") 
 
 TEST_CASE("results do not depend on the order of sequences, to the last bit", "[predict_windows]") {
   using Method = seqlift::PredictWindowsOptions::Method;
-  const Tensors parameters{{"a", numbers({8, 4, 5}, 1)}, {"d", numbers({16, 8 * 60}, 2)},
-                           {"l", numbers({2, 16}, 3)}};
+  const Tensors parameters{
+      {"a", numbers({8, 4, 5}, 1)}, {"d", numbers({16, 8 * 60}, 2)}, {"l", numbers({2, 16}, 3)}};
   const std::string head = "h = torch.relu(torch.conv1d(x, self.a, None, [1], [2]))\n";
   const std::vector<ModelPointer> nets{
       forward(head + "return h.mean(2)", {parameters[0]}),
@@ -502,8 +502,8 @@ TEST_CASE("results do not depend on the order of sequences, to the last bit", "[
         options.work.threads = 1;
         const auto graph = seqlift::build_graph(net, {});
         const auto result = seqlift::predict_windows(*graph, constants, given, all, options);
-        return std::make_pair(result.outputs[0], turned ? result.originals[0].flip({0})
-                                                        : result.originals[0]);
+        return std::make_pair(result.outputs[0],
+                              turned ? result.originals[0].flip({0}) : result.originals[0]);
       };
       const auto one = predicted(false);
       const auto other = predicted(true);

@@ -56,9 +56,8 @@ class Auditor {
     // What is evaluated although it has no rule may make what follows fail, or give the halves
     // another number of rows: the steps say why.
     const auto refused = [this]() {
-      return !options_.module_mode && std::any_of(steps_.begin(), steps_.end(), [](const Step& step) {
-        return !step.supported;
-      });
+      return !options_.module_mode && std::any_of(steps_.begin(), steps_.end(),
+                                                  [](const Step& step) { return !step.supported; });
     };
     try {
       result_ = pairs_of(*pairs_);
