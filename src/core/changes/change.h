@@ -121,7 +121,7 @@ class ChangeLog {
   // Multiplications and additions, and one for each number: of all rows as a whole, and those done.
   double whole_work = 0;
   double done_work = 0;
-  int64_t widest = 0;  // numbers in one row's largest window
+  int64_t widest = 0;         // numbers in one row's largest window
   bool shapes_alone = false;  // what values hold is not computed (shapes_alone.h)
 
  private:

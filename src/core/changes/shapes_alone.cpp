@@ -86,7 +86,8 @@ Stack computed(const Call& call, Stack stack) {
 
 Stack shapes(const Call& call, const Stack& stack) {
   const bool tensor = !stack.empty() && stack[0].isTensor() && stack[0].toTensor().defined();
-  if (call.row->shape == ShapeBy::numbers) {
+  // What the table does not know (unique, bincount) may count numbers too.
+  if (call.row->shape == ShapeBy::numbers || call.row->name[0] == '\0') {
     throw NotMeasurable();
   }
   if (tensor && call.row->shape == ShapeBy::input) {

@@ -64,7 +64,11 @@ std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
   for (size_t i = 1; i < block->inputs().size(); ++i) {
     note_constant(block->inputs()[i], values_[block->inputs()[i]].x);
   }
-  run_block(block);
+  if (options_.cuts.empty()) {
+    run_block(block);
+  } else {
+    run_in_parts(block);
+  }
   std::vector<Value> outputs;
   const Value whole = values_.at(block->outputs()[0]);
   if (graph_.model && !holds_tensor(whole.x)) {
@@ -108,16 +112,24 @@ Value Evaluation::finish(c10::IValue x, c10::IValue ref, bool paired, bool taint
 
 void Evaluation::run_block(const Block* block) {
   for (const Node* node : block->nodes()) {
-    if (options_.cancelled && options_.cancelled->load(std::memory_order_relaxed)) {
-      throw Error("interrupt", "The evaluation was interrupted.");
+    run_and_free(node);
+    if (options_.footprint && block == graph_.graph->block()) {
+      weigh_alive();
     }
-    run_node(node);
-    stop_recording(node);
-    const auto last = graph_.last_uses.find(node);
-    if (last != graph_.last_uses.end()) {
-      for (const torch::jit::Value* done : last->second) {
-        values_.erase(done);
-      }
+  }
+}
+
+// A node, and what it is the last to need.
+void Evaluation::run_and_free(const Node* node) {
+  if (options_.cancelled && options_.cancelled->load(std::memory_order_relaxed)) {
+    throw Error("interrupt", "The evaluation was interrupted.");
+  }
+  run_node(node);
+  stop_recording(node);
+  const auto last = graph_.last_uses.find(node);
+  if (last != graph_.last_uses.end()) {
+    for (const torch::jit::Value* done : last->second) {
+      values_.erase(done);
     }
   }
 }

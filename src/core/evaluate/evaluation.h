@@ -44,6 +44,18 @@ class Evaluation {
 
   Value finish(c10::IValue x, c10::IValue ref, bool paired, bool tainted) const;
   void run_block(const Block* block);
+  void run_and_free(const Node* node);
+  // In parts of which only what crosses the cuts is kept (evaluate/recompute.cpp).
+  struct Part;
+  void run_in_parts(const Block* block);
+  void forget(const Block* block, size_t end);
+  bool can_be_cut() const;
+  std::vector<Value*> values_in_order();
+  std::vector<at::Tensor> crossing();
+  void replace(const std::vector<at::Tensor>& from, const std::vector<at::Tensor>& to);
+  static std::vector<at::Tensor> run_again(const Part& part, const std::vector<at::Tensor>& grads);
+  void weigh(const Call& call, const std::vector<Value>& outputs);
+  void weigh_alive();
   void run_node(const Node* node);
   void get_attribute(const Node* node);
   c10::IValue own_copy(const c10::IValue& value, bool written,
@@ -118,7 +130,7 @@ class Evaluation {
 
   const Graph& graph_;
   Constants& constants_;
-  const EvaluateOptions& options_;
+  const EvaluateOptions options_;  // its own: a part of the graph may be evaluated again later
   std::unordered_map<const torch::jit::Value*, Value> values_;
   std::map<std::pair<const void*, std::string>, Value> attributes_;
   // What stands in attributes that are written to, and what this evaluation has in its place: of

@@ -312,6 +312,9 @@ void Evaluation::run_operation(const Node* node) {
   if (options_.letters) {
     mark_steps(call, steps, outputs);
   }
+  if (options_.footprint) {
+    weigh(call, outputs);
+  }
   if (options_.after) {
     options_.after(call, outputs);
   }

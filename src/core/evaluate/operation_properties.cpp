@@ -207,7 +207,7 @@ void set_evaluation(const Setter& set) {
        "clamp", "mean", "sum", "amax", "cumsum", "add", "sub", "mul", "div", "pow", "rsqrt",
        "max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d", "scaled_dot_product_attention"});
   set(shape, ShapeBy::numbers,
-      {"nonzero", "masked_select", "unique", "unique_dim", "argwhere", "bincount", "_unique2"});
+      {"nonzero", "masked_select"});
 }
 
 // How it sees memory (layout.h).

@@ -90,6 +90,22 @@ RevealCancel::Layer RevealCancel::layer_behind(const at::Tensor& stack) const {
   return found;
 }
 
+std::function<Resume(const std::vector<at::Tensor>&)> RevealCancel::carry() {
+  return [this](const std::vector<at::Tensor>& crossing) {
+    std::vector<Layer> behind;
+    for (const at::Tensor& stack : crossing) {
+      behind.push_back(layer_behind(stack));
+    }
+    return [this, behind](const std::vector<at::Tensor>& stand_ins, bool) {
+      layers_.clear();
+      for (size_t i = 0; i < stand_ins.size(); ++i) {
+        const auto node = stand_ins[i].grad_fn();
+        layers_[node.get()] = {node, behind.at(i)};
+      }
+    };
+  };
+}
+
 // Whether an elementwise operation takes RevealCancel, not Rescale.
 bool RevealCancel::reveals(const Call& call, const at::Tensor& stack) const {
   if (rule_ != NonlinearRule::genomics_default) {

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/halves/joined.h"
 #include "core/halves/operand_halves.h"
 #include "core/numeric/device.h"
 #include "core/numeric/tensor_functions.h"
@@ -31,12 +32,40 @@ class RuleNode : public torch::autograd::Node {
     return backward_(grads[0]);
   }
 
+  // In the last backward pass the memory of a rule is let go as soon as its gradient is formed.
+  void release_variables() override {
+    backward_ = nullptr;
+    windows_ = nullptr;
+  }
+
   std::string name() const override { return "seqlift::RuleNode"; }
   const WindowBackward& windows() const { return windows_; }
 
  private:
   Backward backward_;
   WindowBackward windows_;
+};
+
+// The same for several results that have one gradient.
+class JoinedNode : public torch::autograd::Node {
+ public:
+  JoinedNode(torch::autograd::edge_list edges, JoinedBackward backward)
+      : Node(std::move(edges)), backward_(std::move(backward)) {}
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
+    bool any = false;
+    for (const at::Tensor& grad : grads) {
+      any = any || grad.defined();
+    }
+    return any ? backward_(grads) : torch::autograd::variable_list(num_outputs());
+  }
+
+  void release_variables() override { backward_ = nullptr; }
+
+  std::string name() const override { return "seqlift::JoinedNode"; }
+
+ private:
+  JoinedBackward backward_;
 };
 
 // Autograd's own pointer to a node: intrusive in LibTorch 2.14, shared before. deleteNode() takes a
@@ -113,6 +142,22 @@ at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Back
   at::Tensor fresh = output.variable_data();
   torch::autograd::set_history(fresh, node);
   return fresh;
+}
+
+std::vector<at::Tensor> attach_together(const std::vector<at::Tensor>& outputs,
+                                        const std::vector<at::Tensor>& inputs,
+                                        JoinedBackward backward) {
+  const auto node =
+      own(new JoinedNode(torch::autograd::collect_next_edges(inputs), std::move(backward)));
+  std::vector<at::Tensor> attached;
+  for (const at::Tensor& output : outputs) {
+    at::Tensor fresh = output.detach();
+    torch::autograd::set_history(fresh, node);
+    attached.push_back(attach(fresh.detach(), {fresh}, [](const at::Tensor& grad) {
+      return std::vector<at::Tensor>{grad};
+    }));
+  }
+  return attached;
 }
 
 const WindowBackward* window_rule(const torch::autograd::Node& node) {

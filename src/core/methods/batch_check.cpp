@@ -9,6 +9,7 @@
 #include "core/base/error.h"
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/evaluation.h"
+#include "core/evaluate/recompute.h"
 #include "core/model/graph_passes.h"
 #include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
@@ -49,11 +50,14 @@ struct Given {
   bool works() const { return failure.empty(); }
 };
 
-Given ask(const Graph& graph, Constants& constants, const Company& rows, const After& after = {}) {
+Given ask(const Graph& graph, Constants& constants, const Company& rows, const After& after = {},
+          bool weighed = false) {
   const at::NoGradGuard guard;
   Given given;
   EvaluateOptions options;
   options.after = after;
+  Footprint footprint;
+  options.footprint = weighed ? &footprint : nullptr;
   // A module that is kept whole for its rule.
   options.unit = [&](Call& call) {
     const auto inside =
@@ -72,7 +76,11 @@ Given ask(const Graph& graph, Constants& constants, const Company& rows, const A
     inputs.push_back(own);
   }
   try {
-    for (const Value& value : evaluate(graph, constants, inputs, options)) {
+    const std::vector<Value> outputs = evaluate(graph, constants, inputs, options);
+    if (weighed) {
+      remember_footprint(graph, constants, inputs, footprint);
+    }
+    for (const Value& value : outputs) {
       const bool tensor = value.x.isTensor() && value.x.toTensor().defined();
       if (!tensor || value.x.toTensor().dim() == 0 ||
           value.x.toTensor().size(0) != rows.X.size(0)) {
@@ -248,7 +256,8 @@ class BatchCheck {
   std::optional<std::string> refusal() {
     own_ = row(0);
     special_ = graph_.findings->alone_differs;
-    Given one = ask(graph_, constants_, by_itself());
+    // What it takes of memory is learnt on the way (recompute.h).
+    Given one = ask(graph_, constants_, by_itself(), {}, true);
     if (!one.works() && !special_) {
       special_ = true;
       one = ask(graph_, constants_, by_itself());

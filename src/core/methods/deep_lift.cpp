@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/evaluate/layers.h"
+#include "core/evaluate/recompute.h"
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
 #include "core/methods/pairs.h"
@@ -105,6 +106,12 @@ std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs
   evaluation.batch = {rules.rows(), 1, nullptr};
   evaluation.cancelled = &cancelled;
   evaluation.override_operation = [&](Call& call) { return rules.apply(call); };
+  evaluation.cuts =
+      within_memory(graph, constants, first_row(pairs.x, pairs.args, graph), {0, rules.rows()})
+          .cuts;
+  if (!evaluation.cuts.empty()) {
+    evaluation.carry = rules.carry();
+  }
   Layers layers(graph);
   evaluation.layer = layers.take();
   const at::Tensor leaf = RevealCancel::input(pairs.x, pairs.reference);

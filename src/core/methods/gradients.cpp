@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/layers.h"
+#include "core/evaluate/recompute.h"
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
 #include "core/methods/pairs.h"
@@ -86,6 +87,14 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
   evaluation.between = rows.between;
   if (options_.relu != GradientOptions::Relu::ordinary) {
     evaluation.override_operation = [&](Call& call) { return override_relu(call, options_.relu); };
+  }
+  if (backward && rows.layers.empty()) {
+    std::vector<Value> args(rows.args.size());
+    for (size_t k = 0; k < args.size(); ++k) {
+      args[k].x = rows.args[k];
+    }
+    evaluation.cuts =
+        within_memory(graph_, constants_, first_row(rows.X, args, graph_), {0, count}).cuts;
   }
   const at::Tensor leaf = leaf_of(rows.X);
   std::vector<Value> inputs(1);
