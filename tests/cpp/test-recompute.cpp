@@ -161,40 +161,37 @@ ModelPointer deep_net(int blocks) {
 
 TEST_CASE("random nets in parts give what they give at once to the last bit", "[recompute]") {
   const Given pairs = given(2, 3, 12);
+  const auto all = methods(pairs);
   size_t most = 0;
-  for (uint32_t seed = 1; seed <= 150; ++seed) {
+  std::vector<int> explained(all.size());
+  for (uint32_t seed = 1; seed <= 200; ++seed) {
     RandomNet generator(seed);
     generator.grow(4 + static_cast<int>(seed % 14));
     const auto net = generator.make(0);
-    for (const auto& method : methods(pairs)) {
-      for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-        const Result whole = result_of(method.second, net, dtype);
-        INFO("seed " << seed << ", " << method.first << ", " << c10::toString(dtype) << "\n"
-                     << generator.text(0) << "\n"
-                     << whole.error);
-        size_t places = 0;
-        {
-          const Cuts everywhere([](size_t) { return true; });
-          CHECK(same(result_of(method.second, net, dtype), whole));
-          most = std::max(most, everywhere.most());
-          places = everywhere.places();
-        }
-        if (!whole.error.empty()) {
-          continue;
-        }
-        std::mt19937 random(seed);
-        for (int tries = 0; tries < 3; ++tries) {
-          std::vector<bool> chosen(places);
-          for (size_t i = 0; i < places; ++i) {
-            chosen[i] = random() % 5 == 0;
-          }
-          const Cuts some([&](size_t place) { return place < places && chosen[place]; });
-          CHECK(same(result_of(method.second, net, dtype), whole));
-        }
+    std::mt19937 random(seed);
+    for (size_t m = 0; m < all.size(); ++m) {
+      const at::ScalarType dtype = (seed + m) % 2 == 0 ? at::kDouble : at::kFloat;
+      const Result whole = result_of(all[m].second, net, dtype);
+      explained[m] += whole.error.empty() ? 1 : 0;
+      // Everywhere, or wherever chance has it.
+      std::vector<bool> chosen(1000, true);
+      for (size_t i = 0; seed % 4 != 0 && i < chosen.size(); ++i) {
+        chosen[i] = random() % (seed % 4 + 1) == 0;
       }
+      const Cuts cuts([&](size_t place) { return chosen.at(place); });
+      INFO("seed " << seed << ", " << all[m].first << ", " << c10::toString(dtype) << "\n"
+                   << generator.text(0) << "\n"
+                   << whole.error);
+      CHECK(same(result_of(all[m].second, net, dtype), whole));
+      most = std::max(most, cuts.most());
     }
   }
   CHECK(most > 50);
+  // RevealCancel refuses more than the others.
+  for (size_t m = 0; m < all.size(); ++m) {
+    INFO(all[m].first);
+    CHECK(explained[m] > (m < 5 ? 100 : 10));
+  }
 }
 
 TEST_CASE("a cut at any one place changes no bit", "[recompute]") {

@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/halves/kernels.h"
+#include "core/halves/tiles.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/rules/rules.h"
 
@@ -40,7 +41,15 @@ std::vector<Value> rescale_operation(Call& call, Bend bend) {
   const int position = dependent[0];
   const OnHalves<Unary> function(function_of(call, position, false),
                                  function_of(call, position, true));
-  return {to_value(rescale(function, call.halves(position), bend, call.batch))};
+  // A number beside it is the same everywhere; a tensor has rows and positions of its own.
+  bool each = true;
+  for (size_t i = 0; i < call.inputs.size(); ++i) {
+    each = each && (static_cast<int>(i) == position || !call.inputs[i].x.isTensor() ||
+                    call.inputs[i].x.toTensor().numel() == 1);
+  }
+  const Halves input = call.halves(position);
+  return {to_value(each ? rescale_each(function, input, bend, call.batch)
+                        : rescale(function, input, bend, call.batch))};
 }
 
 }  // namespace
