@@ -37,10 +37,7 @@ attributed_within <- function(bytes) {
     seqlift_memory(bytes)
     result <- deep_lift_shap(counts, X, n_shuffles = 1, random_state = 1)
     peak <- grep("VmHWM", readLines("/proc/self/status"), value = TRUE)
-    list(
-      values = result$attributions, deltas = result$deltas,
-      peak = as.numeric(gsub("[^0-9]", "", peak)) / 1024
-    )
+    list(values = as.vector(unclass(result)), peak = as.numeric(gsub("[^0-9]", "", peak)) / 1024)
   }, list(bytes = bytes))
 }
 
@@ -49,7 +46,6 @@ test_that("a small budget takes less memory, and the numbers stay to the last bi
   whole <- attributed_within(Inf)
   parts <- attributed_within(120e6)
   expect_identical(parts$values, whole$values)
-  expect_identical(parts$deltas, whole$deltas)
   expect_lt(parts$peak, whole$peak - 50)
 })
 
