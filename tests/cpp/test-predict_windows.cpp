@@ -446,16 +446,21 @@ TEST_CASE("shapes alone tell of the work what numbers tell", "[predict_windows]"
 }
 
 TEST_CASE("code that asks for numbers is scouted by them", "[predict_windows]") {
+  // Of each sequence by itself.
+  const auto by_row = [](const std::string& lines) {
+    return "rows: List[Tensor] = []\nfor i in range(h.size(0)):\n  r = h[i]\n" + lines +
+           "  rows.append(r)\nh = torch.stack(rows)\n";
+  };
   const std::vector<std::string> asking{
-      "if bool(h.mean() > 0.1):\n  h = h * 2.0\n",
-      "h = h * float(h.sum())\n",
-      "h = h + float(torch.nonzero(h > 0.2).size(0))\n",
-      "h = h + h[h > 0.1].sum()\n",
+      by_row("  if bool(r[0, 0] > 0.1):\n    r = r * 2.0\n"),
+      by_row("  r = r * float(r[1, 3])\n"),
+      by_row("  r = r * torch.nonzero(r[0] > 0.2).size(0)\n"),
+      by_row("  r = r + r[r > 0.1].sum()\n"),
   };
   for (const std::string& line : asking) {
-    const ModelPointer net = forward("h = torch.conv1d(x, self.w, None, [1], [2])\n" + line +
-                                         "return torch.relu(h).mean(2)",
-                                     {{"w", numbers({6, 4, 5}, 1)}});
+    const ModelPointer net = forward(
+        "h = torch.conv1d(x, self.w, None, [1], [2])\n" + line + "return torch.relu(h).mean(2)",
+        {{"w", numbers({6, 4, 5}, 1)}});
     const at::Tensor X = sequences(1, 40, 3);
     INFO(line);
     const Edited found = edited(net, X, random_windows(X, 1, 12, 5));
@@ -465,8 +470,8 @@ TEST_CASE("code that asks for numbers is scouted by them", "[predict_windows]") 
 
 TEST_CASE("results do not depend on the order of sequences, to the last bit", "[predict_windows]") {
   using Method = seqlift::PredictWindowsOptions::Method;
-  const Tensors parameters{{"a", numbers({8, 4, 5}, 1)}, {"d", numbers({16, 8 * 60}, 2)},
-                           {"l", numbers({2, 16}, 3)}};
+  const Tensors parameters{
+      {"a", numbers({8, 4, 5}, 1)}, {"d", numbers({16, 8 * 60}, 2)}, {"l", numbers({2, 16}, 3)}};
   const std::string head = "h = torch.relu(torch.conv1d(x, self.a, None, [1], [2]))\n";
   const std::vector<ModelPointer> nets{
       forward(head + "return h.mean(2)", {parameters[0]}),
@@ -497,8 +502,8 @@ TEST_CASE("results do not depend on the order of sequences, to the last bit", "[
         options.work.threads = 1;
         const auto graph = seqlift::build_graph(net, {});
         const auto result = seqlift::predict_windows(*graph, constants, given, all, options);
-        return std::make_pair(result.outputs[0], turned ? result.originals[0].flip({0})
-                                                        : result.originals[0]);
+        return std::make_pair(result.outputs[0],
+                              turned ? result.originals[0].flip({0}) : result.originals[0]);
       };
       const auto one = predicted(false);
       const auto other = predicted(true);

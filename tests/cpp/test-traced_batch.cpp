@@ -98,7 +98,8 @@ const std::vector<TracedRow>& traced_rows() {
       {"both strands by chunks and sizes",
        [](int64_t n) {
          return "b = torch.cat([h, h.flip([2])], 0)\nf, r = torch.split(b, [" + text(n) + ", " +
-                text(n) + "], 0)\ny = torch.cat([f, r], 1) + torch.chunk(b, 2, 0)[1].sum(1, "
+                text(n) +
+                "], 0)\ny = torch.cat([f, r], 1) + torch.chunk(b, 2, 0)[1].sum(1, "
                 "keepdim=True)";
        }},
       {"both strands as a dimension of their own",
