@@ -97,7 +97,8 @@ bool parts_by_sign(const Blocks& blocks) {
 }
 
 // How many copies of a block an operation is given. Its other inputs may have a row for every row
-// of the stack (an argument of the model): then as many as the stack has blocks.
+// of the stack (an argument of the model, or a size that counts them): then as many as the stack
+// has blocks.
 int64_t copies_for(const Call& call, int64_t rows) {
   bool by_row = false;
   for (const Value& input : call.inputs) {
@@ -106,6 +107,11 @@ int64_t copies_for(const Call& call, int64_t rows) {
         by_row = by_row || (tensor.defined() && tensor.dim() > 0 && tensor.size(0) == rows);
       });
     }
+  }
+  const int size = call.find("size");
+  if (size >= 0 && call.inputs[size].x.isIntList()) {
+    const std::vector<int64_t> sizes = call.inputs[size].x.toIntVector();
+    by_row = by_row || (!sizes.empty() && sizes[0] == rows);
   }
   return by_row ? Blocks::count : 1;
 }
@@ -478,25 +484,16 @@ std::vector<Value> RevealCancel::shared(Call& call) {
     halves.inputs[position] = to_value(c10::IValue(x), c10::IValue(reference));
     halves.inputs[position].depends = true;
   }
-  std::vector<Value> outputs;
-  for (const Value& given : call.row->rule(halves)) {
-    if (given.tainted || !given.depends) {
-      Value value;
-      value.x = given.x;
-      value.tainted = true;
-      outputs.push_back(value);
-      continue;
-    }
-    const at::Tensor ref = given.ref.toTensor();
-    const at::Tensor y = first_copy(given.x.toTensor().detach(), copies);
+  std::vector<int64_t> all;
+  for (const at::Tensor& stack : stacks) {
+    all.push_back(stack.size(0));
+  }
+  const auto stack_of = [&](const at::Tensor& x, const at::Tensor& ref) {
+    const at::Tensor y = first_copy(x.detach(), copies);
     const at::Tensor y_reference = first_copy(ref.detach(), copies);
     const at::Tensor change = y - y_reference;
     const Blocks result{y, y_reference, change.clamp_min(0), change.clamp_max(0),
                         at::zeros_like(y)};
-    std::vector<int64_t> all;
-    for (const at::Tensor& stack : stacks) {
-      all.push_back(stack.size(0));
-    }
     const auto backward = [ref, leaves, change, copies, all](const at::Tensor& grad) {
       const Blocks blocks = Blocks::of(grad);
       at::Tensor joined = of_sign(change, blocks.plus, blocks.minus);
@@ -513,7 +510,26 @@ std::vector<Value> RevealCancel::shared(Call& call) {
       }
       return multipliers;
     };
-    outputs.push_back(to_one_batch(call, attach(result.stack(), stacks, backward)));
+    return attach(result.stack(), stacks, backward);
+  };
+  std::vector<Value> outputs;
+  for (const Value& given : call.row->rule(halves)) {
+    if (given.tainted || !given.depends) {
+      Value value;
+      value.x = given.x;
+      value.tainted = true;
+      outputs.push_back(value);
+    } else if (given.ref.isTensorList()) {
+      const std::vector<at::Tensor> x = given.x.toTensorVector();
+      const std::vector<at::Tensor> ref = given.ref.toTensorVector();
+      std::vector<at::Tensor> stacked;
+      for (size_t i = 0; i < ref.size(); ++i) {
+        stacked.push_back(stack_of(x[i], ref[i]));
+      }
+      outputs.push_back(to_one_batch(call, stacked));
+    } else {
+      outputs.push_back(to_one_batch(call, stack_of(given.x.toTensor(), given.ref.toTensor())));
+    }
   }
   return outputs;
 }
