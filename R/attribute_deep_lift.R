@@ -76,6 +76,7 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
     mean_normalise = mean_normalise,
     output = if (contributes && !by_layer) "multipliers" else asked,
     dtype = dtype, device = device, threads = seqlift_threads(),
+    memory = engine$memory,
     progress = progress_bar(verbose, "Attributing")
   )
   engine <- if (rescale) "deep_lift_shap" else "deep_lift"

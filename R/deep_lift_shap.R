@@ -150,6 +150,7 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
     wrappers = model$wrappers, nonlinear_ops = nonlinear_ops,
     rules = rules, fallback = fallback, targets = target, batch_size = batch_size,
     output = kind, dtype = dtype, device = device, threads = seqlift_threads(),
+    memory = engine$memory,
     progress = progress_bar(verbose, "Attributing")
   )
   if (standard_errors || !is.null(stable)) {

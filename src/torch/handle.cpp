@@ -3,6 +3,7 @@
 #include "core/model/graph_passes.h"
 #include "core/numeric/device.h"
 #include "core/numeric/shape_text.h"
+#include "core/base/memory.h"
 #include "core/numeric/threads.h"
 
 namespace seqlift_r {
@@ -215,6 +216,22 @@ Rcpp::List deep_lift_list(const seqlift::DeepLiftShapResult& result) {
   return list;
 }
 
+namespace {
+
+// seqlift_memory(): a number of bytes, or NULL for the default.
+void set_memory(const Rcpp::List& options) {
+  const SEXP memory = options.containsElementNamed("memory") ? options["memory"] : R_NilValue;
+  std::optional<int64_t> bytes;
+  if (!Rf_isNull(memory)) {
+    // More than any machine has, and what a whole number of 64 bits holds.
+    constexpr double most = 1e18;
+    bytes = static_cast<int64_t>(std::min(Rf_asReal(memory), most));
+  }
+  seqlift::set_memory_budget(bytes);
+}
+
+}  // namespace
+
 seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back) {
   seqlift::WorkOptions work;
   const int wanted = whole(options, "threads");
@@ -224,6 +241,7 @@ seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back) {
     tell(work.threads, wanted);
   }
   work.here = calls_back;
+  set_memory(options);
   const SEXP progress = options["progress"];
   work.poll = [progress](double done) {
     if (interrupted()) {

@@ -168,7 +168,7 @@ TEST_CASE("cubic interpolation has factors of both signs, linear interpolation h
     return distance(positive.values, deep_lifted(net, pairs, "reveal_cancel", settings).values);
   };
   const std::string image = "h.unsqueeze(2)";
-  for (const std::string cubic :
+  for (const std::string& cubic :
        {"y = torch.upsample_bicubic2d(" + image + ", [2, 18], False)",
         "y = torch._upsample_bicubic2d_aa(" + image + ", [2, 18], False, None)",
         "y = torch.grid_sampler(" + image + ", " + grid + ", 2, 0, False)",
@@ -177,7 +177,7 @@ TEST_CASE("cubic interpolation has factors of both signs, linear interpolation h
     INFO(cubic);
     CHECK(apart(cubic) < 1e-12);
   }
-  for (const std::string linear :
+  for (const std::string& linear :
        {"y = torch.upsample_bilinear2d(" + image + ", [2, 18], False)",
         "y = torch.grid_sampler(" + image + ", " + grid + ", 0, 0, False)"}) {
     INFO(linear);

@@ -358,7 +358,7 @@ void set_changes(const Setter& set, std::vector<Operation>& rows) {
   spread(changes::pass,
          {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "contiguous",
           "clone", "detach", "alias", "to", "type_as", "float", "double", "positive",
-          "requires_grad_", "identity"});
+          "requires_grad", "identity"});
   spread(changes::batch_norm, {"batch_norm"});
   spread(changes::over_channels,
          {"softmax", "log_softmax", "_softmax", "_log_softmax", "layer_norm", "glu", "rms_norm"});

@@ -28,7 +28,7 @@ std::vector<Operation> make_operations() {
   // The value says nothing of X but its shape, type or place.
   add(Kind::shape, nullptr, "constant",
       {"size", "sizes", "dim", "numel", "len", "ndim", "shape", "is_floating_point", "is_complex",
-       "dtype", "device", "layout", "is_cuda", "requires_grad", "is_sparse", "is_contiguous",
+       "dtype", "device", "layout", "is_cuda", "is_sparse", "is_contiguous",
        "__is__", "__isnot__", "isinstance", "is_nonzero_shape", "stride", "storage_offset",
        "is_nested",
        "_shape_as_tensor", "_size_as_tensor",
@@ -48,7 +48,7 @@ std::vector<Operation> make_operations() {
        "index_select", "take", "masked_select", "masked_scatter", "scatter",
        "scatter_add", "index_add", "index_copy", "index_fill", "select_scatter", "slice_scatter",
        "diagonal_scatter", "copy", "clone", "contiguous", "float", "double", "detach",
-       "alias", "lift", "lift_fresh", "requires_grad_", "view_as_real", "real", "imag",
+       "alias", "lift", "lift_fresh", "requires_grad", "view_as_real", "real", "imag",
        "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "flip", "fliplr",
        "flipud", "roll", "rot90", "diag", "diagonal", "diag_embed", "tril", "triu", "trace",
        "diff", "unfold", "im2col", "col2im", "avg_pool1d", "avg_pool2d", "avg_pool3d",

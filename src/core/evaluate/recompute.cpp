@@ -310,6 +310,7 @@ PartEntry part_entry(const std::vector<at::Tensor>& given) {
 std::vector<at::Tensor> Evaluation::run_again(const Part& part,
                                               const std::vector<at::Tensor>& grads) {
   const at::AutoGradMode mode(part.recording);
+  const Draft recorded(false);
   PartEntry entry;
   std::vector<at::Tensor> roots;
   std::vector<at::Tensor> gradients;
@@ -372,6 +373,8 @@ void Evaluation::run_in_parts(const Block* block) {
     if (resume) {
       resume(entry.stand_ins, false);
     }
+    // Slopes of this part are formed when it is evaluated again.
+    const Draft draft(options_.pairs);
     for (bool cut = false; !cut;) {
       const size_t end = next == cuts.end() ? nodes.size() : std::min(*next++ + 1, nodes.size());
       for (; part.end < end; ++part.end) {

@@ -9,8 +9,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/base/error.h"
 #include "core/halves/joined.h"
 #include "core/halves/operand_halves.h"
+#include "core/halves/tiles.h"
 #include "core/numeric/device.h"
 #include "core/numeric/tensor_functions.h"
 
@@ -160,6 +162,27 @@ std::vector<at::Tensor> attach_together(const std::vector<at::Tensor>& outputs,
   return attached;
 }
 
+namespace {
+
+bool& drafting() {
+  static thread_local bool drafts = false;
+  return drafts;
+}
+
+}  // namespace
+
+Draft::Draft(bool drafts) : before_(drafting()) { drafting() = drafts; }
+
+Draft::~Draft() { drafting() = before_; }
+
+bool Draft::drafts() { return drafting(); }
+
+at::Tensor Draft::without_slope(const at::Tensor& output, const std::vector<at::Tensor>& inputs) {
+  return attach(output, inputs, [](const at::Tensor&) -> std::vector<at::Tensor> {
+    throw Error("internal", "A gradient was asked for that was left out.");
+  });
+}
+
 const WindowBackward* window_rule(const torch::autograd::Node& node) {
   const auto* rule = dynamic_cast<const RuleNode*>(&node);
   return rule && rule->windows() ? &rule->windows() : nullptr;
@@ -236,17 +259,14 @@ Halves linear(const Nary& function, const std::vector<Halves>& operands) {
 
 // m = (f(x) - f(ref)) / (x - ref), so that m * (x - ref) is the output's difference, whatever f.
 // Where the inputs are equal any m is right for the sum; the derivative is the limit.
-Halves rescale(const OnHalves<Unary>& function, const Halves& a, Smoothness smoothness,
-               const BatchShape& batch) {
-  const at::NoGradGuard guard;
-  const at::Tensor ref = a.ref.detach();
-  Halves result{once_tensor(batch.memo, "rescale", [&]() { return function.x(a.x); }),
-                function.ref(ref)};
-  check_rows(a.x, ref, batch);
+namespace {
 
-  const auto wide = ref.is_complex() ? at::kComplexDouble : at::kDouble;
-  const at::Tensor x64 = a.x.to(wide);
-  const at::Tensor ref64 = ref.to(wide);
+// The quotient, of the shape of `given` and in its dtype.
+at::Tensor rescale_slope(const OnHalves<Unary>& function, const at::Tensor& given_x,
+                         const at::Tensor& given, Smoothness smoothness, const BatchShape& batch) {
+  const auto wide = given.is_complex() ? at::kComplexDouble : at::kDouble;
+  const at::Tensor x64 = given_x.to(wide);
+  const at::Tensor ref64 = given.to(wide);
   const at::Tensor x = group_x(x64, batch);
   const at::Tensor r = group_ref(ref64, batch);
   const at::Tensor change_in = x - r;
@@ -257,14 +277,30 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Smoothness smoo
   const at::Tensor near = too_close(x, r, smoothness);
   if (near.any().item<bool>()) {
     const at::Tensor middle = smoothness == Smoothness::smooth ? (x + r) / 2 : x.expand_as(r);
-    const at::Tensor slope_near = derivative(function.ref, middle.reshape(ref.sizes()));
+    const at::Tensor slope_near = derivative(function.ref, middle.reshape(given.sizes()));
     slope = at::where(near, group_ref(slope_near, batch), slope);
   }
+  // Of a complex function the slope is a complex number, which autograd applies conjugated.
+  return slope.reshape(given.sizes()).to(given.scalar_type()).conj().resolve_conj();
+}
+
+Halves rescale_by(const OnHalves<Unary>& function, const Halves& a, const BatchShape& batch,
+                  const PieceSlope& slope_of, bool in_tiles) {
+  const at::NoGradGuard guard;
+  const at::Tensor ref = a.ref.detach();
+  Halves result{once_tensor(batch.memo, "rescale", [&]() { return function.x(a.x); }),
+                function.ref(ref)};
+  check_rows(a.x, ref, batch);
+  if (Draft::drafts()) {
+    result.ref = Draft::without_slope(result.ref, {a.ref});
+    return result;
+  }
+  const at::Tensor slope =
+      in_tiles ? slope_in_tiles(a.x, ref, {}, batch, slope_of) : slope_of(a.x, ref);
   // What a condition or a mask leaves out may be infinite, or no number at all: no change of the
   // output comes from there, whatever the slope.
-  const bool finite = slope.sum().isfinite().item<bool>();
-  // Of a complex function the slope is a complex number, which autograd applies conjugated.
-  slope = slope.reshape(ref.sizes()).to(ref.scalar_type()).conj().resolve_conj();
+  const at::Tensor sum = slope.is_complex() ? slope.sum() : slope.sum(at::kDouble);
+  const bool finite = sum.isfinite().item<bool>();
   const auto backward = [slope, finite](const at::Tensor& grad) {
     const at::Tensor share = grad * slope;
     return std::vector<at::Tensor>{finite ? share : at::where(grad == 0, grad, share)};
@@ -272,6 +308,27 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Smoothness smoo
   result.ref =
       attach(result.ref, {a.ref}, backward, finite ? times_in_windows(slope) : WindowBackward());
   return result;
+}
+
+}  // namespace
+
+Halves rescale(const OnHalves<Unary>& function, const Halves& a, Smoothness smoothness,
+               const BatchShape& batch) {
+  const PieceSlope slope = [&](const at::Tensor& x, const at::Tensor& ref) {
+    return rescale_slope(function, x, ref, smoothness, batch);
+  };
+  return rescale_by(function, a, batch, slope, false);
+}
+
+Halves rescale_each(const OnHalves<Unary>& function, const Halves& a, Smoothness smoothness,
+                    const BatchShape& batch) {
+  // What is remembered of the whole x half is of no use to a piece.
+  BatchShape pieces = batch;
+  pieces.memo = nullptr;
+  const PieceSlope slope = [&](const at::Tensor& x, const at::Tensor& ref) {
+    return rescale_slope(function, x, ref, smoothness, pieces);
+  };
+  return rescale_by(function, a, batch, slope, true);
 }
 
 // For f of degree two or less in (a, b, ...) together, f(x) - f(ref) = grad f(middle) . (x - ref)

@@ -19,4 +19,20 @@ std::vector<at::Tensor> attach_together(const std::vector<at::Tensor>& outputs,
                                         const std::vector<at::Tensor>& inputs,
                                         JoinedBackward backward);
 
+// As long as an object lives that says so, values are computed on this thread whose gradients
+// nobody will ask for: rules may leave their slopes out, and attach without_slope() instead.
+class Draft {
+ public:
+  explicit Draft(bool drafts);
+  ~Draft();
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+
+  static bool drafts();
+  static at::Tensor without_slope(const at::Tensor& output, const std::vector<at::Tensor>& inputs);
+
+ private:
+  bool before_;
+};
+
 }  // namespace seqlift

@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/halves/kernels.h"
+#include "core/halves/tiles.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/rules/operands.h"
 #include "core/rules/rules.h"
@@ -18,12 +19,21 @@ std::vector<Value> rescale_operation(Call& call, Smoothness smoothness) {
     throw Error("unsupported_operation",
                 call.where() + " depends on X through several of its inputs, which has no rule.");
   }
+  const int position = dependent[0];
   const auto of_one = [&](bool ref) -> Unary {
     const Nary function = function_in_type(call, dependent, ref);
     return [function](const at::Tensor& at) { return function({at}); };
   };
   const OnHalves<Unary> function(of_one(false), of_one(true));
-  return {to_value(rescale(function, call.halves(dependent[0]), smoothness, call.batch))};
+  // A number beside it is the same everywhere; a tensor has rows and positions of its own.
+  bool each = true;
+  for (size_t i = 0; i < call.inputs.size(); ++i) {
+    each = each && (static_cast<int>(i) == position || !call.inputs[i].x.isTensor() ||
+                    call.inputs[i].x.toTensor().numel() == 1);
+  }
+  const Halves input = call.halves(position);
+  return {to_value(each ? rescale_each(function, input, smoothness, call.batch)
+                        : rescale(function, input, smoothness, call.batch))};
 }
 
 }  // namespace
