@@ -101,7 +101,7 @@ table <- data.frame(
 )
 print(table, row.names = FALSE)
 cat(sprintf(
-  "%d x %d bp: %.2f of innsight's processor time, %.2f of its memory; sums differ by %.1e of %.1e\n",
+  "%d x %d bp: %.2f of innsight's CPU time, %.2f of its memory; sums differ by %.1e of %.1e\n",
   n, length, ours$seconds / peer$seconds, ours$mib / peer$mib,
   max(abs(ours$value - peer$value)), max(abs(peer$value))
 ))

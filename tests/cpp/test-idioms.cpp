@@ -276,7 +276,8 @@ std::vector<Idiom> blocks() {
           {{"basis", numbers({16, 5}, 70, 0, 0.4)}, {"last", numbers({40, 2}, 71, -0.3, 0.3)}}),
       after_stem("pairs of channels by a tensor of weights",
                  "s = h.view(h.size(0), 8, -1).mean(dim=2).unsqueeze(-1)\n"
-                 "p = torch.tensordot(torch.matmul(s, s.transpose(-1, -2)), self.pairs, 2)\n"
+                 "p = torch.matmul(s, s.transpose(-1, -2))\n"
+                 "p = torch.tensordot(p, self.pairs, [1, 2], [0, 1])\n"
                  "p = torch.cat([s.squeeze(-1), p + self.pairs_b], -1)\n"
                  "return torch.matmul(torch.silu(p), self.last)",
                  {{"pairs", numbers({8, 8, 3}, 72, -0.3, 0.3)},

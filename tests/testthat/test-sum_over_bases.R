@@ -1,6 +1,7 @@
 test_that("sums over bases are those of apply(), with names, of any shape", {
   set.seed(1)
-  for (shape in list(c(3L, 4L, 5L), c(1L, 4L, 7L), c(2L, 4L, 1L), c(1L, 4L, 1L), c(2L, 4L, 3L, 2L))) {
+  shapes <- list(c(3L, 4L, 5L), c(1L, 4L, 7L), c(2L, 4L, 1L), c(1L, 4L, 1L), c(2L, 4L, 3L, 2L))
+  for (shape in shapes) {
     x <- array(rnorm(prod(shape)), shape)
     dimnames(x) <- lapply(shape, function(size) letters[seq_len(size)])
     kept <- seq_along(shape)[-2L]

@@ -200,6 +200,11 @@ std::string Units::rule_name(const Call& call) const {
 }
 
 std::vector<Value> Units::call(Call& call) {
+  // In a trace a module whose result nobody takes (a head beside the one that is looked at) gives
+  // nothing.
+  if (call.node->output()->type()->kind() == c10::TypeKind::NoneType) {
+    return {Value()};
+  }
   const Provenance& place = *call.provenance;
   const Registration* registration =
       find_rule(registrations_, module_mode_, place.module, place.class_name);
