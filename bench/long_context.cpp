@@ -8,6 +8,7 @@
 // prints a line of JSON. bench/long_context.sh sweeps lengths and budgets. README.md here says how
 // it is built.
 
+#include <ATen/Parallel.h>
 #include <sys/resource.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/script.h>

@@ -234,7 +234,8 @@ double peak_of(const Footprint& footprint, const std::vector<size_t>& cuts, cons
     const Footprint::Node& node = footprint.nodes[i];
     kept += node.kept * recorded;
     most = std::max(most, kept + node.alive * plain + node.temporary * (plain + recorded));
-    gradients = std::max(gradients, node.alive * recorded);
+    // A gradient of each value that is alive, and what forming them needs.
+    gradients = std::max(gradients, (node.alive + 2 * node.temporary) * recorded);
     const bool last = i + 1 == footprint.nodes.size();
     if (last || (cut != cuts.end() && *cut == i)) {
       peak = std::max({peak, crossing + most, crossing + kept + gradients});
