@@ -9,14 +9,16 @@ LIBRARY ?= $(CURDIR)/build/library
 # The package is found in LIBRARY first; nothing of the user's own library is touched.
 WITH_LIBRARY = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test check repo vignettes sanitize bench lint document site matrix slurm install core \
-  device clean
+.PHONY: help demo test check repo vignettes sanitize bench lint document site matrix container slurm \
+  install core device clean
 
 help:
 	@echo 'make demo       install what is needed, build, run the main job; report in demo/'
 	@echo 'make test       install what is needed, build, run all tests'
 	@echo 'make check      R CMD check --as-cran and BiocCheck'
-	@echo 'make repo       a CRAN-like repository of the source package, in build/repository'
+	@echo 'make repo       a CRAN-like repository of the source package and one of a Debian package,'
+	@echo '                in build/repository'
+	@echo 'make container  an image for docker and podman, in build/container (root)'
 	@echo 'make vignettes  every vignette as a page, in build/vignettes'
 	@echo 'make sanitize   the tests of the core under AddressSanitizer and UBSan'
 	@echo 'make device     the tests of the core that need CUDA, with the LibTorch in LIBTORCH_HOME'
@@ -62,6 +64,10 @@ check:
 repo:
 	@sh tools/install-dependencies run
 	@MAKEFLAGS=-j$(JOBS) sh tools/make-repository
+	@MAKEFLAGS=-j$(JOBS) sh tools/make-debian-repository
+
+container:
+	@JOBS=$(JOBS) sh tools/container/build
 
 vignettes:
 	@sh tools/install-dependencies run

@@ -177,6 +177,10 @@ core_ask_for_room <- function(path, bytes) {
     .Call(`_seqlift_core_ask_for_room`, path, bytes)
 }
 
+core_memory_budget <- function() {
+    .Call(`_seqlift_core_memory_budget`)
+}
+
 core_tomtom <- function(queries, query_widths, targets, target_widths, n_rows, n_score_bins, n_median_bins, n_target_bins, reverse_complement, n_nearest, max_p_value, compatible, threads) {
     .Call(`_seqlift_core_tomtom`, queries, query_widths, targets, target_widths, n_rows, n_score_bins, n_median_bins, n_target_bins, reverse_complement, n_nearest, max_p_value, compatible, threads)
 }

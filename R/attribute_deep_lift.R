@@ -76,6 +76,7 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
     mean_normalise = mean_normalise,
     output = if (contributes && !by_layer) "multipliers" else asked,
     dtype = dtype, device = device, threads = seqlift_threads(),
+    memory = engine$memory,
     progress = progress_bar(verbose, "Attributing")
   )
   engine <- if (rescale) "deep_lift_shap" else "deep_lift"
@@ -121,7 +122,7 @@ differences_of <- function(sequences, references, n_targets) {
 # references, at the letter that is there: [n, 4, L, n_targets].
 at_letters <- function(contributions, sequences) {
   shape <- dim(contributions)
-  by_position <- apply(contributions, c(1L, 4L, 5L), sum) / shape[2L]
+  by_position <- colSums(aperm(contributions, c(2L, 3L, 1L, 4L, 5L)), dims = 2L) / shape[2L]
   X <- one_hot_array(sequences)[, seq_len(n_bases), , drop = FALSE]
   values <- array(0, shape[c(1L, 3L, 4L, 5L)])
   for (base in seq_len(n_bases)) {

@@ -29,6 +29,7 @@ gradient_job <- function(model, X, target, args, layer = NULL, target_layer = NU
       mean_normalise = mean_normalise, explain_args = explain_args, times_input = FALSE, simplex = FALSE,
       relu = "ordinary", n_samples = 0L, sd = 0, random_state = 0, batch_size = batch_size,
       dtype = dtype, device = device, threads = seqlift_threads(),
+      memory = engine$memory,
       progress = progress_bar(verbose, "Attributing", env = call)
     ),
     info = list(

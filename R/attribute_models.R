@@ -36,8 +36,10 @@
 #' models <- list(select_output(model, 2), profile_score(model, 1))
 #' both <- attribute_models(models, demo_sequences()[1], n_shuffles = 5, random_state = 0)
 #' both
-#' each <- attribute_models(models, demo_sequences()[1], n_shuffles = 5, random_state = 0, each =
-#' TRUE) plot_logo(each, start = 200, end = 260, difference = TRUE)
+#' each <- attribute_models(models, demo_sequences()[1],
+#'   n_shuffles = 5, random_state = 0, each = TRUE
+#' )
+#' plot_logo(each, start = 200, end = 260, difference = TRUE)
 attribute_models <- function(models, X, func = deep_lift_shap, ..., random_state = NULL,
                              each = FALSE) {
   call <- rlang::current_env()

@@ -253,7 +253,7 @@ position_scores <- function(one, codes) {
   own <- if (of_all_bases) values * as.vector(codes_to_one_hot(codes)) else values
   deltas <- attr(one, "convergence_deltas", exact = TRUE)
   list(
-    values = values, scores = apply(own, c(1L, 3L), sum), of_all_bases = of_all_bases,
+    values = values, scores = sum_over_bases(own), of_all_bases = of_all_bases,
     deltas = if (!is.null(deltas) && ncol(deltas) > 0L && kind == "attributions") deltas
   )
 }

@@ -109,7 +109,8 @@ run_audit <- function(model, sequences, args, rules, nonlinear_ops, target = 1L,
   options <- list(
     wrappers = model$wrappers, nonlinear_ops = nonlinear_ops, rules = rules, targets = target,
     fallback = fallback, dtype = dtype, device = check_device(model$device, call),
-    threads = seqlift_threads(), progress = NULL
+    threads = seqlift_threads(),
+    memory = engine$memory, progress = NULL
   )
   found <- call_engine("audit", model_pointer(model, call), engine_input(sequences, args),
     references, options,

@@ -150,6 +150,7 @@ deep_lift_shap <- function(model, X, args = NULL, target = 1L, batch_size = 32L,
     wrappers = model$wrappers, nonlinear_ops = nonlinear_ops,
     rules = rules, fallback = fallback, targets = target, batch_size = batch_size,
     output = kind, dtype = dtype, device = device, threads = seqlift_threads(),
+    memory = engine$memory,
     progress = progress_bar(verbose, "Attributing")
   )
   if (standard_errors || !is.null(stable)) {
@@ -402,11 +403,10 @@ sequence_letters <- function(sequences) {
   codes <- sequences$codes
   if (is.null(codes)) {
     bases <- sequences$array[, seq_len(n_bases), , drop = FALSE]
-    codes <- matrix(as.raw(4L), sequences$length, sequences$n)
-    one_hot <- apply(bases, c(1L, 3L), function(column) {
-      if (sum(column == 1) == 1L && sum(column) == 1) which(column == 1) - 1L else 4L
-    })
-    codes[] <- as.raw(t(matrix(one_hot, sequences$n, sequences$length)))
+    there <- bases == 1
+    one_hot <- sum_over_bases(there) == 1 & sum_over_bases(bases) == 1
+    base <- sum_over_bases(there * (slice.index(there, 2L) - 1L))
+    codes <- matrix(as.raw(t(ifelse(one_hot, base, 4))), sequences$length, sequences$n)
   }
   if (!is.null(sequences$names)) {
     colnames(codes) <- sequences$names

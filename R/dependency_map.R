@@ -78,7 +78,7 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
     )
     return(interactions)
   }
-  map <- apply(abs(interactions), c(1L, 3L, 5L), max)
+  map <- largest_interactions(interactions)
   positions <- position_names(window[1L], length(window))
   dimnames(map) <- if (!is.null(sequences$names) || !is.null(positions)) {
     list(sequences$names, positions, positions)
@@ -100,6 +100,18 @@ check_one_output <- function(model, call, otherwise = "") {
       call = call
     )
   }
+}
+
+# Of interactions [n, 4, l, 4, l] the largest of any two bases, [n, l, l].
+largest_interactions <- function(interactions) {
+  shape <- dim(interactions)[c(1L, 3L, 5L)]
+  map <- array(0, shape)
+  for (first in seq_len(n_bases)) {
+    for (second in seq_len(n_bases)) {
+      map <- pmax(map, array(abs(interactions[, first, , second, ]), shape))
+    }
+  }
+  map
 }
 
 # One number a row: the mean of the chosen outputs.

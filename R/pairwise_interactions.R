@@ -248,7 +248,7 @@ attribution_differences <- function(job, own, i, pairs, masks, references, given
     batch_size = job$batch_size, references = refs, dtype = given$dtype, device = given$device
   )
   # [L, m]
-  scores <- t(apply(plain_numbers(scores), c(1L, 3L), sum))
+  scores <- t(sum_over_bases(plain_numbers(scores)))
   of_first <- match(
     paste(pairs$first_start, pairs$first_end), paste(firsts$first_start, firsts$first_end)
   )

@@ -73,6 +73,7 @@ pisa <- function(model, X, ..., args = NULL, outputs = NULL, batch_size = 32L,
     wrappers = model$wrappers, nonlinear_ops = nonlinear_ops,
     rules = rules, targets = outputs, batch_size = batch_size, output = kind, profile = TRUE,
     dtype = dtype, device = device, threads = seqlift_threads(),
+    memory = engine$memory,
     progress = progress_bar(verbose, "Attributing")
   )
   result <- explain_pairs(model, sequences, args, made$references, options, call)

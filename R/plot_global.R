@@ -141,7 +141,7 @@ global_panel <- function(attributions, align, flank, X, spread, panel, call) {
   }
   offset <- if (is.null(flank)) seq_len(shape[3L]) - sites$anchor[1L] else seq.int(-flank, flank)
   windows <- aligned_windows(values, sites, offset)
-  total <- apply(windows, c(1L, 3L), sum)
+  total <- sum_over_bases(windows)
   places <- colSums(!is.na(total))
   kept <- places > 0L
   mean <- colMeans(total, na.rm = TRUE)

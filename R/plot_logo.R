@@ -384,7 +384,7 @@ logo_letters <- function(values, labels, start) {
 # Whiskers of the letters in the window: x, low, high, panel. Where a position has no letter (an N)
 # or its error is not known there is none.
 logo_whiskers <- function(values, errors, rows, shown, labels, start) {
-  heights <- apply(values[rows, , shown, drop = FALSE], c(1L, 3L), sum)
+  heights <- sum_over_bases(values[rows, , shown, drop = FALSE])
   errors <- errors[rows, shown, drop = FALSE]
   whiskers <- data.frame(
     x = as.vector(col(heights)) + start - 1L, low = as.vector(heights - errors),

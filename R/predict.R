@@ -59,7 +59,8 @@ run_predict <- function(model, sequences, args, batch_size, dtype, device, verbo
                         call = caller_env()) {
   options <- list(
     wrappers = model$wrappers, batch_size = batch_size, dtype = dtype, device = device,
-    threads = seqlift_threads(), progress = progress_bar(verbose, "Predicting")
+    threads = seqlift_threads(),
+    memory = engine$memory, progress = progress_bar(verbose, "Predicting")
   )
   args <- complete_args(model, args, sequences, call)
   call_engine("predict", model_pointer(model, call), engine_input(sequences, args), options,

@@ -128,7 +128,8 @@ predict_whole_edits <- function(model, sequences, codes, row, args, job) {
   }
   options <- list(
     wrappers = model$wrappers, batch_size = job$batch_size, dtype = job$dtype, device = job$device,
-    threads = seqlift_threads(), progress = NULL
+    threads = seqlift_threads(),
+    memory = engine$memory, progress = NULL
   )
   outputs <- call_engine("predict", model_pointer(model, job$call),
     engine_input(copies, lapply(args, take_outputs, 1L, first)), options,

@@ -22,7 +22,8 @@ window_batch <- function(model, input, row, start, content, batch_size, dtype, d
                          progress, call, width = NULL, originals = FALSE) {
   options <- list(
     wrappers = model$wrappers, batch_size = batch_size, dtype = dtype, device = device,
-    threads = seqlift_threads(), progress = progress, method = method, originals = originals
+    threads = seqlift_threads(),
+    memory = engine$memory, progress = progress, method = method, originals = originals
   )
   if (!is.raw(content)) {
     storage.mode(content) <- "double"

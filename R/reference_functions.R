@@ -138,7 +138,7 @@ background_frequencies <- function(frequencies = 0.25, sample = FALSE) {
   if (!sample) {
     return(structure(
       function(X, n = 1L, random_state = NULL) {
-        there <- apply(X[, seq_len(n_bases), , drop = FALSE], c(1L, 3L), sum) > 0
+        there <- sum_over_bases(X[, seq_len(n_bases), , drop = FALSE]) > 0
         own <- at_positions(dim(X)[3L])
         result <- X
         for (base in seq_len(n_bases)) {

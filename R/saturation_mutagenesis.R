@@ -214,7 +214,7 @@ centred_effects <- function(y0, y_hat, target) {
   effects <- matrix(y_hat, nrow = prod(shape)) -
     matrix(y0, nrow = n)[rep(seq_len(n), prod(shape[-1L])), , drop = FALSE]
   effects <- array(rowMeans(effects), shape)
-  means <- apply(effects, c(1L, 3L), mean)
+  means <- sum_over_bases(effects) / n_bases
   effects - as.vector(aperm(array(means, shape[c(1L, 3L, 2L)]), c(1L, 3L, 2L)))
 }
 

@@ -10,6 +10,11 @@
 base_letters <- c("A", "C", "G", "T")
 n_bases <- length(base_letters)
 
+# Sums over the second dimension, [n, 4, L, ...] to [n, L, ...], without a call for each position.
+sum_over_bases <- function(x) {
+  colSums(aperm(x, c(2L, 1L, seq_along(dim(x))[-(1:2)])))
+}
+
 as_sequences <- function(X, arg = "X", call = caller_env(), extra_channels = FALSE,
                          allow_n = TRUE, only_warn = FALSE) {
   ranges <- NULL

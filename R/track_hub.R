@@ -5,14 +5,14 @@
 #'
 #' Writes a folder that genome browsers open as it is, once it lies where they can read it: on a web
 #' server, or for IGV on the same machine. Attributions are drawn as letters of the genome's bases,
-#' as high as their numbers (dynseq); seqlets, annotations, hits and variants as marks with their
-#' numbers.
+#' as high as their numbers (dynseq, preset for each browser); seqlets, annotations, hits and
+#' variants as marks with their numbers.
 #'
 #' | file | opened by |
 #' |---|---|
 #' | `hub.txt`, with `genomes.txt` and `<genome>/trackDb.txt` | the UCSC Genome Browser: My Data, Track Hubs, the address of `hub.txt`; Ensembl and others that read such hubs |
 #' | `washu.json` | the WashU Epigenome Browser: Tracks, Remote Tracks, Add Remote Data Hub |
-#' | `igv.xml` | IGV on the desktop: File, Open Session; choose DynSeq as the type of graph in the menu of the attributions |
+#' | `igv.xml` | IGV on the desktop: File, Open Session |
 #' | `igv.json` | igv.js and IGV-Web: an object of `genome`, `locus` and `tracks` |
 #' | `<genome>/*.bw`, `<genome>/*.bb` | any of them, and tools that read bigWig and bigBed |
 #'
@@ -90,8 +90,8 @@ export_track_hub <- function(attributions, folder, genome, ..., seqlets = NULL, 
   place <- function(track) paste0(genome, "/", track$file)
   described <- list(
     washu.json = washu_json(tracks, place, url),
-    igv.xml = igv_xml(tracks, place, genome),
-    igv.json = igv_json(tracks, place, genome, url, signals[[1L]])
+    igv.xml = igv_xml(tracks, place, genome, first_locus(signals[[1L]])),
+    igv.json = igv_json(tracks, place, genome, url, first_locus(signals[[1L]]))
   )
   described[[paste0(genome, "/trackDb.txt")]] <- track_db(tracks)
   described$genomes.txt <- c(paste("genome", genome), paste0("trackDb ", genome, "/trackDb.txt"))
@@ -258,9 +258,9 @@ washu_json <- function(tracks, place, url) {
   }))
 }
 
-igv_json <- function(tracks, place, genome, url, signal) {
+igv_json <- function(tracks, place, genome, url, locus) {
   as_json(list(
-    genome = genome, locus = first_locus(signal),
+    genome = genome, locus = locus,
     tracks = lapply(tracks, function(track) {
       c(
         list(name = track$label, url = paste0(url, place(track))),
@@ -289,15 +289,36 @@ first_locus <- function(signal) {
 
 as_json <- function(x) jsonlite::toJSON(x, auto_unbox = TRUE, pretty = TRUE)
 
-igv_xml <- function(tracks, place, genome) {
+# A session as IGV on the desktop saves it. A track's id is the path of its resource, and renderer
+# DYNSEQ draws letters; an IGV that does not know it draws bars.
+igv_xml <- function(tracks, place, genome, locus) {
+  attributes <- function(...) {
+    values <- c(...)
+    paste0(" ", names(values), "=\"", vapply(values, escape_html, ""), "\"", collapse = "")
+  }
   resources <- vapply(tracks, function(track) {
-    sprintf("        <Resource name=\"%s\" path=\"%s\"/>", escape_html(track$label),
-      escape_html(place(track))
+    type <- if (track$kind == "signal") "bigwig" else "bigbed"
+    paste0("        <Resource",
+      attributes(name = track$label, path = place(track), type = type), "/>"
+    )
+  }, "")
+  shown <- vapply(tracks, function(track) {
+    own <- if (track$kind == "signal") {
+      c(
+        renderer = "DYNSEQ", height = as.character(hub_logo_height), autoScale = "true",
+        windowFunction = "mean"
+      )
+    } else {
+      c(displayMode = "EXPANDED")
+    }
+    paste0("        <Track",
+      attributes(id = place(track), name = track$label, own, visible = "true"), "/>"
     )
   }, "")
   c(
     "<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"no\"?>",
-    sprintf("<Session genome=\"%s\" version=\"8\">", escape_html(genome)),
-    "    <Resources>", resources, "    </Resources>", "</Session>"
+    paste0("<Session", attributes(genome = genome, locus = locus, version = "8"), ">"),
+    "    <Resources>", resources, "    </Resources>",
+    "    <Panel name=\"DataPanel\">", shown, "    </Panel>", "</Session>"
   )
 }

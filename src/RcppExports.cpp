@@ -577,6 +577,15 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// core_memory_budget
+double core_memory_budget();
+RcppExport SEXP _seqlift_core_memory_budget() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(core_memory_budget());
+    return rcpp_result_gen;
+END_RCPP
+}
 // core_tomtom
 Rcpp::List core_tomtom(const Rcpp::NumericVector& queries, const Rcpp::IntegerVector& query_widths, const Rcpp::NumericVector& targets, const Rcpp::IntegerVector& target_widths, int n_rows, int n_score_bins, int n_median_bins, int n_target_bins, bool reverse_complement, int n_nearest, double max_p_value, bool compatible, int threads);
 RcppExport SEXP _seqlift_core_tomtom(SEXP queriesSEXP, SEXP query_widthsSEXP, SEXP targetsSEXP, SEXP target_widthsSEXP, SEXP n_rowsSEXP, SEXP n_score_binsSEXP, SEXP n_median_binsSEXP, SEXP n_target_binsSEXP, SEXP reverse_complementSEXP, SEXP n_nearestSEXP, SEXP max_p_valueSEXP, SEXP compatibleSEXP, SEXP threadsSEXP) {
@@ -662,6 +671,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_own_attributes", (DL_FUNC) &_seqlift_core_own_attributes, 2},
     {"_seqlift_core_flush_to_disk", (DL_FUNC) &_seqlift_core_flush_to_disk, 1},
     {"_seqlift_core_ask_for_room", (DL_FUNC) &_seqlift_core_ask_for_room, 2},
+    {"_seqlift_core_memory_budget", (DL_FUNC) &_seqlift_core_memory_budget, 0},
     {"_seqlift_core_tomtom", (DL_FUNC) &_seqlift_core_tomtom, 13},
     {"_seqlift_core_gapped_kmers", (DL_FUNC) &_seqlift_core_gapped_kmers, 8},
     {NULL, NULL, 0}

@@ -11,6 +11,7 @@
 
 #include "core/base/disk.h"
 #include "core/base/error.h"
+#include "core/base/memory.h"
 #include "core/sequences/edits.h"
 #include "core/sequences/random.h"
 #include "core/sequences/seqlets.h"
@@ -447,4 +448,11 @@ std::string core_flush_to_disk(std::string path) { return seqlift::flush_to_disk
 // [[Rcpp::export(rng = false)]]
 std::string core_ask_for_room(std::string path, double bytes) {
   return seqlift::ask_for_room(path, static_cast<std::int64_t>(bytes));
+}
+
+// Of a process that has set none; NA where the system does not tell.
+// [[Rcpp::export(rng = false)]]
+double core_memory_budget() {
+  const auto bytes = seqlift::memory_budget();
+  return bytes ? static_cast<double>(*bytes) : NA_REAL;
 }

@@ -11,7 +11,6 @@
 #include <string>
 #include <thread>
 
-#include "batch_bindings.h"
 #include "core/methods/fixed_batch.h"
 #include "core/model/graph_outputs.h"
 #include "core/model/graph_passes.h"
@@ -170,12 +169,12 @@ SEXP seqlift_torch_deep_lift_shap(SEXP pointer, SEXP input, SEXP references, SEX
     prepared.options.targets = to_targets(options);
     prepared.options.profile = options.containsElementNamed("profile");
     prepared.options.standard_errors = options.containsElementNamed("standard_errors");
-    const std::string output = text(options, "output");
     using Output = seqlift::DeepLiftShapOptions::Output;
-    prepared.options.output = output == "multipliers"     ? Output::multipliers
-                              : output == "contributions" ? Output::contributions
-                              : output == "hypothetical"  ? Output::hypothetical
-                                                          : Output::attributions;
+    prepared.options.output =
+        choice<Output>(text(options, "output"), {{"multipliers", Output::multipliers},
+                                                 {"contributions", Output::contributions},
+                                                 {"hypothetical", Output::hypothetical},
+                                                 {"attributions", Output::attributions}});
     const seqlift::Sequences sequences = to_sequences(Rcpp::List(input));
     const auto result =
         seqlift::deep_lift_shap(*prepared.graph, constants_of(handle, options), sequences,

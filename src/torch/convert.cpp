@@ -87,8 +87,9 @@ seqlift::References to_references(SEXP references, const seqlift::Sequences& seq
   const bool codes = TYPEOF(references) == RAWSXP;
   // As R sees it: codes [L, r, n], arrays [n, r, C, L].
   result.count = all.size(1);
-  result.get = [all, codes, X = sequences.X](int64_t i_begin, int64_t i_end, int64_t j_begin,
-                                             int64_t j_end) {
+  const int64_t channels = sequences.count == 0 ? 0 : sequences.X(0, 1).size(1);
+  result.get = [all, codes, channels, X = sequences.X](int64_t i_begin, int64_t i_end,
+                                                       int64_t j_begin, int64_t j_end) {
     const int64_t n = i_end - i_begin;
     const int64_t r = j_end - j_begin;
     at::Tensor rows;
@@ -99,9 +100,8 @@ seqlift::References to_references(SEXP references, const seqlift::Sequences& seq
       const at::Tensor part = all.narrow(0, i_begin, n).narrow(1, j_begin, r);
       rows = part.reshape({n * r, all.size(2), all.size(3)});
     }
-    const at::Tensor own = X(i_begin, i_end);
-    if (own.size(1) > rows.size(1)) {
-      const at::Tensor held = own.narrow(1, rows.size(1), own.size(1) - rows.size(1));
+    if (channels > rows.size(1)) {
+      const at::Tensor held = X(i_begin, i_end).narrow(1, rows.size(1), channels - rows.size(1));
       rows = at::cat({rows.to(held.scalar_type()), held.repeat_interleave(r, 0)}, 1);
     }
     return rows;

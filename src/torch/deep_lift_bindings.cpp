@@ -16,16 +16,17 @@ extern "C" SEXP seqlift_torch_deep_lift(SEXP pointer, SEXP input, SEXP reference
     deep_lift_options.mean_normalise = Rcpp::as<bool>(options["mean_normalise"]);
     deep_lift_options.batch_size = seqlift_r::whole(options, "batch_size");
     deep_lift_options.work = seqlift_r::to_work(options, false);
-    deep_lift_options.rule = seqlift_r::text(options, "rule") == "reveal_cancel"
-                                 ? seqlift::NonlinearRule::reveal_cancel
-                                 : seqlift::NonlinearRule::genomics_default;
-    const std::string output = seqlift_r::text(options, "output");
+    deep_lift_options.rule = seqlift_r::choice<seqlift::NonlinearRule>(
+        seqlift_r::text(options, "rule"),
+        {{"reveal_cancel", seqlift::NonlinearRule::reveal_cancel},
+         {"genomics_default", seqlift::NonlinearRule::genomics_default}});
     using Output = seqlift::DeepLiftOptions::Output;
-    deep_lift_options.output = output == "positive_multipliers"   ? Output::positive_multipliers
-                               : output == "negative_multipliers" ? Output::negative_multipliers
-                               : output == "attributions"         ? Output::attributions
-                               : output == "contributions"        ? Output::contributions
-                                                                  : Output::multipliers;
+    deep_lift_options.output = seqlift_r::choice<Output>(
+        seqlift_r::text(options, "output"), {{"positive_multipliers", Output::positive_multipliers},
+                                             {"negative_multipliers", Output::negative_multipliers},
+                                             {"attributions", Output::attributions},
+                                             {"contributions", Output::contributions},
+                                             {"multipliers", Output::multipliers}});
     const seqlift::Sequences sequences = seqlift_r::to_sequences(Rcpp::List(input));
     const auto result = seqlift::deep_lift(
         *seqlift_r::graph_of(handle, key, graph_options), seqlift_r::constants_of(handle, options),

@@ -21,11 +21,10 @@ std::shared_ptr<const seqlift::Graph> to_graph(Handle& handle, const Rcpp::List&
 
 seqlift::GradientOptions to_gradient_options(const Rcpp::List& options) {
   using Relu = seqlift::GradientOptions::Relu;
-  const std::string relu = text(options, "relu");
   seqlift::GradientOptions result;
-  result.relu = relu == "guided"          ? Relu::guided
-                : relu == "deconvolution" ? Relu::deconvolution
-                                          : Relu::ordinary;
+  result.relu = choice<Relu>(text(options, "relu"), {{"guided", Relu::guided},
+                                                     {"deconvolution", Relu::deconvolution},
+                                                     {"ordinary", Relu::ordinary}});
   result.targets = to_targets(options);
   result.mean_normalise = Rcpp::as<bool>(options["mean_normalise"]);
   result.args = Rcpp::as<bool>(options["explain_args"]);
@@ -43,11 +42,12 @@ uint32_t to_seed(const Rcpp::List& options) {
 
 seqlift::QuadratureRule to_rule(const std::string& name) {
   using Rule = seqlift::QuadratureRule;
-  static const std::map<std::string, Rule> rules{
-      {"gausslegendre", Rule::gauss_legendre}, {"riemann_left", Rule::left},
-      {"riemann_right", Rule::right},          {"riemann_middle", Rule::middle},
-      {"trapezoid", Rule::trapezoid},          {"riemann_trapezoid", Rule::captum_trapezoid}};
-  return rules.at(name);
+  return choice<Rule>(name, {{"gausslegendre", Rule::gauss_legendre},
+                             {"riemann_left", Rule::left},
+                             {"riemann_right", Rule::right},
+                             {"riemann_middle", Rule::middle},
+                             {"trapezoid", Rule::trapezoid},
+                             {"riemann_trapezoid", Rule::captum_trapezoid}});
 }
 
 }  // namespace

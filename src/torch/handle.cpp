@@ -3,6 +3,7 @@
 #include "core/model/graph_passes.h"
 #include "core/numeric/device.h"
 #include "core/numeric/shape_text.h"
+#include "core/base/memory.h"
 #include "core/numeric/threads.h"
 
 namespace seqlift_r {
@@ -47,12 +48,12 @@ seqlift::Registrations to_registrations(const Rcpp::List& options, std::string& 
     } else {
       word = Rcpp::as<std::string>(rule);
       using Rule = seqlift::Registration::Rule;
-      registration.rule = word == "softmax"     ? Rule::softmax
-                          : word == "maxpool"   ? Rule::max_pool
-                          : word == "linear"    ? Rule::linear
-                          : word == "rescale"   ? Rule::rescale
-                          : word == "integrate" ? Rule::integrate
-                                                : Rule::gradient;
+      registration.rule = choice<Rule>(word, {{"softmax", Rule::softmax},
+                                              {"maxpool", Rule::max_pool},
+                                              {"linear", Rule::linear},
+                                              {"rescale", Rule::rescale},
+                                              {"integrate", Rule::integrate},
+                                              {"gradient", Rule::gradient}});
     }
     key += name + "=" + word + ";";
     registrations[name] = registration;
@@ -132,9 +133,12 @@ seqlift::Constants& constants_of(Handle& handle, const Rcpp::List& options) {
   const std::string dtype = text(options, "dtype");
   const at::ScalarType native = handle.model->dtype;
   const bool reduced = dtype == "bfloat16";
-  const bool wide = native == at::kDouble && dtype == "native";
   // Weights of half precision are computed with in float32.
-  const at::ScalarType compute = wide || dtype == "float64" ? at::kDouble : at::kFloat;
+  const auto compute =
+      choice<at::ScalarType>(dtype, {{"native", native == at::kDouble ? at::kDouble : at::kFloat},
+                                     {"float64", at::kDouble},
+                                     {"float32", at::kFloat},
+                                     {"bfloat16", at::kFloat}});
   const std::string device = text(options, "device");
   // Whether the model takes some input at all: sequences that are mixed are told later.
   const bool trial = options.containsElementNamed("trial");
@@ -157,9 +161,9 @@ std::vector<seqlift::Wrapper> to_wrappers(const Rcpp::List& options, std::string
     seqlift::Wrapper wrapper;
     using Kind = seqlift::Wrapper::Kind;
     const std::string kind = text(one, "kind");
-    wrapper.kind = kind == "profile_score" ? Kind::profile_score
-                   : kind == "select_bins" ? Kind::select_bins
-                                           : Kind::select_output;
+    wrapper.kind = choice<Kind>(kind, {{"profile_score", Kind::profile_score},
+                                       {"select_bins", Kind::select_bins},
+                                       {"select_output", Kind::select_output}});
     wrapper.index = whole(one, "index") - 1;
     key += kind + std::to_string(wrapper.index);
     if (wrapper.kind == Kind::select_bins) {
@@ -212,6 +216,22 @@ Rcpp::List deep_lift_list(const seqlift::DeepLiftShapResult& result) {
   return list;
 }
 
+namespace {
+
+// seqlift_memory(): a number of bytes, or NULL for the default.
+void set_memory(const Rcpp::List& options) {
+  const SEXP memory = options.containsElementNamed("memory") ? options["memory"] : R_NilValue;
+  std::optional<int64_t> bytes;
+  if (!Rf_isNull(memory)) {
+    // More than any machine has, and what a whole number of 64 bits holds.
+    constexpr double most = 1e18;
+    bytes = static_cast<int64_t>(std::min(Rf_asReal(memory), most));
+  }
+  seqlift::set_memory_budget(bytes);
+}
+
+}  // namespace
+
 seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back) {
   seqlift::WorkOptions work;
   const int wanted = whole(options, "threads");
@@ -221,6 +241,7 @@ seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back) {
     tell(work.threads, wanted);
   }
   work.here = calls_back;
+  set_memory(options);
   const SEXP progress = options["progress"];
   work.poll = [progress](double done) {
     if (interrupted()) {
@@ -252,9 +273,11 @@ Prepared prepare(Handle& handle, const Rcpp::List& options) {
   Prepared prepared;
   std::string key;
   bool calls_back = false;
-  prepared.options.module_mode = text(options, "rules") == "module";
+  prepared.options.module_mode =
+      choice<bool>(text(options, "rules"), {{"module", true}, {"operator", false}});
   prepared.options.integrate =
-      options.containsElementNamed("fallback") && text(options, "fallback") == "integrate";
+      options.containsElementNamed("fallback") &&
+      choice<bool>(text(options, "fallback"), {{"integrate", true}, {"none", false}});
   prepared.options.registrations = to_registrations(options, key, calls_back);
   if (calls_back && text(options, "device") != "cpu" && !seqlift::backward_stays()) {
     throw seqlift::Error("device",

@@ -1,9 +1,11 @@
 // What the bindings share: a loaded model's handle, and the options they all read.
 #pragma once
 
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "convert.h"
 #include "core/base/error.h"
@@ -29,6 +31,20 @@ seqlift::Constants& constants_of(Handle& handle, const Rcpp::List& options);
 
 // One option of a list.
 std::string text(const Rcpp::List& list, const char* name);
+
+// What a word from R stands for. R has checked what the user gave, so another word is a fault of
+// ours: nothing is taken for it.
+template <typename Meaning>
+Meaning choice(const std::string& word,
+               std::initializer_list<std::pair<const char*, Meaning>> meanings) {
+  for (const auto& [known, meaning] : meanings) {
+    if (word == known) {
+      return meaning;
+    }
+  }
+  throw seqlift::Error("internal",
+                       "\"" + word + "\" came from R, which is none of the words known.");
+}
 int whole(const Rcpp::List& list, const char* name);
 
 // Targets count from 1 in R and from 0 in the core.

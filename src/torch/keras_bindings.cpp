@@ -32,7 +32,8 @@ extern "C" {
 SEXP seqlift_torch_convert_keras(SEXP file_list, SEXP path) {
   return guarded([&]() -> SEXP {
     const Rcpp::List given(file_list);
-    const at::ScalarType dtype = text(given, "dtype") == "float64" ? at::kDouble : at::kFloat;
+    const auto dtype = choice<at::ScalarType>(text(given, "dtype"),
+                                              {{"float64", at::kDouble}, {"float32", at::kFloat}});
     seqlift::KerasFile file;
     file.config = text(given, "config");
     file.keras_version = text(given, "keras_version");

@@ -25,11 +25,11 @@ std::vector<seqlift::Wrapper> wrappers_of(const Rcpp::List& one) {
 
 seqlift::Reversal to_reversal(const std::string& name) {
   using seqlift::Reversal;
-  return name == "strands"     ? Reversal::strands
-         : name == "positions" ? Reversal::positions
-         : name == "bins"      ? Reversal::bins
-         : name == "none"      ? Reversal::none
-                               : Reversal::automatic;
+  return choice<Reversal>(name, {{"strands", Reversal::strands},
+                                 {"positions", Reversal::positions},
+                                 {"bins", Reversal::bins},
+                                 {"none", Reversal::none},
+                                 {"automatic", Reversal::automatic}});
 }
 
 std::vector<seqlift::FilledInput> to_filled(const Rcpp::List& list) {
@@ -44,9 +44,13 @@ std::vector<seqlift::FilledInput> to_filled(const Rcpp::List& list) {
 }
 
 torch::jit::Module compose(const Rcpp::List& plan) {
-  const std::string kind = text(plan, "kind");
+  enum class Plan { ensemble, wrapped, reverse_complement };
+  const Plan kind =
+      choice<Plan>(text(plan, "kind"), {{"ensemble", Plan::ensemble},
+                                        {"wrapped", Plan::wrapped},
+                                        {"reverse_complement", Plan::reverse_complement}});
   const Rcpp::List members = plan["members"];
-  if (kind == "ensemble") {
+  if (kind == Plan::ensemble) {
     std::vector<seqlift::EnsembleMember> all;
     for (R_xlen_t i = 0; i < members.size(); ++i) {
       const Rcpp::List one = members[i];
@@ -57,7 +61,7 @@ torch::jit::Module compose(const Rcpp::List& plan) {
   }
   const Rcpp::List one = members[0];
   const auto model = load_with_layout(one);
-  if (kind == "wrapped") {
+  if (kind == Plan::wrapped) {
     return seqlift::wrapped_module(model, wrappers_of(one), to_filled(plan["filled"]));
   }
   seqlift::ReverseComplementOptions options;

@@ -12,9 +12,9 @@ namespace {
 
 seqlift::PredictWindowsOptions::Method to_method(const std::string& name) {
   using Method = seqlift::PredictWindowsOptions::Method;
-  return name == "full"          ? Method::full
-         : name == "incremental" ? Method::incremental
-                                 : Method::automatic;
+  return choice<Method>(
+      name,
+      {{"full", Method::full}, {"incremental", Method::incremental}, {"auto", Method::automatic}});
 }
 
 // Rows and positions count from 1 in R.

@@ -409,4 +409,16 @@ void check_cases(const std::vector<Case>& cases, int64_t length) {
   }
 }
 
+std::vector<Case> all_cases() {
+  std::vector<Case> all;
+  for (const auto& some :
+       {linear_cases(), convolution_cases(), elementwise_cases(), product_cases(), max_cases(),
+        softmax_cases(), normalisation_cases(), norm_cases(), reduce_cases(), several_cases(),
+        loss_cases(), complex_cases(), condition_cases(), order_cases(), recurrent_cases(),
+        attention_cases()}) {
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
 }  // namespace nets

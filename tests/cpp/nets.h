@@ -144,6 +144,7 @@ std::vector<Case> loss_cases();
 std::vector<Case> complex_cases();
 std::vector<Case> recurrent_cases();
 std::vector<Case> attention_cases();
+std::vector<Case> all_cases();
 // Whether the LibTorch in use has aten::`name`.
 bool has_operation(const std::string& name);
 

@@ -74,6 +74,22 @@ TEST_CASE("what would be refused is told, and what comes after it too", "[audit]
   CHECK(find(steps, "softmax"));
 }
 
+TEST_CASE("a mask that depends on X is told of, however many rows it leaves", "[audit]") {
+  // As the published inverse of Borzoi's squashed scale writes it.
+  const ModelPointer masked = around(
+      "c = torch.ones_like(h) * 0.1\n"
+      "m = h > c\n"
+      "y = h.clone()\n"
+      "y[m] = (y[m] - c[m]) ** 2 + c[m]");
+  for (const int64_t references : {1, 3}) {
+    const auto steps = audited(masked, given(2, references, 9));
+    const Step* index = find(steps, "index");
+    REQUIRE(index);
+    CHECK(!index->supported);
+    CHECK(find(steps, "conv1d"));
+  }
+}
+
 TEST_CASE("the audit tells each operation once, in the order of evaluation", "[audit]") {
   const auto steps =
       audited(around("y = h\nfor i in range(3):\n    y = torch.tanh(y)"), given(2, 3, 9));

@@ -50,7 +50,7 @@ ModelPointer chain(const std::string& act = "torch.relu(x)") {
                {"act", module("Act", "return " + act)},
                {"dense", module("Dense", "return torch.linear(x.flatten(1), self.w, self.b)",
                                 {{"w", numbers({6, 45}, 5)}, {"b", numbers({6}, 6)}})},
-               {"bend", module("Bend", "return torch.sigmoid(x)")}};
+               {"bend", module("Smoothness", "return torch.sigmoid(x)")}};
   return model(net);
 }
 

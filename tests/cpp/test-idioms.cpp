@@ -194,6 +194,12 @@ std::vector<Idiom> attention() {
                 {{"u", numbers({2, 4}, 13)},
                  {"u2", numbers({2, 4}, 14)},
                  {"p", numbers({2, 31, 4}, 15)}}),
+      attending("relative positions seen along the diagonal",
+                "r = torch.einsum('bhid,hjd->bhij', [q, self.rel]).contiguous()\n"
+                "r = r.as_strided([n, 2, 16, 16], [2 * 16 * 31, 16 * 31, 30, 1], 15)\n"
+                "a = torch.softmax(torch.matmul(q, k.transpose(-1, -2)) / 2.0 + r, -1)\n"
+                "o = torch.matmul(a, v)\n",
+                {{"rel", numbers({2, 31, 4}, 89)}}),
       attending("rotary positions", turned, {{"f", numbers({2}, 16, 0.1, 1)}}),
       after_stem("pooling by attention",
                  "n = h.size(0)\nt = h.view(n, 8, 8, 2)\n"
@@ -263,6 +269,29 @@ std::vector<Idiom> blocks() {
                  "t = torch.relu(torch.matmul(t, self.e))\n"
                  "return torch.matmul(t.mean(1) + h.mean(2), self.last)",
                  {{"e", numbers({16, 8}, 33, -0.4, 0.4)}, {"last", numbers({8, 2}, 34)}}),
+      after_stem(
+          "splines along the sequence",
+          "s = torch.matmul(h, self.basis)\n"
+          "return torch.sigmoid(torch.matmul(s.view(s.size(0), 8 * 5), self.last))",
+          {{"basis", numbers({16, 5}, 70, 0, 0.4)}, {"last", numbers({40, 2}, 71, -0.3, 0.3)}}),
+      after_stem("pairs of channels by a tensor of weights",
+                 "s = h.view(h.size(0), 8, -1).mean(dim=2).unsqueeze(-1)\n"
+                 "p = torch.matmul(s, s.transpose(-1, -2))\n"
+                 "p = torch.tensordot(p, self.pairs, [1, 2], [0, 1])\n"
+                 "p = torch.cat([s.squeeze(-1), p + self.pairs_b], -1)\n"
+                 "return torch.matmul(torch.silu(p), self.last)",
+                 {{"pairs", numbers({8, 8, 3}, 72, -0.3, 0.3)},
+                  {"pairs_b", numbers({3}, 73)},
+                  {"last", numbers({11, 2}, 74)}}),
+      after_stem("inverted residual, depthwise, joined to its input",
+                 "e = torch.silu(torch.conv1d(h, self.e))\n"
+                 "e = torch.silu(torch.conv1d(e, self.w, None, [1], [2], [1], 16))\n"
+                 "e = torch.cat([torch.silu(torch.conv1d(e, self.d)), h], 1)\n"
+                 "return torch.matmul(torch.adaptive_avg_pool1d(e, [1]).squeeze(-1), self.last)",
+                 {{"e", numbers({16, 8, 1}, 75, -0.4, 0.4)},
+                  {"w", numbers({16, 1, 5}, 76, -0.4, 0.4)},
+                  {"d", numbers({8, 16, 1}, 77, -0.3, 0.3)},
+                  {"last", numbers({16, 2}, 78)}}),
   };
 }
 
@@ -306,6 +335,44 @@ std::vector<Idiom> recurrences() {
                  "    s = torch.exp(-d[:, :, i]) * s + d[:, :, i] * h[:, :, i]\n    y = y + s\n"
                  "return torch.matmul(y / 16.0, self.last)",
                  {{"last", numbers({8, 2}, 46)}}),
+      // All positions of all sequences are the columns of one matrix in between.
+      after_stem("a scan behind weights from the left",
+                 "n = h.size(0)\nt = h.transpose(1, 2)\n"
+                 "p = torch.matmul(self.in_, t.reshape(n * 16, 8).t())\n"
+                 "p = p.view(12, n, 16).permute(1, 0, 2)\n"
+                 "u, z = torch.chunk(p, 2, 1)\n"
+                 "u = torch.silu(torch.conv1d(u, self.short, None, [1], [3], [1], 6)[:, :, :16])\n"
+                 "q = torch.matmul(u.transpose(1, 2).reshape(n * 16, 6), self.x_)\n"
+                 "d, b, c = torch.split(q, [2, 3, 3], -1)\n"
+                 "d = torch.matmul(self.dt, d.t()).view(6, n, 16).permute(1, 0, 2)\n"
+                 "d = torch.softplus(d)\n"
+                 "b = b.view(n, 16, 3).transpose(1, 2).contiguous()\n"
+                 "c = c.view(n, 16, 3).transpose(1, 2).contiguous()\n"
+                 "a = torch.exp(torch.einsum('bdl,dn->bdln', [d, -torch.exp(self.a)]))\n"
+                 "i = torch.einsum('bdl,bnl,bdl->bdln', [d, b, u])\n"
+                 "s = self.a.new_zeros([n, 6, 3])\ny: List[Tensor] = []\n"
+                 "for k in range(16):\n"
+                 "    s = a[:, :, k] * s + i[:, :, k]\n"
+                 "    y.append(torch.einsum('bdn,bn->bd', [s, c[:, :, k]]))\n"
+                 "o = (torch.stack(y, 2) + u * self.skip.unsqueeze(1)) * torch.silu(z)\n"
+                 "return torch.matmul(o.mean(2), self.last)",
+                 {{"in_", numbers({12, 8}, 80, -0.4, 0.4)},
+                  {"short", numbers({6, 1, 4}, 81)},
+                  {"x_", numbers({6, 8}, 82, -0.5, 0.5)},
+                  {"dt", numbers({6, 2}, 83)},
+                  {"a", numbers({6, 3}, 84)},
+                  {"skip", numbers({6}, 85)},
+                  {"last", numbers({6, 2}, 86)}}),
+      after_stem("both strands convolved by the Fourier transform",
+                 "b = torch.cat([h, torch.conv1d(x.flip([1, 2]), self.c, self.c_b, [1], "
+                 "[1]).flip([2]).relu()], 1)\n"
+                 "b = torch.constant_pad_nd(b, [4, 4])\n"
+                 "k = torch.conj(torch.fft_rfft(torch.constant_pad_nd(self.long, [0, 15])))\n"
+                 "f = torch.einsum('bcf,ocf->bof', [torch.fft_rfft(b), k])\n"
+                 "y = torch.fft_irfft(f, 24)[:, :, 0:16].contiguous()\n"
+                 "y = torch.softplus(y + torch.conv_transpose1d(h, self.r, None, [1], [2]))\n"
+                 "return y.mean(2)",
+                 {{"long", numbers({2, 16, 9}, 87, -0.2, 0.2)}, {"r", numbers({8, 2, 5}, 88)}}),
       after_stem("a long convolution by the Fourier transform",
                  "k = torch.fft_rfft(self.k, 32)\n"
                  "y = torch.fft_irfft(torch.fft_rfft(h, 32) * k, 32)[:, :, 0:16]\n"

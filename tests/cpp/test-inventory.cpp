@@ -17,7 +17,7 @@
 #include <sstream>
 
 #include "catch.h"
-#include "core/model/operation.h"
+#include "core/model/operation_table.h"
 
 namespace {
 
@@ -152,7 +152,7 @@ Entry classified(const std::string& name, std::vector<Reason>& why) {
     }
   }
   const seqlift::Operation* operation = seqlift::find_operation(name);
-  if (!operation) {
+  if (!operation || operation->kind == seqlift::Kind::other) {
     return entry;
   }
   entry.kind = seqlift::kind_name(operation->kind);

@@ -1,8 +1,10 @@
 // Edits evaluated in windows give what LibTorch's own interpreter gives of the edited sequences.
 
+#include <atomic>
 #include <random>
 
 #include "catch.h"
+#include "core/methods/edited_copies.h"
 #include "core/methods/predict_windows.h"
 #include "core/model/model.h"
 #include "core/numeric/tensor_functions.h"
@@ -392,4 +394,122 @@ TEST_CASE("threads and batches leave the numbers as they are, float32 to its rou
   CHECK(edited(net, X, all_substitutions(X), {}, settings).apart < rounding);
   settings.dtype = at::kFloat;
   CHECK(edited(net, X, all_substitutions(X), {}, settings).apart < 1e-5);
+}
+
+namespace {
+
+std::string operations_of(const seqlift::ChangeLog& log) {
+  std::string text;
+  for (const seqlift::CountedOperation& operation : log.operations()) {
+    for (const auto& work : {operation.whole, operation.done}) {
+      text += std::to_string(work.products) + " " + std::to_string(work.numbers) + " " +
+              std::to_string(work.weights) + (operation.in_windows ? " w, " : ", ");
+    }
+  }
+  return text + std::to_string(log.widest);
+}
+
+}  // namespace
+
+TEST_CASE("shapes alone tell of the work what numbers tell", "[predict_windows]") {
+  int64_t by_shapes = 0;
+  const std::atomic<bool> cancelled{false};
+  for (uint32_t seed = 1; seed <= 150; ++seed) {
+    Layers layers(seed);
+    const int64_t length = 17 + static_cast<int64_t>(seed % 40);
+    const ModelPointer net = layers.make(length);
+    const at::Tensor X = one_hot(1, length, seed).to(at::kDouble);
+    const Edits edits = random_edits(X, 1 + seed % 17, 10, seed);
+    seqlift::Constants constants(net->dtype, at::kDouble, at::Device(at::kCPU));
+    seqlift::Sequences given;
+    given.count = 1;
+    given.X = [X](int64_t begin, int64_t end) { return X.narrow(0, begin, end - begin); };
+    const auto graph = seqlift::build_graph(net, {});
+    const seqlift::WindowEdits all{edits.row, edits.start, edits.content, edits.width};
+    seqlift::Batches batches(constants.device(), {});
+    const seqlift::EditedCall call{*graph, constants, given, all, edits.content, batches, batches};
+    for (const int64_t edit : {0, 4, 7}) {
+      INFO("seed " << seed << ", " << length << " bp, edit " << edit << "\n" << layers.body);
+      seqlift::EditedCopies shapes(call, 0);
+      const bool measured = shapes.scout_by_shapes(edit, cancelled);
+      seqlift::EditedCopies numbers(call, 0);
+      numbers.scout_by_numbers(edit, cancelled);
+      by_shapes += measured ? 1 : 0;
+      if (measured) {
+        CHECK(shapes.local() == numbers.local());
+        CHECK(operations_of(shapes.log()) == operations_of(numbers.log()));
+      }
+      CHECK(numbers.original().empty());
+    }
+  }
+  CHECK(by_shapes == 450);
+}
+
+TEST_CASE("code that asks for numbers is scouted by them", "[predict_windows]") {
+  // Of each sequence by itself.
+  const auto by_row = [](const std::string& lines) {
+    return "rows: List[Tensor] = []\nfor i in range(h.size(0)):\n  r = h[i]\n" + lines +
+           "  rows.append(r)\nh = torch.stack(rows)\n";
+  };
+  const std::vector<std::string> asking{
+      by_row("  if bool(r[0, 0] > 0.1):\n    r = r * 2.0\n"),
+      by_row("  r = r * float(r[1, 3])\n"),
+      by_row("  r = r * torch.nonzero(r[0] > 0.2).size(0)\n"),
+      by_row("  r = r + r[r > 0.1].sum()\n"),
+  };
+  for (const std::string& line : asking) {
+    const ModelPointer net = forward(
+        "h = torch.conv1d(x, self.w, None, [1], [2])\n" + line + "return torch.relu(h).mean(2)",
+        {{"w", numbers({6, 4, 5}, 1)}});
+    const at::Tensor X = sequences(1, 40, 3);
+    INFO(line);
+    const Edited found = edited(net, X, random_windows(X, 1, 12, 5));
+    CHECK(found.apart < rounding);
+  }
+}
+
+TEST_CASE("results do not depend on the order of sequences, to the last bit", "[predict_windows]") {
+  using Method = seqlift::PredictWindowsOptions::Method;
+  const Tensors parameters{
+      {"a", numbers({8, 4, 5}, 1)}, {"d", numbers({16, 8 * 60}, 2)}, {"l", numbers({2, 16}, 3)}};
+  const std::string head = "h = torch.relu(torch.conv1d(x, self.a, None, [1], [2]))\n";
+  const std::vector<ModelPointer> nets{
+      forward(head + "return h.mean(2)", {parameters[0]}),
+      forward(head + "h = torch.relu(torch.linear(h.flatten(1), self.d))\n"
+                     "return torch.linear(h, self.l)",
+              parameters)};
+  const at::Tensor X = one_hot(8, 60, 4);
+  for (const ModelPointer& net : nets) {
+    for (const int64_t count : {8, 40}) {
+      // Of each sequence as many, in the same places.
+      Edits edits = random_windows(X, 1, count, 5);
+      for (int64_t i = 0; i < count; ++i) {
+        edits.start[i] = (i / 8 * 13 + 5) % 60;
+      }
+      const auto predicted = [&](bool turned) {
+        seqlift::Constants constants(net->dtype, at::kFloat, at::Device(at::kCPU));
+        seqlift::Sequences given;
+        given.count = 8;
+        const at::Tensor own = turned ? X.flip({0}) : X;
+        given.X = [own](int64_t begin, int64_t end) { return own.narrow(0, begin, end - begin); };
+        seqlift::WindowEdits all{edits.row, edits.start, edits.content, {}};
+        for (int64_t& row : all.row) {
+          row = turned ? 7 - row : row;
+        }
+        seqlift::PredictWindowsOptions options;
+        options.method = Method::automatic;
+        options.originals = true;
+        options.work.threads = 1;
+        const auto graph = seqlift::build_graph(net, {});
+        const auto result = seqlift::predict_windows(*graph, constants, given, all, options);
+        return std::make_pair(result.outputs[0],
+                              turned ? result.originals[0].flip({0}) : result.originals[0]);
+      };
+      const auto one = predicted(false);
+      const auto other = predicted(true);
+      INFO(count << " edits");
+      CHECK(at::equal(one.first, other.first));
+      CHECK(at::equal(one.second, other.second));
+    }
+  }
 }

@@ -94,7 +94,8 @@ TEST_CASE("ProfileScore changes its shape and cannot be rescaled", "[profile_sco
 
 TEST_CASE("every operation of the score knows its module", "[profile_score]") {
   std::map<std::string, std::set<std::string>> operations;
-  for (const Step& step : audited(profile_net(false), given(2, 2, 15), scored(settings(false)))) {
+  for (const nets::Step& step :
+       audited(profile_net(false), given(2, 2, 15), scored(settings(false)))) {
     operations[step.module + " " + step.class_name].insert(step.operation);
   }
   using Names = std::set<std::string>;

@@ -130,6 +130,61 @@ TEST_CASE("a difference of two inputs is shared out the same however it is writt
   }
 }
 
+// b - a = 7 with b = 4, a = -3 against zero: what raises it is one part, whichever way its two
+// terms went, and relu(b - a - 5) = 2 is shared out by the terms.
+TEST_CASE("linear operations with factors of both signs split their result by its sign",
+          "[reveal_cancel]") {
+  const Tensors constants{{"m", at::tensor({1, 0, 1, 1}, at::kDouble).view({2, 2})}};
+  const Given pair = by_hand({-3, 4}, {0, 0});
+  for (const std::string way :
+       {"z = p[:, 1:2] - p[:, 0:1]", "z = torch.diff(p, 1, 1)",
+        "z = torch.gradient(p, dim=[1])[0][:, 0:1]",
+        "z = torch.linalg_solve(self.m, p.unsqueeze(2))[:, 1]",
+        "z = torch.linalg_solve_triangular(self.m, p.unsqueeze(2), upper=False)[:, 1]",
+        "z = torch.triangular_solve(p.unsqueeze(2), self.m, False)[0][:, 1]",
+        "z = torch.index_add(p[:, 1:2], 1, torch.arange(1), p[:, 0:1], alpha=-1)"}) {
+    INFO(way);
+    const auto net =
+        forward("p = x[:, 0, 0:2]\n" + way + "\nreturn torch.relu(z - 5.0)", constants);
+    const at::Tensor shares = row_of(net, pair, "reveal_cancel", "contributions");
+    CHECK(shares[0].item<double>() == Approx(6.0 / 7));
+    CHECK(shares[1].item<double>() == Approx(8.0 / 7));
+  }
+}
+
+// A difference that is not split by the signs of factors has one multiplier for both of its parts.
+TEST_CASE("cubic interpolation has factors of both signs, linear interpolation has none",
+          "[reveal_cancel]") {
+  const Given pairs = given(2, 2, 9);
+  const Tensors constants{{"g", numbers({1, 1, 5, 2}, 3)}};
+  const std::string grid = "self.g.expand([h.size(0), 1, 5, 2])";
+  const auto apart = [&](const std::string& lines) {
+    const auto net = around_x(lines + "\ny = torch.tanh(y)", constants);
+    Settings settings;
+    settings.output = "positive_multipliers";
+    const Explained positive = deep_lifted(net, pairs, "reveal_cancel", settings);
+    CHECK(worst_delta(deep_lifted(net, pairs, "reveal_cancel")) < 1e-10);
+    settings.output = "negative_multipliers";
+    return distance(positive.values, deep_lifted(net, pairs, "reveal_cancel", settings).values);
+  };
+  const std::string image = "h.unsqueeze(2)";
+  for (const std::string& cubic :
+       {"y = torch.upsample_bicubic2d(" + image + ", [2, 18], False)",
+        "y = torch._upsample_bicubic2d_aa(" + image + ", [2, 18], False, None)",
+        "y = torch.grid_sampler(" + image + ", " + grid + ", 2, 0, False)",
+        std::string(
+            "y = torch.affine_grid_generator(h[:, 0:2, 0:3], [h.size(0), 1, 2, 2], False)")}) {
+    INFO(cubic);
+    CHECK(apart(cubic) < 1e-12);
+  }
+  for (const std::string& linear :
+       {"y = torch.upsample_bilinear2d(" + image + ", [2, 18], False)",
+        "y = torch.grid_sampler(" + image + ", " + grid + ", 0, 0, False)"}) {
+    INFO(linear);
+    CHECK(apart(linear) > 1e-6);
+  }
+}
+
 // tests/layers/test_dense.py, test_conv1d.py, test_pool1d.py and test_concat.py of deeplift 0.6.13.
 TEST_CASE("multipliers are the numbers in the DeepLIFT package's own tests", "[reveal_cancel]") {
   const auto rows = [](const std::vector<std::vector<double>>& channels) {

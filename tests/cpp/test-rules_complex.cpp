@@ -141,6 +141,11 @@ TEST_CASE("a convolution by Fourier transforms has the multipliers of the convol
   CHECK(distance(explain(both, pairs).values, explain(summed, pairs).values) < 1e-12);
 }
 
+TEST_CASE("transforms over the last dimensions alone need no second reference", "[rules]") {
+  check_case({"fft_fftn", "y = torch.fft_fftn(h, [6]).abs()", {}}, given(2, 1, 9));
+  check_case({"fft_fftn", "y = torch.fft_fftn(h, [4, 6]).abs()", {}}, given(2, 1, 9));
+}
+
 TEST_CASE("a Fourier transform over the sequences of a batch is refused", "[rules]") {
   const auto net = around("y = torch.fft_fftn(h).abs()");
   const std::string error = error_of([&]() { explain(net, given(3, 2, 9)); });

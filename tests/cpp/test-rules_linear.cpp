@@ -133,7 +133,7 @@ std::vector<Case> linear_cases() {
       {"alias", "y = torch.alias(h)"},
       {"lift", "y = torch.lift(h)"},
       {"lift_fresh", "y = torch.lift_fresh(h)"},
-      {"requires_grad_", "y = h.clone().requires_grad_(True)"},
+      {"requires_grad", "y = h.clone().requires_grad_(True)"},
       {"real", "y = torch.real(h)"},
       {"dropout", "y = torch.dropout(h, 0.5, False)"},
       {"feature_dropout", "y = torch.feature_dropout(h, 0.5, False)"},

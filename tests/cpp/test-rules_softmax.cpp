@@ -55,6 +55,37 @@ TEST_CASE("softmax is exact over every dimension of every rank", "[rules]") {
   }
 }
 
+TEST_CASE("no rule sees which dimension a softmax goes over", "[rules]") {
+  const Given pairs = given(2, 3, 8);
+  const std::vector<std::pair<std::string, std::string>> calls{
+      {"torch.softmax(", ")"},         {"torch.log_softmax(", ")"},
+      {"torch._softmax(", ", False)"}, {"torch._log_softmax(", ", False)"},
+      {"torch.logsumexp(", ", True)"}, {"torch.logcumsumexp(", ")"}};
+  for (const auto& call : calls) {
+    for (const std::string dim : {"1", "2", "-2", "3"}) {
+      const std::string start = "q = h.contiguous().view(h.size(0), 2, 2, 8)\ny = ";
+      const std::string turned = ".transpose(" + dim + ", -1)";
+      const std::string end = "\ny = torch.tanh(y)";
+      INFO(call.first << " over " << dim);
+      const auto direct = around(start + call.first + "q, " + dim + call.second + end);
+      const auto last =
+          around(start + call.first + "q" + turned + ", -1" + call.second + turned + end);
+      const Explained one = explain(direct, pairs);
+      CHECK(worst_delta(one) < 1e-10);
+      CHECK(distance(one.values, explain(last, pairs).values) < 1e-10);
+      for (const std::string rule : {"rescale", "reveal_cancel"}) {
+        for (const std::string output : {"multipliers", "positive_multipliers"}) {
+          Settings settings;
+          settings.output = output;
+          const Explained split = deep_lifted(direct, pairs, rule, settings);
+          CHECK(distance(split.values, deep_lifted(last, pairs, rule, settings).values) < 1e-10);
+        }
+        CHECK(worst_delta(deep_lifted(direct, pairs, rule)) < 1e-10);
+      }
+    }
+  }
+}
+
 TEST_CASE("a shift that softmax ignores has bounded multipliers that sum to nothing", "[rules]") {
   // x = reference + 5: softmax stays at (1/2, 1/2); its Jacobian row is (1/4, -1/4).
   const auto net = forward("return torch.softmax(x[:, 0], 1)");

@@ -85,6 +85,28 @@ const std::vector<TracedRow>& traced_rows() {
        [](int64_t n) {
          return "y = h + torch.zeros([" + text(n * n) + "]).sum() + " + text(n * n);
        }},
+      {"both strands in one batch, halves by slices",
+       [](int64_t n) {
+         return "b = torch.cat([h, h.flip([1, 2])], 0).softmax(1)\ny = (b[0:" + text(n) + "] + b[" +
+                text(n) + ":" + text(2 * n) + "]) / 2.0";
+       }},
+      {"both strands, the second turned back",
+       [](int64_t n) {
+         return "b = torch.cat([h, h.flip([1, 2])], 0).tanh()\ny = torch.maximum(b.narrow(0, 0, " +
+                text(n) + "), b.narrow(0, " + text(n) + ", " + text(n) + ").flip([1, 2]))";
+       }},
+      {"both strands by chunks and sizes",
+       [](int64_t n) {
+         return "b = torch.cat([h, h.flip([2])], 0)\nf, r = torch.split(b, [" + text(n) + ", " +
+                text(n) +
+                "], 0)\ny = torch.cat([f, r], 1) + torch.chunk(b, 2, 0)[1].sum(1, "
+                "keepdim=True)";
+       }},
+      {"both strands as a dimension of their own",
+       [](int64_t n) {
+         return "b = torch.stack([h, h.flip([1, 2])], 0).reshape([" + text(2 * n) +
+                ", 12, 8]).relu()\ny = b.view([2, " + text(n) + ", 12, 8]).mean(0)";
+       }},
       {"the number beside equal ones that do not follow it",
        [](int64_t n) {
          return "y = h.view([" + text(n) + ", 2, 6, 8]).permute([0, 2, 1, 3]).reshape([" + text(n) +
@@ -143,6 +165,34 @@ TEST_CASE("tensors that hold the number, or a row for each sequence, follow it",
     CHECK(seqlift::free_traced_batch(traces) == 1);
     for (const int64_t n : {1, 4, 7}) {
       Traced meant = make(n, rows_of_numbers);
+      CHECK(distance(run(all[0].modules[0], n), run(meant.modules[0], n)) < 1e-12);
+    }
+  }
+}
+
+TEST_CASE("the places of sequences follow their number", "[traced_batch]") {
+  // What `y[seq_len(n), ]` is in a trace, and the other strand's places behind it.
+  const auto make = [](int64_t n, bool second) {
+    Traced traced = trace([](int64_t) { return "y = torch.cat([h, h.flip([1, 2])], 0)"; }, {n});
+    torch::jit::Graph& graph = *traced.traces[0].graph;
+    torch::jit::WithInsertPoint guard(graph.block()->return_node());
+    const at::TensorOptions whole(at::kLong);
+    const at::Tensor places = second ? at::arange(n, 2 * n, whole) : at::arange(n, whole);
+    torch::jit::Value* index = graph.insertConstant(places);
+    graph.block()->replaceOutput(
+        0, graph.insert(c10::aten::index_select, {graph.outputs()[0], 0, index}));
+    return traced;
+  };
+  for (const bool second : {false, true}) {
+    INFO(second);
+    std::vector<Traced> all = {make(2, second), make(3, second), make(5, second)};
+    std::vector<BatchTrace> traces;
+    for (const Traced& one : all) {
+      traces.push_back(one.traces[0]);
+    }
+    CHECK(seqlift::free_traced_batch(traces) == 1);
+    for (const int64_t n : {1, 4, 7}) {
+      Traced meant = make(n, second);
       CHECK(distance(run(all[0].modules[0], n), run(meant.modules[0], n)) < 1e-12);
     }
   }

@@ -294,6 +294,20 @@ TEST_CASE("a registered class that nothing of X reaches is evaluated as it is", 
 }
 
 // GELU's gradient in LibTorch reads one that does not lie as the input does for another.
+TEST_CASE("a registered class whose result nobody takes is no unit", "[units]") {
+  // So it stands in a trace of a model with several heads.
+  Part head = of_class("torch.nn.modules.activation.Softplus", "");
+  head.source =
+      "def forward(self, x: Tensor) -> None:\n    h = torch.softplus(x)\n    return None\n";
+  const auto net = around_module(head,
+                                 "self.act.forward(x)\n"
+                                 "return torch.relu(x - 0.3).sum(2)");
+  const Given pairs = given(2, 3, 8);
+  CHECK(worst_delta(explain(net, pairs)) < 1e-9);
+  CHECK(worst_delta(explain(net, pairs, registered("Softplus", "rescale"))) < 1e-9);
+  CHECK(error_of([&]() { explain(net, pairs, module_mode()); }) == "");
+}
+
 TEST_CASE("module mode has GELU's derivative whatever way gradients lie in memory", "[units]") {
   const Part gelu = of_class("torch.nn.modules.activation.GELU", "torch.gelu(x)");
   const auto net =

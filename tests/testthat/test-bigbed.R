@@ -125,6 +125,102 @@ test_that("a parser of the format finds every record, whatever the sizes of bloc
   }
 })
 
+# The levels of summaries, each by way of its own tree: list(window, rows).
+parse_summaries <- function(path) {
+  bytes <- readBin(path, "raw", file.size(path))
+  u4 <- function(at, n = 1L) readBin(bytes[at + seq_len(4L * n)], "integer", n, 4L, endian = "little")
+  u2 <- function(at) readBin(bytes[at + 1:2], "integer", 1L, 2L, endian = "little", signed = FALSE)
+  u8 <- function(at) sum(u4(at, 2L) %% 2^32 * c(1, 2^32))
+  blocks <- function(at) {
+    leaf <- bytes[at + 1] == as.raw(1L)
+    do.call(rbind, lapply(seq_len(u2(at + 2)), function(i) {
+      place <- at + 4 + (i - 1) * if (leaf) 32 else 24
+      if (leaf) c(u4(place, 4L), u8(place + 16), u8(place + 24)) else blocks(u8(place + 16))
+    }))
+  }
+  lapply(seq_len(u2(6)), function(level) {
+    place <- 64 + (level - 1) * 24
+    data_at <- u8(place + 8)
+    index_at <- u8(place + 16)
+    stopifnot(identical(bytes[index_at + 1:4], as.raw(c(0xe0, 0xac, 0x68, 0x24))))
+    own <- blocks(index_at + 48)
+    rows <- lapply(seq_len(nrow(own)), function(i) {
+      plain <- memDecompress(bytes[own[i, 5L] + seq_len(own[i, 6L])], "gzip")
+      stopifnot(length(plain) <= u4(52))
+      plain <- matrix(plain, 32L)
+      whole <- matrix(readBin(as.vector(plain[1:16, ]), "integer", 4L * ncol(plain), 4L, endian = "little"), 4L)
+      real <- matrix(readBin(as.vector(plain[17:32, ]), "double", 4L * ncol(plain), 4L, endian = "little"), 4L)
+      stopifnot(whole[1L, ] == own[i, 1L], min(whole[2L, ]) == own[i, 2L], max(whole[3L, ]) == own[i, 4L])
+      data.frame(
+        id = whole[1L, ], start = whole[2L, ], end = whole[3L, ], covered = whole[4L, ],
+        min = real[1L, ], max = real[2L, ], sum = real[3L, ], squares = real[4L, ]
+      )
+    })
+    rows <- do.call(rbind, rows)
+    stopifnot(u4(data_at) == nrow(rows), own[1L, 5L] == data_at + 4)
+    list(window = u4(place), rows = rows)
+  })
+}
+
+# Depth of each base, a vector for each chromosome that has any.
+depths_of <- function(records, sizes) {
+  used <- sort(unique(records$chromosome), method = "radix")
+  lapply(stats::setNames(used, used), function(one) {
+    own <- records[records$chromosome == one, ]
+    tabulate(unlist(Map(seq, own$start + 1L, own$end)), sizes[[one]])
+  })
+}
+
+test_that("each level of summaries says of its windows what counting each base says", {
+  levels_of <- c(0L, 1L, 1L, 3L, 3L)
+  for (k in seq_along(cases)) {
+    case <- cases[[k]]
+    path <- file.path(new_folder(), "made.bb")
+    records <- made_records(case$n, case$sizes)
+    with_sizes(case, write_bigbed(records, case$sizes, described, 7L, path))
+    levels <- parse_summaries(path)
+    expect_gte(length(levels), levels_of[k])
+    windows <- vapply(levels, `[[`, 0L, "window")
+    expect_true(all(windows >= 10 * mean(records$end - records$start)))
+    rows <- vapply(levels, function(level) nrow(level$rows), 0L)
+    expect_true(all(rows <= c(case$n, rows)[seq_along(rows)] / 2))
+    depths <- depths_of(records, case$sizes)
+    for (level in levels) {
+      expected <- lapply(seq_along(depths), function(i) {
+        depth <- depths[[i]]
+        number <- (seq_along(depth) - 1L) %/% level$window
+        parts <- lapply(split(depth, number), function(own) {
+          own <- own[own > 0L]
+          c(length(own), range(own, -Inf[length(own) == 0L]), sum(own), sum(own^2))
+        })
+        parts <- do.call(rbind, parts)
+        start <- as.integer(rownames(parts)) * level$window
+        kept <- parts[, 1L] > 0
+        cbind(i - 1L, start, pmin(start + level$window, length(depth)), parts)[kept, , drop = FALSE]
+      })
+      expect_equal(unname(as.matrix(level$rows)), unname(do.call(rbind, expected)))
+    }
+  }
+})
+
+test_that("records as long as a chromosome, and as short as a base, have summaries", {
+  sizes <- c(chr1 = 2147483647, chr2 = 10)
+  records <- data.frame(
+    chromosome = rep(c("chr1", "chr2"), c(3L, 6L)), start = c(0, 0, 2147483646, rep(0, 6L)),
+    end = c(2147483647, 1, 2147483647, rep(1, 6L)), rest = "a\t0\t."
+  )
+  path <- file.path(new_folder(), "made.bb")
+  write_bigbed(records, sizes, described[-9L], 6L, path)
+  expect_identical(parse_bigbed(path)$count, 9)
+  # Windows would be wider than numbers of 32 bits.
+  expect_length(parse_summaries(path), 0L)
+  short <- records[4:9, ]
+  write_bigbed(short, sizes, described[-9L], 6L, path)
+  level <- parse_summaries(path)[[1L]]
+  expect_identical(level$window, 10L)
+  expect_equal(unlist(level$rows), c(id = 0, start = 0, end = 10, covered = 1, min = 6, max = 6, sum = 6, squares = 36))
+})
+
 test_that("rtracklayer reads the records, and windows of them", {
   skip_if_not_installed("rtracklayer")
   skip_on_os("windows")
@@ -150,15 +246,20 @@ test_that("rtracklayer reads the records, and windows of them", {
   expect_length(rtracklayer::import(rtracklayer::BigBedFile(path), which = window), sum(inside))
 })
 
-test_that("pyBigWig reads the records, and windows of them", {
-  python <- Sys.which("python3")
-  for (one in c(python, "/usr/bin/python3")) {
-    if (nzchar(one) && file.exists(one) && system2(one, c("-c", shQuote("import pyBigWig")), stderr = FALSE) == 0L) python <- one
+python_with_pybigwig <- function() {
+  for (python in unique(c(Sys.which("python3"), "/usr/bin/python3"))) {
+    known <- nzchar(python) && file.exists(python) && suppressWarnings(
+      system2(python, c("-c", shQuote("import pyBigWig")), stdout = FALSE, stderr = FALSE)
+    ) == 0L
+    if (known) {
+      return(python)
+    }
   }
-  known <- nzchar(python) && suppressWarnings(
-    system2(python, c("-c", shQuote("import pyBigWig")), stdout = FALSE, stderr = FALSE)
-  ) == 0L
-  skip_if(!known, "python3 without pyBigWig")
+  testthat::skip("python3 without pyBigWig")
+}
+
+test_that("pyBigWig reads the records, and windows of them", {
+  python <- python_with_pybigwig()
   for (case in cases) {
     folder <- new_folder()
     path <- file.path(folder, "made.bb")
@@ -174,5 +275,42 @@ test_that("pyBigWig reads the records, and windows of them", {
     read <- system2(python, shQuote(c(file.path(folder, "read.py"), path)), stdout = TRUE)
     expect_setequal(read, bed_lines(records))
     expect_length(read, case$n)
+  }
+})
+
+# libBigWig has no statistics of bigBed files; but their summaries are those of bigWig files, so with
+# the magic number of a bigWig file it reads them. `exact = False` takes a level where one fits.
+test_that("pyBigWig reads the summaries of wide windows", {
+  python <- python_with_pybigwig()
+  for (case in cases[-1L]) {
+    folder <- new_folder()
+    path <- file.path(folder, "made.bb")
+    records <- made_records(case$n, case$sizes)
+    with_sizes(case, write_bigbed(records, case$sizes, described, 7L, path))
+    levels <- parse_summaries(path)
+    bytes <- readBin(path, "raw", file.size(path))
+    bytes[1:4] <- as.raw(c(0x26, 0xfc, 0x8f, 0x88))
+    writeBin(bytes, path)
+    script <- c(
+      "import sys, pyBigWig", "b = pyBigWig.open(sys.argv[1])",
+      "assert b.header()['nLevels'] == int(sys.argv[2]), b.header()",
+      "width = int(sys.argv[3])",
+      "for name, size in sorted(b.chroms().items()):",
+      "    for k in range(size // width):",
+      "        print(name, k, *[b.stats(name, k * width, (k + 1) * width, type=t, exact=False)[0] for t in",
+      "            ('min', 'max', 'mean', 'coverage', 'std')], sep='\\t')"
+    )
+    writeLines(script, file.path(folder, "read.py"))
+    width <- 4L * levels[[1L]]$window
+    read <- system2(python, shQuote(c(file.path(folder, "read.py"), path, length(levels), width)), stdout = TRUE)
+    read <- utils::read.table(text = read, sep = "\t", na.strings = "None")
+    expect_gt(nrow(read), 2L)
+    depths <- depths_of(records, case$sizes)
+    expected <- do.call(rbind, Map(function(name, k) {
+      own <- depths[[name]][k * width + seq_len(width)]
+      covered <- own[own > 0L]
+      c(min(covered), max(covered), mean(covered), mean(own > 0L), stats::sd(covered))
+    }, read[[1L]], read[[2L]]))
+    expect_equal(unname(as.matrix(read[3:7])), unname(expected), tolerance = 1e-6)
   }
 })

@@ -151,3 +151,14 @@ test_that("memory does not grow over 200 calls", {
   # 200 calls. The pairs' activations are 100 kB in one layer: a call that kept them would show.
   expect_lt(kilobytes[13L] - kilobytes[3L], 4096)
 })
+
+test_that("a word that the engine does not know is a fault of ours, not a default", {
+  path <- tempfile(fileext = ".pt")
+  plan <- list(kind = "sum", members = list())
+  error <- expect_error(
+    seqlift:::call_engine("compose", path, plan),
+    class = "seqlift_error_internal"
+  )
+  expect_match(conditionMessage(error), "\"sum\" came from R", fixed = TRUE)
+  expect_false(file.exists(path))
+})

@@ -145,6 +145,14 @@ test_that("the files of WashU and IGV name the tracks, by place or address", {
     resources <- xml2::xml_find_all(session, "//Resource")
     expect_identical(xml2::xml_attr(resources, "path"), vapply(washu, `[[`, "", "url"))
     expect_identical(xml2::xml_attr(resources, "name"), vapply(washu, `[[`, "", "name"))
+    expect_identical(xml2::xml_attr(resources, "type"), rep(c("bigwig", "bigbed"), 2:3))
+    expect_identical(xml2::xml_attr(session, "locus"), "chr1:101-112")
+    # IGV finds the track of a resource by its path.
+    shown <- xml2::xml_find_all(session, "/Session/Panel[@name='DataPanel']/Track")
+    expect_identical(xml2::xml_attr(shown, "id"), xml2::xml_attr(resources, "path"))
+    expect_identical(xml2::xml_attr(shown, "name"), xml2::xml_attr(resources, "name"))
+    expect_identical(xml2::xml_attr(shown, "renderer"), c("DYNSEQ", "DYNSEQ", NA, NA, NA))
+    expect_identical(xml2::xml_attr(shown, "autoScale"), c("true", "true", NA, NA, NA))
   }
   made_hub(folder, url = "https://example.org/hub/")
   washu <- jsonlite::fromJSON(file.path(folder, "washu.json"), simplifyVector = FALSE)

@@ -17,7 +17,8 @@ namespace {
 constexpr std::size_t piece = std::size_t{1} << 17;  // numbers that are read at a time, 1 MB
 
 [[noreturn]] void fail(const std::string& folder, const char* what) {
-  throw Error("file", std::string(what) + " a file in " + folder + " failed: " + std::strerror(errno));
+  throw Error("file",
+              std::string(what) + " a file in " + folder + " failed: " + std::strerror(errno));
 }
 
 }  // namespace
@@ -57,8 +58,7 @@ void NumberStore::add(const double* values, std::size_t n) {
 }
 
 void NumberStore::read(
-    std::size_t rows,
-    const std::function<void(const double* values, std::size_t n)>& visit) const {
+    std::size_t rows, const std::function<void(const double* values, std::size_t n)>& visit) const {
   if (!file_) {
     visit(numbers_.data(), size_);
     return;

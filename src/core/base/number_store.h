@@ -13,8 +13,8 @@ namespace seqlift {
 
 class NumberStore {
  public:
-  // At most `held` numbers are in memory; the file of more is in `folder`, and is gone with the store
-  // or with the process, however that ends.
+  // At most `held` numbers are in memory; the file of more is in `folder`, and is gone with the
+  // store or with the process, however that ends.
   NumberStore(std::size_t held, std::string folder) : held_(held), folder_(std::move(folder)) {}
 
   // Error("file") where there is no room.

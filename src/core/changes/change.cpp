@@ -59,6 +59,10 @@ void add_rows(T* to, const T* from, int64_t count) {
 
 }  // namespace
 
+bool are_numbers(const at::Tensor& delta, const ChangeLog& log) {
+  return log.shapes_alone || delta.isfinite().all().item<bool>();
+}
+
 Range Range::with(const Range& other) const {
   if (empty() || other.empty()) {
     return empty() ? other : *this;

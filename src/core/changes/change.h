@@ -27,6 +27,8 @@
 
 namespace seqlift {
 
+class ChangeLog;
+
 // Positions begin .. end - 1.
 struct Range {
   int64_t begin = 0;
@@ -69,6 +71,8 @@ struct Windows1d {
   int64_t width = 0;
 };
 
+// Whether the differences are numbers: infinite values have none. Shapes alone say nothing of it.
+bool are_numbers(const at::Tensor& delta, const ChangeLog& log);
 // A row's positions first: [length, ...] for an original of these sizes, [1, ..., length, ...].
 at::Tensor original_rows(const at::Tensor& original, const std::vector<int64_t>& sizes,
                          int64_t axis);
@@ -117,7 +121,8 @@ class ChangeLog {
   // Multiplications and additions, and one for each number: of all rows as a whole, and those done.
   double whole_work = 0;
   double done_work = 0;
-  int64_t widest = 0;  // numbers in one row's largest window
+  int64_t widest = 0;         // numbers in one row's largest window
+  bool shapes_alone = false;  // what values hold is not computed (shapes_alone.h)
 
  private:
   struct Link {

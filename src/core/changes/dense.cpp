@@ -8,6 +8,7 @@
 #include "core/changes/change.h"
 #include "core/halves/constants.h"
 #include "core/halves/kernels.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -127,7 +128,7 @@ std::vector<int64_t> dims_of(const ChangeCall& call, int64_t rank) {
 }
 
 bool is_global_pool(const ChangeCall& call) {
-  if (call.call.name.rfind("adaptive_", 0) != 0) {
+  if (!call.has("output_size")) {
     return false;
   }
   const std::vector<int64_t> sizes = call.argument("output_size").toIntVector();
@@ -137,7 +138,7 @@ bool is_global_pool(const ChangeCall& call) {
 }  // namespace
 
 std::vector<Value> dense(ChangeCall& call) {
-  const bool added = call.call.name == "addmm";
+  const bool added = call.call.row->added == 0;
   const int input = added ? 1 : 0;
   const char* weight = added ? "mat2" : "weight";
   if (call.windowed() != std::vector<int>{input} || call.others_differ() ||
@@ -180,7 +181,7 @@ std::vector<Value> reduce(ChangeCall& call) {
   }
   const bool keep = pool || call.argument("keepdim").toBool();
   double count = 1;
-  if (pool || call.call.name == "mean") {
+  if (pool || call.call.row->form == Form::mean) {
     for (const int64_t d : dims) {
       count *= static_cast<double>(original.size(d));
     }
@@ -236,7 +237,7 @@ std::vector<Value> maximum(ChangeCall& call) {
     return {};
   }
   call.log.demand(change);
-  const double sign = call.call.name == "min" || call.call.name == "amin" ? -1 : 1;
+  const double sign = call.call.row->form == Form::minimum ? -1 : 1;
   const at::Tensor x = original_rows(original, change.sizes, change.axis) * sign;
   // before[i]: the largest of the positions 0 .. i - 1; behind[i]: of i .. length - 1.
   std::vector<int64_t> one = x.sizes().vec();

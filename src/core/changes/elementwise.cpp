@@ -5,6 +5,7 @@
 
 #include "core/changes/change.h"
 #include "core/halves/constants.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/loops.h"
 #include "core/numeric/tensor_functions.h"
 
@@ -140,8 +141,9 @@ std::vector<Value> sum(ChangeCall& call) {
   at::Tensor total;
   for (const int i : order) {
     const Change& change = call.change(i);
-    const bool reversed = call.call.name == "rsub";
-    const bool turned = i == 1 ? call.call.name != "add" && !reversed : reversed;
+    const Form form = call.call.row->form;
+    const bool reversed = form == Form::reversed_difference;
+    const bool turned = i == 1 ? form == Form::difference : reversed;
     const double factor = (turned ? -1 : 1) * ((i == 1) != reversed ? alpha : 1);
     if (change.delta.scalar_type() != call.output().scalar_type()) {
       return {};
@@ -202,8 +204,7 @@ std::vector<Value> elementwise(ChangeCall& call) {
   const at::Tensor before =
       gather_windows(original_rows(call.output(), frame.sizes, frame.axis), output.windows);
   const at::Tensor delta = rows - before;
-  // Infinite values have no differences.
-  if (!delta.isfinite().all().item<bool>()) {
+  if (!are_numbers(delta, call.log)) {
     return {};
   }
   return {in_frame(call, frame, output, delta)};
@@ -300,7 +301,7 @@ std::vector<Value> over_channels(ChangeCall& call) {
     inputs[0] = to_graph(values, change.axis);
     const at::Tensor after = call.call.evaluate(std::move(inputs))[0].toTensor();
     delta = from_graph(after, change.axis) - before;
-    if (!delta.isfinite().all().item<bool>()) {
+    if (!are_numbers(delta, call.log)) {
       return {};
     }
   }

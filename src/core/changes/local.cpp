@@ -10,6 +10,7 @@
 #include "core/changes/change.h"
 #include "core/halves/constants.h"
 #include "core/halves/kernels.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/loops.h"
 #include "core/numeric/tensor_functions.h"
 
@@ -192,7 +193,7 @@ at::Tensor by_windows(const ChangeCall& call, const Sliding& sliding, const at::
 std::vector<Value> convolution(ChangeCall& call) {
   const int weight_at = call.call.find("weight");
   const int transposed = call.call.find("transposed");
-  if (!is_simple(call) || call.call.name.find("transpose") != std::string::npos ||
+  if (!is_simple(call) || call.call.is(Trait::transposed) ||
       (transposed >= 0 && call.call.constant(transposed).toBool())) {
     return {};
   }
@@ -291,7 +292,7 @@ std::vector<Value> max_pool(ChangeCall& call) {
   } else {
     run(static_cast<double*>(nullptr));
   }
-  if (!delta.isfinite().all().item<bool>()) {
+  if (!are_numbers(delta, call.log)) {
     return {};
   }
   std::vector<Value> outputs{

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/changes/change.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -139,8 +140,9 @@ std::vector<Value> slice(ChangeCall& call) {
   const at::Tensor original = call.original(0);
   const at::Tensor result = call.output();
   const int64_t dim = counted_from_front(call.argument("dim").toInt(), original.dim());
-  const bool selects = call.call.name == "select";
-  const bool gathers = call.call.name == "index_select";
+  const bool indexed = call.has("index");
+  const bool selects = indexed && call.argument("index").isInt();
+  const bool gathers = indexed && !selects;
   const auto at_start = [&]() -> const c10::IValue& {
     return call.argument(selects ? "index" : "start");
   };
@@ -153,7 +155,7 @@ std::vector<Value> slice(ChangeCall& call) {
   int64_t start = !gathers && at_start().isInt() ? at_start().toInt() : 0;
   if (dim == 0) {
     // x[:, 2:] takes all rows first.
-    const bool all = call.call.name == "slice" && start == 0 &&
+    const bool all = call.call.is(Trait::slices) && start == 0 &&
                      call.argument("step").toInt() == 1 &&
                      (call.argument("end").isNone() ||
                       call.argument("end").toInt() == std::numeric_limits<int64_t>::max());
@@ -171,8 +173,8 @@ std::vector<Value> slice(ChangeCall& call) {
     const at::Tensor delta = from_graph(evaluate_on(call, moved)[0].toTensor(), axis);
     return {changed_value(call.outputs[0], output, delta, axis, result.sizes().vec())};
   }
-  const bool every = call.call.name == "narrow" ||
-                     (call.call.name == "slice" && call.argument("step").toInt() == 1);
+  const bool every =
+      call.has("length") || (call.call.is(Trait::slices) && call.argument("step").toInt() == 1);
   if (!every || result.size(dim) == 0) {
     return {};
   }
@@ -193,8 +195,10 @@ std::vector<Value> split(ChangeCall& call) {
   if (dim == 0 || dim == change.axis) {
     return {};
   }
-  const int64_t axis = change.axis - (call.call.name == "unbind" && dim < change.axis ? 1 : 0);
   const std::vector<at::Tensor> originals = call.outputs[0].toTensorVector();
+  // unbind() leaves the dimension out.
+  const bool dropped = !originals.empty() && originals[0].dim() < rank;
+  const int64_t axis = change.axis - (dropped && dim < change.axis ? 1 : 0);
   const at::Tensor all = to_graph(change.delta, change.axis);
   const std::vector<at::Tensor> pieces = evaluate_on(call, all)[0].toTensorVector();
   std::vector<Value> parts;
@@ -221,7 +225,7 @@ std::vector<Value> join(ChangeCall& call) {
     return {};
   }
   const std::vector<Value>& parts = *list.parts;
-  const bool stacked = call.call.name == "stack";
+  const bool stacked = call.call.is(Trait::adds_dimension);
   const c10::IValue& given = call.argument("dim");
   const int64_t dim = counted_from_front(given.toInt(), result.dim());
   int64_t axis = -1;

@@ -1,16 +1,16 @@
 // What operations do to the rows of a batch.
 
 #include <limits>
-#include <set>
 
 #include "core/evaluate/evaluation.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
 
 namespace seqlift {
 
 bool touches_batch_dimension(const Call& call) {
-  if (call.name == "slice" && call.inputs.size() == 5) {
+  if (call.is(Trait::slices) && call.inputs.size() == 5) {
     // X[:, :, a:b] begins with a slice that takes everything.
     const c10::IValue& start = call.constant(2);
     const c10::IValue& end = call.constant(3);
@@ -22,7 +22,7 @@ bool touches_batch_dimension(const Call& call) {
     }
   }
   // Its dims always name them all; a batch that moved shows in the result's shape.
-  if (call.name == "permute") {
+  if (call.is(Trait::permutes)) {
     return false;
   }
   for (const char* name : {"dim", "dims"}) {
@@ -34,7 +34,7 @@ bool touches_batch_dimension(const Call& call) {
     int64_t rank = 0;
     visit_tensors(call.inputs[0].x, [&](const at::Tensor& tensor) { rank = tensor.dim(); });
     // unsqueeze and stack count dimensions of their result.
-    rank += call.name == "unsqueeze" || call.name == "stack" ? 1 : 0;
+    rank += call.is(Trait::adds_dimension) ? 1 : 0;
     if (dims.isInt() && (dims.toInt() == 0 || dims.toInt() + rank == 0)) {
       return true;
     }
@@ -50,46 +50,8 @@ bool touches_batch_dimension(const Call& call) {
 }
 
 bool mixes_sequences(const Call& call) {
-  static const std::set<std::string> reductions = {"sum",
-                                                   "mean",
-                                                   "nansum",
-                                                   "cumsum",
-                                                   "amax",
-                                                   "amin",
-                                                   "max",
-                                                   "min",
-                                                   "var",
-                                                   "std",
-                                                   "norm",
-                                                   "prod",
-                                                   "softmax",
-                                                   "log_softmax",
-                                                   "logsumexp",
-                                                   "var_mean",
-                                                   "std_mean",
-                                                   "linalg_norm",
-                                                   "linalg_vector_norm",
-                                                   "median",
-                                                   "sort",
-                                                   "topk",
-                                                   "cumprod",
-                                                   "logcumsumexp",
-                                                   "frobenius_norm",
-                                                   "linalg_matrix_norm",
-                                                   "fft_fft",
-                                                   "fft_fft2",
-                                                   "fft_fftn",
-                                                   "fft_rfft",
-                                                   "fft_rfft2",
-                                                   "fft_rfftn",
-                                                   "fft_ifft",
-                                                   "fft_ifft2",
-                                                   "fft_ifftn",
-                                                   "fft_irfft",
-                                                   "fft_irfft2",
-                                                   "fft_irfftn"};
-  if (reductions.count(call.name) == 0 || call.batch.references != 1 ||
-      !call.inputs[0].x.isTensor() || call.find("other") >= 0) {
+  if (!call.is(Trait::combines) || call.batch.references != 1 || !call.inputs[0].x.isTensor() ||
+      call.find("other") >= 0) {
     return false;
   }
   const at::Tensor input = call.inputs[0].x.toTensor();
@@ -97,6 +59,12 @@ bool mixes_sequences(const Call& call) {
   const bool everything =
       position < 0 || call.inputs[position].x.isNone() ||
       (call.inputs[position].x.isIntList() && call.inputs[position].x.toIntVector().empty());
+  // The transforms of several dimensions are told their number by the sizes alone.
+  const int sizes = call.find("s");
+  if (everything && sizes >= 0 && call.inputs[sizes].x.isIntList() &&
+      static_cast<int64_t>(call.inputs[sizes].x.toIntVector().size()) < input.dim()) {
+    return false;
+  }
   const int64_t rows = call.batch.sequences;
   int64_t of_that_size = 0;
   for (const int64_t size : input.sizes()) {

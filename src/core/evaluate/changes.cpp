@@ -3,16 +3,15 @@
 // are formed and the operation runs as it is.
 
 #include <algorithm>
-#include <set>
-#include <string>
 
 #include "core/base/error.h"
 #include "core/changes/change.h"
+#include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluation.h"
 #include "core/halves/constants.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
-#include "core/rules/rules.h"
 
 namespace seqlift {
 
@@ -22,24 +21,9 @@ namespace {
 
 bool has_change(const Value& value) { return value.change || value.parts; }
 
-// An operation that only says how its input's numbers are to be read.
-bool is_view(const std::string& name) {
-  static const std::set<std::string> names{
-      "view",     "_reshape_alias", "unflatten", "permute",  "transpose",       "t",
-      "swapaxes", "swapdims",       "movedim",   "moveaxis", "squeeze",         "unsqueeze",
-      "expand",   "expand_as",      "slice",     "narrow",   "select",          "chunk",
-      "split",    "unbind",         "detach",    "alias",    "split_with_sizes"};
-  return names.count(name) > 0;
-}
-
 // How often an operation goes over its numbers: exponentials take several instructions each, a
 // softmax several passes.
-double passes_of(const std::string& name) {
-  static const std::set<std::string> dear{"softmax", "log_softmax", "gelu",      "silu", "exp",
-                                          "log",     "sigmoid",     "tanh",      "erf",  "softplus",
-                                          "mish",    "layer_norm",  "logsumexp", "pow"};
-  return dear.count(name) > 0 ? 3 : 1;
-}
+constexpr double dear_passes = 3;
 
 // What an operation does for one row, the shares of its inputs and outputs: the products of its
 // weights or of its two factors, and the numbers that it reads and writes.
@@ -55,7 +39,7 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
   for (const c10::IValue& output : outputs) {
     visit_tensors(output, add(written));
   }
-  if (outputs.empty() || is_view(call.name)) {
+  if (outputs.empty() || call.is(Trait::views)) {
     return work;
   }
   double read = 0;
@@ -64,7 +48,8 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
       visit_tensors(input.x, add(read));
     }
   }
-  work.numbers = (written * share_written + read * share_read) * passes_of(call.name);
+  work.numbers = (written * share_written + read * share_read) *
+                 (call.row->cost == Cost::dear_numbers ? dear_passes : 1);
   // A window's products are those of what it reads: taps are added where they belong.
   const double multiplied = written * share_read;
   const int weight = call.find("weight");
@@ -75,9 +60,8 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
     work.products =
         kernel.dim() > 1 ? multiplied * static_cast<double>(kernel.numel() / kernel.size(0)) : 0;
   }
-  static const std::set<std::string> of_two{"matmul", "bmm", "mm", "baddbmm", "addmm", "mv"};
-  if (of_two.count(call.name) > 0) {
-    const bool added = call.name == "addmm" || call.name == "baddbmm";
+  if (call.row->cost == Cost::product) {
+    const bool added = call.row->added == 0;
     const at::Tensor first = call.inputs[added ? 1 : 0].x.toTensor();
     const Value& second = call.inputs[added ? 2 : 1];
     if (!second.paired && second.x.isTensor()) {
@@ -85,13 +69,13 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
     }
     work.products = first.dim() > 0 ? multiplied * static_cast<double>(first.size(-1)) : 0;
   }
-  if (call.name == "scaled_dot_product_attention" && call.inputs[0].x.isTensor()) {
+  if (call.row->cost == Cost::attention && call.inputs[0].x.isTensor()) {
     // Queries [..., T, d] by keys [..., S, d]: T x S numbers, twice as many products of d.
     const at::Tensor query = call.inputs[0].x.toTensor();
     const double pairs = static_cast<double>(query.numel() / std::max<int64_t>(query.size(-1), 1)) *
                          static_cast<double>(call.inputs[1].x.toTensor().size(-2));
     work.products = 2 * pairs * static_cast<double>(query.size(-1));
-    work.numbers += pairs * passes_of("softmax");
+    work.numbers += pairs * dear_passes;
   }
   return work;
 }
@@ -136,44 +120,52 @@ double share_of(const std::vector<Value>& values) {
 
 }  // namespace
 
-Value Evaluation::settle(const Value& value) const {
+Value Evaluation::in_full(const Value& value) const {
   if (value.parts) {
     std::vector<Value> parts = *value.parts;
-    Value settled = value;
-    settled.parts = nullptr;
+    Value whole = value;
+    whole.parts = nullptr;
     std::vector<c10::IValue> elements;
     for (Value& part : parts) {
-      part = settle(part);
+      part = in_full(part);
       elements.push_back(part.paired ? part.ref : part.x);
     }
     if (value.x.isTuple()) {
-      settled.ref = c10::ivalue::Tuple::create(std::move(elements));
-      return settled;
+      whole.ref = c10::ivalue::Tuple::create(std::move(elements));
+      return whole;
     }
     c10::impl::GenericList list(value.x.toList().elementType());
     for (c10::IValue& element : elements) {
       list.push_back(std::move(element));
     }
-    settled.ref = list;
-    return settled;
+    whole.ref = list;
+    return whole;
   }
   if (!value.change) {
     return value;
   }
   options_.changes->demand(*value.change);
   options_.changes->count_filled(value.x.toTensor().numel());
-  Value settled = value;
-  settled.ref = all_values(value.x.toTensor(), *value.change);
-  settled.change = nullptr;
-  return settled;
+  Value whole = value;
+  if (options_.changes->shapes_alone) {
+    std::vector<int64_t> sizes = value.x.toTensor().sizes().vec();
+    sizes[0] = value.change->rows();
+    whole.ref = shape_alone(sizes, value.x.toTensor().options());
+  } else {
+    whole.ref = all_values(value.x.toTensor(), *value.change);
+  }
+  whole.change = nullptr;
+  return whole;
 }
 
 // A list may be written to later, through any of its names, so its windows are kept only where each
 // use takes it apart.
 bool Evaluation::kept_in_parts(const Node* node, const std::vector<Value>& given) const {
-  static const std::vector<std::string> takers{
-      "cat",    "concat",      "concatenate", "stack",       "hstack",     "vstack",
-      "dstack", "__getitem__", "ListUnpack",  "TupleUnpack", "TupleIndex", "Return"};
+  const auto takes_apart = [](const Node* user) {
+    const auto kind = user->kind();
+    return kind == c10::prim::ListUnpack || kind == c10::prim::TupleUnpack ||
+           kind == c10::prim::Return || operation_of(user).is(Trait::takes_apart);
+  };
   const bool any = std::any_of(given.begin(), given.end(), has_change);
   const bool container = node->kind() == c10::prim::ListConstruct ||
                          node->kind() == c10::prim::TupleConstruct ||
@@ -182,8 +174,7 @@ bool Evaluation::kept_in_parts(const Node* node, const std::vector<Value>& given
     return false;
   }
   for (const torch::jit::Use& use : node->output()->uses()) {
-    const std::string name = use.user->kind().toUnqualString();
-    if (std::find(takers.begin(), takers.end(), name) == takers.end()) {
+    if (!takes_apart(use.user)) {
       return false;
     }
   }
@@ -191,8 +182,7 @@ bool Evaluation::kept_in_parts(const Node* node, const std::vector<Value>& given
 }
 
 // Once for all batches of edits. Convolutions leave their positions next to each other in memory.
-std::vector<c10::IValue> Evaluation::original_outputs(Call& call,
-                                                      const Operation* operation) const {
+std::vector<c10::IValue> Evaluation::original_outputs(Call& call) const {
   return once(call.batch.memo, "original", [&]() {
     Call original = call;
     std::vector<c10::IValue> inputs;
@@ -202,12 +192,12 @@ std::vector<c10::IValue> Evaluation::original_outputs(Call& call,
       inputs.push_back(input.x);
       input = plain;
     }
-    if (!operation || operation->rule != rules::convolution) {
+    if (!call.is(Trait::convolves) || options_.changes->shapes_alone) {
       return original.evaluate(std::move(inputs));
     }
     original.batch.memo = nullptr;
     std::vector<c10::IValue> outputs;
-    for (const Value& output : operation->rule(original)) {
+    for (const Value& output : call.row->rule(original)) {
       outputs.push_back(output.x);
     }
     return outputs;
@@ -215,14 +205,13 @@ std::vector<c10::IValue> Evaluation::original_outputs(Call& call,
 }
 
 std::vector<Value> Evaluation::changed(Call& call) {
-  const Operation* operation = find_operation(call.name);
   const bool random = graph_.draws.count(call.node) > 0;
   if (random || call.node->kind() == c10::prim::CallMethod) {
     throw NotLocal();
   }
   ChangeLog& log = *options_.changes;
   log.enter(call.node);
-  if (operation && operation->kind == Kind::shape) {
+  if (call.row->kind == Kind::shape) {
     // Nothing but sizes and types are looked at.
     for (Value& input : call.inputs) {
       if (input.change) {
@@ -231,9 +220,12 @@ std::vector<Value> Evaluation::changed(Call& call) {
         input.ref = input.x.toTensor().expand(sizes);
         input.change = nullptr;
       }
-      input = settle(input);
+      input = in_full(input);
     }
     return both_halves(call, false);
+  }
+  if (log.shapes_alone) {
+    evaluate_shapes(call);
   }
   const bool any = std::any_of(call.inputs.begin(), call.inputs.end(), has_change);
   if (!any) {
@@ -252,20 +244,20 @@ std::vector<Value> Evaluation::changed(Call& call) {
     log.count(work, work, false, options_.batch.references);
     return outputs;
   }
-  if (call.name == "__getitem__" && call.inputs[0].parts && !call.inputs[1].paired) {
+  if (call.is(Trait::element) && call.inputs[0].parts && !call.inputs[1].paired) {
     const std::vector<Value>& parts = *call.inputs[0].parts;
     const int64_t place = call.inputs[1].x.toInt();
     const auto count = static_cast<int64_t>(parts.size());
     return {parts.at(place < 0 ? place + count : place)};
   }
-  const std::vector<c10::IValue> originals = original_outputs(call, operation);
+  const std::vector<c10::IValue> originals = original_outputs(call);
   const OperationWork work = work_of(call, originals);
   const int64_t rows = options_.batch.references;
-  if (operation && operation->change) {
+  if (call.row->change) {
     ChangeCall change_call{call, originals, log, rows};
-    std::vector<Value> outputs = operation->change(change_call);
+    std::vector<Value> outputs = call.row->change(change_call);
     for (Value& output : outputs) {
-      output = output.parts && !kept_in_parts(call.node, {output}) ? settle(output) : output;
+      output = output.parts && !kept_in_parts(call.node, {output}) ? in_full(output) : output;
     }
     if (std::all_of(call.inputs.begin(), call.inputs.end(), never_changes)) {
       std::for_each(outputs.begin(), outputs.end(), mark_unchanged);
@@ -284,8 +276,8 @@ std::vector<Value> Evaluation::changed(Call& call) {
   log.count(work, work, false, rows);
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
-    const Value settled = settle(input);
-    inputs.push_back(settled.paired ? settled.ref : settled.x);
+    const Value whole = in_full(input);
+    inputs.push_back(whole.paired ? whole.ref : whole.x);
   }
   const std::vector<c10::IValue> whole = call.evaluate(std::move(inputs));
   std::vector<Value> outputs;

@@ -3,13 +3,12 @@
 #include <algorithm>
 #include <functional>
 #include <optional>
-#include <set>
 
 #include "core/base/error.h"
 #include "core/halves/constants.h"
 #include "core/halves/half_precision.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
-#include "core/rules/rules.h"
 
 namespace seqlift {
 
@@ -38,25 +37,8 @@ bool is_real(const c10::IValue& value) { return value.isDouble(); }
 
 // Whether an operation that is told no dtype makes numbers of LibTorch's default one.
 bool makes_default(const Call& call) {
-  static const std::set<std::string> always{"zeros",
-                                            "ones",
-                                            "empty",
-                                            "eye",
-                                            "linspace",
-                                            "logspace",
-                                            "rand",
-                                            "randn",
-                                            "hann_window",
-                                            "hamming_window",
-                                            "blackman_window",
-                                            "bartlett_window",
-                                            "kaiser_window",
-                                            "fft_fftfreq",
-                                            "fft_rfftfreq",
-                                            "empty_strided"};
-  static const std::set<std::string> if_real{"full", "arange", "range", "scalar_tensor"};
-  return always.count(call.name) > 0 ||
-         (if_real.count(call.name) > 0 &&
+  return call.row->typing == Typing::default_type ||
+         (call.row->typing == Typing::default_type_if_real &&
           std::any_of(call.inputs.begin(), call.inputs.end(),
                       [](const Value& input) { return is_real(input.x); }));
 }
@@ -70,8 +52,9 @@ void follow_dtype(Call& call, const Constants& constants) {
   }
   const c10::IValue given = call.inputs[position].x;
   const bool own =
-      given.isInt() && is_followed(constants, static_cast<at::ScalarType>(given.toInt()));
-  if (call.name == "view" && given.isInt() && constants.native() != constants.compute()) {
+      given.isInt() && is_converted(constants, static_cast<at::ScalarType>(given.toInt()));
+  if (call.row->typing == Typing::of_bytes && given.isInt() &&
+      constants.native() != constants.compute()) {
     throw Error("unsupported_operation",
                 call.where() +
                     " reads the bytes of numbers as another type, which is another "
@@ -138,7 +121,7 @@ bool is_whole(at::ScalarType type) { return at::isIntegralType(type, true); }
 
 void keep_double(Call& call, const Constants& constants) {
   const bool widened = widens(constants);
-  if (call.name == "tensor" || call.name == "as_tensor") {
+  if (call.row->typing == Typing::of_data) {
     const int position = call.find("dtype");
     const c10::IValue given = position >= 0 ? call.inputs[position].x : c10::IValue();
     const bool wide =
@@ -155,7 +138,7 @@ void keep_double(Call& call, const Constants& constants) {
   if (!widened) {
     return;
   }
-  if (call.name == "float" || call.name == "_cast_Float") {
+  if (call.row->typing == Typing::single) {
     if (call.inputs[0].x.isTensor()) {
       call.evaluate = [](std::vector<c10::IValue> stack) {
         return std::vector<c10::IValue>{stack[0].toTensor().to(at::kDouble)};
@@ -164,7 +147,7 @@ void keep_double(Call& call, const Constants& constants) {
     return;
   }
   // where(condition, 0.1, 0.2)
-  if (call.name == "where" && call.inputs.size() == 3 &&
+  if (call.row->typing == Typing::of_choice && call.inputs.size() == 3 &&
       (is_real(call.inputs[1].x) || is_real(call.inputs[2].x))) {
     call.evaluate = [](std::vector<c10::IValue> stack) {
       const auto wide = [](const c10::IValue& value) {

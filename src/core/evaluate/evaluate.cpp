@@ -5,8 +5,10 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluation.h"
 #include "core/model/graph_outputs.h"
+#include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
@@ -17,14 +19,6 @@ using torch::jit::Block;
 using torch::jit::Node;
 
 namespace {
-
-bool has_gradient(const c10::IValue& value) {
-  bool found = false;
-  visit_tensors(value, [&](const at::Tensor& tensor) {
-    found = found || (tensor.defined() && tensor.requires_grad());
-  });
-  return found;
-}
 
 // Whether the model returned anything that can be looked at further.
 bool holds_tensor(const c10::IValue& value) {
@@ -70,7 +64,11 @@ std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
   for (size_t i = 1; i < block->inputs().size(); ++i) {
     note_constant(block->inputs()[i], values_[block->inputs()[i]].x);
   }
-  run_block(block);
+  if (options_.cuts.empty()) {
+    run_block(block);
+  } else {
+    run_in_parts(block);
+  }
   std::vector<Value> outputs;
   const Value whole = values_.at(block->outputs()[0]);
   if (graph_.model && !holds_tensor(whole.x)) {
@@ -114,16 +112,24 @@ Value Evaluation::finish(c10::IValue x, c10::IValue ref, bool paired, bool taint
 
 void Evaluation::run_block(const Block* block) {
   for (const Node* node : block->nodes()) {
-    if (options_.cancelled && options_.cancelled->load(std::memory_order_relaxed)) {
-      throw Error("interrupt", "The evaluation was interrupted.");
+    run_and_free(node);
+    if (options_.footprint && block == graph_.graph->block()) {
+      weigh_alive();
     }
-    run_node(node);
-    stop_recording(node);
-    const auto last = graph_.last_uses.find(node);
-    if (last != graph_.last_uses.end()) {
-      for (const torch::jit::Value* done : last->second) {
-        values_.erase(done);
-      }
+  }
+}
+
+// A node, and what it is the last to need.
+void Evaluation::run_and_free(const Node* node) {
+  if (options_.cancelled && options_.cancelled->load(std::memory_order_relaxed)) {
+    throw Error("interrupt", "The evaluation was interrupted.");
+  }
+  run_node(node);
+  stop_recording(node);
+  const auto last = graph_.last_uses.find(node);
+  if (last != graph_.last_uses.end()) {
+    for (const torch::jit::Value* done : last->second) {
+      values_.erase(done);
     }
   }
 }
@@ -325,7 +331,10 @@ c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
 }
 
 bool Evaluation::condition(const Value& given, const Node* node) {
-  const Value value = settle(given);
+  const Value value = in_full(given);
+  if (value.paired && value.x.isTensor() && options_.changes && options_.changes->shapes_alone) {
+    throw NotMeasurable();
+  }
   const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();
   if (!value.paired) {
     return x;
@@ -406,7 +415,7 @@ void Evaluation::construct(const Node* node) {
   }
   if (options_.letters) {
     Steps steps = steps_of(node);
-    read_letters(node, given, steps, "list");
+    read_letters(node, given, steps, operation_of(node));
     const auto step = std::find_if(steps.begin(), steps.end(), [](const Node* one) { return one; });
     mark_step(node->output(), step == steps.end() ? nullptr : *step);
   }
@@ -422,7 +431,7 @@ void Evaluation::construct(const Node* node) {
   bool paired = false;
   bool tainted = false;
   for (Value& part : given) {
-    part = in_parts ? part : settle(part);
+    part = in_parts ? part : in_full(part);
     part = shown == at::ScalarType::Undefined ? concrete(part) : part;
     paired = paired || part.paired;
     tainted = tainted || part.tainted;

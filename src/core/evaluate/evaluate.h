@@ -17,6 +17,7 @@
 namespace seqlift {
 
 class ChangeLog;
+struct Footprint;
 
 // What one operation reached from X turned out to be.
 struct Step {
@@ -45,6 +46,10 @@ struct Ledger {
 
 // How a module kept as one unit is evaluated: given the call's inputs, its outputs.
 using UnitRule = std::function<std::vector<Value>(Call& call)>;
+
+// Called with the stand-ins of the values that cross a cut, in their order, wherever an evaluation
+// goes on behind it; `again` where it was there before.
+using Resume = std::function<void(const std::vector<at::Tensor>& stand_ins, bool again)>;
 
 struct EvaluateOptions {
   // Two halves and the rules of the table; otherwise one batch (Value::x alone).
@@ -81,6 +86,16 @@ struct EvaluateOptions {
   std::function<void(const torch::jit::Node*)> stepped;
   // X lies between sequences, where such a map stands for the model.
   bool between = false;
+  // Memory by recomputation (recompute.h): behind these nodes of the graph's block, counted from 0,
+  // the graph is cut. Of an evaluation with gradients only the values that cross a cut are kept;
+  // the backward pass evaluates each part once more, so that all that is named here must live, and
+  // answer the same, until then. Not with `changes`, `ledger`, `observe`, `before` or `after`, and
+  // not of a graph that hands out layers.
+  std::vector<size_t> cuts;
+  // Told of what crosses a cut, for what is known of values beside their numbers.
+  std::function<Resume(const std::vector<at::Tensor>& crossing)> carry;
+  // Where the bytes of each node are written to.
+  Footprint* footprint = nullptr;
   // Called before an operation, or a list, is evaluated, and after an operation.
   std::function<void(const torch::jit::Node*, const std::vector<Value>& inputs)> before;
   std::function<void(const Call&, const std::vector<Value>& outputs)> after;

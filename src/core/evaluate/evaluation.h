@@ -44,6 +44,18 @@ class Evaluation {
 
   Value finish(c10::IValue x, c10::IValue ref, bool paired, bool tainted) const;
   void run_block(const Block* block);
+  void run_and_free(const Node* node);
+  // In parts of which only what crosses the cuts is kept (evaluate/recompute.cpp).
+  struct Part;
+  void run_in_parts(const Block* block);
+  void forget(const Block* block, size_t end);
+  bool can_be_cut() const;
+  std::vector<Value*> values_in_order();
+  std::vector<at::Tensor> crossing();
+  void replace(const std::vector<at::Tensor>& from, const std::vector<at::Tensor>& to);
+  static std::vector<at::Tensor> run_again(const Part& part, const std::vector<at::Tensor>& grads);
+  void weigh(const Call& call, const std::vector<Value>& outputs);
+  void weigh_alive();
   void run_node(const Node* node);
   void get_attribute(const Node* node);
   c10::IValue own_copy(const c10::IValue& value, bool written,
@@ -70,11 +82,11 @@ class Evaluation {
   void write_back(const Call& call, std::vector<Value>& outputs, bool tainted);
   void shield(Call& call) const;
   void refresh_containers(const Node* node);
-  std::vector<Value> ruled(Call& call, const Operation* operation, bool tainted);
-  std::vector<Value> by_rule(Call& call, const Operation* operation, bool tainted);
-  std::vector<Value> checked(Call& call, const Operation* operation) const;
-  std::vector<Value> observed(Call& call, const Operation* operation, bool tainted);
-  void report_ordinary(const Call& call, const Operation* operation) const;
+  std::vector<Value> ruled(Call& call, bool tainted);
+  std::vector<Value> by_rule(Call& call, bool tainted);
+  std::vector<Value> checked(Call& call) const;
+  std::vector<Value> observed(Call& call, bool tainted);
+  void report_ordinary(const Call& call) const;
   [[noreturn]] void refuse(const Call& call, const std::string& why) const;
   // Sequences too short for the model (evaluate/length.cpp): looked for in an operation's results,
   // and as the reason why LibTorch failed.
@@ -86,7 +98,7 @@ class Evaluation {
   using Steps = std::vector<const Node*>;
   Steps steps_of(const Node* node) const;
   void read_letters(const Node* node, std::vector<Value>& inputs, Steps& steps,
-                    const std::string& name);
+                    const Operation& row);
   void mark_steps(const Call& call, const Steps& steps, const std::vector<Value>& outputs);
   void mark_step(const torch::jit::Value* value, const Node* step);
   bool read_exactly(const Node* node, size_t input, int visit, Value& value) const;
@@ -94,9 +106,9 @@ class Evaluation {
   void refuse_step(const Node* step) const;
   // Edited copies of a sequence (evaluate/changes.cpp).
   std::vector<Value> changed(Call& call);
-  std::vector<c10::IValue> original_outputs(Call& call, const Operation* operation) const;
+  std::vector<c10::IValue> original_outputs(Call& call) const;
   // The reference half of a value in full, instead of its windows or parts.
-  Value settle(const Value& value) const;
+  Value in_full(const Value& value) const;
   bool kept_in_parts(const Node* node, const std::vector<Value>& given) const;
   // Layouts in memory (evaluate/layout.cpp).
   void keep_inputs(const std::vector<Value>& inputs);
@@ -118,7 +130,7 @@ class Evaluation {
 
   const Graph& graph_;
   Constants& constants_;
-  const EvaluateOptions& options_;
+  const EvaluateOptions options_;  // its own: a part of the graph may be evaluated again later
   std::unordered_map<const torch::jit::Value*, Value> values_;
   std::map<std::pair<const void*, std::string>, Value> attributes_;
   // What stands in attributes that are written to, and what this evaluation has in its place: of

@@ -19,12 +19,12 @@ std::function<Value(int64_t layer, const Value& output)> Layers::take(
     Value passed = output;
     if (output.paired) {
       own.x = output.x.toTensor().clone();
-      own.ref = behind(output.ref.toTensor());
+      own.ref = fresh_copy(output.ref.toTensor());
       passed.x = own.x.clone();
-      passed.ref = behind(own.ref);
+      passed.ref = fresh_copy(own.ref);
     } else {
-      own.x = given.empty() ? behind(output.x.toTensor()) : given[layer];
-      passed.x = behind(own.x);
+      own.x = given.empty() ? fresh_copy(output.x.toTensor()) : given[layer];
+      passed.x = fresh_copy(own.x);
     }
     return passed;
   };

@@ -8,6 +8,7 @@
 #include "core/base/error.h"
 #include "core/evaluate/evaluation.h"
 #include "core/halves/constants.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -270,11 +271,11 @@ void Evaluation::lay_out(Call& call, int64_t visit) {
       }
       continue;
     }
-    if (call.name == "as_strided" && options_.pairs && options_.batch.references > 1) {
+    if (call.is(Trait::strided) && options_.pairs && options_.batch.references > 1) {
       require_rows(call, expected);
     }
     call.evaluate = [evaluate = call.evaluate, expected, use, where = call.where(),
-                     strided = call.name == "as_strided"](std::vector<c10::IValue> stack) {
+                     strided = call.is(Trait::strided)](std::vector<c10::IValue> stack) {
       const at::Tensor tensor = stack[0].toTensor();
       const auto layout = expected.of(tensor);
       if (!layout) {
@@ -345,9 +346,8 @@ void Evaluation::note_layout(const Call& call, bool writes) {
     row_by_row = false;
   } else if (writes) {
     row_by_row = row_by_row && known(0);
-  } else if (!contiguous || (call.name != "contiguous" && call.name != "clone")) {
-    row_by_row = row_by_row &&
-                 (stays_row_by_row(call.name) || call.name == "contiguous" || call.name == "clone");
+  } else if (!contiguous || !call.is(Trait::copies_in_order)) {
+    row_by_row = row_by_row && (call.is(Trait::keeps_order) || call.is(Trait::copies_in_order));
     for (size_t i = 0; i < call.inputs.size(); ++i) {
       row_by_row = row_by_row && known(i);
     }

@@ -10,10 +10,10 @@
 // such a map (k-mers, steps behind a convolution) is refused.
 
 #include <algorithm>
-#include <set>
 
 #include "core/base/error.h"
 #include "core/evaluate/evaluation.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -25,88 +25,6 @@ namespace {
 constexpr int64_t n_letters = 4;
 // Behind A, C, G, T and N: sequences to compare the map with.
 constexpr int64_t trials = 3;
-
-// Operations whose result has no slope although its type is that of numbers.
-bool rounds(const std::string& name) {
-  static const std::set<std::string> names{"floor", "ceil", "round",     "special_round",
-                                           "trunc", "fix",  "sign",      "sgn",
-                                           "int",   "long", "heaviside", "floor_divide"};
-  return names.count(name) > 0;
-}
-
-// What hands its values on one by one: the result is still a step, of each value.
-bool hands_on(const std::string& name) {
-  static const std::set<std::string> others{"add",
-                                            "sub",
-                                            "subtract",
-                                            "rsub",
-                                            "mul",
-                                            "multiply",
-                                            "div",
-                                            "divide",
-                                            "true_divide",
-                                            "neg",
-                                            "negative",
-                                            "where",
-                                            "masked_fill",
-                                            "maximum",
-                                            "minimum",
-                                            "view",
-                                            "reshape",
-                                            "flatten",
-                                            "unflatten",
-                                            "permute",
-                                            "transpose",
-                                            "t",
-                                            "mT",
-                                            "numpy_T",
-                                            "swapaxes",
-                                            "swapdims",
-                                            "movedim",
-                                            "moveaxis",
-                                            "squeeze",
-                                            "unsqueeze",
-                                            "expand",
-                                            "expand_as",
-                                            "broadcast_to",
-                                            "contiguous",
-                                            "clone",
-                                            "to",
-                                            "type_as",
-                                            "float",
-                                            "double",
-                                            "detach",
-                                            "alias",
-                                            "index_select",
-                                            "index",
-                                            "gather",
-                                            "take_along_dim",
-                                            "embedding",
-                                            "one_hot",
-                                            "unbind",
-                                            "dropout",
-                                            "feature_dropout",
-                                            "view_as",
-                                            "_to_copy",
-                                            "eq",
-                                            "__getitem__",
-                                            "unchecked_cast",
-                                            "logical_not"};
-  const Operation* operation = find_operation(name);
-  return others.count(name) > 0 || (operation && (operation->kind == Kind::elementwise ||
-                                                  operation->kind == Kind::condition));
-}
-
-// A step that chooses among, or masks, what depends on X by itself: the rest of the change passes.
-bool chooses(const std::string& name) {
-  static const std::set<std::string> names{
-      "mul",          "multiply",      "div",          "divide",       "true_divide",
-      "where",        "masked_fill",   "index",        "gather",       "take_along_dim",
-      "index_select", "masked_select", "max_unpool2d", "max_unpool3d", "scatter",
-      "index_put",    "copysign",      "matmul",       "bmm",          "einsum",
-      "__getitem__"};
-  return names.count(name) > 0;
-}
 
 bool is_number(const Value& value) {
   return value.x.isTensor() && value.x.toTensor().defined() && !value.typed() &&
@@ -286,7 +204,7 @@ void Evaluation::mark_step(const torch::jit::Value* value, const Node* step) {
 }
 
 void Evaluation::read_letters(const Node* node, std::vector<Value>& inputs, Steps& steps,
-                              const std::string& name) {
+                              const Operation& row) {
   const int visit = step_visits_[node]++;
   bool any = false;
   bool continuous = false;
@@ -294,9 +212,8 @@ void Evaluation::read_letters(const Node* node, std::vector<Value>& inputs, Step
     any = any || steps[i];
     continuous = continuous || (inputs[i].depends && !steps[i]);
   }
-  const Operation* operation = find_operation(name);
-  const bool shape_only = operation && operation->kind == Kind::shape;
-  if (!any || shape_only || (continuous ? chooses(name) : hands_on(name))) {
+  const bool shape_only = row.kind == Kind::shape;
+  if (!any || shape_only || row.is(continuous ? Trait::chooses : Trait::hands_on)) {
     return;
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -317,8 +234,7 @@ void Evaluation::mark_steps(const Call& call, const Steps& steps,
     step = step ? step : steps[i];
     continuous = continuous || (call.inputs[i].depends && !steps[i]);
   }
-  const Operation* operation = find_operation(call.name);
-  const bool nothing = (!step && !continuous) || (operation && operation->kind == Kind::shape);
+  const bool nothing = (!step && !continuous) || call.row->kind == Kind::shape;
   const Node* here = step && !continuous ? step : call.node;
   for (size_t i = 0; i < outputs.size() && i < call.node->outputs().size(); ++i) {
     const Value& output = outputs[i];
@@ -326,7 +242,7 @@ void Evaluation::mark_steps(const Call& call, const Steps& steps,
     const bool whole = output.typed() || (tensor && !output.x.toTensor().is_floating_point() &&
                                           !output.x.toTensor().is_complex());
     const bool list = output.x.isList() || output.x.isTuple();
-    const bool stepped = tensor && (whole || rounds(call.name));
+    const bool stepped = tensor && (whole || call.is(Trait::rounds));
     mark_step(call.node->outputs()[i], nothing                           ? nullptr
                                        : stepped                         ? here
                                        : (tensor || list) && !continuous ? step

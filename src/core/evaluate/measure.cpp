@@ -6,6 +6,7 @@
 #include <torch/csrc/autograd/variable.h>
 
 #include "core/evaluate/evaluation.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
 
@@ -84,8 +85,7 @@ at::Tensor both(const at::Tensor& a, const at::Tensor& b) {
 // the gradient of its output; both are then weighed against the changes.
 std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
   // What says nothing of X, and may ask whether two values are one.
-  const Operation* operation = find_operation(call.name);
-  if (operation && operation->kind == Kind::shape) {
+  if (call.row->kind == Kind::shape) {
     return apply(call, tainted);
   }
   // In one batch of sequences above their references the change is between its halves.

@@ -2,19 +2,17 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 
 #include "core/base/error.h"
 #include "core/changes/change.h"
 #include "core/evaluate/dtype.h"
 #include "core/evaluate/evaluation.h"
-#include "core/halves/derivatives.h"
 #include "core/halves/kernels.h"
+#include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
 #include "core/numeric/device.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
-#include "core/rules/rules.h"
 
 namespace seqlift {
 
@@ -41,15 +39,6 @@ bool writes_first_input(const Node* node) {
   return tensor && alias && alias->isWrite();
 }
 
-// The operations that bfloat16 makes faster: the others stay in float32, as autocast does it.
-bool multiplies_matrices(const std::string& name) {
-  const Operation* operation = find_operation(name);
-  const bool convolution = operation && operation->rule == rules::convolution;
-  static const std::set<std::string> products = {"linear", "matmul",  "mm",    "bmm",
-                                                 "addmm",  "baddbmm", "einsum"};
-  return convolution || products.count(name) > 0;
-}
-
 // On a device other than the CPU everything is made there: a trace has the device written in that
 // it was made on, and code that names none means the CPU.
 void follow_device(Call& call, const at::Device& device) {
@@ -62,7 +51,7 @@ void follow_device(Call& call, const at::Device& device) {
 
 // What an operation left on the CPU all the same. Single numbers may stay: operations take them
 // from anywhere, and reading them there costs nothing.
-void bring(std::vector<c10::IValue>& stack, const at::Device& device) {
+void move_to_device(std::vector<c10::IValue>& stack, const at::Device& device) {
   for (c10::IValue& value : stack) {
     if (value.isTensor() && value.toTensor().defined() && value.toTensor().is_cpu() &&
         value.toTensor().dim() > 0) {
@@ -145,24 +134,26 @@ bool is_expanded(const at::Tensor& tensor) {
 
 // transpose_() and its kind, which change how a tensor is seen: the same out of place. Nothing
 // where there is no such thing (resize_).
-std::optional<at::Tensor> seen_otherwise(const std::string& name,
-                                         const std::vector<c10::IValue>& stack) {
+std::optional<at::Tensor> seen_otherwise(View view, const std::vector<c10::IValue>& stack) {
   const at::Tensor tensor = stack[0].toTensor();
-  if (name == "t") {
-    return tensor.t();
-  }
-  if (name == "transpose" || name == "swapaxes" || name == "swapdims") {
-    return tensor.transpose(stack[1].toInt(), stack[2].toInt());
-  }
-  if (name == "unsqueeze") {
-    return tensor.unsqueeze(stack[1].toInt());
-  }
-  if (name == "squeeze" && (stack.size() == 1 || stack[1].isInt())) {
-    return stack.size() == 1 ? tensor.squeeze() : tensor.squeeze(stack[1].toInt());
-  }
-  if (name == "as_strided") {
-    return tensor.as_strided(stack[1].toIntVector(), stack[2].toIntVector(),
-                             stack[3].isNone() ? tensor.storage_offset() : stack[3].toInt());
+  switch (view) {
+    case View::t:
+      return tensor.t();
+    case View::transpose:
+      return tensor.transpose(stack[1].toInt(), stack[2].toInt());
+    case View::unsqueeze:
+      return tensor.unsqueeze(stack[1].toInt());
+    case View::squeeze:
+      if (stack.size() > 1 && !stack[1].isInt()) {
+        return std::nullopt;
+      }
+      return stack.size() == 1 ? tensor.squeeze() : tensor.squeeze(stack[1].toInt());
+    case View::as_strided:
+      return tensor.as_strided(stack[1].toIntVector(), stack[2].toIntVector(),
+                               stack[3].isNone() ? tensor.storage_offset() : stack[3].toInt());
+    case View::none:
+    case View::memory:
+      break;
   }
   return std::nullopt;
 }
@@ -196,6 +187,7 @@ void Evaluation::run_operation(const Node* node) {
   call.node = node;
   call.provenance = known == graph_.provenance.end() ? &nowhere : &known->second;
   call.name = base_name(node, writes);
+  call.row = &operation_of(call.name);
   call.batch = options_.batch;
   call.constants = &constants_;
   call.plain_slice = graph_.plain_slices.count(node) > 0;
@@ -219,25 +211,24 @@ void Evaluation::run_operation(const Node* node) {
     if (!known_operation) {
       refuse(call, "is not known to this LibTorch");
     }
-    const bool reduced = constants_.reduced() && multiplies_matrices(call.name);
+    const bool reduced = constants_.reduced() && call.is(Trait::low_precision);
     // The operation of a text with places to fill in is told how many values there are.
     const bool variadic = known_operation->schema().is_vararg();
-    const bool dense = call.name == "linear" && !reduced && !plainly_;
-    const bool normalises = call.name == "batch_norm" && !plainly_;
-    const bool pools = call.name == "max_pool1d" && !plainly_;
-    const bool places = call.name == "gelu" || call.name == "affine_grid_generator";
-    const Compute derivable = with_derivative(call.name);
-    const bool sees = writes && changes_view_only(call.name);
+    const FastPath fast = plainly_ ? FastPath::none : call.row->fast;
+    const bool dense = fast == FastPath::dense_layer && !reduced;
+    const bool normalises = fast == FastPath::line_as_image;
+    const bool pools = fast == FastPath::line_pool;
+    const bool places = call.is(Trait::gradient_as_laid_out);
+    const View view = writes ? call.row->view : View::none;
     call.evaluate = [operation = known_operation->getOperation(node), writes, reduced, variadic,
-                     dense, derivable, normalises, pools, places, sees, elsewhere, name = call.name,
+                     dense, derivative = call.row->derivative, normalises, pools, places, view,
+                     elsewhere,
                      device = constants_.device()](std::vector<c10::IValue> stack) mutable {
       if (variadic) {
         stack.emplace_back(static_cast<int64_t>(stack.size()));
       }
-      if (sees) {
-        if (const auto seen = seen_otherwise(name, stack)) {
-          return std::vector<c10::IValue>{*seen};
-        }
+      if (const auto seen = view == View::none ? std::nullopt : seen_otherwise(view, stack)) {
+        return std::vector<c10::IValue>{*seen};
       }
       // LibTorch refuses to write into a tensor that was expanded.
       if (writes && !is_expanded(stack[0].toTensor())) {
@@ -246,8 +237,8 @@ void Evaluation::run_operation(const Node* node) {
       if (reduced) {
         cast(stack, at::kFloat, at::kBFloat16);
       }
-      if (derivable && at::GradMode::is_enabled()) {
-        return derivable(stack);
+      if (derivative && at::GradMode::is_enabled()) {
+        return derivative(stack);
       }
       if (dense && is_plain_product(stack)) {
         return std::vector<c10::IValue>{dense_layer(stack)};
@@ -270,7 +261,7 @@ void Evaluation::run_operation(const Node* node) {
         cast(stack, at::kBFloat16, at::kFloat);
       }
       if (elsewhere) {
-        bring(stack, device);
+        move_to_device(stack, device);
       }
       return stack;
     };
@@ -289,7 +280,7 @@ void Evaluation::run_operation(const Node* node) {
   Steps steps;
   if (options_.letters) {
     steps = steps_of(node);
-    read_letters(node, call.inputs, steps, call.name);
+    read_letters(node, call.inputs, steps, *call.row);
   }
   std::vector<Value> outputs;
   try {
@@ -320,6 +311,9 @@ void Evaluation::run_operation(const Node* node) {
   }
   if (options_.letters) {
     mark_steps(call, steps, outputs);
+  }
+  if (options_.footprint) {
+    weigh(call, outputs);
   }
   if (options_.after) {
     options_.after(call, outputs);
@@ -356,7 +350,7 @@ void Evaluation::write_back(const Call& call, std::vector<Value>& outputs, bool 
   if (call.batch.memo) {
     call.batch.memo->spoil();
   }
-  if (changes_view_only(call.name) || x.sizes() != outputs[0].x.toTensor().sizes()) {
+  if (call.row->view != View::none || x.sizes() != outputs[0].x.toTensor().sizes()) {
     // transpose_ and its kind change how the tensor is seen, not the memory.
     values_[name] = outputs[0];
     return;

@@ -1,11 +1,8 @@
 #include <ATen/core/Tensor.h>
 
-#include <algorithm>
-#include <cstring>
 #include <unordered_map>
 
-#include "core/changes/change.h"
-#include "core/model/operation.h"
+#include "core/evaluate/operation_properties.h"
 #include "core/rules/rules.h"
 
 namespace seqlift {
@@ -19,14 +16,19 @@ std::vector<Operation> make_operations() {
   const auto add = [&](Kind kind, Rule rule, const char* described,
                        const std::vector<const char*>& names) {
     for (const char* name : names) {
-      table.push_back({name, kind, rule, described});
+      Operation row;
+      row.name = name;
+      row.kind = kind;
+      row.rule = rule;
+      row.described = described;
+      table.push_back(row);
     }
   };
 
   // The value says nothing of X but its shape, type or place.
   add(Kind::shape, nullptr, "constant",
       {"size", "sizes", "dim", "numel", "len", "ndim", "shape", "is_floating_point", "is_complex",
-       "dtype", "device", "layout", "is_cuda", "requires_grad", "is_sparse", "is_contiguous",
+       "dtype", "device", "layout", "is_cuda", "is_sparse", "is_contiguous",
        "__is__", "__isnot__", "isinstance", "is_nonzero_shape", "stride", "storage_offset",
        "is_nested",
        "_shape_as_tensor", "_size_as_tensor",
@@ -46,7 +48,7 @@ std::vector<Operation> make_operations() {
        "index_select", "take", "masked_select", "masked_scatter", "scatter",
        "scatter_add", "index_add", "index_copy", "index_fill", "select_scatter", "slice_scatter",
        "diagonal_scatter", "copy", "clone", "contiguous", "float", "double", "detach",
-       "alias", "lift", "lift_fresh", "requires_grad_", "view_as_real", "real", "imag",
+       "alias", "lift", "lift_fresh", "requires_grad", "view_as_real", "real", "imag",
        "dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "flip", "fliplr",
        "flipud", "roll", "rot90", "diag", "diagonal", "diag_embed", "tril", "triu", "trace",
        "diff", "unfold", "im2col", "col2im", "avg_pool1d", "avg_pool2d", "avg_pool3d",
@@ -104,7 +106,7 @@ std::vector<Operation> make_operations() {
        "special_i1", "special_i1e", "special_exp2", "deg2rad", "rad2deg", "polygamma",
        "special_polygamma", "mvlgamma", "special_multigammaln", "special_digamma", "special_psi",
        "special_gammaln", "special_erfinv", "special_ndtri"});
-  add(Kind::elementwise, rules::kinked, "rescale",
+  add(Kind::elementwise, rules::piecewise, "rescale",
       {"relu6", "leaky_relu", "elu", "selu", "celu", "hardtanh",
        "hardsigmoid", "hardswish", "hardshrink", "softshrink", "threshold", "rrelu",
        "nan_to_num", "softsign", "sign", "sgn", "floor", "ceil", "round", "special_round", "trunc",
@@ -114,13 +116,15 @@ std::vector<Operation> make_operations() {
   // Elementwise functions of several inputs: rescale, shared by Shapley's value.
   add(Kind::elementwise, rules::several, "rescale",
       {"atan2", "arctan2", "xlogy", "special_xlogy", "special_xlog1py"});
-  add(Kind::elementwise, rules::several_bent, "rescale",
+  add(Kind::elementwise, rules::several_piecewise, "rescale",
       {"fmod", "remainder", "floor_divide", "copysign", "ldexp", "prelu", "_prelu_kernel"});
   add(Kind::elementwise, rules::hypot, "square, root", {"hypot"});
+  add(Kind::elementwise, rules::squared_loss, "rescale", {"mse_loss"});
+  add(Kind::elementwise, rules::loss_of_difference, "rescale",
+      {"l1_loss", "smooth_l1_loss", "huber_loss"});
   add(Kind::elementwise, rules::loss, "rescale",
-      {"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "kl_div", "binary_cross_entropy",
-       "binary_cross_entropy_with_logits", "soft_margin_loss", "poisson_nll_loss",
-       "hinge_embedding_loss", "margin_ranking_loss"});
+      {"kl_div", "binary_cross_entropy", "binary_cross_entropy_with_logits", "soft_margin_loss",
+       "poisson_nll_loss", "hinge_embedding_loss", "margin_ranking_loss"});
   add(Kind::elementwise, rules::angle, "rescale", {"angle"});
   add(Kind::elementwise, rules::polar, "rescale and product", {"polar"});
   add(Kind::elementwise, rules::glu, "product and rescale", {"glu"});
@@ -131,8 +135,8 @@ std::vector<Operation> make_operations() {
       {"mul", "multiply", "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger",
        "linear", "addmm", "baddbmm", "addbmm", "addmv", "addr", "addcmul", "einsum", "tensordot",
        "kron", "lerp", "cross", "linalg_cross", "bilinear", "linalg_matmul", "linalg_vecdot",
-       "chain_matmul", "linalg_multi_dot", "conv_tbc", "trapezoid", "trapz",
-       "cumulative_trapezoid"});
+       "chain_matmul", "linalg_multi_dot", "trapezoid", "trapz", "cumulative_trapezoid"});
+  add(Kind::product, rules::conv_tbc, "midpoint", {"conv_tbc"});
   add(Kind::product, rules::prod, "midpoints of pairs", {"prod"});
   add(Kind::product, rules::cumprod, "midpoints of pairs", {"cumprod"});
   add(Kind::product, rules::quotient, "midpoint and rescale",
@@ -153,7 +157,8 @@ std::vector<Operation> make_operations() {
   add(Kind::softmax, rules::logaddexp, "exact softmax", {"logaddexp", "logaddexp2"});
   add(Kind::softmax, rules::logcumsumexp, "exact softmax", {"logcumsumexp", "_logcumsumexp"});
   add(Kind::softmax, rules::class_loss, "exact softmax",
-      {"nll_loss", "nll_loss2d", "nll_loss_nd", "cross_entropy_loss"});
+      {"nll_loss", "nll_loss2d", "nll_loss_nd"});
+  add(Kind::softmax, rules::cross_entropy, "exact softmax", {"cross_entropy_loss"});
 
   add(Kind::normalisation, rules::layer_norm, "mean, square, rsqrt, product",
       {"layer_norm", "native_layer_norm"});
@@ -208,51 +213,15 @@ std::vector<Operation> make_operations() {
        "binomial", "rand", "randn", "randint", "randperm", "_standard_gamma",
        "_sample_dirichlet"});
 
-  // How a change in a window of the input spreads; the other rows spread it everywhere.
-  const auto spread = [&](ChangeRule rule, const std::vector<const char*>& names) {
-    for (const char* name : names) {
-      const auto row = std::find_if(table.begin(), table.end(), [&](const Operation& operation) {
-        return std::strcmp(operation.name, name) == 0;
-      });
-      row->change = rule;
-    }
-  };
-  for (Operation& row : table) {
-    const bool one_input = row.rule == rules::elementwise || row.rule == rules::kinked;
-    row.change = one_input ? changes::elementwise : nullptr;
-  }
-  spread(changes::relu, {"relu"});
-  spread(changes::elementwise,
-         {"mul", "multiply", "div", "divide", "true_divide", "pow", "float_power", "clamp", "clip",
-          "clamp_min", "clamp_max", "abs", "absolute", "maximum", "minimum", "fmax", "fmin",
-          "atan2", "xlogy", "addcmul", "addcdiv", "lerp", "where", "masked_fill", "neg",
-          "negative", "prelu", "_prelu_kernel", "logaddexp", "hypot", "copysign", "fmod",
-          "remainder"});
-  spread(changes::sum, {"add", "sub", "subtract", "rsub"});
-  spread(changes::pass,
-         {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout", "contiguous",
-          "clone", "detach", "alias", "to", "type_as", "float", "double", "positive",
-          "requires_grad_", "identity"});
-  spread(changes::batch_norm, {"batch_norm"});
-  spread(changes::over_channels,
-         {"softmax", "log_softmax", "_softmax", "_log_softmax", "layer_norm", "glu", "rms_norm"});
-  spread(changes::convolution,
-         {"conv1d", "conv2d", "conv3d", "_convolution", "convolution", "_convolution_mode"});
-  spread(changes::max_pool, {"max_pool1d", "max_pool2d", "max_pool3d", "max_pool1d_with_indices",
-                             "max_pool2d_with_indices", "max_pool3d_with_indices"});
-  spread(changes::avg_pool, {"avg_pool1d", "avg_pool2d", "avg_pool3d"});
-  spread(changes::dense, {"linear", "addmm"});
-  spread(changes::matmul, {"matmul"});
-  spread(changes::reduce, {"sum", "mean", "adaptive_avg_pool1d", "adaptive_avg_pool2d"});
-  spread(changes::maximum, {"max", "min", "amax", "amin", "adaptive_max_pool1d"});
-  spread(changes::view, {"view", "reshape", "_reshape_alias", "flatten", "unflatten"});
-  spread(changes::permute, {"permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis",
-                            "squeeze", "unsqueeze", "mT"});
-  spread(changes::slice, {"slice", "narrow", "select", "index_select"});
-  spread(changes::split, {"split", "split_with_sizes", "chunk", "unbind"});
-  spread(changes::join, {"cat", "concat", "concatenate", "stack"});
-  spread(changes::flip, {"flip"});
-  spread(changes::pad, {"constant_pad_nd", "pad"});
+  // What has no rule of its own, but of which something else is known.
+  add(Kind::other, nullptr, "none",
+      {"zeros", "ones", "empty", "eye", "linspace", "logspace", "full", "arange", "range",
+       "scalar_tensor", "tensor", "as_tensor", "hann_window", "hamming_window", "blackman_window",
+       "bartlett_window", "kaiser_window", "fft_fftfreq", "fft_rfftfreq", "empty_strided",
+       "view_copy", "resize", "resize_as", "as_strided_scatter", "as_strided_copy",
+       "view_as_complex_copy", "set", "_resize_output", "is_non_overlapping_and_dense",
+       "is_strides_like_format", "nanmedian", "nanquantile"});
+  set_properties(table);
   return table;
 }
 // clang-format on
@@ -274,6 +243,12 @@ const Operation* find_operation(const std::string& name) {
   }();
   const auto found = index.find(name);
   return found == index.end() ? nullptr : found->second;
+}
+
+const Operation& operation_of(const std::string& name) {
+  static const Operation unknown;
+  const Operation* row = find_operation(name);
+  return row ? *row : unknown;
 }
 
 }  // namespace seqlift

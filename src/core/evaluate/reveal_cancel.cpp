@@ -2,24 +2,27 @@
 
 #include <torch/csrc/autograd/function.h>
 
-#include <set>
 #include <unordered_set>
 
 #include "core/base/error.h"
 #include "core/evaluate/evaluation.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
-#include "core/rules/rules.h"
+#include "core/rules/steps.h"
 
 namespace seqlift {
 
 namespace {
 
-// Linear operations of the table with factors of both signs that are not looked into.
-bool has_mixed_factors(const Call& call) {
-  static const std::set<std::string> names{"diff", "upsample_bicubic2d", "__interpolate",
-                                           "upsample", "__upsample"};
-  return names.count(call.name) > 0;
+// What the row of an operation says, and the arguments that decide it for some.
+Reveal reveal_of(const Call& call) {
+  constexpr double bicubic = 2;
+  const SignedBy by = call.row->signed_by;
+  const bool both_signs =
+      (by == SignedBy::alpha && number(call, "alpha", 1) < 0) ||
+      (by == SignedBy::interpolation && number(call, "interpolation_mode", 0) == bicubic);
+  return both_signs ? Reveal::shared : call.row->reveal;
 }
 
 }  // namespace
@@ -87,6 +90,22 @@ RevealCancel::Layer RevealCancel::layer_behind(const at::Tensor& stack) const {
   return found;
 }
 
+std::function<Resume(const std::vector<at::Tensor>&)> RevealCancel::carry() {
+  return [this](const std::vector<at::Tensor>& crossing) {
+    std::vector<Layer> behind;
+    for (const at::Tensor& stack : crossing) {
+      behind.push_back(layer_behind(stack));
+    }
+    return [this, behind](const std::vector<at::Tensor>& stand_ins, bool) {
+      layers_.clear();
+      for (size_t i = 0; i < stand_ins.size(); ++i) {
+        const auto node = stand_ins[i].grad_fn();
+        layers_[node.get()] = {node, behind.at(i)};
+      }
+    };
+  };
+}
+
 // Whether an elementwise operation takes RevealCancel, not Rescale.
 bool RevealCancel::reveals(const Call& call, const at::Tensor& stack) const {
   if (rule_ != NonlinearRule::genomics_default) {
@@ -106,14 +125,14 @@ std::vector<Value> RevealCancel::apply(Call& call) {
   for (const Value& input : call.inputs) {
     tainted = tainted || input.tainted;
   }
-  const Operation* operation = find_operation(call.name);
-  if ((call.dependent().empty() && !tainted) || (operation && operation->kind == Kind::shape)) {
+  const Kind kind = call.row->kind;
+  if ((call.dependent().empty() && !tainted) || kind == Kind::shape) {
     return {};
   }
-  if (tainted || (operation && operation->kind == Kind::condition)) {
+  if (tainted || kind == Kind::condition) {
     refuse(call, "uses a condition or an index that depends on X, which has no rule");
   }
-  if (!operation || !operation->rule) {
+  if (!call.row->rule) {
     refuse(call, "has no rule that keeps summation-to-delta");
   }
   if (touches_batch_dimension(call) || mixes_sequences(call)) {
@@ -126,23 +145,28 @@ std::vector<Value> RevealCancel::apply(Call& call) {
     return {};
   }
   const at::AutoGradMode enabled(true);
-  const bool one = call.dependent().size() == 1 && call.inputs[call.dependent()[0]].x.isTensor();
-  if (operation->kind == Kind::elementwise && one && operation->rule != rules::glu) {
-    return elementwise(call);
+  switch (reveal_of(call)) {
+    case Reveal::elementwise:
+      if (call.dependent().size() == 1 && call.inputs[call.dependent()[0]].x.isTensor()) {
+        return elementwise(call);
+      }
+      break;
+    case Reveal::scales:
+      if (auto result = scaled(call)) {
+        return *result;
+      }
+      break;
+    case Reveal::weighs:
+      if (auto result = weighted(call)) {
+        return *result;
+      }
+      break;
+    case Reveal::shared:
+      break;
+    default:
+      return linear(call);
   }
-  if (operation->rule == rules::batch_norm || operation->kind == Kind::product) {
-    if (auto result = scaled(call)) {
-      return *result;
-    }
-  }
-  if (operation->rule == rules::convolution || operation->kind == Kind::product) {
-    if (auto result = weighted(call)) {
-      return *result;
-    }
-    return shared(call);
-  }
-  const bool linear_kind = operation->kind == Kind::linear && operation->rule != rules::batch_norm;
-  return linear_kind && !has_mixed_factors(call) ? linear(call) : shared(call);
+  return shared(call);
 }
 
 }  // namespace seqlift

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/evaluate/evaluate.h"
 #include "core/halves/blocks.h"
 #include "core/model/operation.h"
 
@@ -35,6 +36,8 @@ class RevealCancel {
   // d+ + d- of the model's output [5 pairs, ...]: what the input's parts share out.
   static at::Tensor change(const at::Tensor& output);
   int64_t rows() const { return Blocks::count * pairs_; }
+  // For EvaluateOptions::carry: the layers behind the values that cross a cut.
+  std::function<Resume(const std::vector<at::Tensor>& crossing)> carry();
 
   // An operation on the blocks by its rule; nothing where the engine may run it as it is. Errors:
   // kind "unsupported_operation" for what has no rule.

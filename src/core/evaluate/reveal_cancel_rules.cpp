@@ -17,12 +17,12 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
-#include <set>
 #include <tuple>
 #include <utility>
 
 #include "core/evaluate/evaluation.h"
 #include "core/evaluate/reveal_cancel.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
 #include "core/rules/steps.h"
@@ -44,15 +44,6 @@ std::vector<c10::IValue> arguments(const Call& call) {
 
 at::Tensor run(const Call& call, std::vector<c10::IValue> stack) {
   return call.evaluate(std::move(stack))[0].toTensor();
-}
-
-bool is_any(const Call& call, const std::set<std::string>& names) {
-  return names.count(call.name) > 0;
-}
-
-bool passes_input(const Call& call) {
-  return is_any(call, {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout",
-                       "detach", "data"});
 }
 
 // A gradient of a stack from the multipliers of its two parts.
@@ -106,7 +97,8 @@ bool parts_by_sign(const Blocks& blocks) {
 }
 
 // How many copies of a block an operation is given. Its other inputs may have a row for every row
-// of the stack (an argument of the model): then as many as the stack has blocks.
+// of the stack (an argument of the model, or a size that counts them): then as many as the stack
+// has blocks.
 int64_t copies_for(const Call& call, int64_t rows) {
   bool by_row = false;
   for (const Value& input : call.inputs) {
@@ -115,6 +107,11 @@ int64_t copies_for(const Call& call, int64_t rows) {
         by_row = by_row || (tensor.defined() && tensor.dim() > 0 && tensor.size(0) == rows);
       });
     }
+  }
+  const int size = call.find("size");
+  if (size >= 0 && call.inputs[size].x.isIntList()) {
+    const std::vector<int64_t> sizes = call.inputs[size].x.toIntVector();
+    by_row = by_row || (!sizes.empty() && sizes[0] == rows);
   }
   return by_row ? Blocks::count : 1;
 }
@@ -148,7 +145,8 @@ at::Tensor first_copy(const at::Tensor& rows, int64_t copies) {
 }  // namespace
 
 std::vector<Value> RevealCancel::linear(Call& call) {
-  if (passes_input(call)) {
+  const Reveal reveal = call.row->reveal;
+  if (reveal == Reveal::passes) {
     return {call.inputs[0]};
   }
   std::vector<c10::IValue> stack = arguments(call);
@@ -157,15 +155,15 @@ std::vector<Value> RevealCancel::linear(Call& call) {
       stack[position] = split(call, stack[position].toTensor()).crossed().stack();
     }
   };
-  const bool subtracts = is_any(call, {"sub", "subtract"});
-  if (is_any(call, {"neg", "negative"})) {
+  const bool subtracts = reveal == Reveal::subtracts;
+  if (reveal == Reveal::negates) {
     cross(0);
-  } else if (call.name == "rsub") {
+  } else if (reveal == Reveal::subtracts_first) {
     cross(0);
     if (number(call, "alpha", 1) < 0) {
       refuse(call, "has a negative alpha, which has no rule with RevealCancel");
     }
-  } else if ((call.name == "add" && stack.size() == 3) || subtracts) {
+  } else if ((reveal == Reveal::adds && stack.size() == 3) || subtracts) {
     if (subtracts == (number(call, "alpha", 1) > 0)) {
       cross(1);
     }
@@ -181,14 +179,14 @@ std::vector<Value> RevealCancel::linear(Call& call) {
 // A factor a unit: the parts change places where it is negative.
 std::optional<std::vector<Value>> RevealCancel::scaled(Call& call) {
   const std::vector<int> dependent = call.dependent();
-  const bool norm = find_operation(call.name)->rule == rules::batch_norm;
-  const bool quotient = is_any(call, {"div", "divide", "true_divide"}) && !call.depends(1);
+  const bool norm = call.row->kind == Kind::linear;
+  const bool divided = call.is(Trait::divides) && call.depends(1);
   const bool rounds =
       call.find("rounding_mode") >= 0 && !call.constant(call.find("rounding_mode")).isNone();
-  if (dependent.size() != 1 || rounds || !(norm || quotient || is_any(call, {"mul", "multiply"}))) {
+  if (dependent.size() != 1 || rounds || divided) {
     return std::nullopt;
   }
-  if (norm && (call.name != "batch_norm" || call.constant(call.find("training")).toBool() ||
+  if (norm && (call.constant(call.find("training")).toBool() ||
                !call.constant(call.find("running_var")).isTensor())) {
     return std::nullopt;
   }
@@ -201,7 +199,7 @@ std::optional<std::vector<Value>> RevealCancel::scaled(Call& call) {
     Call halves = call;
     halves.inputs[position] = to_value(input.detach().narrow(0, 0, input.size(0) / rows()), input);
     halves.batch = {1, rows(), nullptr};
-    straight = rules::batch_norm(halves)[0].ref.toTensor();
+    straight = call.row->rule(halves)[0].ref.toTensor();
   } else {
     straight = run(call, arguments(call));
   }
@@ -226,32 +224,26 @@ std::optional<std::vector<Value>> RevealCancel::scaled(Call& call) {
 // A sum with weights of any sign: see the head of this file.
 std::optional<std::vector<Value>> RevealCancel::weighted(Call& call) {
   const std::vector<int> dependent = call.dependent();
-  const bool convolution = find_operation(call.name)->rule == rules::convolution;
-  const bool adds = is_any(call, {"addmm", "addbmm", "baddbmm", "addmv", "addr"});
+  const bool convolution = call.is(Trait::convolves);
+  const bool adds = call.row->added == 0;
   int signal = 0;
   int weight = 1;
-  int added = -1;    // what comes on top of the sum, once
-  int factors = -1;  // a list that holds both
-  if (convolution) {
-    weight = call.find("weight");
-    added = call.find("bias");
-  } else if (call.name == "linear") {
-    added = call.find("bias");
+  const int added = call.row->added;  // what comes on top of the sum, once
+  int factors = -1;                   // a list that holds both
+  if (call.inputs[1].x.isTensorList()) {
+    factors = 1;
+    if (call.constant(1).toTensorVector().size() != 2) {
+      return std::nullopt;
+    }
+    signal = call.constant(1).toTensorVector()[0].requires_grad() ? 0 : 1;
+    weight = 1 - signal;
   } else if (adds) {
     const bool first = call.depends(1);
     signal = first ? 1 : 2;
     weight = first ? 2 : 1;
-    added = 0;
-  } else if (is_any(call, {"matmul", "mm", "bmm", "mv", "inner", "outer", "ger", "kron",
-                           "linalg_matmul", "tensordot"})) {
+  } else if (added < 0) {
     signal = call.depends(0) ? 0 : 1;
     weight = 1 - signal;
-  } else if (call.name == "einsum" && call.constant(1).toTensorVector().size() == 2) {
-    factors = 1;
-    signal = call.constant(1).toTensorVector()[0].requires_grad() ? 0 : 1;
-    weight = 1 - signal;
-  } else {
-    return std::nullopt;
   }
   const auto factor = [&](int which) {
     const c10::IValue& input = call.inputs[factors >= 0 ? factors : which].x;
@@ -300,7 +292,7 @@ std::optional<std::vector<Value>> RevealCancel::weighted(Call& call) {
     Call product =
         with(to_value(leaf.detach().narrow(0, 0, leaf.size(0) / pairs), leaf), by, false);
     product.batch = {1, pairs, nullptr};
-    const Value output = find_operation(call.name)->rule(product)[0];
+    const Value output = call.row->rule(product)[0];
     const at::Tensor whole = output.ref.toTensor();
     if (!is_row_by_row(output.x.toTensor(), whole.detach(), pairs, copies)) {
       refuse(call,
@@ -319,9 +311,9 @@ std::optional<std::vector<Value>> RevealCancel::weighted(Call& call) {
     const at::NoGradGuard guard;
     Call product = with(reference, matrix, !free_sum);
     product.batch = {pairs_, 1, nullptr};
-    y_reference = first_copy(convolution ? rules::convolution(product)[0].x.toTensor()
-                                         : run(product, arguments(product)),
-                             copies);
+    y_reference = first_copy(
+        convolution ? call.row->rule(product)[0].x.toTensor() : run(product, arguments(product)),
+        copies);
   }
   // With d = p + q and |d| = p - q, W+ p + W- q = (W d + |W| |d|) / 2 and W+ q + W- p = (W d -
   // |W| |d|) / 2: two products instead of four.
@@ -390,7 +382,8 @@ std::vector<Value> RevealCancel::elementwise(Call& call) {
   at::Tensor slope_plus;
   at::Tensor slope_minus;
   const bool single = r.scalar_type() == at::kFloat;
-  if (reveal && call.name == "relu" && r.is_cpu() && (single || r.scalar_type() == at::kDouble)) {
+  if (reveal && call.is(Trait::rectifies) && r.is_cpu() &&
+      (single || r.scalar_type() == at::kDouble)) {
     y = at::relu(x);
     y_reference = at::relu(r);
     std::tie(slope_plus, slope_minus) =
@@ -404,7 +397,7 @@ std::vector<Value> RevealCancel::elementwise(Call& call) {
     at::Tensor ref;
     {
       const at::AutoGradMode enabled(true);
-      const Value given = find_operation(call.name)->rule(halves).at(0);
+      const Value given = call.row->rule(halves).at(0);
       y = first_copy(given.x.toTensor(), copies);
       ref = given.ref.toTensor();
     }
@@ -491,25 +484,16 @@ std::vector<Value> RevealCancel::shared(Call& call) {
     halves.inputs[position] = to_value(c10::IValue(x), c10::IValue(reference));
     halves.inputs[position].depends = true;
   }
-  std::vector<Value> outputs;
-  for (const Value& given : find_operation(call.name)->rule(halves)) {
-    if (given.tainted || !given.depends) {
-      Value value;
-      value.x = given.x;
-      value.tainted = true;
-      outputs.push_back(value);
-      continue;
-    }
-    const at::Tensor ref = given.ref.toTensor();
-    const at::Tensor y = first_copy(given.x.toTensor().detach(), copies);
+  std::vector<int64_t> all;
+  for (const at::Tensor& stack : stacks) {
+    all.push_back(stack.size(0));
+  }
+  const auto stack_of = [&](const at::Tensor& x, const at::Tensor& ref) {
+    const at::Tensor y = first_copy(x.detach(), copies);
     const at::Tensor y_reference = first_copy(ref.detach(), copies);
     const at::Tensor change = y - y_reference;
     const Blocks result{y, y_reference, change.clamp_min(0), change.clamp_max(0),
                         at::zeros_like(y)};
-    std::vector<int64_t> all;
-    for (const at::Tensor& stack : stacks) {
-      all.push_back(stack.size(0));
-    }
     const auto backward = [ref, leaves, change, copies, all](const at::Tensor& grad) {
       const Blocks blocks = Blocks::of(grad);
       at::Tensor joined = of_sign(change, blocks.plus, blocks.minus);
@@ -526,7 +510,26 @@ std::vector<Value> RevealCancel::shared(Call& call) {
       }
       return multipliers;
     };
-    outputs.push_back(to_one_batch(call, attach(result.stack(), stacks, backward)));
+    return attach(result.stack(), stacks, backward);
+  };
+  std::vector<Value> outputs;
+  for (const Value& given : call.row->rule(halves)) {
+    if (given.tainted || !given.depends) {
+      Value value;
+      value.x = given.x;
+      value.tainted = true;
+      outputs.push_back(value);
+    } else if (given.ref.isTensorList()) {
+      const std::vector<at::Tensor> x = given.x.toTensorVector();
+      const std::vector<at::Tensor> ref = given.ref.toTensorVector();
+      std::vector<at::Tensor> stacked;
+      for (size_t i = 0; i < ref.size(); ++i) {
+        stacked.push_back(stack_of(x[i], ref[i]));
+      }
+      outputs.push_back(to_one_batch(call, stacked));
+    } else {
+      outputs.push_back(to_one_batch(call, stack_of(given.x.toTensor(), given.ref.toTensor())));
+    }
   }
   return outputs;
 }

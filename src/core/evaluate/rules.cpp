@@ -1,10 +1,13 @@
 // How an operation is evaluated: by its rule on both halves, as it is, by the user's fallback, or
 // not at all.
 
+#include "core/rules/rules.h"
+
 #include <algorithm>
 
 #include "core/base/error.h"
 #include "core/evaluate/evaluation.h"
+#include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
 #include "core/numeric/device.h"
 #include "core/numeric/tensor_functions.h"
@@ -15,12 +18,10 @@ namespace seqlift {
 namespace {
 
 // Whether an operation that is linear by itself chooses by a condition or an index of X.
-bool chooses(const Call& call, const Operation* operation) {
-  const bool can = operation->kind == Kind::linear &&
-                   (operation->rule == rules::where || operation->rule == rules::masked_fill ||
-                    operation->rule == rules::index_put || operation->rule == rules::lookup);
-  return can && std::any_of(call.inputs.begin(), call.inputs.end(),
-                            [](const Value& input) { return input.typed() && input.depends; });
+bool chooses(const Call& call) {
+  return call.is(Trait::chooses_by_x) &&
+         std::any_of(call.inputs.begin(), call.inputs.end(),
+                     [](const Value& input) { return input.typed() && input.depends; });
 }
 
 bool typed(const Call& call) {
@@ -97,14 +98,13 @@ void Evaluation::draw(Call& call) {
 }
 
 // The operation by its rule, or an error.
-std::vector<Value> Evaluation::by_rule(Call& call, const Operation* operation, bool tainted) {
-  const Kind kind = operation ? operation->kind : Kind::other;
-  if (mixes_sequences(call)) {
+std::vector<Value> Evaluation::by_rule(Call& call, bool tainted) {
+  const Kind kind = call.row->kind;
+  if (mixes_sequences(call) && !(tainted && kind == Kind::condition)) {
     refuse(call, "mixes the sequences of a batch: what it gives for one depends on the others");
   }
-  if (operation && operation->rule && !tainted) {
-    return kind == Kind::condition || typed(call) ? checked(call, operation)
-                                                  : operation->rule(call);
+  if (call.row->rule && !tainted) {
+    return kind == Kind::condition || typed(call) ? checked(call) : call.row->rule(call);
   }
   if (kind == Kind::condition) {
     // By itself it is harmless: its result may go unused, and what uses it is refused.
@@ -117,13 +117,13 @@ std::vector<Value> Evaluation::by_rule(Call& call, const Operation* operation, b
 }
 
 // The same with the user's fallback.
-std::vector<Value> Evaluation::ruled(Call& call, const Operation* operation, bool tainted) {
-  const bool random = operation && operation->kind == Kind::random;
+std::vector<Value> Evaluation::ruled(Call& call, bool tainted) {
+  const bool random = call.row->kind == Kind::random;
   if (!options_.integrate || random || tainted || typed(call) || mixes_sequences(call)) {
-    return by_rule(call, operation, tainted);
+    return by_rule(call, tainted);
   }
   try {
-    return by_rule(call, operation, tainted);
+    return by_rule(call, tainted);
   } catch (const Error& error) {
     if (error.kind() != "unsupported_operation") {
       throw;
@@ -139,7 +139,7 @@ std::vector<Value> Evaluation::ruled(Call& call, const Operation* operation, boo
 // Where truth values and whole numbers come in or go out, the rule computes with numbers. The
 // operation itself, on what the model knows, says what type the result has, and that the numbers
 // are right.
-std::vector<Value> Evaluation::checked(Call& call, const Operation* operation) const {
+std::vector<Value> Evaluation::checked(Call& call) const {
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
     inputs.push_back(concrete(input).x);
@@ -152,7 +152,7 @@ std::vector<Value> Evaluation::checked(Call& call, const Operation* operation) c
   const char* const why = "does with a condition or an index that depends on X what no rule covers";
   std::vector<Value> outputs;
   try {
-    outputs = operation->rule(call);
+    outputs = call.row->rule(call);
   } catch (const c10::Error& error) {
     throw_if_out_of_memory(error);
     refuse(call, why);
@@ -183,28 +183,28 @@ std::vector<Value> Evaluation::checked(Call& call, const Operation* operation) c
 }
 
 // The same for the audit: what would be refused is told and evaluated with its ordinary gradient.
-std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, bool tainted) {
-  const Kind kind = tainted ? Kind::condition : operation ? operation->kind : Kind::other;
+std::vector<Value> Evaluation::observed(Call& call, bool tainted) {
+  const Kind kind = tainted ? Kind::condition : call.row->kind;
   const char* name = kind_name(kind);
   try {
     std::vector<Value> outputs;
     try {
-      outputs = by_rule(call, operation, tainted);
+      outputs = by_rule(call, tainted);
     } catch (const Error& error) {
       if (error.kind() == "memory") {
         throw;
       }
-      outputs = ruled(call, operation, tainted);
+      outputs = ruled(call, tainted);
       report(call, "integrated", "path integral", true, true);
       return outputs;
     }
-    const bool rule = operation->rule && !tainted;
+    const bool rule = call.row->rule && !tainted;
     const bool linear = kind == Kind::product && rules::is_one_factor(call);
-    const bool choice = rule && chooses(call, operation);
+    const bool choice = rule && chooses(call);
     report(call, linear ? kind_name(Kind::linear) : kind_name(choice ? Kind::condition : kind),
            linear   ? "gradient (linear)"
            : choice ? "midpoint"
-                    : operation->described,
+                    : call.row->described,
            rule, rule);
     return outputs;
   } catch (const Error& error) {
@@ -219,12 +219,11 @@ std::vector<Value> Evaluation::observed(Call& call, const Operation* operation, 
 }
 
 // What a gradient without rules is faithful for: operations that are linear in what depends on X.
-void Evaluation::report_ordinary(const Call& call, const Operation* operation) const {
-  const bool known = operation && operation->rule;
-  const bool factor = known && operation->kind == Kind::product && rules::is_one_factor(call);
-  const bool linear = known && (operation->kind == Kind::linear || factor);
-  report(call,
-         linear ? kind_name(Kind::linear) : kind_name(operation ? operation->kind : Kind::other),
+void Evaluation::report_ordinary(const Call& call) const {
+  const Kind kind = call.row->kind;
+  const bool factor = kind == Kind::product && rules::is_one_factor(call);
+  const bool linear = call.row->rule && (kind == Kind::linear || factor);
+  report(call, kind_name(linear ? Kind::linear : kind),
          linear ? "gradient (linear)" : "ordinary gradient", true, linear);
 }
 
@@ -253,20 +252,19 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
       return outputs;
     }
   }
-  const Operation* operation = find_operation(call.name);
+  const Kind kind = call.row->kind;
   const bool reached = depends || tainted;
   const bool drawn = graph_.draws.count(call.node) > 0 && draws_alone(call);
-  const bool shape_only = drawn || (operation && operation->kind == Kind::shape);
+  const bool shape_only = drawn || kind == Kind::shape;
   std::vector<Value> outputs;
   if (shape_only) {
     make_concrete(call);
   }
   if (!options_.pairs || !reached || shape_only) {
     // Convolutions keep their fast layout where nothing is differentiated, too.
-    const bool fast =
-        operation && operation->rule == rules::convolution && !options_.gradients && !plainly_;
+    const bool fast = call.is(Trait::convolves) && !options_.gradients && !plainly_;
     moved_ = moved_ || fast;
-    outputs = fast ? operation->rule(call) : both_halves(call, tainted && !shape_only);
+    outputs = fast ? call.row->rule(call) : both_halves(call, tainted && !shape_only);
     const bool paired = std::any_of(call.inputs.begin(), call.inputs.end(),
                                     [](const Value& input) { return input.paired; });
     if (fast && !paired) {
@@ -276,19 +274,18 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
       }
     }
     if (depends && !shape_only) {
-      report_ordinary(call, operation);
+      report_ordinary(call);
     }
   } else {
     if (touches_batch_dimension(call) && options_.batch.references > 1) {
       throw BatchMoved();
     }
-    outputs =
-        options_.observe ? observed(call, operation, tainted) : ruled(call, operation, tainted);
+    outputs = options_.observe ? observed(call, tainted) : ruled(call, tainted);
   }
   for (Value& output : outputs) {
     for (c10::IValue* half : {&output.x, &output.ref}) {
       if (half->isTensor() && half->toTensor().defined()) {
-        *half = constants_.follow(half->toTensor());
+        *half = constants_.as_converted(half->toTensor());
       }
     }
     const bool tensors = options_.pairs && output.depends && output.paired && output.x.isTensor();
@@ -296,9 +293,8 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
       check_rows(output.x.toTensor(), output.ref.toTensor(), options_.batch);
     }
     // A result without a gradient still carries what its inputs knew of X.
-    output.tainted =
-        output.tainted || (options_.pairs && reached && !shape_only && !output.depends &&
-                           !(operation && operation->kind == Kind::linear && !tainted));
+    output.tainted = output.tainted || (options_.pairs && reached && !shape_only &&
+                                        !output.depends && !(kind == Kind::linear && !tainted));
   }
   return outputs;
 }

@@ -3,7 +3,11 @@
 #include <ATen/ExpandUtils.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <iterator>
+
 #include "core/base/error.h"
+#include "core/model/graph_passes.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -95,20 +99,38 @@ struct Units::Last {
   at::Tensor indices;  // of a max-pooling
 };
 
-namespace {
-
-template <typename Last>
-std::shared_ptr<Last> remember(std::shared_ptr<Last>& last, const at::Tensor& input,
-                               const at::Tensor& output) {
+std::shared_ptr<Units::Last> Units::remember(const std::string& module, const at::Tensor& input,
+                                             const at::Tensor& output, const at::Tensor& indices) {
+  std::shared_ptr<Last>& last = last_[module];
+  if (last && again_ && repeated_.count(module) > 0) {
+    return last;
+  }
   if (!last) {
     last = std::make_shared<Last>();
   }
   last->input = input.detach();
   last->output = output.detach();
+  last->indices = indices;
   return last;
 }
 
-}  // namespace
+std::function<Resume(const std::vector<at::Tensor>&)> Units::carry(const Graph& graph) {
+  std::map<std::string, int> places;
+  for (const torch::jit::Node* node : all_nodes(graph.graph->block())) {
+    const auto place = graph.provenance.find(node);
+    const bool remembered =
+        node->kind() == c10::prim::CallMethod || operation_of(node).peer_pool != PeerPool::none;
+    if (remembered && place != graph.provenance.end() && ++places[place->second.module] == 2) {
+      repeated_.insert(place->second.module);
+    }
+  }
+  return [this](const std::vector<at::Tensor>&) {
+    for (auto last = last_.begin(); last != last_.end();) {
+      last = repeated_.count(last->first) > 0 ? std::next(last) : last_.erase(last);
+    }
+    return [this](const std::vector<at::Tensor>&, bool again) { again_ = again; };
+  };
+}
 
 const Registration* find_registration(const Registrations& registrations, const std::string& path,
                                       const std::string& class_name) {
@@ -178,6 +200,11 @@ std::string Units::rule_name(const Call& call) const {
 }
 
 std::vector<Value> Units::call(Call& call) {
+  // In a trace a module whose result nobody takes (a head beside the one that is looked at) gives
+  // nothing.
+  if (call.node->output()->type()->kind() == c10::TypeKind::NoneType) {
+    return {Value()};
+  }
   const Provenance& place = *call.provenance;
   const Registration* registration =
       find_rule(registrations_, module_mode_, place.module, place.class_name);
@@ -206,7 +233,7 @@ std::vector<Value> Units::call(Call& call) {
     }
     const at::Tensor x = run(call, body, -1, {}, false, false);
     if (module_mode_ && call.inputs.size() > 1 && call.inputs[1].x.isTensor()) {
-      remember(last_[place.module], call.inputs[1].x.toTensor(), x);
+      remember(place.module, call.inputs[1].x.toTensor(), x);
     }
     Value output = paired ? to_value(x, run(call, body, -1, {}, true, false)) : Value();
     output.x = x;
@@ -239,8 +266,8 @@ at::Tensor Units::run(const Call& call, const std::shared_ptr<const Graph>& body
 }
 
 // The unit as a function of its input, for as long as this object lives.
-Many Units::as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input,
-                        bool ref) {
+MultiOutput Units::as_function(const Call& call, const std::shared_ptr<const Graph>& body,
+                               int input, bool ref) {
   return [this, call, body, input, ref](const Operands& at) {
     return std::vector<at::Tensor>{run(call, body, input, at[0], ref, true)};
   };
@@ -251,7 +278,7 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
   const at::Tensor given = call.inputs[input].x.toTensor();
   const at::Tensor point = given.detach().requires_grad_();
   const at::Tensor value = run(call, body, input, point, false, true);
-  const auto last = remember(last_[call.provenance->module], given, value);
+  const auto last = remember(call.provenance->module, given, value);
   const auto rule = registration.rule;
   const bool quotient = rule == Registration::Rule::rescale || rule == Registration::Rule::softmax;
   if (quotient) {
@@ -307,8 +334,8 @@ std::vector<Value> Units::in_operator_mode(Call& call, const Registration& regis
     return {to_value(y, run(call, body, input, given.ref, true, true))};
   }
   if (registration.rule == Registration::Rule::integrate) {
-    const OnHalves<Many> function(as_function(call, body, input, false),
-                                  as_function(call, body, input, true));
+    const OnHalves<MultiOutput> function(as_function(call, body, input, false),
+                                         as_function(call, body, input, true));
     return {to_value(integrate(function, {given}, batch)[0])};
   }
   const at::Tensor point = given.ref.detach().requires_grad_();
@@ -335,8 +362,8 @@ std::vector<Value> Units::in_operator_mode(Call& call, const Registration& regis
 // where x has its maximum, and a fall, where the reference has it; overlapping windows overwrite
 // each other.
 std::vector<Value> Units::pool(Call& call) {
-  const bool one = call.name == "max_pool1d";
-  if ((!one && call.name != "max_pool2d") || !call.inputs[0].depends) {
+  const bool one = call.row->peer_pool == PeerPool::line;
+  if (call.row->peer_pool == PeerPool::none || !call.inputs[0].depends) {
     return {};
   }
   const Provenance& place = *call.provenance;
@@ -362,8 +389,7 @@ std::vector<Value> Units::pool(Call& call) {
                 : at::max_pool2d_with_indices(point, kernel, stride, padding, dilation, ceil);
   }
   const at::Tensor value = std::get<0>(found);
-  const auto last = remember(last_[call.provenance->module], given, value);
-  last->indices = std::get<1>(found);
+  const auto last = remember(place.module, given, value, std::get<1>(found));
   const std::string name = place.module + " (" + short_class_name(place.class_name) + ")";
   const auto backward = [=](const at::Tensor& grad) {
     const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "core/evaluate/evaluate.h"
@@ -52,14 +53,20 @@ class Units {
   std::string rule_name(const Call& call) const;
   // Module mode: the peers' max-pooling, inside a registered module.
   std::vector<Value> pool(Call& call);
+  // For EvaluateOptions::carry: of modules that `graph` calls in one place nothing is remembered
+  // beyond a cut, of the others the last call of the first time.
+  std::function<Resume(const std::vector<at::Tensor>& crossing)> carry(const Graph& graph);
 
  private:
   struct Last;
+  std::shared_ptr<Last> remember(const std::string& module, const at::Tensor& input,
+                                 const at::Tensor& output, const at::Tensor& indices = {});
   std::vector<Value> in_module_mode(Call& call, const Registration& registration,
                                     const std::shared_ptr<const Graph>& body, int input);
   std::vector<Value> in_operator_mode(Call& call, const Registration& registration,
                                       const std::shared_ptr<const Graph>& body, int input);
-  Many as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input, bool ref);
+  MultiOutput as_function(const Call& call, const std::shared_ptr<const Graph>& body, int input,
+                          bool ref);
   at::Tensor run(const Call& call, const std::shared_ptr<const Graph>& body, int position,
                  const at::Tensor& input, bool ref, bool gradients);
 
@@ -68,6 +75,8 @@ class Units {
   Constants& constants_;
   std::map<std::string, std::shared_ptr<const Graph>> bodies_;
   std::map<std::string, std::shared_ptr<Last>> last_;
+  std::set<std::string> repeated_;  // modules that are called in several places
+  bool again_ = false;              // evaluated once more, for the backward pass
 };
 
 }  // namespace seqlift

@@ -7,15 +7,15 @@
 
 namespace seqlift {
 
-bool is_followed(const Constants& constants, at::ScalarType dtype) {
+bool is_converted(const Constants& constants, at::ScalarType dtype) {
   const auto is_half = [](at::ScalarType one) { return one == at::kHalf || one == at::kBFloat16; };
   // A model of half precision that widens to float32 on the way widens to the call's dtype.
   const bool widened = is_half(constants.native()) && dtype == at::kFloat;
   return (is_half(dtype) || widened || dtype == constants.native()) && dtype != constants.compute();
 }
 
-at::Tensor Constants::follow(const at::Tensor& tensor) const {
-  const bool other_dtype = is_followed(*this, tensor.scalar_type());
+at::Tensor Constants::as_converted(const at::Tensor& tensor) const {
+  const bool other_dtype = is_converted(*this, tensor.scalar_type());
   const bool other_device = tensor.device() != device_;
   if (!other_dtype && !other_device) {
     return tensor;
@@ -28,7 +28,8 @@ at::Tensor Constants::convert(const at::Tensor& tensor) {
     const std::lock_guard<std::mutex> lock(mutex_);
     converted_.insert(tensor.unsafeGetTensorImpl());
   }
-  const at::Tensor result = derived(tensor, "converted", [&]() { return follow(tensor.detach()); });
+  const at::Tensor result =
+      derived(tensor, "converted", [&]() { return as_converted(tensor.detach()); });
   const std::lock_guard<std::mutex> lock(mutex_);
   converted_.insert(result.unsafeGetTensorImpl());
   return result;

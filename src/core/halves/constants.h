@@ -23,7 +23,7 @@ class Constants {
   // A tensor of the model, or of a constant in its code. The model's own dtype becomes the call's.
   at::Tensor convert(const at::Tensor& tensor);
   // The same for a tensor made on the way: nothing is cached.
-  at::Tensor follow(const at::Tensor& tensor) const;
+  at::Tensor as_converted(const at::Tensor& tensor) const;
   // Something derived from a constant (a weight in another layout), made once if `constant` came
   // from convert() and anew each time otherwise (weights computed on the way). `key` names what.
   at::Tensor derived(const at::Tensor& constant, const std::string& key,

@@ -2,15 +2,11 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include <map>
-
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
 
-namespace {
-
-using Stack = std::vector<c10::IValue>;
+namespace derivatives {
 
 // [n, g, C / g, ...] with the two dimensions of the channels changed about.
 Stack channel_shuffle(const Stack& stack) {
@@ -69,20 +65,5 @@ Stack nll_loss(const Stack& stack) {
                           stack[3].toInt(), stack[4].toInt())};
 }
 
-}  // namespace
-
-Compute with_derivative(const std::string& name) {
-  static const std::map<std::string, Compute> forms{{"nll_loss2d", nll_loss},
-                                                    {"nll_loss_nd", nll_loss},
-                                                    {"channel_shuffle", channel_shuffle},
-                                                    {"native_channel_shuffle", channel_shuffle},
-                                                    {"aminmax", aminmax},
-                                                    {"floor_divide", floor_divide},
-                                                    {"heaviside", heaviside},
-                                                    {"conv_tbc", conv_tbc},
-                                                    {"masked_select", masked_select}};
-  const auto found = forms.find(name);
-  return found == forms.end() ? nullptr : found->second;
-}
-
+}  // namespace derivatives
 }  // namespace seqlift

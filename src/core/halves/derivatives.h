@@ -4,7 +4,6 @@
 
 #include <ATen/core/ivalue.h>
 
-#include <string>
 #include <vector>
 
 namespace seqlift {
@@ -12,7 +11,15 @@ namespace seqlift {
 // Takes and returns what the operation does.
 using Compute = std::vector<c10::IValue> (*)(const std::vector<c10::IValue>& stack);
 
-// nullptr where the operation itself will do.
-Compute with_derivative(const std::string& name);
+namespace derivatives {
+using Stack = std::vector<c10::IValue>;
+Stack nll_loss(const Stack& stack);
+Stack channel_shuffle(const Stack& stack);
+Stack aminmax(const Stack& stack);
+Stack floor_divide(const Stack& stack);
+Stack heaviside(const Stack& stack);
+Stack conv_tbc(const Stack& stack);
+Stack masked_select(const Stack& stack);
+}  // namespace derivatives
 
 }  // namespace seqlift

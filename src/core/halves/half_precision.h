@@ -8,6 +8,6 @@ namespace seqlift {
 
 // Whether the call's dtype takes the place of this one: of the model's own, and of half precision
 // wherever it is written.
-bool is_followed(const Constants& constants, at::ScalarType dtype);
+bool is_converted(const Constants& constants, at::ScalarType dtype);
 
 }  // namespace seqlift

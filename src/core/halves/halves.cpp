@@ -9,7 +9,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "core/halves/ends.h"
+#include "core/base/error.h"
+#include "core/halves/joined.h"
+#include "core/halves/operand_halves.h"
+#include "core/halves/tiles.h"
 #include "core/numeric/device.h"
 #include "core/numeric/tensor_functions.h"
 
@@ -31,12 +34,40 @@ class RuleNode : public torch::autograd::Node {
     return backward_(grads[0]);
   }
 
+  // In the last backward pass the memory of a rule is let go as soon as its gradient is formed.
+  void release_variables() override {
+    backward_ = nullptr;
+    windows_ = nullptr;
+  }
+
   std::string name() const override { return "seqlift::RuleNode"; }
   const WindowBackward& windows() const { return windows_; }
 
  private:
   Backward backward_;
   WindowBackward windows_;
+};
+
+// The same for several results that have one gradient.
+class JoinedNode : public torch::autograd::Node {
+ public:
+  JoinedNode(torch::autograd::edge_list edges, JoinedBackward backward)
+      : Node(std::move(edges)), backward_(std::move(backward)) {}
+
+  torch::autograd::variable_list apply(torch::autograd::variable_list&& grads) override {
+    bool any = false;
+    for (const at::Tensor& grad : grads) {
+      any = any || grad.defined();
+    }
+    return any ? backward_(grads) : torch::autograd::variable_list(num_outputs());
+  }
+
+  void release_variables() override { backward_ = nullptr; }
+
+  std::string name() const override { return "seqlift::JoinedNode"; }
+
+ private:
+  JoinedBackward backward_;
 };
 
 // Autograd's own pointer to a node: intrusive in LibTorch 2.14, shared before. deleteNode() takes a
@@ -115,6 +146,43 @@ at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Back
   return fresh;
 }
 
+std::vector<at::Tensor> attach_together(const std::vector<at::Tensor>& outputs,
+                                        const std::vector<at::Tensor>& inputs,
+                                        JoinedBackward backward) {
+  const auto node =
+      own(new JoinedNode(torch::autograd::collect_next_edges(inputs), std::move(backward)));
+  std::vector<at::Tensor> attached;
+  for (const at::Tensor& output : outputs) {
+    at::Tensor fresh = output.detach();
+    torch::autograd::set_history(fresh, node);
+    attached.push_back(attach(fresh.detach(), {fresh}, [](const at::Tensor& grad) {
+      return std::vector<at::Tensor>{grad};
+    }));
+  }
+  return attached;
+}
+
+namespace {
+
+bool& drafting() {
+  static thread_local bool drafts = false;
+  return drafts;
+}
+
+}  // namespace
+
+Draft::Draft(bool drafts) : before_(drafting()) { drafting() = drafts; }
+
+Draft::~Draft() { drafting() = before_; }
+
+bool Draft::drafts() { return drafting(); }
+
+at::Tensor Draft::without_slope(const at::Tensor& output, const std::vector<at::Tensor>& inputs) {
+  return attach(output, inputs, [](const at::Tensor&) -> std::vector<at::Tensor> {
+    throw Error("internal", "A gradient was asked for that was left out.");
+  });
+}
+
 const WindowBackward* window_rule(const torch::autograd::Node& node) {
   const auto* rule = dynamic_cast<const RuleNode*>(&node);
   return rule && rule->windows() ? &rule->windows() : nullptr;
@@ -133,7 +201,7 @@ WindowBackward times_in_windows(const at::Tensor& slope) {
   };
 }
 
-at::Tensor behind(const at::Tensor& point) {
+at::Tensor fresh_copy(const at::Tensor& point) {
   const at::AutoGradMode enabled(true);
   return attach(
       point.detach().clone(), {point},
@@ -163,10 +231,10 @@ at::Tensor derivative(const Unary& function, const at::Tensor& at) {
   return at::where(at::isfinite(slope), slope, at::zeros_like(slope)).resolve_conj();
 }
 
-at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Bend bend) {
+at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Smoothness smoothness) {
   const at::Tensor change = x - ref;
   at::Tensor near = change == 0;
-  if (bend == Bend::smooth) {
+  if (smoothness == Smoothness::smooth) {
     near.logical_or_(change.abs() <= smooth_threshold * ((x + ref) / 2).abs().clamp_max(1.0));
   }
   // Equal infinities (a mask) differ by NaN: nothing changes there.
@@ -178,30 +246,27 @@ Halves linear(const Unary& function, const Halves& a) {
 }
 
 Halves linear(const Nary& function, const std::vector<Halves>& operands) {
-  const Ends ends = ends_of(operands);
+  const OperandHalves halves = operand_halves(operands);
   Halves result;
   {
     const at::NoGradGuard guard;
-    result.x = function(ends.x);
+    result.x = function(halves.x);
   }
   const at::AutoGradMode guard(true);
-  result.ref = function(ends.inputs);
+  result.ref = function(halves.inputs);
   return result;
 }
 
 // m = (f(x) - f(ref)) / (x - ref), so that m * (x - ref) is the output's difference, whatever f.
 // Where the inputs are equal any m is right for the sum; the derivative is the limit.
-Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
-               const BatchShape& batch) {
-  const at::NoGradGuard guard;
-  const at::Tensor ref = a.ref.detach();
-  Halves result{once_tensor(batch.memo, "rescale", [&]() { return function.x(a.x); }),
-                function.ref(ref)};
-  check_rows(a.x, ref, batch);
+namespace {
 
-  const auto wide = ref.is_complex() ? at::kComplexDouble : at::kDouble;
-  const at::Tensor x64 = a.x.to(wide);
-  const at::Tensor ref64 = ref.to(wide);
+// The quotient, of the shape of `given` and in its dtype.
+at::Tensor rescale_slope(const OnHalves<Unary>& function, const at::Tensor& given_x,
+                         const at::Tensor& given, Smoothness smoothness, const BatchShape& batch) {
+  const auto wide = given.is_complex() ? at::kComplexDouble : at::kDouble;
+  const at::Tensor x64 = given_x.to(wide);
+  const at::Tensor ref64 = given.to(wide);
   const at::Tensor x = group_x(x64, batch);
   const at::Tensor r = group_ref(ref64, batch);
   const at::Tensor change_in = x - r;
@@ -209,17 +274,33 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
       once_tensor(batch.memo, "rescale in double", [&]() { return function.x(x64); });
   const at::Tensor change_out = group_x(y64, batch) - group_ref(function.ref(ref64), batch);
   at::Tensor slope = change_out / change_in;
-  const at::Tensor near = too_close(x, r, bend);
+  const at::Tensor near = too_close(x, r, smoothness);
   if (near.any().item<bool>()) {
-    const at::Tensor middle = bend == Bend::smooth ? (x + r) / 2 : x.expand_as(r);
-    const at::Tensor slope_near = derivative(function.ref, middle.reshape(ref.sizes()));
+    const at::Tensor middle = smoothness == Smoothness::smooth ? (x + r) / 2 : x.expand_as(r);
+    const at::Tensor slope_near = derivative(function.ref, middle.reshape(given.sizes()));
     slope = at::where(near, group_ref(slope_near, batch), slope);
   }
+  // Of a complex function the slope is a complex number, which autograd applies conjugated.
+  return slope.reshape(given.sizes()).to(given.scalar_type()).conj().resolve_conj();
+}
+
+Halves rescale_by(const OnHalves<Unary>& function, const Halves& a, const BatchShape& batch,
+                  const PieceSlope& slope_of, bool in_tiles) {
+  const at::NoGradGuard guard;
+  const at::Tensor ref = a.ref.detach();
+  Halves result{once_tensor(batch.memo, "rescale", [&]() { return function.x(a.x); }),
+                function.ref(ref)};
+  check_rows(a.x, ref, batch);
+  if (Draft::drafts()) {
+    result.ref = Draft::without_slope(result.ref, {a.ref});
+    return result;
+  }
+  const at::Tensor slope =
+      in_tiles ? slope_in_tiles(a.x, ref, {}, batch, slope_of) : slope_of(a.x, ref);
   // What a condition or a mask leaves out may be infinite, or no number at all: no change of the
   // output comes from there, whatever the slope.
-  const bool finite = slope.sum().isfinite().item<bool>();
-  // Of a complex function the slope is a complex number, which autograd applies conjugated.
-  slope = slope.reshape(ref.sizes()).to(ref.scalar_type()).conj().resolve_conj();
+  const at::Tensor sum = slope.is_complex() ? slope.sum() : slope.sum(at::kDouble);
+  const bool finite = sum.isfinite().item<bool>();
   const auto backward = [slope, finite](const at::Tensor& grad) {
     const at::Tensor share = grad * slope;
     return std::vector<at::Tensor>{finite ? share : at::where(grad == 0, grad, share)};
@@ -229,21 +310,42 @@ Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
   return result;
 }
 
+}  // namespace
+
+Halves rescale(const OnHalves<Unary>& function, const Halves& a, Smoothness smoothness,
+               const BatchShape& batch) {
+  const PieceSlope slope = [&](const at::Tensor& x, const at::Tensor& ref) {
+    return rescale_slope(function, x, ref, smoothness, batch);
+  };
+  return rescale_by(function, a, batch, slope, false);
+}
+
+Halves rescale_each(const OnHalves<Unary>& function, const Halves& a, Smoothness smoothness,
+                    const BatchShape& batch) {
+  // What is remembered of the whole x half is of no use to a piece.
+  BatchShape pieces = batch;
+  pieces.memo = nullptr;
+  const PieceSlope slope = [&](const at::Tensor& x, const at::Tensor& ref) {
+    return rescale_slope(function, x, ref, smoothness, pieces);
+  };
+  return rescale_by(function, a, batch, slope, true);
+}
+
 // For f of degree two or less in (a, b, ...) together, f(x) - f(ref) = grad f(middle) . (x - ref)
 // exactly, with middle = (x + ref) / 2: Taylor's second-order terms cancel. For a product a b this
 // gives a the factor (b_x + b_ref) / 2, the Shapley value of the two changes.
 Halves midpoint(const OnHalves<Nary>& function, const std::vector<Halves>& operands,
                 const BatchShape& batch) {
   const at::NoGradGuard guard;
-  const Ends ends = ends_of(operands);
+  const OperandHalves halves = operand_halves(operands);
   Operands middle;
   for (size_t i = 0; i < operands.size(); ++i) {
-    middle.push_back((repeat_x(ends.x[i], ends.ref[i], batch) + ends.ref[i]) / 2);
+    middle.push_back((repeat_x(halves.x[i], halves.ref[i], batch) + halves.ref[i]) / 2);
   }
-  Halves result{once_tensor(batch.memo, "midpoint", [&]() { return function.x(ends.x); }),
-                function.ref(ends.ref)};
+  Halves result{once_tensor(batch.memo, "midpoint", [&]() { return function.x(halves.x); }),
+                function.ref(halves.ref)};
   result.ref =
-      attach(result.ref, ends.inputs, [function = function.ref, middle](const at::Tensor& grad) {
+      attach(result.ref, halves.inputs, [function = function.ref, middle](const at::Tensor& grad) {
         const at::AutoGradMode enabled(true);
         Operands points;
         for (const at::Tensor& point : middle) {

@@ -1,7 +1,7 @@
 // The pair that the engine computes with: the activations of the sequences (n rows, evaluated once
 // a sequence, without gradients) beside those of the references (n x r rows, with gradients), and
-// the few ways in which rules combine them. DESIGN: a value that does not depend on X is the same
-// tensor on both sides.
+// the few ways in which rules combine them. ARCHITECTURE.md, "Why pairs", says what for. A value
+// that does not depend on X is the same tensor on both sides.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -95,7 +95,7 @@ WindowBackward times_in_windows(const at::Tensor& slope);
 
 // A copy of `point` with its gradient: the model may write into the copy, and the gradient with
 // respect to `point` stays what it was.
-at::Tensor behind(const at::Tensor& point);
+at::Tensor fresh_copy(const at::Tensor& point);
 
 using Unary = std::function<at::Tensor(const at::Tensor&)>;
 using Operands = std::vector<at::Tensor>;
@@ -104,15 +104,15 @@ using Nary = std::function<at::Tensor(const Operands&)>;
 // dy/dx of an elementwise function at `at`, zero where it is not finite. A double is expected.
 at::Tensor derivative(const Unary& function, const at::Tensor& at);
 
-// What kind of bend an elementwise function has, which decides where its derivative may stand in
+// How smooth an elementwise function is, which decides where its derivative may stand in
 // for the quotient of differences.
-enum class Bend {
-  smooth,  // analytic where it is defined
-  kinked   // may have corners or jumps: a quotient wherever the inputs differ at all
+enum class Smoothness {
+  smooth,    // analytic where it is defined
+  piecewise  // may have corners or jumps: a quotient wherever the inputs differ at all
 };
 
 // Where the inputs are too close for their quotient: not just equal, if the function is smooth.
-at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Bend bend);
+at::Tensor too_close(const at::Tensor& x, const at::Tensor& ref, Smoothness smoothness);
 
 // A function as each half applies it: other arguments (a control track, a mask) have rows of their
 // own on each half.
@@ -128,7 +128,7 @@ struct OnHalves {
 Halves linear(const Unary& function, const Halves& a);
 Halves linear(const Nary& function, const std::vector<Halves>& operands);
 // The rescale rule (Shrikumar 2017): multiplier = difference of outputs / difference of inputs.
-Halves rescale(const OnHalves<Unary>& function, const Halves& a, Bend bend,
+Halves rescale(const OnHalves<Unary>& function, const Halves& a, Smoothness smoothness,
                const BatchShape& batch);
 // Operations that are polynomials of degree two or less in their operands together.
 Halves midpoint(const OnHalves<Nary>& function, const std::vector<Halves>& operands,

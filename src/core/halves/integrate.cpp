@@ -2,8 +2,8 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
-#include "core/halves/ends.h"
 #include "core/halves/memo.h"
+#include "core/halves/operand_halves.h"
 #include "core/numeric/quadrature.h"
 #include "core/numeric/tensor_functions.h"
 
@@ -27,7 +27,7 @@ at::Tensor by_row(const at::Tensor& values, int64_t rows) {
 
 // The mean of the gradients of output `k` on the line from `ref` to `ref + change`, by n nodes;
 // zero for a constant.
-std::vector<at::Tensor> mean_gradients(const Many& function, const Operands& ref,
+std::vector<at::Tensor> mean_gradients(const MultiOutput& function, const Operands& ref,
                                        const Operands& change, const at::Tensor& grad, size_t k,
                                        int64_t n) {
   const Quadrature line = quadrature(QuadratureRule::gauss_legendre, n);
@@ -58,19 +58,20 @@ std::vector<at::Tensor> mean_gradients(const Many& function, const Operands& ref
 
 }  // namespace
 
-std::vector<Halves> integrate(const OnHalves<Many>& function, const std::vector<Halves>& operands,
-                              const BatchShape& batch, int64_t nodes) {
+std::vector<Halves> integrate(const OnHalves<MultiOutput>& function,
+                              const std::vector<Halves>& operands, const BatchShape& batch,
+                              int64_t nodes) {
   const at::NoGradGuard guard;
-  const Ends ends = ends_of(operands);
+  const OperandHalves halves = operand_halves(operands);
   Operands ref;
   Operands change;
   for (size_t i = 0; i < operands.size(); ++i) {
-    ref.push_back(ends.ref[i].clone());  // the model may write into it later
-    change.push_back(repeat_x(ends.x[i], ref[i], batch) - ref[i]);
+    ref.push_back(halves.ref[i].clone());  // the model may write into it later
+    change.push_back(repeat_x(halves.x[i], ref[i], batch) - ref[i]);
   }
   std::vector<at::Tensor> y;
   for (const c10::IValue& output : once(batch.memo, "integrate", [&]() {
-         const std::vector<at::Tensor> given = function.x(ends.x);
+         const std::vector<at::Tensor> given = function.x(halves.x);
          return Memo::Results(given.begin(), given.end());
        })) {
     y.push_back(output.toTensor());
@@ -110,7 +111,7 @@ std::vector<Halves> integrate(const OnHalves<Many>& function, const std::vector<
       }
       return means;
     };
-    outputs.push_back({y[k], attach(y_ref[k], ends.inputs, backward)});
+    outputs.push_back({y[k], attach(y_ref[k], halves.inputs, backward)});
   }
   return outputs;
 }

@@ -53,18 +53,21 @@ class Auditor {
       return options_.module_mode ? pairs.stacked(X, references, args)
                                   : pairs.on_halves(X, references, args, r);
     };
+    // What is evaluated although it has no rule may make what follows fail, or give the halves
+    // another number of rows: the steps say why.
+    const auto refused = [this]() {
+      return !options_.module_mode && std::any_of(steps_.begin(), steps_.end(),
+                                                  [](const Step& step) { return !step.supported; });
+    };
     try {
       result_ = pairs_of(*pairs_);
       // This is the backward pass, which fills the ledger.
       multipliers_ = result_.multipliers ? result_.multipliers(0) : at::Tensor();
       pairs_of(*letters_);
     } catch (const BatchMoved&) {
-      return false;
+      return r == 1 && refused();
     } catch (const Error& error) {
-      // What is evaluated although it has no rule may make what follows fail: the steps say why.
-      const bool refused = std::any_of(steps_.begin(), steps_.end(),
-                                       [](const Step& step) { return !step.supported; });
-      if (options_.module_mode || error.kind() != "evaluation" || !refused) {
+      if (error.kind() != "evaluation" || !refused()) {
         throw;
       }
     }

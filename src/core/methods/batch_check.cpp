@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
-#include <set>
 
 #include "core/base/error.h"
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/evaluation.h"
+#include "core/evaluate/recompute.h"
 #include "core/model/graph_passes.h"
+#include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
 #include "core/numeric/device.h"
 #include "core/numeric/shape_text.h"
@@ -49,11 +50,14 @@ struct Given {
   bool works() const { return failure.empty(); }
 };
 
-Given ask(const Graph& graph, Constants& constants, const Company& rows, const After& after = {}) {
+Given ask(const Graph& graph, Constants& constants, const Company& rows, const After& after = {},
+          bool weighed = false) {
   const at::NoGradGuard guard;
   Given given;
   EvaluateOptions options;
   options.after = after;
+  Footprint footprint;
+  options.footprint = weighed ? &footprint : nullptr;
   // A module that is kept whole for its rule.
   options.unit = [&](Call& call) {
     const auto inside =
@@ -72,7 +76,11 @@ Given ask(const Graph& graph, Constants& constants, const Company& rows, const A
     inputs.push_back(own);
   }
   try {
-    for (const Value& value : evaluate(graph, constants, inputs, options)) {
+    const std::vector<Value> outputs = evaluate(graph, constants, inputs, options);
+    if (weighed) {
+      remember_footprint(graph, constants, inputs, footprint);
+    }
+    for (const Value& value : outputs) {
       const bool tensor = value.x.isTensor() && value.x.toTensor().defined();
       if (!tensor || value.x.toTensor().dim() == 0 ||
           value.x.toTensor().size(0) != rows.X.size(0)) {
@@ -158,14 +166,10 @@ Company no_numbers(const Company& row) {
 // Whether the model's code looks for NaN, which would then be no neighbour like another. What looks
 // up by an index made of NaN fails; on a device other than the CPU for good.
 bool looks_for_nan(const Graph& graph, const at::Device& device) {
-  std::set<std::string> names{"isnan",  "isfinite", "isinf",     "nan_to_num",
-                              "nansum", "nanmean",  "nanmedian", "nanquantile"};
-  if (!device.is_cpu()) {
-    names.insert({"embedding", "one_hot", "index", "index_select", "gather", "take", "scatter"});
-  }
   const std::vector<Node*> nodes = all_nodes(graph.graph->block());
   return std::any_of(nodes.begin(), nodes.end(), [&](const Node* node) {
-    return names.count(node->kind().toUnqualString()) > 0;
+    const Operation& row = operation_of(node);
+    return row.is(Trait::looks_for_nan) || (!device.is_cpu() && row.is(Trait::looks_up));
   });
 }
 
@@ -189,8 +193,7 @@ class MixingWatch {
 
  private:
   void look(const Call& call, const std::vector<Value>& outputs) {
-    const Operation* operation = find_operation(call.name);
-    if (spread() || (operation && operation->kind == Kind::shape)) {
+    if (spread() || call.row->kind == Kind::shape) {
       return;
     }
     double before = 1;
@@ -253,7 +256,8 @@ class BatchCheck {
   std::optional<std::string> refusal() {
     own_ = row(0);
     special_ = graph_.findings->alone_differs;
-    Given one = ask(graph_, constants_, by_itself());
+    // What it takes of memory is learnt on the way (recompute.h).
+    Given one = ask(graph_, constants_, by_itself(), {}, true);
     if (!one.works() && !special_) {
       special_ = true;
       one = ask(graph_, constants_, by_itself());

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/evaluate/layers.h"
+#include "core/evaluate/recompute.h"
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
 #include "core/methods/pairs.h"
@@ -105,11 +106,17 @@ std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs
   evaluation.batch = {rules.rows(), 1, nullptr};
   evaluation.cancelled = &cancelled;
   evaluation.override_operation = [&](Call& call) { return rules.apply(call); };
+  evaluation.cuts =
+      within_memory(graph, constants, first_row(pairs.x, pairs.args, graph), {0, rules.rows()})
+          .cuts;
+  if (!evaluation.cuts.empty()) {
+    evaluation.carry = rules.carry();
+  }
   Layers layers(graph);
   evaluation.layer = layers.take();
   const at::Tensor leaf = RevealCancel::input(pairs.x, pairs.reference);
   Value input;
-  input.x = behind(leaf);
+  input.x = fresh_copy(leaf);
   input.depends = true;
   std::vector<Value> inputs{input};
   for (const Value& arg : pairs.args) {
@@ -210,7 +217,8 @@ DeepLiftShapResult deep_lift(const Graph& graph, Constants& constants, const Seq
   }
   std::vector<std::vector<Batch>> values(chunks);
   BatchOptions batch_options;
-  batch_options.most = size;
+  // A pair has five rows: no more of them at a time than stay near the core.
+  batch_options.most = rows_at_once(size, sequences.X(0, 1).size(2), graph, constants);
   Batches batches(constants.device(), batch_options);
   const auto run = [&](int64_t begin, int64_t end, const std::atomic<bool>& cancelled) {
     const int64_t here = end - begin;

@@ -125,9 +125,14 @@ PairResult evaluate_block(const PairEvaluator& pairs, const at::Tensor& X, const
   }
 }
 
-// A pair by itself is evaluated twice: in a model that squeezes, its row would vanish.
+// A pair by itself is evaluated twice: in a model that squeezes, its row would vanish. Where it is
+// sure to be no such model, each half is one row, and there is no other that it could be matched
+// with.
 PairResult evaluate_single(const PairEvaluator& pairs, const at::Tensor& X, const at::Tensor& ref,
-                           const std::vector<Value>& args, Treatment& treatment) {
+                           const std::vector<Value>& args, Treatment& treatment, bool sure) {
+  if (sure) {
+    return pairs.on_halves(X, ref, args, 1);
+  }
   PairResult result = evaluate_block(pairs, X, at::cat({ref, ref}), args, 2, nullptr, treatment);
   result.multipliers = [both = result.multipliers](size_t t) { return both(t).narrow(0, 0, 1); };
   for (LayerPairs& layer : result.layers) {
@@ -216,7 +221,7 @@ void run_operator_mode(const Inputs& in) {
         const PairResult result =
             special ? evaluate_alone(pairs, X, ref, args, treatment)
             : block.pairs() == 1
-                ? evaluate_single(pairs, X, ref, args, treatment)
+                ? evaluate_single(pairs, X, ref, args, treatment, !in.constants.conduct().joint)
                 : evaluate_block(pairs, X, ref, args, block.references(), &memo, treatment);
         in.collector.add(piece, block, X.repeat_interleave(block.references(), 0), ref,
                          counted(result, block.pairs(), done, cancelled));

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/base/error.h"
+#include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluate.h"
 #include "core/numeric/tensor_functions.h"
 
@@ -137,23 +138,30 @@ Value EditedCopies::changed_X(const int64_t* edits, int64_t rows) const {
   return value;
 }
 
-EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t count, bool ranges) {
+std::vector<Value> EditedCopies::evaluate_windows(const int64_t* edits, int64_t count, bool ranges,
+                                                  Memo* memo) {
   EvaluateOptions options;
   options.cancelled = cancelled_;
   options.pairs = true;
   options.batch.sequences = 1;
   options.batch.references = count;
-  options.batch.memo = &memo_;
+  options.batch.memo = memo;
   options.changes = &log_;
-  memo_.start();
+  if (memo) {
+    memo->start();
+  }
   log_.start(ranges);
   std::vector<Value> inputs{changed_X(edits, count)};
   for (const Value& arg : unchanged_args(count)) {
     inputs.push_back(arg);
   }
+  return evaluate(call_.graph, call_.constants, inputs, options);
+}
+
+EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t count, bool ranges) {
   Outputs outputs;
   Outputs originals;
-  for (const Value& value : evaluate(call_.graph, call_.constants, inputs, options)) {
+  for (const Value& value : evaluate_windows(edits, count, ranges, keeps_ ? &memo_ : nullptr)) {
     at::Tensor values;
     if (value.change) {
       log_.demand(*value.change);
@@ -208,13 +216,50 @@ EditedCopies::Outputs EditedCopies::in_windows_or_whole(const int64_t* edits, in
   return outputs.empty() ? whole(edits, count) : outputs;
 }
 
-void EditedCopies::scout(int64_t edit, const std::atomic<bool>& cancelled) {
+// What shapes alone find wrong with a model is to be said of its numbers.
+bool EditedCopies::scout_by_shapes(int64_t edit, const std::atomic<bool>& cancelled) {
   const at::NoGradGuard guard;
   cancelled_ = &cancelled;
   log_ = ChangeLog();
+  log_.shapes_alone = true;
+  try {
+    for (const Value& value : evaluate_windows(&edit, 1, false, nullptr)) {
+      if (value.change) {
+        log_.demand(*value.change);
+      }
+    }
+  } catch (const NotLocal&) {
+    local_ = false;
+  } catch (const BatchMoved&) {
+    return false;
+  } catch (const NotMeasurable&) {
+    return false;
+  } catch (const std::exception& error) {
+    const auto* own = dynamic_cast<const Error*>(&error);
+    if (own && own->kind() == "interrupt") {
+      throw;
+    }
+    return false;
+  }
+  end_scouting();
+  return true;
+}
+
+void EditedCopies::scout_by_numbers(int64_t edit, const std::atomic<bool>& cancelled) {
+  const at::NoGradGuard guard;
+  cancelled_ = &cancelled;
+  log_ = ChangeLog();
+  keeps_ = false;
   in_windows_if_possible(&edit, 1, false);
-  done_work += log_.done_work;
-  whole_work += log_.whole_work;
+  keeps_ = true;
+  original_.clear();
+  end_scouting();
+}
+
+void EditedCopies::end_scouting() {
+  log_.shapes_alone = false;
+  log_.done_work = 0;
+  log_.whole_work = 0;
   log_.find_ranges();
 }
 

@@ -42,9 +42,11 @@ class EditedCopies {
 
   EditedCopies(const EditedCall& call, int64_t row);
 
-  // One edit, which tells how much there is to do for others like it: log() then knows the ranges
-  // that are looked at, and the work.
-  void scout(int64_t edit, const std::atomic<bool>& cancelled);
+  // What one edit tells of others like it: log() then knows the ranges that are looked at, and the
+  // work. By shapes alone, which costs next to nothing and is false where the model's code asks for
+  // numbers, or by an evaluation. Nothing of the sequence is kept either way.
+  bool scout_by_shapes(int64_t edit, const std::atomic<bool>& cancelled);
+  void scout_by_numbers(int64_t edit, const std::atomic<bool>& cancelled);
   // Edits that are like a scout's, whose log this is; in windows where that is possible. They may
   // be of several widths: the windows have the largest.
   Outputs run(const int64_t* edits, int64_t count, const ChangeLog& scouted,
@@ -65,6 +67,8 @@ class EditedCopies {
   Outputs whole(const int64_t* edits, int64_t count);
   // Nothing where the copies must be evaluated whole.
   Outputs in_windows(const int64_t* edits, int64_t count, bool ranges);
+  void end_scouting();
+  std::vector<Value> evaluate_windows(const int64_t* edits, int64_t count, bool ranges, Memo* memo);
   Outputs in_windows_if_possible(const int64_t* edits, int64_t count, bool ranges);
   Outputs in_windows_or_whole(const int64_t* edits, int64_t count);
   std::vector<Value> unchanged_args(int64_t rows) const;
@@ -79,6 +83,7 @@ class EditedCopies {
   ChangeLog log_;
   Outputs original_;
   bool local_ = true;
+  bool keeps_ = true;  // the original's activations, for the next batch
 };
 
 }  // namespace seqlift

@@ -6,9 +6,11 @@
 #include "core/base/error.h"
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/layers.h"
+#include "core/evaluate/recompute.h"
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
 #include "core/methods/pairs.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/shape_text.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/sequences/random.h"
@@ -19,7 +21,7 @@ namespace {
 
 // aten::relu with another way back; nothing for all other operations.
 std::vector<Value> override_relu(const Call& call, GradientOptions::Relu rule) {
-  if (call.name != "relu" || !call.depends(0)) {
+  if (!call.is(Trait::rectifies) || !call.depends(0)) {
     return {};
   }
   const at::Tensor input = call.inputs[0].x.toTensor();
@@ -86,9 +88,17 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
   if (options_.relu != GradientOptions::Relu::ordinary) {
     evaluation.override_operation = [&](Call& call) { return override_relu(call, options_.relu); };
   }
+  if (backward && rows.layers.empty()) {
+    std::vector<Value> args(rows.args.size());
+    for (size_t k = 0; k < args.size(); ++k) {
+      args[k].x = rows.args[k];
+    }
+    evaluation.cuts =
+        within_memory(graph_, constants_, first_row(rows.X, args, graph_), {0, count}).cuts;
+  }
   const at::Tensor leaf = leaf_of(rows.X);
   std::vector<Value> inputs(1);
-  inputs[0].x = behind(leaf);
+  inputs[0].x = fresh_copy(leaf);
   inputs[0].depends = true;
   std::vector<at::Tensor> arg_points;
   for (const at::Tensor& arg : rows.args) {
@@ -97,7 +107,7 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
     arg_points.emplace_back();
     if (options_.args && at::isFloatingType(arg.scalar_type())) {
       arg_points.back() = leaf_of(arg);
-      value.x = behind(arg_points.back());
+      value.x = fresh_copy(arg_points.back());
       value.depends = true;
     }
     inputs.push_back(value);

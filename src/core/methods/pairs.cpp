@@ -6,6 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/evaluate/layers.h"
+#include "core/evaluate/recompute.h"
+#include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
 #include "core/methods/predict.h"
 #include "core/methods/windows.h"
@@ -132,6 +134,21 @@ at::Tensor leaf_of(const at::Tensor& values) {
   return values.detach().clone(at::MemoryFormat::Contiguous).requires_grad_();
 }
 
+std::vector<Value> first_row(const at::Tensor& X, const std::vector<Value>& args,
+                             const Graph& graph) {
+  const auto row = [&](const at::Tensor& rows) {
+    const at::Tensor one = rows.narrow(0, 0, 1);
+    return graph.findings->alone_differs ? twice(one) : one;
+  };
+  std::vector<Value> inputs(1);
+  inputs[0].x = row(X);
+  for (const Value& arg : args) {
+    inputs.emplace_back();
+    inputs.back().x = row(arg.x.toTensor());
+  }
+  return inputs;
+}
+
 EvaluateOptions PairEvaluator::common() const {
   EvaluateOptions evaluation;
   evaluation.cancelled = &cancelled_;
@@ -146,15 +163,22 @@ EvaluateOptions PairEvaluator::common() const {
 PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& references,
                                     const std::vector<Value>& args, int64_t r, Memo* memo) const {
   EvaluateOptions evaluation = common();
+  evaluation.pairs = true;
+  BatchMemory memory;
+  if (!options_.observe && !options_.ledger && !options_.stepped) {
+    memory =
+        within_memory(graph_, constants_, first_row(X, args, graph_), {X.size(0), X.size(0) * r});
+  }
+  evaluation.cuts = memory.cuts;
+  memo = memory.remembers ? memo : nullptr;
+  evaluation.batch = {X.size(0), r, memo};
   if (memo) {
     memo->start();
   }
-  evaluation.pairs = true;
-  evaluation.batch = {X.size(0), r, memo};
   const at::Tensor leaf = leaf_of(references);
   Value input;
   input.x = X.clone();
-  input.ref = behind(leaf);
+  input.ref = fresh_copy(leaf);
   input.paired = true;
   input.depends = true;
   std::vector<Value> inputs{input};
@@ -165,16 +189,19 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
     inputs.push_back(paired);
   }
   const auto units = std::make_shared<Units>(options_.registrations, false, constants_);
-  evaluation.unit = [&](Call& call) { return units->call(call); };
-  evaluation.unit_rule = [&](const Call& call) { return units->rule_name(call); };
+  evaluation.unit = [units](Call& call) { return units->call(call); };
+  evaluation.unit_rule = [units](const Call& call) { return units->rule_name(call); };
   Layers layers(graph_);
   evaluation.layer = layers.take();
+  // Parts of the graph are evaluated again when this function has returned.
+  const auto integrated = std::make_shared<std::set<std::string>>();
+  evaluation.integrated = [integrated](const Call& call) { integrated->insert(call.where()); };
   PairResult result;
-  evaluation.integrated = [&](const Call& call) { result.integrated.insert(call.where()); };
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
   if (evaluation.observe && !explained(outputs, true, leaf.size(0))) {
     return {};
   }
+  result.integrated = *integrated;
   const at::AutoGradMode enabled(true);
   const at::Tensor f_ref = explained_columns(outputs, true, leaf.size(0), options_);
   const at::Tensor f_x = explained_columns(outputs, false, X.size(0), options_);
@@ -186,7 +213,7 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
     result.multipliers = [f_ref, leaf, targets = options_.targets, units](size_t t) {
       return column_gradients(f_ref, {leaf}, targets[t], t + 1 < targets.size())[0];
     };
-    if (options_.profile) {
+    if (options_.profile && evaluation.cuts.empty()) {
       const auto windows = std::make_shared<WindowedGradients>(f_ref, leaf, options_.targets);
       result.multipliers = [windows, whole = result.multipliers](size_t t) {
         const auto local = windows->at(t);
@@ -222,10 +249,14 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
                                   const std::vector<Value>& args) const {
   EvaluateOptions evaluation = common();
   evaluation.gradients = true;
+  if (!options_.observe && !options_.ledger) {
+    evaluation.cuts =
+        within_memory(graph_, constants_, first_row(X, args, graph_), {0, 2 * X.size(0)}).cuts;
+  }
   const at::Tensor leaf = leaf_of(X);
   const at::AutoGradMode enabled(true);
   Value input;
-  input.x = at::cat({behind(leaf), references});
+  input.x = at::cat({fresh_copy(leaf), references});
   input.depends = true;
   std::vector<Value> inputs{input};
   for (const Value& arg : args) {
@@ -236,6 +267,9 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
   Units units(options_.registrations, true, constants_);
   evaluation.unit = [&](Call& call) { return units.call(call); };
   evaluation.override_operation = [&](Call& call) { return units.pool(call); };
+  if (!evaluation.cuts.empty()) {
+    evaluation.carry = units.carry(graph_);
+  }
   evaluation.unit_rule = [&](const Call& call) { return units.rule_name(call); };
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
   if (evaluation.observe && !explained(outputs, false, 2 * X.size(0))) {
@@ -244,9 +278,10 @@ PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& referen
   const at::Tensor f = explained_columns(outputs, false, 2 * X.size(0), options_);
   PairResult result;
   std::vector<at::Tensor> gradients;
-  for (const int64_t target : options_.targets) {
+  for (size_t t = 0; t < options_.targets.size(); ++t) {
     stop_if(cancelled_);
-    gradients.push_back(column_gradients(f, {leaf}, target, true)[0]);
+    const bool more = t + 1 < options_.targets.size();
+    gradients.push_back(column_gradients(f, {leaf}, options_.targets[t], more)[0]);
   }
   result.multipliers = [gradients](size_t t) { return gradients[t]; };
   const at::Tensor both = chosen(f, options_.targets);

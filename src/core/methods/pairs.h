@@ -64,6 +64,9 @@ at::Tensor chosen(const at::Tensor& columns, const std::vector<int64_t>& targets
 // What the model gives for a sequence must not depend on the rows beside it. `f` and `again`: the
 // same rows in other company, in arithmetic of this type. Errors: kind "unsupported_operation".
 void check_company(const at::Tensor& f, const at::Tensor& again, at::ScalarType type);
+// The first row of a batch, twice in a model that treats one specially: for within_memory().
+std::vector<Value> first_row(const at::Tensor& X, const std::vector<Value>& args,
+                             const Graph& graph);
 // A tensor of its own to take gradients with respect to.
 at::Tensor leaf_of(const at::Tensor& values);
 

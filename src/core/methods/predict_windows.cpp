@@ -1,16 +1,19 @@
 // What windows take is found out by one edit of each size (a scout) before the others are
 // evaluated: how wide the windows become, which positions the output looks at, what windows and
-// what whole copies cost. A sequence's edits are then evaluated in windows, the sequence itself but
-// once, where that is less than a whole copy for each.
+// what whole copies cost. A scout tells by the shapes of what would be computed, and is no
+// sequence's: neither the choice nor a batch depends on which sequence comes first. A sequence's
+// edits are then evaluated in windows, the sequence itself but once, where that is less than a
+// whole copy for each.
 
 #include "core/methods/predict_windows.h"
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <numeric>
+#include <tuple>
 
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
@@ -66,7 +69,7 @@ class Prediction {
 
   void sort_edits();
   void scout(const std::atomic<bool>& cancelled);
-  void scout(int size, int64_t row, const std::atomic<bool>& cancelled);
+  void scout(int size, int64_t edit, const std::atomic<bool>& cancelled);
   void choose(int64_t row, int threads);
   bool in_windows(int64_t row) const;
   void divide(int threads);
@@ -88,8 +91,6 @@ class Prediction {
   const int64_t copies_;                     // evaluated whole at a time
   std::vector<std::map<int, Edits>> edits_;  // of each sequence, by size, in order of their places
   std::map<int, Plan> plans_;                // by size
-  std::unique_ptr<EditedCopies> scouted_;    // the first sequence's, evaluated already
-  std::vector<bool> original_known_;
   std::vector<Task> tasks_;
   std::vector<WholeCopy> whole_;
   std::vector<int64_t> starts_;  // of the batches of whole copies, and their end
@@ -130,41 +131,42 @@ void Prediction::count(EditedCopies& copies) {
   copies.evaluated_whole = 0;
 }
 
-// The edit in the middle of those of this size: near the ends of a sequence windows are smaller. It
-// is evaluated again among the others, in the batch that it would be in had another told. What is
-// known of this sequence may still decide otherwise for it than for others (choose()): that is
-// rounding.
-void Prediction::scout(int size, int64_t row, const std::atomic<bool>& cancelled) {
-  std::unique_ptr<EditedCopies> other;
-  if (!scouted_) {
-    scouted_ = std::make_unique<EditedCopies>(call_, row);
-  } else if (scouted_->row() != row) {
-    other = std::make_unique<EditedCopies>(call_, row);
+void Prediction::scout(int size, int64_t edit, const std::atomic<bool>& cancelled) {
+  EditedCopies copies(call_, call_.edits.row[edit]);
+  if (!copies.scout_by_shapes(edit, cancelled)) {
+    copies.scout_by_numbers(edit, cancelled);
   }
-  EditedCopies& copies = other ? *other : *scouted_;
-  const Edits& edits = edits_[row][size];
-  copies.scout(edits[edits.size() / 2], cancelled);
   Plan& plan = plans_[size];
   plan.log = copies.log();
   plan.possible = copies.local();
   plan.batch =
       std::clamp<int64_t>(batch_numbers / std::max<int64_t>(plan.log.widest, 1), 1, largest_batch);
-  if (options_.originals && !copies.original().empty() && !original_known_[row]) {
-    keep_original(row, copies.original());
-    original_known_[row] = true;
-  }
-  count(copies);
 }
 
+// Of each size the widest edit, and of those the one nearest to the middle: near the ends windows
+// are smaller.
 void Prediction::scout(const std::atomic<bool>& cancelled) {
-  std::map<int, int64_t> first;  // sequence with edits of a size
-  for (int64_t row = call_.sequences.count - 1; row >= 0; --row) {
-    for (const auto& own : edits_[row]) {
-      first[own.first] = row;
+  const int64_t length = call_.sequences.X(0, 1).size(2);
+  const auto rank = [&](int64_t edit) {
+    const int64_t width = call_.width(edit);
+    const int64_t start = call_.edits.start[edit];
+    return std::make_tuple(-width, std::abs(2 * start + width - length), start);
+  };
+  std::map<int, int64_t> scouts;
+  for (const auto& own : edits_) {
+    for (const auto& [size, edits] : own) {
+      for (const int64_t edit : edits) {
+        const auto known = scouts.find(size);
+        if (known == scouts.end()) {
+          scouts[size] = edit;
+        } else if (rank(edit) < rank(known->second)) {
+          known->second = edit;
+        }
+      }
     }
   }
-  for (const auto& [size, row] : first) {
-    scout(size, row, cancelled);
+  for (const auto& [size, edit] : scouts) {
+    scout(size, edit, cancelled);
     if (!plans_[size].possible) {
       return;  // nor are others
     }
@@ -197,9 +199,7 @@ void Prediction::choose(int64_t row, int threads) {
       edits.clear();
     }
   }
-  if (scouted_ && scouted_->row() == row && !scouted_->original().empty()) {
-    original = 0;
-  } else if (options_.originals && number > 0) {
+  if (options_.originals && number > 0) {
     whole += whole / static_cast<double>(number);
   }
   if (!asked && windows + original > worthwhile * whole) {
@@ -209,7 +209,7 @@ void Prediction::choose(int64_t row, int threads) {
     chosen.clear();
   }
   const bool in_windows = !chosen.empty();
-  if (options_.originals && !in_windows && !original_known_[row]) {
+  if (options_.originals && !in_windows) {
     whole_.push_back({row, -1});
   }
   for (const auto& own : edits_[row]) {
@@ -230,12 +230,7 @@ void Prediction::choose(int64_t row, int threads) {
 }
 
 void Prediction::run_task(const Task& task, const std::atomic<bool>& cancelled) {
-  std::unique_ptr<EditedCopies> own;
-  if (task.share == 0 && scouted_ && scouted_->row() == task.row) {
-    own = std::move(scouted_);
-  } else {
-    own = std::make_unique<EditedCopies>(call_, task.row);
-  }
+  EditedCopies own(call_, task.row);
   for (const auto& [size, edits] : edits_[task.row]) {
     const Plan& plan = plans_.at(size);
     const auto number = static_cast<int64_t>(edits.size());
@@ -244,16 +239,16 @@ void Prediction::run_task(const Task& task, const std::atomic<bool>& cancelled) 
     for (int64_t batch = batches * task.share / task.shares; batch < last; ++batch) {
       const auto begin = edits.begin() + batch * plan.batch;
       const Edits some(begin, edits.begin() + std::min(number, (batch + 1) * plan.batch));
-      keep_edits(own->run(some.data(), static_cast<int64_t>(some.size()), plan.log, cancelled),
+      keep_edits(own.run(some.data(), static_cast<int64_t>(some.size()), plan.log, cancelled),
                  some);
     }
   }
-  if (task.share == 0 && options_.originals && !original_known_[task.row]) {
-    keep_original(task.row, own->original().empty()
+  if (task.share == 0 && options_.originals) {
+    keep_original(task.row, own.original().empty()
                                 ? evaluate_whole(call_, {{task.row, -1}}, cancelled)
-                                : own->original());
+                                : own.original());
   }
-  count(*own);
+  count(own);
 }
 
 void Prediction::run_whole(int64_t begin, int64_t end, const std::atomic<bool>& cancelled) {
@@ -286,9 +281,6 @@ void Prediction::divide(int threads) {
   for (int64_t row = 0; row < call_.sequences.count; ++row) {
     choose(row, threads);
   }
-  if (scouted_ && edits_[scouted_->row()].empty()) {
-    scouted_ = nullptr;
-  }
   // Sequences whose batches belong together are not mixed.
   const bool joint = call_.constants.conduct().joint;
   for (int64_t i = 0; i < static_cast<int64_t>(whole_.size()); ++i) {
@@ -311,7 +303,6 @@ void Prediction::run_chunk(int64_t chunk, const std::atomic<bool>& cancelled) {
 
 PredictWindowsResult Prediction::run(const WorkOptions& work) {
   sort_edits();
-  original_known_.resize(call_.sequences.count);
   // A model that does something else for a single sequence does so for the original.
   const bool possible = options_.method != PredictWindowsOptions::Method::full &&
                         !call_.constants.reduced() && !call_.graph.findings->alone_differs &&

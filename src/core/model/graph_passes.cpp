@@ -10,7 +10,7 @@
 #include <set>
 
 #include "core/files/effects.h"
-#include "core/model/operation.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/visit_tensors.h"
 
 namespace seqlift {
@@ -202,9 +202,7 @@ std::vector<std::string> read_not_finite(const Graph& graph) {
   note(graph.model->module.named_parameters());
   note(graph.model->module.named_buffers());
   const auto looks = [](const torch::jit::Use& use) {
-    const std::string name = use.user->kind().toUnqualString();
-    const Operation* operation = find_operation(name);
-    return !operation || operation->kind != Kind::shape;
+    return operation_of(use.user->kind().toUnqualString()).kind != Kind::shape;
   };
   std::set<std::string> read;
   std::vector<Node*> attributes;
@@ -300,6 +298,15 @@ bool is_batch_size(const torch::jit::Value* value) {
   return passes.count(name) > 0 && is_batch_size(node->input(0));
 }
 
+namespace {
+
+bool is_comparison(Form form) {
+  return form == Form::equal || form == Form::not_equal || form == Form::greater ||
+         form == Form::greater_equal || form == Form::less || form == Form::less_equal;
+}
+
+}  // namespace
+
 bool asks_for_one(const Graph& graph) {
   const auto whole = [](const torch::jit::Value* value) -> std::optional<int64_t> {
     const auto constant = torch::jit::toIValue(value);
@@ -308,14 +315,13 @@ bool asks_for_one(const Graph& graph) {
     }
     return std::nullopt;
   };
-  static const std::set<std::string> comparisons{"eq", "ne", "lt", "le", "gt", "ge"};
   const std::vector<Node*> nodes = all_nodes(graph.graph->block());
   return std::any_of(nodes.begin(), nodes.end(), [&](const Node* node) {
-    const std::string name = node->kind().toUnqualString();
-    if (name == "squeeze" || name == "squeeze_") {
+    const Operation& row = operation_of(node);
+    if (row.view == View::squeeze) {
       return node->inputs().size() == 1 || whole(node->input(1)) == 0;
     }
-    return comparisons.count(name) > 0 && node->inputs().size() == 2 &&
+    return is_comparison(row.form) && node->inputs().size() == 2 &&
            ((is_batch_size(node->input(0)) && whole(node->input(1))) ||
             (is_batch_size(node->input(1)) && whole(node->input(0))));
   });

@@ -4,7 +4,6 @@
 #include <torch/csrc/jit/ir/constants.h>
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -12,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/model/graph_passes.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -76,14 +76,7 @@ bool is(const Node* node, const char* operation) {
 }
 
 // What leaves a tensor's numbers as they are, whatever their type.
-bool only_casts(const Node* node) {
-  for (const char* name : {"to", "contiguous", "detach", "alias", "clone", "lift_fresh", "round"}) {
-    if (is(node, name)) {
-      return true;
-    }
-  }
-  return false;
-}
+bool only_casts(const Node* node) { return operation_of(node).is(Trait::casts); }
 
 }  // namespace
 
@@ -279,36 +272,15 @@ class Evaluator {
   int steps_ = 0;
 };
 
-enum class LayerKind { convolution, linear, matmul, lookup, recurrent, norm, layer_norm };
-
 struct FirstLayer {
   LayerKind kind;
   const Node* node;
 };
 
-std::optional<LayerKind> layer_kind(const Node* node) {
-  static const std::map<std::string, LayerKind> kinds{
-      {"aten::conv1d", LayerKind::convolution},      {"aten::conv2d", LayerKind::convolution},
-      {"aten::convolution", LayerKind::convolution}, {"aten::_convolution", LayerKind::convolution},
-      {"aten::linear", LayerKind::linear},           {"aten::matmul", LayerKind::matmul},
-      {"aten::embedding", LayerKind::lookup},        {"aten::one_hot", LayerKind::lookup},
-      {"aten::lstm", LayerKind::recurrent},          {"aten::gru", LayerKind::recurrent},
-      {"aten::batch_norm", LayerKind::norm},         {"aten::layer_norm", LayerKind::layer_norm}};
-  const auto found = kinds.find(node->kind().toQualString());
-  return found == kinds.end() ? std::nullopt : std::optional<LayerKind>(found->second);
-}
+LayerKind layer_kind(const Node* node) { return operation_of(node).layer; }
 
 size_t data_of(LayerKind kind, const Node* node) {
   return kind == LayerKind::lookup && is(node, "embedding") ? 1 : 0;
-}
-
-// Values that are X's own numbers, whatever their type and their order.
-bool keeps_numbers(const Node* node) {
-  static const std::set<std::string> names{"aten::to",      "aten::contiguous", "aten::detach",
-                                           "aten::clone",   "aten::alias",      "aten::squeeze",
-                                           "aten::view",    "aten::reshape",    "aten::unsqueeze",
-                                           "aten::permute", "aten::transpose",  "aten::slice"};
-  return names.count(node->kind().toQualString()) > 0;
 }
 
 // What holds numbers of X: a tensor, or several. Sizes of X are the same whatever its numbers.
@@ -325,7 +297,7 @@ bool hides_layers(const Node* node) {
   }
   for (const torch::jit::Block* block : node->blocks()) {
     for (const Node* inner : block->nodes()) {
-      if (layer_kind(inner) || hides_layers(inner)) {
+      if (layer_kind(inner) != LayerKind::none || hides_layers(inner)) {
         return true;
       }
     }
@@ -349,20 +321,21 @@ std::vector<FirstLayer> first_layers(const Graph& graph) {
     if (!any(of_X) && !branches) {
       continue;
     }
-    const auto kind = layer_kind(node);
-    const JitValue* data = kind ? node->input(data_of(*kind, node)) : nullptr;
-    const bool layer = kind && of_X.count(data) > 0;
+    const LayerKind kind = layer_kind(node);
+    const bool known = kind != LayerKind::none;
+    const JitValue* data = known ? node->input(data_of(kind, node)) : nullptr;
+    const bool layer = known && of_X.count(data) > 0;
     const bool first = !any(behind);
     const bool told = kind != LayerKind::lookup || own.count(data) > 0;
     if (layer && first && told && layers.size() < most_layers) {
-      layers.push_back({*kind, node});
+      layers.push_back({kind, node});
     }
     for (const JitValue* output : node->outputs()) {
       if (!holds_numbers(output)) {
         continue;
       }
       of_X.insert(output);
-      if (keeps_numbers(node) && own.count(node->input(0)) > 0) {
+      if (operation_of(node).is(Trait::keeps_numbers) && own.count(node->input(0)) > 0) {
         own.insert(output);
       }
       if (layer || !first || hides_layers(node)) {
@@ -471,6 +444,7 @@ class Fit {
         const std::vector<int64_t> shape = evaluator_.value(node->input(1)).toIntVector();
         return shape.size() != 1 || same(x.dim() - 1, shape[0]);
       }
+      case LayerKind::none:
       case LayerKind::lookup:
         break;
     }

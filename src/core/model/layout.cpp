@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
 
 #include "core/model/graph.h"
 #include "core/numeric/tensor_functions.h"
@@ -155,15 +154,6 @@ bool reads_only(const Layout& layout, at::IntArrayRef sizes, at::IntArrayRef str
 
 namespace {
 
-// Without the _ of in-place variants.
-std::string plain_name(const Node* node) {
-  std::string name = node->kind().toUnqualString();
-  if (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_') {
-    name.pop_back();
-  }
-  return name;
-}
-
 bool block_uses_layouts(const Block* block);
 
 bool function_uses_layouts(torch::jit::Function* function) {
@@ -191,24 +181,6 @@ bool block_uses_layouts(const Block* block) {
 }  // namespace
 
 LayoutUse layout_use(const Node* node) {
-  static const std::set<std::string> numbers{"view",
-                                             "view_as",
-                                             "_unsafe_view",
-                                             "_reshape_alias",
-                                             "as_strided",
-                                             "view_copy",
-                                             "resize",
-                                             "resize_as",
-                                             "as_strided_scatter",
-                                             "as_strided_copy",
-                                             "view_as_complex",
-                                             "view_as_complex_copy",
-                                             "set",
-                                             "_resize_output",
-                                             "kron"};
-  static const std::set<std::string> answers{"stride", "is_contiguous", "storage_offset",
-                                             "is_non_overlapping_and_dense",
-                                             "is_strides_like_format"};
   if (node->kind() == c10::prim::CallMethod) {
     const auto type = node->input(0)->type()->cast<c10::ClassType>();
     const bool uses = type && function_uses_layouts(type->findMethod(node->s(c10::attr::name)));
@@ -217,56 +189,10 @@ LayoutUse layout_use(const Node* node) {
   if (!node->kind().is_aten() && !node->kind().is_prim()) {
     return LayoutUse::none;
   }
-  const std::string name = plain_name(node);
-  return numbers.count(name) > 0   ? LayoutUse::numbers
-         : answers.count(name) > 0 ? LayoutUse::answer
-                                   : LayoutUse::none;
-}
-
-bool changes_view_only(const std::string& name) {
-  static const std::set<std::string> names{"t",         "transpose", "swapaxes",   "swapdims",
-                                           "squeeze",   "unsqueeze", "as_strided", "resize",
-                                           "resize_as", "set"};
-  return names.count(name) > 0;
-}
-
-bool stays_row_by_row(const std::string& name) {
-  static const std::set<std::string> names{
-      // made anew
-      "zeros", "ones", "full", "empty", "arange", "linspace", "eye", "tensor", "scalar_tensor",
-      "zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full",
-      // layers
-      "conv1d", "conv2d", "conv3d", "_convolution", "convolution", "conv_transpose1d",
-      "conv_transpose2d", "conv_transpose3d", "linear", "max_pool1d", "max_pool2d", "max_pool3d",
-      "avg_pool1d", "avg_pool2d", "avg_pool3d", "adaptive_avg_pool1d", "adaptive_avg_pool2d",
-      "adaptive_max_pool1d", "adaptive_max_pool2d", "batch_norm", "layer_norm", "group_norm",
-      "softmax", "log_softmax", "dropout", "feature_dropout", "alpha_dropout",
-      "feature_alpha_dropout", "upsample_nearest1d", "upsample_nearest2d", "upsample_linear1d",
-      "upsample_bilinear2d", "constant_pad_nd", "embedding",
-      // one number for each
-      "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "softplus",
-      "sigmoid", "tanh", "exp", "log", "log1p", "expm1", "sqrt", "rsqrt", "reciprocal", "square",
-      "abs", "neg", "sin", "cos", "erf", "pow", "clamp", "clamp_min", "clamp_max", "hardtanh",
-      "hardsigmoid", "hardswish", "hardshrink", "softshrink", "threshold", "softsign", "add", "sub",
-      "mul", "div", "rsub", "maximum", "minimum", "where", "masked_fill", "float", "double", "to",
-      "type_as", "detach", "alias", "glu",
-      // joined, or merged and split
-      "cat", "concat", "stack", "view", "view_as", "_unsafe_view", "_reshape_alias", "reshape",
-      "reshape_as", "flatten", "unflatten", "ravel", "unsqueeze", "squeeze", "sum", "mean", "amax",
-      "amin"};
-  return names.count(name) > 0;
+  return operation_of(node).layout;
 }
 
 namespace {
-
-// Whether these share memory with their input depends on its layout.
-bool may_share(const Node* node) {
-  static const std::set<std::string> names{
-      "view",       "view_as", "_reshape_alias", "as_strided", "reshape",
-      "reshape_as", "flatten", "ravel",          "contiguous", "to",
-      "unflatten",  "type_as", "expand_as",      "atleast_3d", "view_as_complex"};
-  return names.count(plain_name(node)) > 0;
-}
 
 bool is_tensor(const torch::jit::Value* value) {
   return value->type()->isSubtypeOf(*c10::TensorType::get());
@@ -315,7 +241,8 @@ void find_kept(const Graph& graph, std::unordered_set<const Node*>& kept) {
   }
   torch::jit::AliasDb aliases(graph.graph);
   for (Node* node : nodes) {
-    if (!may_share(node) || node->outputs().size() != 1 || !is_tensor(node->input(0))) {
+    if (!operation_of(node).is(Trait::shares_by_layout) || node->outputs().size() != 1 ||
+        !is_tensor(node->input(0))) {
       continue;
     }
     const torch::jit::ValueSet both{node->input(0), node->output()};
@@ -356,7 +283,7 @@ void Layouts::look_at(const Block* block, const Node* outer) {
     }
     if (writes(node)) {
       const bool list = !is_tensor(node->input(0));
-      lasting_ = lasting_ && !list && !changes_view_only(plain_name(node));
+      lasting_ = lasting_ && !list && operation_of(node).view == View::none;
     }
     for (const Block* inner : node->blocks()) {
       look_at(inner, top);

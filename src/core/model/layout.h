@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/model/operation_table.h"
+
 namespace seqlift {
 
 struct Graph;
@@ -54,17 +56,8 @@ struct LayoutRecord {
   std::map<Place, Tensors> outputs;
 };
 
-// What an operation needs to know of its inputs' layout.
-enum class LayoutUse {
-  none,
-  numbers,  // its success or its result depends on it
-  answer    // it says what the layout is, and reads no number
-};
+// What a node needs to know of its inputs' layout.
 LayoutUse layout_use(const torch::jit::Node* node);
-// Whether memory laid out row by row goes in and comes out so, whatever the version of LibTorch.
-bool stays_row_by_row(const std::string& name);
-// Operations in place that change how their tensor is seen, and no number.
-bool changes_view_only(const std::string& name);
 
 // What there is in a graph that depends on layouts, and the records of the latest shapes of input.
 class Layouts {

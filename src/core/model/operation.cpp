@@ -2,6 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "core/model/operation_table.h"
+#include "core/numeric/visit_tensors.h"
+
 namespace seqlift {
 
 const char* kind_name(Kind kind) {
@@ -34,6 +37,8 @@ const char* kind_name(Kind kind) {
   return "unsupported";
 }
 
+bool Call::is(Trait trait) const { return row->is(trait); }
+
 int Call::find(const std::string& name) const {
   const auto* schema = node->maybeSchema();
   if (!schema) {
@@ -59,8 +64,28 @@ Halves Call::halves(int input) const {
   return {x, value.paired ? value.ref.toTensor() : x};
 }
 
+std::string plain_name(const torch::jit::Node* node) {
+  std::string name = node->kind().toUnqualString();
+  if (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_') {
+    name.pop_back();
+  }
+  return name;
+}
+
+const Operation& operation_of(const torch::jit::Node* node) {
+  return operation_of(plain_name(node));
+}
+
 std::string Call::where() const {
   return "The operation " + place_of(node, *provenance) + (provenance->source.empty() ? "" : ",");
+}
+
+bool has_gradient(const c10::IValue& value) {
+  bool found = false;
+  visit_tensors(value, [&](const at::Tensor& tensor) {
+    found = found || (tensor.defined() && tensor.requires_grad());
+  });
+  return found;
 }
 
 Value to_value(const c10::IValue& x, const c10::IValue& ref) {
@@ -68,8 +93,7 @@ Value to_value(const c10::IValue& x, const c10::IValue& ref) {
   value.x = x;
   value.paired = true;
   value.ref = ref;
-  const bool tensor = ref.isTensor() && ref.toTensor().defined();
-  value.depends = tensor && ref.toTensor().requires_grad();
+  value.depends = has_gradient(ref);
   return value;
 }
 

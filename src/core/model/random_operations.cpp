@@ -12,6 +12,7 @@
 
 #include "core/base/error.h"
 #include "core/model/graph_passes.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -39,14 +40,6 @@ bool is_tagged(const c10::FunctionSchema& schema) {
 
 bool has_argument(const c10::FunctionSchema& schema, const char* name) {
   return schema.argumentIndexWithName(name).has_value();
-}
-
-std::string plain_name(const Node* node) {
-  std::string name = node->kind().toUnqualString();
-  if (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_') {
-    name.pop_back();
-  }
-  return name;
 }
 
 bool is_tensor(const torch::jit::Value* value) {
@@ -117,8 +110,7 @@ class Spread {
     if (!node->blocks().empty()) {
       return pass_blocks(node);
     }
-    const Operation* operation = find_operation(plain_name(node));
-    const bool shape_only = operation && operation->kind == Kind::shape;
+    const bool shape_only = operation_of(node).kind == Kind::shape;
     bool given = false;
     for (size_t i = shape_only ? 1 : 0; i < node->inputs().size(); ++i) {
       given = given || has(node->input(i));
@@ -292,9 +284,7 @@ bool draws_random(const Node* node) {
       return false;
     }
   }
-  const Operation* operation = find_operation(plain_name(node));
-  if ((operation && operation->kind == Kind::random) || takes_generator(*schema) ||
-      is_tagged(*schema)) {
+  if (operation_of(node).kind == Kind::random || takes_generator(*schema) || is_tagged(*schema)) {
     return true;
   }
   // rand(), whose generator is an argument of another overload.
@@ -349,8 +339,7 @@ bool draws_alone(const Call& call) {
   const bool first_alone =
       std::all_of(dependent.begin(), dependent.end(), [](int position) { return position == 0; });
   const std::string name = call.node->kind().toUnqualString();
-  static const std::set<std::string> likes{"rand_like", "randn_like", "randint_like"};
-  return first_alone && (likes.count(name) > 0 || name.back() == '_');
+  return first_alone && (call.is(Trait::draws_like) || name.back() == '_');
 }
 
 void draw_from_seed(Call& call, uint32_t random_state, int visit, bool batched,

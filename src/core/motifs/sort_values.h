@@ -14,7 +14,8 @@ template <class T>
 void sort_values(std::vector<T>& values, const WorkerOptions& workers) {
   constexpr std::size_t worth_a_thread = std::size_t{1} << 15;
   const std::size_t parts = worker_count(values.size() / worth_a_thread, workers);
-  std::vector<typename std::vector<T>::iterator> ends;  // of the parts, before the first one its begin
+  std::vector<typename std::vector<T>::iterator>
+      ends;  // of the parts, before the first one its begin
   for (std::size_t i = 0; i <= parts; ++i) {
     ends.push_back(values.begin() + static_cast<std::ptrdiff_t>(values.size() * i / parts));
   }
@@ -22,14 +23,13 @@ void sort_values(std::vector<T>& values, const WorkerOptions& workers) {
       parts, [&](std::size_t i, std::size_t) { std::sort(ends[i], ends[i + 1]); }, workers);
   for (std::size_t step = 1; step < parts; step *= 2) {
     // Of parts that are apart by 2 step, each with the one that is apart by step.
-    run_workers(
-        (parts + step - 1) / (2 * step),
-        [&](std::size_t i, std::size_t) {
-          const std::size_t first = 2 * step * i;
-          std::inplace_merge(ends[first], ends[first + step],
-                             ends[std::min(first + 2 * step, parts)]);
-        },
-        workers);
+    run_workers((parts + step - 1) / (2 * step),
+                [&](std::size_t i, std::size_t) {
+                  const std::size_t first = 2 * step * i;
+                  std::inplace_merge(ends[first], ends[first + step],
+                                     ends[std::min(first + 2 * step, parts)]);
+                },
+                workers);
   }
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/base/memory.h"
 
 namespace seqlift {
 
@@ -101,7 +102,9 @@ struct Shared {
   std::exception_ptr error;
 };
 
-void take_chunks(Shared& shared, int64_t chunks, const Chunk& work, int threads_each) {
+void take_chunks(Shared& shared, int64_t chunks, const Chunk& work, int threads_each,
+                 const MemoryShare& share) {
+  const MemoryShareGuard memory(share);
   at::set_num_threads(threads_each);
   while (!shared.cancelled) {
     const int64_t chunk = shared.next++;
@@ -128,6 +131,7 @@ void run_here(const Chunks& all, const Chunk& work, const WorkOptions& options) 
   const int64_t chunks = all.count;
   const int threads = threads_of_each(all, options.threads, 1);
   const BlasThreads blas(threads);
+  const MemoryShareGuard memory(divide_memory(1));
   at::set_num_threads(threads);
   const std::atomic<bool> never{false};
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
@@ -170,6 +174,7 @@ void run_chunks(const Chunks& all, const Chunk& work, const WorkOptions& options
   }
   const int each = threads_of_each(all, options.threads, workers);
   const BlasThreads blas(each);
+  const MemoryShare share = divide_memory(workers);
   Shared shared;
   std::vector<std::thread> threads;
   try {
@@ -178,7 +183,7 @@ void run_chunks(const Chunks& all, const Chunk& work, const WorkOptions& options
         const std::lock_guard<std::mutex> lock(shared.mutex);
         ++shared.running;
       }
-      threads.emplace_back([&]() { take_chunks(shared, chunks, work, each); });
+      threads.emplace_back([&]() { take_chunks(shared, chunks, work, each, share); });
     }
   } catch (const std::system_error&) {
     // As many as the system gives.

@@ -1,5 +1,5 @@
 // Work in chunks on a few threads, while the calling thread watches for an interruption. Several
-// sequences at once on one thread each are faster than one sequence on several (DESIGN section 5).
+// sequences at once on one thread each are faster than one sequence on several.
 #pragma once
 
 #include <atomic>

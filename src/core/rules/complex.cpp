@@ -50,17 +50,17 @@ std::vector<Value> as_complex(Call& call) {
 std::vector<Value> absolute(Call& call) {
   const Halves input = call.halves(0);
   return input.ref.is_complex() ? std::vector<Value>{to_value(magnitude(input, call.batch))}
-                                : kinked(call);
+                                : piecewise(call);
 }
 
 // atan2(imaginary, real), shared by Shapley's value.
 std::vector<Value> angle(Call& call) {
   const Halves input = call.halves(0);
   if (!input.ref.is_complex()) {
-    return kinked(call);
+    return piecewise(call);
   }
-  return {to_value(
-      shapley(angle_of, {imaginary_part(input), real_part(input)}, Bend::smooth, call.batch))};
+  return {to_value(shapley(angle_of, {imaginary_part(input), real_part(input)}, Smoothness::smooth,
+                           call.batch))};
 }
 
 // r cos(angle) + i r sin(angle).
@@ -70,7 +70,7 @@ std::vector<Value> polar(Call& call) {
   const Unary cosine = [](const at::Tensor& value) { return value.cos(); };
   const Unary sine = [](const at::Tensor& value) { return value.sin(); };
   const auto part = [&](const Unary& function) {
-    return multiply(radius, rescale(function, angle, Bend::smooth, call.batch), call.batch);
+    return multiply(radius, rescale(function, angle, Smoothness::smooth, call.batch), call.batch);
   };
   const Nary together = [](const Operands& parts) { return at::complex(parts[0], parts[1]); };
   return {to_value(seqlift::linear(together, {part(cosine), part(sine)}))};

@@ -23,7 +23,7 @@ Halves step_of(const Predicate& predicate, const Halves& input, const BatchShape
   const Unary function = [predicate](const at::Tensor& value) {
     return predicate(value).to(value.scalar_type());
   };
-  return rescale(function, input, Bend::kinked, batch);
+  return rescale(function, input, Smoothness::piecewise, batch);
 }
 
 // Input `position` as a tensor on both halves, whatever it is: a number, a constant mask. Truth
@@ -107,8 +107,8 @@ std::vector<Value> comparison(Call& call) {
   const at::ScalarType dtype = number_type(call);
   const Halves a = operand(call, 0, dtype);
   const Halves b = operand(call, 1, dtype);
-  const std::string& name = call.name;
-  if (name == "heaviside") {
+  const Form form = call.row->form;
+  if (form == Form::heaviside) {
     if (call.depends(1) || b.x.numel() != 1) {
       throw Error("unsupported_operation",
                   call.where() + " takes values at zero that differ or depend on X.");
@@ -117,11 +117,11 @@ std::vector<Value> comparison(Call& call) {
     const Unary function = [at_zero](const at::Tensor& value) {
       return (value > 0).to(value.scalar_type()) + at_zero * (value == 0).to(value.scalar_type());
     };
-    return {to_value(rescale(function, a, Bend::kinked, call.batch))};
+    return {to_value(rescale(function, a, Smoothness::piecewise, call.batch))};
   }
   const Nary subtract = [](const Operands& ab) { return ab[0] - ab[1]; };
   const Halves difference = seqlift::linear(subtract, {a, b});
-  if (name == "isclose") {
+  if (form == Form::close) {
     if (call.depends(1)) {
       throw Error("unsupported_operation",
                   call.where() + " has a tolerance that depends on X, which has no rule.");
@@ -134,19 +134,20 @@ std::vector<Value> comparison(Call& call) {
         return (change.abs() <= limit).to(change.scalar_type());
       };
     };
-    return {to_value(rescale({within(b.x), within(b.ref)}, difference, Bend::kinked, call.batch),
-                     at::kBool)};
+    return {to_value(
+        rescale({within(b.x), within(b.ref)}, difference, Smoothness::piecewise, call.batch),
+        at::kBool)};
   }
   Predicate predicate;
-  if (name == "gt" || name == "greater") {
+  if (form == Form::greater) {
     predicate = [](const at::Tensor& change) { return change > 0; };
-  } else if (name == "ge" || name == "greater_equal") {
+  } else if (form == Form::greater_equal) {
     predicate = [](const at::Tensor& change) { return change >= 0; };
-  } else if (name == "lt" || name == "less") {
+  } else if (form == Form::less) {
     predicate = [](const at::Tensor& change) { return change < 0; };
-  } else if (name == "le" || name == "less_equal") {
+  } else if (form == Form::less_equal) {
     predicate = [](const at::Tensor& change) { return change <= 0; };
-  } else if (name == "eq") {
+  } else if (form == Form::equal) {
     predicate = [](const at::Tensor& change) { return change == 0; };
   } else {
     predicate = [](const at::Tensor& change) { return change != 0; };
@@ -156,7 +157,7 @@ std::vector<Value> comparison(Call& call) {
 
 std::vector<Value> logic(Call& call) {
   const at::ScalarType dtype = number_type(call);
-  const bool bitwise = call.name.rfind("logical", 0) != 0;
+  const bool bitwise = call.is(Trait::bitwise);
   for (size_t i = 0; bitwise && i < call.inputs.size(); ++i) {
     const Value& input = call.inputs[i];
     const bool boolean = input.shown == at::kBool || input.x.isBool() ||
@@ -167,13 +168,13 @@ std::vector<Value> logic(Call& call) {
     }
   }
   const Halves a = truth(call, 0, dtype);
-  if (call.name.find("not") != std::string::npos) {
+  if (call.row->form == Form::negation) {
     return {
         to_value(seqlift::linear([](const at::Tensor& value) { return 1 - value; }, a), at::kBool)};
   }
   const Halves b = truth(call, 1, dtype);
-  const bool exclusive = call.name.find("xor") != std::string::npos;
-  const bool both = call.name.find("and") != std::string::npos;
+  const bool exclusive = call.row->form == Form::exclusive;
+  const bool both = call.row->form == Form::conjunction;
   const Nary function = [=](const Operands& ab) {
     const at::Tensor product = ab[0] * ab[1];
     return both ? product : ab[0] + ab[1] - (exclusive ? 2 : 1) * product;
@@ -189,7 +190,7 @@ std::vector<Value> any_or_all(Call& call) {
                 call.where() + " takes all sequences of a batch together.");
   }
   const Halves given = truth(call, 0, number_type(call));
-  const bool any = call.name == "any";
+  const bool any = call.row->form != Form::minimum;
   const Halves found = maximum_over(given, int_list(call.constant(dim)),
                                     call.constant(call.find("keepdim")).toBool(), !any, call.batch);
   return {to_value(found, at::kBool)};
@@ -215,11 +216,11 @@ std::vector<Value> step(Call& call) {
     stack[0] = value;
     return evaluate(std::move(stack))[0].toTensor();
   };
-  const bool counts = call.name == "bucketize";
+  const bool counts = call.row->form == Form::count;
   const Halves output = step_of(predicate, call.halves(0), call.batch);
   // Between a number and what is none there is no difference to share out.
   const at::Tensor ref = output.ref.detach();
-  if (!counts && call.name != "signbit" && !repeat_x(output.x, ref, call.batch).equal(ref)) {
+  if (!counts && call.row->form != Form::sign && !repeat_x(output.x, ref, call.batch).equal(ref)) {
     throw Error("unsupported_operation",
                 call.where() +
                     " finds a sequence finite and its reference not, or the other way "
@@ -253,7 +254,7 @@ std::vector<Value> cast(Call& call) {
     return {to_value(call.halves(0), type)};
   }
   const Unary whole = [](const at::Tensor& value) { return value.trunc(); };
-  return {to_value(rescale(whole, call.halves(0), Bend::kinked, call.batch), type)};
+  return {to_value(rescale(whole, call.halves(0), Smoothness::piecewise, call.batch), type)};
 }
 
 std::vector<Value> where(Call& call) {

@@ -1,8 +1,8 @@
 // Convolutions. Linear in their input, so the ordinary gradient is the multiplier; what is done
 // here is the layout. Activations stay channels-last from the first convolution to the last: a 1-d
 // convolution is run as a 2-d one of height 1, which oneDNN does at twice the speed of conv1d's own
-// layout (DESIGN section 5). A first layer has four channels: its input gradient is one matrix
-// product over the channels of all taps, shifted and added.
+// layout. A first layer has four channels: its input gradient is one matrix product over the
+// channels of all taps, shifted and added.
 
 #include <algorithm>
 
@@ -87,7 +87,7 @@ Convolution read(const Call& call) {
 bool is_plain(const Call& call) {
   const int weight = call.find("weight");
   const Value& input = call.inputs[0];
-  const bool transposed_name = call.name.find("transpose") != std::string::npos;
+  const bool transposed_name = call.is(Trait::transposed);
   const int transposed = call.find("transposed");
   if (transposed_name || (transposed >= 0 && call.constant(transposed).toBool()) ||
       call.inputs[weight].paired || call.constants->reduced()) {
@@ -310,8 +310,7 @@ std::vector<Value> any_convolution(Call& call) {
     return call.evaluate(std::move(stack))[0].toTensor();
   };
   const int flag = call.find("transposed");
-  const bool transposed = call.name.find("transpose") != std::string::npos ||
-                          (flag >= 0 && call.constant(flag).toBool());
+  const bool transposed = call.is(Trait::transposed) || (flag >= 0 && call.constant(flag).toBool());
   const int extra = call.find("output_padding");
   const std::vector<int64_t> output_padding =
       extra >= 0 ? spatial(call.constant(extra), c.dims) : std::vector<int64_t>(c.dims, 0);

@@ -3,7 +3,9 @@
 
 #include "core/base/error.h"
 #include "core/halves/kernels.h"
+#include "core/halves/tiles.h"
 #include "core/numeric/tensor_functions.h"
+#include "core/rules/operands.h"
 #include "core/rules/rules.h"
 
 namespace seqlift {
@@ -11,43 +13,34 @@ namespace rules {
 
 namespace {
 
-// The operation as a function of its input `position`, the others as they are on that half. The
-// rescale rule calls it in double, so tensors among the others follow.
-Unary function_of(const Call& call, int position, bool ref) {
-  std::vector<c10::IValue> inputs;
-  for (const Value& input : call.inputs) {
-    inputs.push_back(ref && input.paired ? input.ref : input.x);
-  }
-  return [inputs, position, evaluate = call.evaluate](const at::Tensor& at) {
-    std::vector<c10::IValue> stack = inputs;
-    for (c10::IValue& input : stack) {
-      if (input.isTensor() && input.toTensor().defined() &&
-          at::isFloatingType(input.toTensor().scalar_type())) {
-        input = input.toTensor().to(at.scalar_type());
-      }
-    }
-    stack[position] = at;
-    return evaluate(std::move(stack))[0].toTensor();
-  };
-}
-
-std::vector<Value> rescale_operation(Call& call, Bend bend) {
+std::vector<Value> rescale_operation(Call& call, Smoothness smoothness) {
   const std::vector<int> dependent = call.dependent();
   if (dependent.size() != 1) {
     throw Error("unsupported_operation",
                 call.where() + " depends on X through several of its inputs, which has no rule.");
   }
   const int position = dependent[0];
-  const OnHalves<Unary> function(function_of(call, position, false),
-                                 function_of(call, position, true));
-  return {to_value(rescale(function, call.halves(position), bend, call.batch))};
+  const auto of_one = [&](bool ref) -> Unary {
+    const Nary function = function_in_type(call, dependent, ref);
+    return [function](const at::Tensor& at) { return function({at}); };
+  };
+  const OnHalves<Unary> function(of_one(false), of_one(true));
+  // A number beside it is the same everywhere; a tensor has rows and positions of its own.
+  bool each = true;
+  for (size_t i = 0; i < call.inputs.size(); ++i) {
+    each = each && (static_cast<int>(i) == position || !call.inputs[i].x.isTensor() ||
+                    call.inputs[i].x.toTensor().numel() == 1);
+  }
+  const Halves input = call.halves(position);
+  return {to_value(each ? rescale_each(function, input, smoothness, call.batch)
+                        : rescale(function, input, smoothness, call.batch))};
 }
 
 }  // namespace
 
-std::vector<Value> elementwise(Call& call) { return rescale_operation(call, Bend::smooth); }
+std::vector<Value> elementwise(Call& call) { return rescale_operation(call, Smoothness::smooth); }
 
-std::vector<Value> kinked(Call& call) { return rescale_operation(call, Bend::kinked); }
+std::vector<Value> piecewise(Call& call) { return rescale_operation(call, Smoothness::piecewise); }
 
 // relu(x): the quotient is exact in floating point wherever x and ref differ, since both sides are
 // either equal to them or zero. One pass over the data computes the output and the multiplier.
@@ -55,7 +48,7 @@ std::vector<Value> relu(Call& call) {
   const Halves input = call.halves(0);
   const at::Tensor ref = input.ref.detach();
   if (!relu_is_fast(input.x, ref, call.batch)) {
-    return kinked(call);
+    return piecewise(call);
   }
   check_rows(input.x, ref, call.batch);
   const at::NoGradGuard guard;
@@ -77,7 +70,7 @@ std::vector<Value> glu(Call& call) {
     return linear([&](const at::Tensor& whole) { return whole.chunk(2, dim)[which]; }, input);
   };
   const Unary sigmoid = [](const at::Tensor& value) { return at::sigmoid(value); };
-  const Halves gate = rescale(sigmoid, part(1), Bend::smooth, call.batch);
+  const Halves gate = rescale(sigmoid, part(1), Smoothness::smooth, call.batch);
   const Nary multiply = [](const Operands& factors) { return factors[0] * factors[1]; };
   return {to_value(midpoint(multiply, {part(0), gate}, call.batch))};
 }

@@ -16,7 +16,8 @@ std::vector<Value> integral(Call& call) {
     operands.push_back(slot_halves(call, slot));
     points.push_back(operands.back().ref.detach().requires_grad_());
   }
-  const OnHalves<Many> function(function_of(call, slots, false), function_of(call, slots, true));
+  const OnHalves<MultiOutput> function(function_of(call, slots, false),
+                                       function_of(call, slots, true));
   std::vector<at::Tensor> trial;
   {
     const at::AutoGradMode enabled(true);

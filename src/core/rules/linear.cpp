@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <map>
 
 #include "core/base/error.h"
 #include "core/numeric/tensor_functions.h"
@@ -13,50 +12,6 @@ namespace seqlift {
 namespace rules {
 
 namespace {
-
-// A network in evaluation mode drops nothing; a traced one may have the flag of training written
-// in.
-bool is_dropout(const std::string& name) {
-  return name.size() >= 7 && name.compare(name.size() - 7, 7, "dropout") == 0;
-}
-
-bool is_tensor_list_result(const c10::IValue& value) { return value.isList() || value.isTuple(); }
-
-bool holds_gradient(const c10::IValue& value) {
-  if (value.isTensor()) {
-    return value.toTensor().defined() && value.toTensor().requires_grad();
-  }
-  if (value.isTensorList()) {
-    for (const at::Tensor& tensor : value.toTensorVector()) {
-      if (tensor.requires_grad()) {
-        return true;
-      }
-    }
-    return false;
-  }
-  if (value.isList()) {
-    for (const c10::IValue& element : value.toListRef()) {
-      if (holds_gradient(element)) {
-        return true;
-      }
-    }
-  }
-  if (value.isTuple()) {
-    for (const c10::IValue& element : value.toTupleRef().elements()) {
-      if (holds_gradient(element)) {
-        return true;
-      }
-    }
-  }
-  if (value.isGenericDict()) {
-    for (const auto& entry : value.toGenericDict()) {
-      if (holds_gradient(entry.value())) {
-        return true;
-      }
-    }
-  }
-  return false;
-}
 
 // Windows pass a slice that takes everything as they are, and one of positions moved by its start.
 WindowBackward slice_windows(const at::Tensor& whole, const at::Tensor& part, int64_t dim,
@@ -74,7 +29,9 @@ WindowBackward slice_windows(const at::Tensor& whole, const at::Tensor& part, in
 }  // namespace
 
 std::vector<Value> linear(Call& call) {
-  if (is_dropout(call.name)) {
+  // A network in evaluation mode drops nothing; a traced one may have the flag of training written
+  // in.
+  if (call.is(Trait::drops)) {
     return {call.inputs[0]};
   }
   std::vector<c10::IValue> x_inputs;
@@ -84,7 +41,7 @@ std::vector<Value> linear(Call& call) {
     ref_inputs.push_back(input.paired ? input.ref : input.x);
   }
   // `detach` stops ordinary gradients; the prediction still moves with what is detached.
-  const bool see_through = call.name == "detach" || call.name == "data";
+  const bool see_through = call.is(Trait::detaches);
   std::vector<c10::IValue> x;
   {
     const at::NoGradGuard guard;
@@ -100,9 +57,6 @@ std::vector<Value> linear(Call& call) {
   std::vector<Value> outputs;
   for (size_t i = 0; i < x.size(); ++i) {
     Value value = to_value(x[i], ref[i]);
-    if (is_tensor_list_result(ref[i]) || ref[i].isGenericDict()) {
-      value.depends = holds_gradient(ref[i]);
-    }
     // Turned into whole numbers: a step function, whose result has no gradient.
     const bool tensor = ref[i].isTensor() && ref[i].toTensor().defined();
     const auto type = tensor ? ref[i].toTensor().scalar_type() : at::kDouble;
@@ -117,16 +71,11 @@ std::vector<Value> linear(Call& call) {
 // Linear in one of its inputs as long as none of the others depends on X: the values that a grid
 // samples, the right-hand side of a system of equations.
 std::vector<Value> linear_in_one(Call& call) {
-  static const std::map<std::string, const char*> inputs{
-      {"grid_sampler", "input"},        {"grid_sampler_2d", "input"}, {"grid_sampler_3d", "input"},
-      {"max_unpool2d", "self"},         {"max_unpool3d", "self"},     {"linalg_solve", "B"},
-      {"linalg_solve_triangular", "B"}, {"triangular_solve", "self"}, {"cholesky_solve", "self"},
-      {"linalg_lu_solve", "B"},         {"lu_solve", "self"}};
-  const int allowed = call.find(inputs.at(call.name));
+  const std::string one = call.row->linear_in;
+  const int allowed = call.find(one);
   for (const int input : call.dependent()) {
     if (input != allowed) {
-      throw Error("unsupported_operation", call.where() + " has a rule only where its `" +
-                                               inputs.at(call.name) +
+      throw Error("unsupported_operation", call.where() + " has a rule only where its `" + one +
                                                "` alone depends on X, but another input does too.");
     }
   }

@@ -2,8 +2,6 @@
 // sequences of a batch; without that (reduction = "none") a loss is an elementwise function, or
 // picks the log-probability of a class.
 
-#include <set>
-
 #include "core/base/error.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/rules/rules.h"
@@ -24,15 +22,21 @@ void check_reduction(const Call& call) {
 
 }  // namespace
 
-// Those of the difference alone are f(input - target, 0), a rescaled function of one value.
 std::vector<Value> loss(Call& call) {
   check_reduction(call);
-  static const std::set<std::string> of_difference{"l1_loss", "smooth_l1_loss", "huber_loss"};
-  if (call.name == "mse_loss") {
-    return product(call);
-  }
-  if (of_difference.count(call.name) == 0 || call.dependent().size() == 1) {
-    return several_bent(call);
+  return several_piecewise(call);
+}
+
+std::vector<Value> squared_loss(Call& call) {
+  check_reduction(call);
+  return product(call);
+}
+
+// Those of the difference alone are f(input - target, 0), a rescaled function of one value.
+std::vector<Value> loss_of_difference(Call& call) {
+  check_reduction(call);
+  if (call.dependent().size() == 1) {
+    return several_piecewise(call);
   }
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
@@ -45,19 +49,29 @@ std::vector<Value> loss(Call& call) {
     return evaluate(std::move(stack))[0].toTensor();
   };
   const Halves difference = subtract(call.halves(0), call.halves(1));
-  return {to_value(rescale(function, difference, Bend::kinked, call.batch))};
+  return {to_value(rescale(function, difference, Smoothness::piecewise, call.batch))};
 }
 
-// Minus the log-probability of a class that X does not choose is linear in the log-probabilities.
-std::vector<Value> class_loss(Call& call) {
+namespace {
+
+void check_classes(const Call& call) {
   check_reduction(call);
   if (call.dependent() != std::vector<int>{0}) {
     throw Error("unsupported_operation",
                 call.where() + " takes a target or weights that depend on X.");
   }
-  if (call.name != "cross_entropy_loss") {
-    return linear(call);
-  }
+}
+
+}  // namespace
+
+// Minus the log-probability of a class that X does not choose is linear in the log-probabilities.
+std::vector<Value> class_loss(Call& call) {
+  check_classes(call);
+  return linear(call);
+}
+
+std::vector<Value> cross_entropy(Call& call) {
+  check_classes(call);
   const at::Tensor target = call.constant(1).toTensor();
   if (at::isFloatingType(target.scalar_type()) || number(call, "label_smoothing", 0) != 0) {
     throw Error("unsupported_operation",

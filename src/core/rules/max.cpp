@@ -63,7 +63,7 @@ Halves maximum_of(const Locate& locate, const Halves& input, int64_t dims,
 Halves extreme(const Halves& a, const Halves& b, bool smaller, const BatchShape& batch) {
   const Unary relu = [](const at::Tensor& value) { return at::relu(value); };
   const Halves above =
-      rescale(relu, smaller ? subtract(b, a) : subtract(a, b), Bend::kinked, batch);
+      rescale(relu, smaller ? subtract(b, a) : subtract(a, b), Smoothness::piecewise, batch);
   return smaller ? subtract(b, above) : add(b, above);
 }
 
@@ -114,9 +114,6 @@ namespace rules {
 
 namespace {
 
-// How many spatial dimensions "max_pool2d" has.
-int64_t spatial_dims(const std::string& name) { return name[name.find("pool") + 4] - '0'; }
-
 // An empty stride means the kernel's size, a single number all dimensions.
 Pooling read_pooling(const Call& call, int64_t dims) {
   const auto numbers = [&](const char* name) {
@@ -137,8 +134,8 @@ Pooling read_pooling(const Call& call, int64_t dims) {
 }  // namespace
 
 std::vector<Value> max_pool(Call& call) {
-  const int64_t dims = spatial_dims(call.name);
-  const bool adaptive = call.name.rfind("adaptive", 0) == 0;
+  const int64_t dims = call.row->spatial;
+  const bool adaptive = call.find("output_size") >= 0;
   const Halves input = call.halves(0);
   const bool indices_used = call.node->outputs().size() > 1;
   const Pooling pooling = adaptive ? Pooling() : read_pooling(call, dims);
@@ -185,7 +182,7 @@ std::vector<Value> max_pool(Call& call) {
 
 // max(dim), min(dim), amax(dims), amin(dims), aminmax(dim), which is the two of them.
 std::vector<Value> max_over_dims(Call& call) {
-  const bool minimum = call.name == "min" || call.name == "amin";
+  const bool minimum = call.row->form == Form::minimum;
   const int dim = call.find("dim");
   if (dim < 0 && call.find("other") >= 0) {
     return maximum(call);
@@ -196,7 +193,7 @@ std::vector<Value> max_over_dims(Call& call) {
                 call.where() + " takes one maximum over all sequences of a batch.");
   }
   const bool keep = call.constant(call.find("keepdim")).toBool();
-  if (call.name == "aminmax") {
+  if (call.row->form == Form::both_extremes) {
     const std::vector<int64_t> dims{call.constant(dim).toInt()};
     return {to_value(maximum_over(call.halves(0), dims, keep, true, call.batch)),
             to_value(maximum_over(call.halves(0), dims, keep, false, call.batch))};
@@ -209,14 +206,14 @@ std::vector<Value> max_over_dims(Call& call) {
 }
 
 std::vector<Value> maximum(Call& call) {
-  const bool smaller = call.name.find("min") != std::string::npos;
+  const bool smaller = call.row->form == Form::minimum;
   return {to_value(extreme(call.halves(0), call.halves(1), smaller, call.batch))};
 }
 
 // With bounds that depend on X, min(max(x, lowest), highest).
 std::vector<Value> clamp(Call& call) {
   if (call.dependent() == std::vector<int>{0}) {
-    return kinked(call);
+    return piecewise(call);
   }
   Halves result = call.halves(0);
   for (const char* bound : {"min", "max"}) {

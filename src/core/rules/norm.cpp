@@ -26,7 +26,7 @@ Halves norm(const Halves& a, double order, const std::vector<int64_t>& dims, boo
   }
   if (order == 0) {
     const Unary counted = [](const at::Tensor& value) { return (value != 0).to(value.dtype()); };
-    return sum(rescale(counted, a, Bend::kinked, batch), dims, keep);
+    return sum(rescale(counted, a, Smoothness::piecewise, batch), dims, keep);
   }
   const Halves sizes = magnitude(a, batch);
   if (order == 1) {
@@ -37,7 +37,7 @@ Halves norm(const Halves& a, double order, const std::vector<int64_t>& dims, boo
   }
   const auto power_of = [&](double exponent, const Halves& value) {
     const Unary power = [exponent](const at::Tensor& base) { return base.pow(exponent); };
-    return rescale(power, value, Bend::smooth, batch);
+    return rescale(power, value, Smoothness::smooth, batch);
   };
   return power_of(1 / order, sum(power_of(order, sizes), dims, keep));
 }
@@ -98,8 +98,8 @@ std::vector<Value> vector_norm(Call& call) {
   if (named && call.constant(position).toStringRef() != "fro") {
     refuse_singular(call);
   }
-  const bool matrix = call.name == "linalg_matrix_norm" ||
-                      (call.name == "linalg_norm" && given && dims.size() == 2);
+  const bool matrix = call.row->form == Form::matrix ||
+                      (call.row->form == Form::matrix_or_vector && given && dims.size() == 2);
   if (dims.empty()) {
     dims = all_dims(call, input.ref.dim());
   }
@@ -114,7 +114,7 @@ std::vector<Value> vector_norm(Call& call) {
 std::vector<Value> distance(Call& call) {
   Halves a = call.halves(0);
   Halves b = call.halves(1);
-  const bool all_pairs = call.name == "cdist";
+  const bool all_pairs = call.row->form == Form::all_pairs;
   if (all_pairs) {
     a = seqlift::linear([](const at::Tensor& value) { return value.unsqueeze(-2); }, a);
     b = seqlift::linear([](const at::Tensor& value) { return value.unsqueeze(-3); }, b);
@@ -133,7 +133,7 @@ std::vector<Value> similarity(Call& call) {
   const Unary at_least = [eps](const at::Tensor& value) { return value.clamp_min(eps); };
   const auto unit = [&](const Halves& a) {
     const Halves size = norm(a, 2, dims, true, call.batch);
-    return divide(a, rescale(at_least, size, Bend::kinked, call.batch), call.batch);
+    return divide(a, rescale(at_least, size, Smoothness::piecewise, call.batch), call.batch);
   };
   const auto expanded = [&](size_t which) {
     const Nary pick = [which](const Operands& ab) { return at::broadcast_tensors(ab)[which]; };
@@ -161,7 +161,8 @@ std::vector<Value> renorm(Call& call) {
     return at::where(size > most, most / (size + 1e-7), at::ones_like(size));
   };
   const Halves size = norm(input, number(call, "p", 2), dims, true, call.batch);
-  return {to_value(multiply(input, rescale(scale, size, Bend::kinked, call.batch), call.batch))};
+  return {to_value(
+      multiply(input, rescale(scale, size, Smoothness::piecewise, call.batch), call.batch))};
 }
 
 }  // namespace rules

@@ -18,7 +18,7 @@ Halves mean(const Halves& input, const std::vector<int64_t>& dims) {
 
 Halves inverse_root(const Halves& variance, double eps, const BatchShape& batch) {
   const Unary function = [eps](const at::Tensor& value) { return (value + eps).rsqrt(); };
-  return rescale(function, variance, Bend::smooth, batch);
+  return rescale(function, variance, Smoothness::smooth, batch);
 }
 
 // x / sqrt(mean(x^2) + eps), or the same of the centred x.
@@ -148,7 +148,7 @@ std::vector<Value> rms_norm(Call& call) {
 // Groups of channels with all their positions: [n, C, ...] seen as [n, groups, everything else].
 std::vector<Value> group_norm(Call& call) {
   const Halves input = call.halves(0);
-  const bool native = call.name == "native_group_norm";
+  const bool native = call.find("group") >= 0;
   const int64_t groups = call.constant(call.find(native ? "group" : "num_groups")).toInt();
   const std::vector<int64_t> sizes = input.ref.sizes().vec();
   const Halves grouped = seqlift::linear(
@@ -218,7 +218,7 @@ std::vector<Value> variance(Call& call) {
   Halves result =
       seqlift::linear([&](const at::Tensor& value) { return value * (count / (count - lost)); },
                       mean(square(centred, call.batch), dims));
-  if (call.name.rfind("std", 0) == 0) {
+  if (call.row->form == Form::root) {
     result = square_root(result, call.batch);
   }
   std::vector<Value> outputs{to_value(drop(result))};

@@ -37,7 +37,7 @@ Halves slot_halves(const Call& call, const Slot& slot) {
           call.inputs[slot.input].ref.toTensorVector()[slot.element]};
 }
 
-Many function_of(const Call& call, const std::vector<Slot>& slots, bool ref) {
+MultiOutput function_of(const Call& call, const std::vector<Slot>& slots, bool ref) {
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
     inputs.push_back(ref && input.paired ? input.ref : input.x);
@@ -75,6 +75,26 @@ Many function_of(const Call& call, const std::vector<Slot>& slots, bool ref) {
       outputs.push_back(output.isTensor() ? output.toTensor() : at::Tensor());
     }
     return outputs;
+  };
+}
+
+Nary function_in_type(const Call& call, const std::vector<int>& positions, bool ref) {
+  std::vector<c10::IValue> inputs;
+  for (const Value& input : call.inputs) {
+    inputs.push_back(ref && input.paired ? input.ref : input.x);
+  }
+  return [inputs, positions, evaluate = call.evaluate](const Operands& operands) {
+    std::vector<c10::IValue> stack = inputs;
+    for (c10::IValue& input : stack) {
+      if (input.isTensor() && input.toTensor().defined() &&
+          at::isFloatingType(input.toTensor().scalar_type())) {
+        input = input.toTensor().to(operands[0].scalar_type());
+      }
+    }
+    for (size_t i = 0; i < positions.size(); ++i) {
+      stack[positions[i]] = operands[i];
+    }
+    return evaluate(std::move(stack))[0].toTensor();
   };
 }
 

@@ -19,6 +19,9 @@ std::vector<Slot> dependent_slots(const Call& call);
 Halves slot_halves(const Call& call, const Slot& slot);
 // The operation's outputs that are tensors, given the operands at `slots`; its other inputs as they
 // are on one half.
-Many function_of(const Call& call, const std::vector<Slot>& slots, bool ref);
+MultiOutput function_of(const Call& call, const std::vector<Slot>& slots, bool ref);
+// The operation's first output, given the inputs at `positions`. Rules call it in double: the
+// tensors among the other inputs follow.
+Nary function_in_type(const Call& call, const std::vector<int>& positions, bool ref);
 
 }  // namespace seqlift

@@ -2,6 +2,8 @@
 // what is looked up by an index that depends on X.
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
+
 #include "core/base/error.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/rules/rules.h"
@@ -110,33 +112,31 @@ Sorter sorter_of(const Call& call) {
   const auto pair = [](std::tuple<at::Tensor, at::Tensor> found) {
     return Ordered{std::get<0>(found), std::get<1>(found)};
   };
-  const std::string& name = call.name;
-  if (name == "sort" || name == "argsort") {
-    const bool descending = flag("descending", false);
-    return [=](const at::Tensor& value) { return pair(value.sort(true, -1, descending)); };
+  switch (call.row->form) {
+    case Form::sorted: {
+      const bool descending = flag("descending", false);
+      return [=](const at::Tensor& value) { return pair(value.sort(true, -1, descending)); };
+    }
+    case Form::largest_few: {
+      const int64_t k = call.constant(1).toInt();
+      const bool largest = flag("largest", true);
+      return [=](const at::Tensor& value) { return pair(value.topk(k, -1, largest, true)); };
+    }
+    case Form::nth: {
+      const int64_t k = call.constant(1).toInt();
+      return [=](const at::Tensor& value) { return pair(value.kthvalue(k, -1, true)); };
+    }
+    case Form::median:
+      return [=](const at::Tensor& value) { return pair(value.median(-1, true)); };
+    case Form::running_maximum:
+      return [=](const at::Tensor& value) { return pair(value.cummax(-1)); };
+    case Form::running_minimum:
+      return [=](const at::Tensor& value) { return pair(value.cummin(-1)); };
+    case Form::minimum:
+      return [=](const at::Tensor& value) { return pair(value.min(-1, true)); };
+    default:
+      return [=](const at::Tensor& value) { return pair(value.max(-1, true)); };
   }
-  if (name == "topk") {
-    const int64_t k = call.constant(1).toInt();
-    const bool largest = flag("largest", true);
-    return [=](const at::Tensor& value) { return pair(value.topk(k, -1, largest, true)); };
-  }
-  if (name == "kthvalue") {
-    const int64_t k = call.constant(1).toInt();
-    return [=](const at::Tensor& value) { return pair(value.kthvalue(k, -1, true)); };
-  }
-  if (name == "median") {
-    return [=](const at::Tensor& value) { return pair(value.median(-1, true)); };
-  }
-  if (name == "cummax") {
-    return [=](const at::Tensor& value) { return pair(value.cummax(-1)); };
-  }
-  if (name == "cummin") {
-    return [=](const at::Tensor& value) { return pair(value.cummin(-1)); };
-  }
-  const bool minimum = name == "argmin" || name == "min";
-  return [=](const at::Tensor& value) {
-    return pair(minimum ? value.min(-1, true) : value.max(-1, true));
-  };
 }
 
 }  // namespace
@@ -144,10 +144,11 @@ Sorter sorter_of(const Call& call) {
 // sort, topk, kthvalue, median, cummax, cummin, max and min with their indices, argmax, argmin,
 // argsort.
 std::vector<Value> order(Call& call) {
-  const std::string& name = call.name;
+  const Form form = call.row->form;
+  const bool places_alone = call.is(Trait::finds_places);
   const int dim_position = call.find("dim");
   const bool given = dim_position >= 0 && !call.constant(dim_position).isNone();
-  if (!given && (name == "median" || name.rfind("arg", 0) == 0)) {
+  if (!given && (form == Form::median || places_alone)) {
     throw Error("unsupported_operation",
                 call.where() + " orders all sequences of a batch together.");
   }
@@ -155,8 +156,8 @@ std::vector<Value> order(Call& call) {
   const int64_t rank = input.ref.dim();
   const int64_t asked = given ? call.constant(dim_position).toInt() : -1;
   const int64_t dim = asked < 0 ? asked + rank : asked;
-  const bool ordered_all =
-      name == "sort" || name == "argsort" || name == "topk" || name == "cummax" || name == "cummin";
+  const bool ordered_all = form == Form::sorted || form == Form::largest_few ||
+                           form == Form::running_maximum || form == Form::running_minimum;
   const int keep_position = call.find("keepdim");
   const bool keep = ordered_all || (keep_position >= 0 && call.constant(keep_position).toBool());
   const Halves last =
@@ -179,10 +180,12 @@ std::vector<Value> order(Call& call) {
   }
   check_rows(input.x, input.ref, call.batch);
   std::vector<Value> outputs;
-  if (name.rfind("arg", 0) != 0) {
-    const Statistic statistic = name == "cummax" || name == "max"   ? Statistic::maximum
-                                : name == "cummin" || name == "min" ? Statistic::minimum
-                                                                    : Statistic::any;
+  if (!places_alone) {
+    const bool largest = form == Form::running_maximum || form == Form::plain;
+    const bool smallest = form == Form::running_minimum || form == Form::minimum;
+    const Statistic statistic = largest    ? Statistic::maximum
+                                : smallest ? Statistic::minimum
+                                           : Statistic::any;
     outputs.push_back(to_value(back(statistics_of(of_x, of_ref, last, statistic, call.batch))));
   }
   if (outputs.size() < call.node->outputs().size()) {
@@ -196,10 +199,12 @@ std::vector<Value> order(Call& call) {
 // orders of the steps: the values' part ((v - v')[i] + (v - v')[i']) / 2 is linear in v, the
 // index's part ((v[i] - v[i']) + (v'[i] - v'[i'])) / 2 is shared out over the change of the index.
 std::vector<Value> lookup(Call& call) {
-  const bool in_list = call.name == "index";
-  const int index_position = call.name == "one_hot" ? 0 : call.name == "gather" ? 2 : 1;
-  const int value_position = call.name == "one_hot" ? -1 : 0;
+  // one_hot() has no values: it looks up rows of an identity.
+  const int named = std::max(call.find("indices"), call.find("index"));
+  const int index_position = std::max(named, 0);
+  const int value_position = named < 0 ? -1 : 0;
   const Value& index = call.inputs[index_position];
+  const bool in_list = index.x.isList();
   if (!index.depends) {
     return linear(call);
   }

@@ -4,7 +4,6 @@
 // factor depends on X the operation is linear.
 
 #include <cmath>
-#include <set>
 
 #include "core/base/error.h"
 #include "core/numeric/tensor_functions.h"
@@ -20,14 +19,12 @@ namespace {
 // The total degree in which the operands enter: how many multiply each other, the added ones
 // (addmm's first, a bias) left out.
 size_t degree(const Call& call, const std::vector<Slot>& slots) {
-  if (call.name == "lerp" || call.name == "mse_loss") {
+  if (call.is(Trait::quadratic)) {
     return 2;
   }
-  const bool added = call.name.rfind("add", 0) == 0 || call.name == "baddbmm";
-  const int bias = call.name == "conv_tbc" ? 2 : call.find("bias");
   size_t factors = slots.size();
   for (const Slot& slot : slots) {
-    factors -= (added && slot.input == 0) || (bias >= 0 && slot.input == bias) ? 1 : 0;
+    factors -= slot.input == call.row->added ? 1 : 0;
   }
   return std::max<size_t>(factors, 1);
 }
@@ -41,50 +38,44 @@ int64_t nodes_for(size_t degree) { return static_cast<int64_t>(degree + 1) / 2; 
 }  // namespace
 
 std::vector<Value> product(Call& call) {
-  if (call.name == "conv_tbc") {
-    // Its own gradient fails on what follows a transposition; that of the same conv1d does not.
-    call.evaluate = [](const std::vector<c10::IValue>& stack) {
-      const at::Tensor input = stack[0].toTensor().permute({1, 2, 0});
-      const at::Tensor weight = stack[1].toTensor().permute({2, 1, 0});
-      const at::Tensor output =
-          at::conv1d(input, weight, stack[2].toTensor(), {1}, {stack[3].toInt()});
-      return std::vector<c10::IValue>{output.permute({2, 0, 1})};
-    };
-  }
   const std::vector<Slot> slots = dependent_slots(call);
   // a * a and (x - y)^2 are quadratic in one input.
-  if (slots.size() == 1 && call.name != "mse_loss") {
+  if (slots.size() == 1 && !call.is(Trait::powers)) {
     return linear(call);
   }
   std::vector<Halves> operands;
   for (const Slot& slot : slots) {
     operands.push_back(slot_halves(call, slot));
   }
-  const OnHalves<Many> function(function_of(call, slots, false), function_of(call, slots, true));
+  const OnHalves<MultiOutput> function(function_of(call, slots, false),
+                                       function_of(call, slots, true));
   const size_t factors = degree(call, slots);
   if (factors > 2) {
     return {to_value(integrate(function, operands, call.batch, nodes_for(factors))[0])};
   }
-  const auto first = [](const Many& whole) -> Nary {
+  const auto first = [](const MultiOutput& whole) -> Nary {
     return [whole](const Operands& given) { return whole(given)[0]; };
   };
   return {to_value(
       midpoint(OnHalves<Nary>(first(function.x), first(function.ref)), operands, call.batch))};
 }
 
+// Its own gradient fails on what follows a transposition; that of the same conv1d does not.
+std::vector<Value> conv_tbc(Call& call) {
+  call.evaluate = call.row->derivative;
+  return product(call);
+}
+
 // Whether a product has one factor that depends on X, in which it is linear.
 bool is_one_factor(const Call& call) {
-  static const std::set<std::string> powers{"prod", "cumprod", "mse_loss"};
-  if (powers.count(call.name) > 0) {
+  if (call.is(Trait::powers)) {
     return false;
   }
-  const Operation* operation = find_operation(call.name);
-  if (operation->rule != quotient) {
+  if (!call.is(Trait::divides)) {
     return dependent_slots(call).size() == 1;
   }
   const int mode = call.find("rounding_mode");
-  return !call.depends(call.name == "addcdiv" ? 2 : 1) &&
-         (mode < 0 || call.constant(mode).isNone());
+  return !call.depends(call.row->added == 0 ? 2 : 1) && (mode < 0 || call.constant(mode).isNone());
 }
 
 namespace {
@@ -104,11 +95,11 @@ std::vector<Value> add_quotient(Call& call) {
 std::vector<Value> quotient(Call& call) {
   const int mode = call.find("rounding_mode");
   const bool rounds = mode >= 0 && !call.constant(mode).isNone();
-  if (call.name == "addcdiv") {
+  if (call.row->added == 0) {
     return call.depends(2) ? add_quotient(call) : linear(call);
   }
   if (rounds) {
-    return several_bent(call);
+    return several_piecewise(call);
   }
   if (!call.depends(1)) {
     return linear(call);
@@ -116,7 +107,7 @@ std::vector<Value> quotient(Call& call) {
   // 1 / b wants a floating-point b; a may be a number.
   if (!call.depends(0)) {
     const Unary reciprocal = [](const at::Tensor& value) { return value.reciprocal(); };
-    const Halves inverse = rescale(reciprocal, call.halves(1), Bend::smooth, call.batch);
+    const Halves inverse = rescale(reciprocal, call.halves(1), Smoothness::smooth, call.batch);
     const Value& numerator = call.inputs[0];
     const auto scale = [](const c10::IValue& by, const at::Tensor& value) {
       return by.isTensor() ? by.toTensor() * value : value * by.toScalar();
@@ -138,13 +129,13 @@ std::vector<Value> power(Call& call) {
   if (call.dependent().size() == 1) {
     const bool exponent = call.depends(1);
     // Odd and fractional powers have no corner away from zero, where the threshold shrinks.
-    return exponent ? elementwise(call) : kinked(call);
+    return exponent ? elementwise(call) : piecewise(call);
   }
   const Unary log = [](const at::Tensor& value) { return at::log(value); };
   const Unary exp = [](const at::Tensor& value) { return at::exp(value); };
-  const Halves logarithm = rescale(log, call.halves(0), Bend::smooth, call.batch);
+  const Halves logarithm = rescale(log, call.halves(0), Smoothness::smooth, call.batch);
   const Halves scaled = multiply(call.halves(1), logarithm, call.batch);
-  return {to_value(rescale(exp, scaled, Bend::smooth, call.batch))};
+  return {to_value(rescale(exp, scaled, Smoothness::smooth, call.batch))};
 }
 
 }  // namespace rules

@@ -10,11 +10,12 @@ namespace rules {
 
 namespace {
 
-Cell cell_of(const std::string& name) {
-  return name.rfind("lstm", 0) == 0       ? Cell::lstm
-         : name.rfind("gru", 0) == 0      ? Cell::gru
-         : name.rfind("rnn_tanh", 0) == 0 ? Cell::rnn_tanh
-                                          : Cell::rnn_relu;
+Cell cell_of(const Call& call) {
+  const Form form = call.row->form;
+  return form == Form::lstm       ? Cell::lstm
+         : form == Form::gru      ? Cell::gru
+         : form == Form::rnn_tanh ? Cell::rnn_tanh
+                                  : Cell::rnn_relu;
 }
 
 // Whether anything reads a result. The modules put the last states into a tuple that most models
@@ -130,7 +131,7 @@ std::vector<Value> recurrent(Call& call) {
                     "length need no packing.");
   }
   check_weights(call, {"params"});
-  const Cell cell = cell_of(call.name);
+  const Cell cell = cell_of(call);
   const bool biases = call.constant(call.find("has_biases")).toBool();
   const bool batch_first = call.constant(call.find("batch_first")).toBool();
   const int64_t layers = call.constant(call.find("num_layers")).toInt();
@@ -186,7 +187,7 @@ std::vector<Value> recurrent(Call& call) {
 // A cell by itself: one step.
 std::vector<Value> recurrent_cell(Call& call) {
   check_weights(call, {"w_ih", "w_hh", "b_ih", "b_hh"});
-  const Cell cell = cell_of(call.name);
+  const Cell cell = cell_of(call);
   const auto weight = [&](const char* name) {
     const c10::IValue& value = call.constant(call.find(name));
     return value.isTensor() ? value.toTensor() : at::Tensor();

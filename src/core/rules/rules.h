@@ -1,10 +1,11 @@
-// The rules, by file. Every rule keeps sum(m * (x - ref)) = f(x) - f(ref) exactly (DESIGN section
-// 4) and has its derivation beside it.
+// The rules, by file. Every rule keeps sum(m * (x - ref)) = f(x) - f(ref) exactly and has its
+// derivation beside it.
 #pragma once
 
 #include <vector>
 
 #include "core/model/operation.h"
+#include "core/model/operation_table.h"
 
 namespace seqlift {
 
@@ -15,11 +16,12 @@ std::vector<Value> linear_in_one(Call& call);  // rules/linear.cpp
 std::vector<Value> convolution(Call& call);    // rules/convolution.cpp
 std::vector<Value> batch_norm(Call& call);     // rules/normalisation.cpp
 std::vector<Value> elementwise(Call& call);    // rules/elementwise.cpp
-std::vector<Value> kinked(Call& call);         // rules/elementwise.cpp
+std::vector<Value> piecewise(Call& call);      // rules/elementwise.cpp
 std::vector<Value> relu(Call& call);           // rules/elementwise.cpp
 std::vector<Value> glu(Call& call);            // rules/elementwise.cpp
 std::vector<Value> product(Call& call);        // rules/product.cpp
 std::vector<Value> quotient(Call& call);       // rules/product.cpp
+std::vector<Value> conv_tbc(Call& call);       // rules/product.cpp
 std::vector<Value> power(Call& call);          // rules/product.cpp
 bool is_one_factor(const Call& call);          // rules/product.cpp
 std::vector<Value> max_pool(Call& call);       // rules/max.cpp
@@ -56,9 +58,12 @@ std::vector<Value> renorm(Call& call);                        // rules/norm.cpp
 std::vector<Value> prod(Call& call);                          // rules/reduce.cpp
 std::vector<Value> cumprod(Call& call);                       // rules/reduce.cpp
 std::vector<Value> several(Call& call);                       // rules/several.cpp
-std::vector<Value> several_bent(Call& call);                  // rules/several.cpp
+std::vector<Value> several_piecewise(Call& call);             // rules/several.cpp
 std::vector<Value> hypot(Call& call);                         // rules/several.cpp
 std::vector<Value> loss(Call& call);                          // rules/loss.cpp
+std::vector<Value> squared_loss(Call& call);                  // rules/loss.cpp
+std::vector<Value> loss_of_difference(Call& call);            // rules/loss.cpp
+std::vector<Value> cross_entropy(Call& call);                 // rules/loss.cpp
 std::vector<Value> class_loss(Call& call);                    // rules/loss.cpp
 std::vector<Value> fourier(Call& call);                       // rules/complex.cpp
 std::vector<Value> as_complex(Call& call);                    // rules/complex.cpp

@@ -8,8 +8,9 @@
 // c_i / (a_i - a'_i): for k = 1 the rescale rule, for a product of two the midpoint.
 
 #include "core/base/error.h"
-#include "core/halves/ends.h"
+#include "core/halves/operand_halves.h"
 #include "core/numeric/tensor_functions.h"
+#include "core/rules/operands.h"
 #include "core/rules/rules.h"
 #include "core/rules/steps.h"
 
@@ -44,12 +45,12 @@ Operands corner(size_t set, const Operands& x, const Operands& ref) {
 
 }  // namespace
 
-Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operands, Bend bend,
-               const BatchShape& batch) {
+Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operands,
+               Smoothness smoothness, const BatchShape& batch) {
   const at::NoGradGuard guard;
-  const Ends ends = ends_of(operands);
-  const Operands& x = ends.x;
-  const Operands& ref = ends.ref;
+  const OperandHalves halves = operand_halves(operands);
+  const Operands& x = halves.x;
+  const Operands& ref = halves.ref;
   Halves result{once_tensor(batch.memo, "shapley", [&]() { return function.x(x); }),
                 function.ref(ref)};
 
@@ -68,9 +69,9 @@ Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operan
   }
   Operands slopes;
   for (size_t i = 0; i < k; ++i) {
-    const at::Tensor near = too_close(x64[i], ref64[i], bend);
+    const at::Tensor near = too_close(x64[i], ref64[i], smoothness);
     const bool any_near = near.any().item<bool>();
-    const at::Tensor middle = bend == Bend::smooth ? (x64[i] + ref64[i]) / 2 : x64[i];
+    const at::Tensor middle = smoothness == Smoothness::smooth ? (x64[i] + ref64[i]) / 2 : x64[i];
     at::Tensor slope = at::zeros(sizes, ref64[i].options());
     at::Tensor slope_near = slope;
     for (size_t set = 0; set < values.size(); ++set) {
@@ -95,7 +96,7 @@ Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operan
   for (const at::Tensor& operand : ref) {
     shapes.push_back(operand.sizes().vec());
   }
-  result.ref = attach(result.ref, ends.inputs, [slopes, shapes](const at::Tensor& grad) {
+  result.ref = attach(result.ref, halves.inputs, [slopes, shapes](const at::Tensor& grad) {
     std::vector<at::Tensor> shares;
     for (size_t i = 0; i < slopes.size(); ++i) {
       shares.push_back((grad * slopes[i]).sum_to_size(shapes[i]));
@@ -109,47 +110,25 @@ namespace rules {
 
 namespace {
 
-// The operation as a function of those of its inputs that depend on X, the others as they are on
-// that half. Called in double, so tensors among the others follow.
-Nary function_of(const Call& call, const std::vector<int>& dependent, bool ref) {
-  std::vector<c10::IValue> inputs;
-  for (const Value& input : call.inputs) {
-    inputs.push_back(ref && input.paired ? input.ref : input.x);
-  }
-  return [inputs, dependent, evaluate = call.evaluate](const Operands& operands) {
-    std::vector<c10::IValue> stack = inputs;
-    for (c10::IValue& input : stack) {
-      if (input.isTensor() && input.toTensor().defined() &&
-          at::isFloatingType(input.toTensor().scalar_type())) {
-        input = input.toTensor().to(operands[0].scalar_type());
-      }
-    }
-    for (size_t i = 0; i < dependent.size(); ++i) {
-      stack[dependent[i]] = operands[i];
-    }
-    return evaluate(std::move(stack))[0].toTensor();
-  };
-}
-
-std::vector<Value> by_shapley(const Call& call, Bend bend) {
+std::vector<Value> by_shapley(const Call& call, Smoothness smoothness) {
   const std::vector<int> dependent = call.dependent();
   std::vector<Halves> operands;
   for (const int input : dependent) {
     operands.push_back(call.halves(input));
   }
-  const OnHalves<Nary> function(function_of(call, dependent, false),
-                                function_of(call, dependent, true));
-  return {to_value(shapley(function, operands, bend, call.batch))};
+  const OnHalves<Nary> function(function_in_type(call, dependent, false),
+                                function_in_type(call, dependent, true));
+  return {to_value(shapley(function, operands, smoothness, call.batch))};
 }
 
 }  // namespace
 
 std::vector<Value> several(Call& call) {
-  return call.dependent().size() == 1 ? elementwise(call) : by_shapley(call, Bend::smooth);
+  return call.dependent().size() == 1 ? elementwise(call) : by_shapley(call, Smoothness::smooth);
 }
 
-std::vector<Value> several_bent(Call& call) {
-  return call.dependent().size() == 1 ? kinked(call) : by_shapley(call, Bend::kinked);
+std::vector<Value> several_piecewise(Call& call) {
+  return call.dependent().size() == 1 ? piecewise(call) : by_shapley(call, Smoothness::piecewise);
 }
 
 // sqrt(a^2 + b^2), as one would write it out.

@@ -15,6 +15,8 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/halves/joined.h"
+#include "core/halves/tiles.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/rules/rules.h"
 #include "core/rules/steps.h"
@@ -47,15 +49,21 @@ Halves logsumexp(const Halves& input, const std::vector<int64_t>& dims, bool kee
   const at::Tensor ref = input.ref.detach();
   Halves output{at::logsumexp(input.x, dims, keep), at::logsumexp(ref, dims, keep)};
   check_rows(input.x, ref, batch);
-
-  const at::Tensor x64 = repeat_x(input.x, ref, batch).to(at::kDouble);
-  const at::Tensor ref64 = ref.to(at::kDouble);
-  const at::Tensor l_x = at::logsumexp(x64, dims, true);
-  const at::Tensor l_ref = at::logsumexp(ref64, dims, true);
-  const at::Tensor top = at::maximum(l_x, l_ref);
-  // (l - l') / (s - s') in units of exp(M) is 1 / slope of exp between l and l'.
-  const at::Tensor of_log = 1 / exp_slope(l_x - top, l_ref - top);
-  const at::Tensor weight = (exp_slope(x64 - top, ref64 - top) * of_log).to(ref.scalar_type());
+  if (Draft::drafts()) {
+    output.ref = Draft::without_slope(output.ref, {input.ref});
+    return output;
+  }
+  const PieceSlope weight_of = [&](const at::Tensor& x, const at::Tensor& given) {
+    const at::Tensor x64 = repeat_x(x, given, batch).to(at::kDouble);
+    const at::Tensor ref64 = given.to(at::kDouble);
+    const at::Tensor l_x = at::logsumexp(x64, dims, true);
+    const at::Tensor l_ref = at::logsumexp(ref64, dims, true);
+    const at::Tensor top = at::maximum(l_x, l_ref);
+    // (l - l') / (s - s') in units of exp(M) is 1 / slope of exp between l and l'.
+    const at::Tensor of_log = 1 / exp_slope(l_x - top, l_ref - top);
+    return (exp_slope(x64 - top, ref64 - top) * of_log).to(given.scalar_type());
+  };
+  const at::Tensor weight = slope_in_tiles(input.x, ref, dims, batch, weight_of);
   output.ref = attach(output.ref, {input.ref}, [weight, dims, keep](const at::Tensor& grad) {
     at::Tensor wide = grad;
     if (!keep) {
@@ -85,8 +93,15 @@ Halves exp_of(const Halves& input, const BatchShape& batch) {
   const at::NoGradGuard guard;
   const at::Tensor ref = input.ref.detach();
   Halves output{at::exp(input.x), at::exp(ref)};
-  const at::Tensor x64 = repeat_x(input.x, ref, batch).to(at::kDouble);
-  const at::Tensor slope = exp_slope(x64, ref.to(at::kDouble)).to(ref.scalar_type());
+  if (Draft::drafts()) {
+    output.ref = Draft::without_slope(output.ref, {input.ref});
+    return output;
+  }
+  const PieceSlope slope_of = [&](const at::Tensor& x, const at::Tensor& given) {
+    const at::Tensor x64 = repeat_x(x, given, batch).to(at::kDouble);
+    return exp_slope(x64, given.to(at::kDouble)).to(given.scalar_type());
+  };
+  const at::Tensor slope = slope_in_tiles(input.x, ref, {}, batch, slope_of);
   output.ref = attach(output.ref, {input.ref}, [slope](const at::Tensor& grad) {
     return std::vector<at::Tensor>{grad * slope};
   });
@@ -105,21 +120,21 @@ namespace rules {
 std::vector<Value> softmax(Call& call) {
   const int dim = call.find("dim");
   Halves input = in_dtype(call, call.halves(0));
-  if (call.name.find("logsumexp") != std::string::npos) {
+  if (call.row->form == Form::sum) {
     const bool keep = flag(call, "keepdim");
     return {to_value(logsumexp(input, int_list(call, "dim"), keep, call.batch))};
   }
-  if (call.name == "softmin") {
+  if (call.row->form == Form::negative) {
     input = seqlift::linear([](const at::Tensor& value) { return -value; }, input);
   }
   const Halves log_probability = log_softmax(input, call.constant(dim).toInt(), call.batch);
-  const bool log = call.name.find("log_softmax") != std::string::npos;
+  const bool log = call.row->form == Form::log;
   return {to_value(log ? log_probability : exp_of(log_probability, call.batch))};
 }
 
 // logaddexp(a, b): the logsumexp of the two side by side; to base 2, in units of log 2.
 std::vector<Value> logaddexp(Call& call) {
-  const double unit = call.name == "logaddexp2" ? std::log(2.0) : 1;
+  const double unit = call.row->form == Form::base_two ? std::log(2.0) : 1;
   const Nary together = [unit](const Operands& ab) {
     return at::stack(at::broadcast_tensors({ab[0] * unit, ab[1] * unit}), -1);
   };

@@ -55,7 +55,7 @@ Halves multiply(const Halves& a, const Halves& b, const BatchShape& batch) {
 
 Halves divide(const Halves& a, const Halves& b, const BatchShape& batch) {
   const Unary reciprocal = [](const at::Tensor& value) { return value.reciprocal(); };
-  return multiply(a, rescale(reciprocal, b, Bend::smooth, batch), batch);
+  return multiply(a, rescale(reciprocal, b, Smoothness::smooth, batch), batch);
 }
 
 // The square's slope, (a^2 - b^2) / (a - b) = a + b, is the gradient at the midpoint.
@@ -63,13 +63,13 @@ Halves square(const Halves& a, const BatchShape& batch) { return multiply(a, a, 
 
 Halves square_root(const Halves& a, const BatchShape& batch) {
   const Unary root = [](const at::Tensor& value) { return value.sqrt(); };
-  return rescale(root, a, Bend::smooth, batch);
+  return rescale(root, a, Smoothness::smooth, batch);
 }
 
 Halves magnitude(const Halves& a, const BatchShape& batch) {
   if (!a.ref.is_complex()) {
     const Unary absolute = [](const at::Tensor& value) { return value.abs(); };
-    return rescale(absolute, a, Bend::kinked, batch);
+    return rescale(absolute, a, Smoothness::piecewise, batch);
   }
   const Halves parts =
       linear([](const at::Tensor& value) { return at::view_as_real(value.resolve_conj()); }, a);

@@ -47,7 +47,8 @@ Halves softmax(const Halves& a, int64_t dim, const BatchShape& batch);  // rules
 Halves layer_norm(const Halves& a, int64_t dims, const at::Tensor& weight, const at::Tensor& bias,
                   double eps, const BatchShape& batch);  // rules/normalisation.cpp
 // An elementwise function of several values that depend on X.
-Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operands, Bend bend,
+Halves shapley(const OnHalves<Nary>& function, const std::vector<Halves>& operands,
+               Smoothness smoothness,
                const BatchShape& batch);  // rules/several.cpp
 // y_i = a_1 o a_2 o ... o a_i along `dim`, for an associative o.
 using Combine = std::function<Halves(const Halves& a, const Halves& b)>;

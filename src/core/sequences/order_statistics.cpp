@@ -48,8 +48,8 @@ std::vector<double> order_statistics(const NumberSource& numbers,
     std::sort(prefixes.begin(), prefixes.end());
     prefixes.erase(std::unique(prefixes.begin(), prefixes.end()), prefixes.end());
     const auto number = [&](std::uint64_t prefix) {
-      return static_cast<std::size_t>(
-          std::lower_bound(prefixes.begin(), prefixes.end(), prefix) - prefixes.begin());
+      return static_cast<std::size_t>(std::lower_bound(prefixes.begin(), prefixes.end(), prefix) -
+                                      prefixes.begin());
     };
     const std::size_t bins = std::size_t{1} << step;
     std::vector<std::uint64_t> counts(prefixes.size() * bins, 0);

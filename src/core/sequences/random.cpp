@@ -84,9 +84,9 @@ std::uint32_t RandomState::integer_up_to(std::uint32_t max) {
 }
 
 std::vector<bool> permuted_to_front(RandomState random, std::size_t n, std::size_t count) {
-  // permute() swaps number n - 1, then n - 2, and so on with one that it draws. The swaps undone, the
-  // last one first, bring the marks of the first places to where they came from; the stream runs one
-  // way, so its state is kept every so many draws.
+  // permute() swaps number n - 1, then n - 2, and so on with one that it draws. The swaps undone,
+  // the last one first, bring the marks of the first places to where they came from; the stream
+  // runs one way, so its state is kept every so many draws.
   constexpr std::size_t block = std::size_t{1} << 18;
   std::vector<RandomState> states;
   const std::size_t n_swaps = n == 0 ? 0 : n - 1;

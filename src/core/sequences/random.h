@@ -47,8 +47,8 @@ class RandomState {
   RandomSnapshot state_;
 };
 
-// Which of `n` numbers permute() would bring to the first `count` places; not in which order. Takes a
-// bit for each, where a permutation takes the numbers.
+// Which of `n` numbers permute() would bring to the first `count` places; not in which order. Takes
+// a bit for each, where a permutation takes the numbers.
 std::vector<bool> permuted_to_front(RandomState random, std::size_t n, std::size_t count);
 
 // `count` normal numbers of mean 0 and standard deviation 1, as the stream's standard_normal():

@@ -96,8 +96,8 @@ struct TfModiscoThresholds {
   double sign = 0;
 };
 
-// The sums of all windows of tracks of one length, which come in pieces: for tracks that are too many
-// to be held. At most `held` sums are in memory, others in a file in `folder`.
+// The sums of all windows of tracks of one length, which come in pieces: for tracks that are too
+// many to be held. At most `held` sums are in memory, others in a file in `folder`.
 class WindowSums {
  public:
   WindowSums(std::size_t track_length, std::size_t window_size, std::size_t held,

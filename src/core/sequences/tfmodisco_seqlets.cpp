@@ -154,8 +154,8 @@ Signed split_by_sign(const std::vector<double>& values) {
 Signed draw_null(const NumberSource& values, int n_quantiles) {
   const Range range = range_of(values);
   const Interval peak = fullest_bin(values, range);
-  const NumberSource inside = changed(
-      values, [peak](double& value) { return peak.left < value && value < peak.right; });
+  const NumberSource inside =
+      changed(values, [peak](double& value) { return peak.left < value && value < peak.right; });
   const Range inner = range_of(inside);
   const double mode = inner.count == 0 ? peak.middle() : fullest_bin(inside, inner).middle();
   std::size_t n_above = 0;
@@ -274,7 +274,8 @@ double isotonic_threshold(const std::vector<double>& values, const std::vector<d
   return std::abs(values.back());
 }
 
-// At most `max_values` of them, drawn without replacement; in another order where it does not count.
+// At most `max_values` of them, drawn without replacement; in another order where it does not
+// count.
 std::vector<double> draw_values(const NumberSource& numbers, std::size_t n, bool sorted) {
   std::vector<double> values;
   if (n <= max_values || !sorted) {

@@ -413,7 +413,38 @@ class TracedBatch {
       }
       one = one && other.numel() == 1;
     }
-    return one ? scalar(use, first) : rows(use, first);
+    return one ? scalar(use, first) : are_places(use) ? places(use) : rows(use, first);
+  }
+
+  // Whole numbers one after the other, more for more sequences: what R makes of `seq_len(n)`.
+  static bool are_places(const Use& use) {
+    return std::all_of(use.values.begin(), use.values.end(), [&](const c10::IValue& value) {
+      const at::Tensor& own = value.toTensor();
+      if (own.scalar_type() != at::kLong || own.dim() != 1 || own.numel() == 0 ||
+          (&value != &use.values[0] && own.numel() == use.values[0].toTensor().numel())) {
+        return false;
+      }
+      const auto first = own[0].item<int64_t>();
+      return at::equal(own, at::arange(first, first + own.numel(), own.options()));
+    });
+  }
+
+  JitValue* places(const Use& use) {
+    const auto end = [&](bool last) {
+      return number(use,
+                    numbers_of(use,
+                               [last](const c10::IValue& one) {
+                                 const at::Tensor& own = one.toTensor();
+                                 const auto first = own[0].item<double>();
+                                 return last ? first + static_cast<double>(own.numel()) : first;
+                               }),
+                    true);
+    };
+    JitValue* first = end(false);
+    JitValue* last = end(true);
+    torch::jit::WithInsertPoint guard(use.node);
+    return graph_.insert(c10::aten::arange, {first, last},
+                         {torch::jit::NamedValue("dtype", at::kLong)});
   }
 
   JitValue* scalar(const Use& use, const at::Tensor& first) {

@@ -9,20 +9,20 @@
 
 namespace seqlift {
 
-struct Ends {
+struct OperandHalves {
   Operands x;       // the sequences' half
   Operands ref;     // the references' half, without history
   Operands inputs;  // the references' half as autograd knows it
 };
 
-inline Ends ends_of(const std::vector<Halves>& operands) {
-  Ends ends;
+inline OperandHalves operand_halves(const std::vector<Halves>& operands) {
+  OperandHalves halves;
   for (const Halves& operand : operands) {
-    ends.x.push_back(operand.x);
-    ends.ref.push_back(operand.ref.detach());
-    ends.inputs.push_back(operand.ref);
+    halves.x.push_back(operand.x);
+    halves.ref.push_back(operand.ref.detach());
+    halves.inputs.push_back(operand.ref);
   }
-  return ends;
+  return halves;
 }
 
 }  // namespace seqlift

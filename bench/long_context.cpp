@@ -1,0 +1,200 @@
+// Time and memory of deep_lift_shap() and gradient x input in long context, beside the bare model:
+// Enformer of random weights, one sequence, one reference. One measurement a process, so that its
+// peak is its own:
+//
+//   long_context LENGTH bare|gradients|deep_lift THREADS [BUDGET in GB] [DEPTH, WIDTH: a smaller
+//   net]
+//
+// prints a line of JSON. bench/long_context.sh sweeps lengths and budgets. README.md here says how
+// it is built.
+
+#include <ATen/Parallel.h>
+#include <sys/resource.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/script.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "core/base/memory.h"
+#include "core/import/architectures/architectures.h"
+#include "core/methods/deep_lift_shap.h"
+#include "core/methods/gradients.h"
+#include "core/model/model.h"
+#include "core/model/modules.h"
+#include "timing.h"
+
+namespace {
+
+struct Network {
+  seqlift::NamedTensors tensors;
+
+  void add(const std::string& key, const std::vector<int64_t>& sizes) {
+    // What a layer gives has about the size of what it takes.
+    double inputs = 1;
+    for (size_t i = 1; i < sizes.size(); ++i) {
+      inputs *= static_cast<double>(sizes[i]);
+    }
+    const at::Tensor values = at::randn(sizes);
+    tensors.emplace_back(key, sizes.size() > 1 ? values / std::sqrt(inputs) : values * 0.1);
+  }
+  void layer(const std::string& prefix, const std::vector<int64_t>& sizes) {
+    add(prefix + ".weight", sizes);
+    add(prefix + ".bias", {sizes[0]});
+  }
+  void norm(const std::string& prefix, int64_t channels) {
+    tensors.emplace_back(prefix + ".weight", at::ones({channels}));
+    tensors.emplace_back(prefix + ".bias", at::zeros({channels}));
+  }
+  void batch_norm(const std::string& prefix, int64_t channels) {
+    norm(prefix, channels);
+    tensors.emplace_back(prefix + ".running_mean", at::zeros({channels}));
+    tensors.emplace_back(prefix + ".running_var", at::ones({channels}));
+    tensors.emplace_back(prefix + ".num_batches_tracked", at::scalar_tensor(1, at::kLong));
+  }
+  void block(const std::string& prefix, int64_t in, int64_t out, int64_t width) {
+    batch_norm(prefix + ".0", in);
+    layer(prefix + ".2", {out, in, width});
+  }
+};
+
+// Avsec 2021: `width` 1536, `depth` 11.
+seqlift::NamedTensors enformer_weights(int64_t width, int64_t depth) {
+  constexpr int64_t heads = 8;
+  constexpr int64_t key_width = 64;
+  constexpr int64_t stages = 6;
+  Network net;
+  const int64_t half = width / 2;
+  net.layer("stem.0", {half, 4, 15});
+  net.block("stem.1.fn", half, half, 1);
+  net.add("stem.2.to_attn_logits.weight", {half, half, 1, 1});
+  int64_t in = half;
+  for (int64_t i = 0; i < stages; ++i) {
+    // From half the width to all of it in equal ratios, by multiples of 128.
+    const double ratio = std::pow(2.0, static_cast<double>(i) / (stages - 1));
+    const int64_t step = std::min<int64_t>(128, half / 4);
+    const int64_t out = std::llround(static_cast<double>(half) * ratio / step) * step;
+    const std::string stage = "conv_tower." + std::to_string(i);
+    net.block(stage + ".0", in, out, 5);
+    net.block(stage + ".1.fn", out, out, 1);
+    net.add(stage + ".2.to_attn_logits.weight", {out, out, 1, 1});
+    in = out;
+  }
+  for (int64_t i = 0; i < depth; ++i) {
+    const std::string block = "transformer." + std::to_string(i);
+    net.norm(block + ".0.fn.0", width);
+    const std::string attention = block + ".0.fn.1";
+    net.add(attention + ".rel_content_bias", {1, heads, 1, key_width});
+    net.add(attention + ".rel_pos_bias", {1, heads, 1, key_width});
+    net.add(attention + ".to_q.weight", {heads * key_width, width});
+    net.add(attention + ".to_k.weight", {heads * key_width, width});
+    net.add(attention + ".to_v.weight", {width, width});
+    net.layer(attention + ".to_out", {width, width});
+    net.add(attention + ".to_rel_k.weight", {heads * key_width, width / heads});
+    net.norm(block + ".1.fn.0", width);
+    net.layer(block + ".1.fn.1", {2 * width, width});
+    net.layer(block + ".1.fn.4", {width, 2 * width});
+  }
+  net.block("final_pointwise.1", width, 2 * width, 1);
+  net.layer("_heads.human.0", {5313, 2 * width});
+  return net.tensors;
+}
+
+at::Tensor sequence_of(int64_t length, uint64_t seed) {
+  at::manual_seed(seed);
+  return at::one_hot(at::randint(4, {length}, at::kLong), 4)
+      .t()
+      .unsqueeze(0)
+      .to(at::kFloat)
+      .contiguous();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 4) {
+    std::fprintf(stderr,
+                 "long_context LENGTH bare|gradients|deep_lift THREADS [BUDGET [WIDTH DEPTH]]\n");
+    return 2;
+  }
+  const int64_t length = std::stoll(argv[1]);
+  const std::string what = argv[2];
+  const int threads = std::stoi(argv[3]);
+  const double budget = argc > 4 ? std::stod(argv[4]) : 0;
+  const int64_t width = argc > 6 ? std::stoll(argv[5]) : 1536;
+  const int64_t depth = argc > 6 ? std::stoll(argv[6]) : 11;
+  at::manual_seed(1);
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("enformer-" + std::to_string(getpid()) + ".pt"))
+          .string();
+  {
+    seqlift::EnformerOptions options;
+    options.target_length = -1;
+    seqlift::build_module(seqlift::enformer(enformer_weights(width, depth), options)).save(path);
+  }
+  const auto model = seqlift::load_model(path);
+  std::filesystem::remove(path);
+  const at::Tensor X = sequence_of(length, 2);
+  const at::Tensor reference = sequence_of(length, 3);
+  seqlift::GraphOptions wrapped;
+  wrapped.wrappers.emplace_back();
+  wrapped.wrappers.back().kind = seqlift::Wrapper::Kind::select_bins;
+  const auto graph = seqlift::build_graph(model, wrapped);
+  seqlift::Constants constants(model->dtype, model->dtype, at::kCPU);
+  seqlift::Sequences sequences;
+  sequences.count = 1;
+  sequences.X = [&](int64_t, int64_t) { return X; };
+  seqlift::References references;
+  references.count = 1;
+  references.get = [&](int64_t, int64_t, int64_t, int64_t) { return reference; };
+  if (budget > 0) {
+    seqlift::set_memory_budget(static_cast<int64_t>(budget * (1 << 30)));
+  }
+  double delta = 0;
+  double change = 1;
+  struct rusage before;
+  getrusage(RUSAGE_SELF, &before);
+  const bench::Time time = bench::seconds([&]() {
+    if (what == "bare") {
+      at::set_num_threads(threads);
+      torch::jit::Module plain = model->module.copy();
+      for (const auto& parameter : plain.parameters()) {
+        parameter.set_requires_grad(false);
+      }
+      const at::Tensor leaf = reference.detach().clone().requires_grad_();
+      const at::Tensor y = plain.forward({leaf}).toTensor();
+      torch::autograd::grad({y.sum()}, {leaf});
+    } else if (what == "gradients") {
+      seqlift::GradientOptions options;
+      options.work.threads = threads;
+      options.times_input = true;
+      seqlift::gradients(*graph, constants, sequences, options);
+    } else {
+      seqlift::DeepLiftShapOptions options;
+      options.work.threads = threads;
+      const auto result =
+          seqlift::deep_lift_shap(*graph, constants, sequences, references, options);
+      delta = result.deltas.abs().max().item<double>();
+      change = (result.predictions - result.reference_predictions[0]).abs().max().item<double>();
+    }
+  });
+  struct rusage after;
+  getrusage(RUSAGE_SELF, &after);
+  const auto seconds_of = [](const timeval& start, const timeval& end) {
+    return static_cast<double>(end.tv_sec - start.tv_sec) +
+           1e-6 * static_cast<double>(end.tv_usec - start.tv_usec);
+  };
+  std::printf(
+      "{\"length\": %lld, \"what\": \"%s\", \"threads\": %d, \"budget_gb\": %.2f, \"wall_s\": "
+      "%.2f, "
+      "\"user_s\": %.2f, \"kernel_s\": %.2f, \"peak_gb\": %.2f, \"weights_gb\": %.2f, "
+      "\"delta_share\": %.2g}\n",
+      static_cast<long long>(length), what.c_str(), threads, budget, time.wall,
+      seconds_of(before.ru_utime, after.ru_utime), seconds_of(before.ru_stime, after.ru_stime),
+      static_cast<double>(after.ru_maxrss) / (1 << 20),
+      4 * static_cast<double>(model->parameters) / (1 << 30), delta / change);
+  return 0;
+}

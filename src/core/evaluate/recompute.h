@@ -1,0 +1,74 @@
+// Memory by recomputation (Chen 2016, "Training deep nets with sublinear memory cost"): the graph
+// is cut where few bytes are alive. Only what crosses a cut is kept, on both halves, and the
+// backward pass evaluates the parts between the cuts once more, the last one first.
+//
+// Results are those without cuts to the last bit: each part does the same operations in the same
+// order, and autograd adds the gradients of a value up in the order in which its users ran, last
+// first. A value that crosses a cut is a result of every part that it passes, so that what the
+// later parts add to its gradient is there before a part adds its own.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/evaluate/evaluate.h"
+
+namespace seqlift {
+
+// Behind which nodes of the graph's block it may be cut: not where something that is alive is
+// written to later.
+std::vector<bool> cut_places(const Graph& graph);
+
+// What the nodes of the graph's block take of memory, in bytes for a row of the batch.
+struct Footprint {
+  struct Node {
+    double alive = 0;      // of all values that a later node needs
+    double kept = 0;       // what a backward pass needs of it
+    double temporary = 0;  // what it needs beside that while it runs
+  };
+  std::vector<Node> nodes;
+  Node now;          // of the node that is running
+  int64_t rows = 1;  // that were evaluated
+};
+
+// Of a graph on inputs of these shapes: measured by one forward pass on `inputs`, a row each, and
+// remembered with the graph.
+Footprint footprint_of(const Graph& graph, Constants& constants, const std::vector<Value>& inputs);
+// What an evaluation on such inputs wrote to EvaluateOptions::footprint.
+void remember_footprint(const Graph& graph, const Constants& constants,
+                        const std::vector<Value>& inputs, Footprint footprint);
+
+// How a batch is evaluated.
+struct BatchRows {
+  int64_t plain = 0;     // rows evaluated without gradients (the sequences' half)
+  int64_t recorded = 0;  // rows of which gradients are taken
+};
+
+struct CutPlan {
+  std::vector<size_t> cuts;  // EvaluateOptions::cuts
+  double bytes = 0;          // at the peak, beside the model
+};
+
+// As few cuts as keep the batch within `budget` bytes; where none do, those that need least.
+CutPlan plan_cuts(const Footprint& footprint, const std::vector<bool>& places,
+                  const BatchRows& rows, double budget);
+
+// How a batch is evaluated within what the thread may use (memory.h).
+struct BatchMemory {
+  std::vector<size_t> cuts;
+  bool remembers = true;  // whether there is room for a Memo of all that is evaluated plainly
+};
+
+// `row`: the inputs of a row of the batch. Without cuts where there is no need, and of a graph that
+// hands out layers. Errors: kind "memory" (OutOfMemory) where cuts do not help either, with what
+// the batch needs.
+BatchMemory within_memory(const Graph& graph, Constants& constants, const std::vector<Value>& row,
+                          const BatchRows& rows);
+
+// For tests, in place of what within_memory() chooses; called with the places that may be cut.
+using ForcedCuts = std::function<std::vector<size_t>(const std::vector<bool>& places)>;
+void force_cuts(ForcedCuts cuts);
+
+}  // namespace seqlift
