@@ -31,6 +31,9 @@ assign("call_library", function(...) {
   on.exit(in_engine <<- in_engine + cpu() - start)
   engine_call(...)
 }, space)
+# Chunks of a file as of many sequences: few are cut into more.
+unlockBinding("chunks_of_few", space)
+assign("chunks_of_few", 1L, space)
 explain <- function(X, ...) {
   suppressWarnings(
     deep_lift_shap(model, X, n_shuffles = references, random_state = 0, ...)
