@@ -4,7 +4,7 @@
 
 # What is loaded in this process: its pid, a token that tells one engine from another, what it says
 # of itself, and how many threads the user asked for. Its library is `dll`; where that cannot be
-# loaded here, `session` is the R session that runs it (isolated_engine.R).
+# loaded here, `session` is the R session that runs it (engine_isolated.R).
 engine <- new.env(parent = emptyenv())
 
 load_engine <- function(call = caller_env()) {

@@ -1,5 +1,5 @@
 # Seqlets, annotations, hits and variants as BED and bigBed files. Written here: the format is text,
-# and its whole numbers must stay whole. What the columns are is in bed_tables.R.
+# and its whole numbers must stay whole. What the columns are is in export_bed_tables.R.
 
 #' Write seqlets, annotations, hits or variants as a BED or bigBed file
 #'

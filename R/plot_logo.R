@@ -1,5 +1,5 @@
-# Logos of attributions. One polygon layer holds all letters (R/letters.R draws them);
-# annotations lie below the lowest letter (R/logo_annotations.R).
+# Logos of attributions. One polygon layer holds all letters (R/plot_letters.R draws them);
+# annotations lie below the lowest letter (R/plot_logo_annotations.R).
 
 # Letters lower than this part of the drawn range are left out: less than a pixel in a
 # figure of 1000 pixels, and most of a long sequence.

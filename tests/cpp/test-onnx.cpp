@@ -1,6 +1,6 @@
 // ONNX: the wire format byte by byte, and the sizes that are worked out before anything runs
 // against those that come out. What networks and operators compute is held against PyTorch in
-// tests/testthat/test-onnx.R.
+// tests/testthat/test-model_onnx.R.
 #include <sys/resource.h>
 #include <torch/csrc/jit/api/module.h>
 #include <zlib.h>

@@ -1,5 +1,5 @@
 // The files of torch.save() and safetensors, made in memory; those that Python wrote are read in
-// tests/testthat/test-read_state_dict.R.
+// tests/testthat/test-model_state_dict.R.
 
 #include <functional>
 

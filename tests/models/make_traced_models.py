@@ -1,4 +1,4 @@
-"""Traces as R's torch makes them, for tests/testthat/test-nn_module.R.
+"""Traces as R's torch makes them, for tests/testthat/test-model_nn_module.R.
 
     python3 tests/models/make_traced_models.py tests/testthat/models
 

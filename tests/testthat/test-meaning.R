@@ -1,5 +1,5 @@
 # Scores that mean nothing are never given: of models that draw random numbers or read the sequence
-# in steps, by any function that takes a model. The files are those of test-conduct.R.
+# in steps, by any function that takes a model. The files are those of test-model_conduct.R.
 
 meaning_model <- function(name, ...) {
   load_model(test_path("models", "conduct", paste0(name, ".pt")), ...)

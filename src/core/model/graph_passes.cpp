@@ -272,6 +272,10 @@ void find_written(Graph& graph) {
   }
 }
 
+bool is_tensor(const torch::jit::Value* value) {
+  return value->type()->isSubtypeOf(*c10::TensorType::get());
+}
+
 bool is_batch_size(const torch::jit::Value* value) {
   const Node* node = value->node();
   const std::string name = node->kind().toUnqualString();
@@ -286,7 +290,7 @@ bool is_batch_size(const torch::jit::Value* value) {
     return node->inputs().size() == 2 && constant(1) == 0;
   }
   if (name == "len") {
-    return node->input(0)->type()->isSubtypeOf(*c10::TensorType::get());
+    return is_tensor(node->input(0));
   }
   if (name == "__getitem__") {
     return constant(1) == 0 && is_shape(node->input(0));

@@ -44,6 +44,8 @@ void find_written(Graph& graph);
 // told.
 std::vector<std::string> read_not_finite(const Graph& graph);
 
+bool is_tensor(const torch::jit::Value* value);
+
 // The number of sequences as the model's code asks for it: x.size(0), len(x), x.shape[0].
 bool is_batch_size(const torch::jit::Value* value);
 

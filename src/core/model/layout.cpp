@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/model/graph.h"
+#include "core/model/graph_passes.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -193,10 +194,6 @@ LayoutUse layout_use(const Node* node) {
 }
 
 namespace {
-
-bool is_tensor(const torch::jit::Value* value) {
-  return value->type()->isSubtypeOf(*c10::TensorType::get());
-}
 
 void collect_all(Block* block, std::vector<Node*>& nodes) {
   for (Node* node : block->nodes()) {

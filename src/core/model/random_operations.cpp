@@ -42,10 +42,6 @@ bool has_argument(const c10::FunctionSchema& schema, const char* name) {
   return schema.argumentIndexWithName(name).has_value();
 }
 
-bool is_tensor(const torch::jit::Value* value) {
-  return value->type()->isSubtypeOf(*c10::TensorType::get());
-}
-
 // Whether the numbers drawn by one operation reach the outputs: what is made of them is followed
 // through the graph, and through memory that is written to.
 class Spread {

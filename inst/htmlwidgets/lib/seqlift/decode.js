@@ -1,4 +1,4 @@
-// What R/view_payload.R packs: numbers as the upper three bytes of float32 (16 significant bits,
+// What R/report_view_payload.R packs: numbers as the upper three bytes of float32 (16 significant bits,
 // 4.8 digits), base64.
 window.seqlift = window.seqlift || {};
 

@@ -1,4 +1,4 @@
-# Keras's HDF5 files; for its archives see keras_archive.R. The configuration is JSON in the attribute `model_config`; the weights lie in
+# Keras's HDF5 files; for its archives see model_keras_archive.R. The configuration is JSON in the attribute `model_config`; the weights lie in
 # the group `model_weights`, or at the root of a file of weights alone: the attribute `layer_names`
 # lists the groups, `weight_names` of each its data sets, both cut into numbered pieces where
 # they are too long for one attribute.

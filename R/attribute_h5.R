@@ -1,5 +1,5 @@
 # Attributions that stay in their HDF5 file: what deep_lift_shap(output = ) returns. The object
-# holds where the file is and what is in it (open_h5() in hdf5.R), and the values as a
+# holds where the file is and what is in it (open_h5() in attribute_hdf5.R), and the values as a
 # DelayedArray.
 
 #' Results in an HDF5 file

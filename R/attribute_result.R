@@ -14,11 +14,11 @@
 # ([n, n_refs], with several targets [n, n_refs, n_targets]; n_refs is 0 for methods that
 # compare with nothing; NA for references that a sequence did not need), `references`
 # ([n, n_refs, 4, L] or NULL), `standard_errors` (over references, of the shape of the values, or
-# NULL; see standard_errors.R), `kind`, `info` (list; every field is optional:
+# NULL; see attribute_standard_errors.R), `kind`, `info` (list; every field is optional:
 # method, rules, target, random_state, dtype, device, model, seconds,
 # warning_threshold, largest_output_change, of a window also start and sequence_length; see
-# positions.R), `ranges` (a GRanges with the place of each sequence
-# in the genome, or NULL; see ranges.R). `shape`: of the values, where theirs has a dimension of 1 more.
+# attribute_positions.R), `ranges` (a GRanges with the place of each sequence
+# in the genome, or NULL; see sequences_ranges.R). `shape`: of the values, where theirs has a dimension of 1 more.
 # `own`: nothing else holds the values, which are not copied.
 #
 # What changes the numbers (arithmetic, assignment) gives a plain array, because the

@@ -1,5 +1,5 @@
 # Tables as BED: what the columns of each kind are, their values, and their description as autoSql.
-# The only home of that; export_bed.R and track_hub.R write it.
+# The only home of that; export_bed.R and export_track_hub.R write it.
 #
 # A kind has the six columns of BED and more of its own. `columns`: the own ones, name -> type and
 # meaning; what the six mean is the same but for `start`, `name` and `score`.

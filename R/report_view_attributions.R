@@ -1,4 +1,4 @@
-# An interactive page of attributions, as an htmlwidget: inst/htmlwidgets draws it, view_payload.R
+# An interactive page of attributions, as an htmlwidget: inst/htmlwidgets draws it, report_view_payload.R
 # packs what it draws.
 
 #' View attributions interactively

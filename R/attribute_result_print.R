@@ -1,5 +1,5 @@
 # Results for the eye and as tables: print, summary, data frame, plot. What a result is:
-# attribution.R.
+# attribute_result.R.
 
 #' @rdname seqlift_attributions
 #' @export

@@ -256,7 +256,7 @@ hits_of_blocks <- function(task, call, files = NULL) {
 
 # ---- a file that a kill does not lose -----------------------------------------------------
 
-# Blocks are files in the folder `path`.parts until all are there (see streaming.R); `path` is then
+# Blocks are files in the folder `path`.parts until all are there (see attribute_streaming.R); `path` is then
 # the whole result, as saveRDS() would write it.
 stream_hits <- function(task, path, call) {
   folder <- paste0(path, ".parts")

@@ -12,7 +12,7 @@
 #   replicates   the axis that means and standard errors are taken over; NULL for none
 #
 # Attribute `ranges`: a GRanges with a place for each entry of the first axis of `before`, or NULL;
-# see ranges.R.
+# see sequences_ranges.R.
 
 new_perturbation <- function(before, after, verb, what, func, axes, varied = NULL,
                              replicates = NULL, ranges = NULL, call = caller_env()) {

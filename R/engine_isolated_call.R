@@ -1,4 +1,4 @@
-# One call of the engine where it runs in a session of its own (isolated_engine.R): what this
+# One call of the engine where it runs in a session of its own (engine_isolated.R): what this
 # session sends and waits for, and what that session does.
 
 # ---- one call --------------------------------------------------------------------------------
