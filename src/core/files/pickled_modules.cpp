@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t deepest_setting = 4;
 constexpr size_t most_settings = 1000;  // of one module, or one checkpoint
-constexpr size_t most_looked_at = 20000;
+constexpr size_t most_objects_looked_at = 20000;
 constexpr size_t longest_list = 64;
 constexpr size_t most_attributes = 10000;  // of a module
 
@@ -113,7 +113,7 @@ class SettingList {
   explicit SettingList(const Pickle& pickle) : pickle_(pickle) {}
 
   void add(const std::string& name, uint32_t id, size_t depth) {
-    if (found.size() >= most_settings || ++looked_at_ > most_looked_at) {
+    if (found.size() >= most_settings || ++looked_at_ > most_objects_looked_at) {
       return;
     }
     if (pickle_.is(id, PickleKind::dict)) {
@@ -142,7 +142,7 @@ class SettingList {
     if (depth == deepest_setting) {
       return;
     }
-    for (size_t i = 0; i < items.size() && looked_at_ <= most_looked_at; i += 2) {
+    for (size_t i = 0; i < items.size() && looked_at_ <= most_objects_looked_at; i += 2) {
       ++looked_at_;
       if (pickle_.is(items[i], PickleKind::text)) {
         const std::string key = printable(std::string(pickle_.text(items[i]).substr(0, 200)));
