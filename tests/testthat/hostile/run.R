@@ -23,6 +23,7 @@ for (i in seq_len(nrow(calls))) {
   one <- calls[i, ]
   tell("start", one$call)
   set.seed(1)
+  seqlift_memory(NA) # a call before may have asked for a byte
   setTimeLimit(elapsed = 300, transient = TRUE)
   result <- outcome_of_call(one, functions, values, scope)
   setTimeLimit()
