@@ -5,8 +5,8 @@
 #' What an attribution keeps of a model's layers for its backward pass is weighed before the work
 #' starts, from one prediction. Where it would be more than this, the model is cut into parts, only
 #' what passes from part to part is kept, and each part is evaluated once more when its turn comes
-#' in the backward pass. That takes about a third longer and changes no bit of any result. What fits
-#' is not cut.
+#' in the backward pass. That takes longer and changes no bit of any result, but for [pisa()],
+#' whose last digits may change. What fits is not cut.
 #'
 #' The default is half of what the machine has free when a call starts, or half of what is left of
 #' the limit of a container or batch job, if that is less. The model's weights and the results are
