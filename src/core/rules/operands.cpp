@@ -83,6 +83,11 @@ Nary function_in_type(const Call& call, const std::vector<int>& positions, bool 
   for (const Value& input : call.inputs) {
     inputs.push_back(ref && input.paired ? input.ref : input.x);
   }
+  // The operands take their places: converting those for each piece of a tensor would take longer
+  // than the piece.
+  for (const int position : positions) {
+    inputs[position] = c10::IValue();
+  }
   return [inputs, positions, evaluate = call.evaluate](const Operands& operands) {
     std::vector<c10::IValue> stack = inputs;
     for (c10::IValue& input : stack) {
