@@ -2,11 +2,11 @@
 // Enformer of random weights, one sequence, one reference. One measurement a process, so that its
 // peak is its own:
 //
-//   long_context LENGTH bare|gradients|deep_lift THREADS [BUDGET in GB] [DEPTH, WIDTH: a smaller
-//   net]
+//   long_context LENGTH bare|gradients|deep_lift THREADS [BUDGET in GB [WIDTH DEPTH: a smaller
+//   net]]
 //
-// prints a line of JSON. bench/long_context.sh sweeps lengths and budgets. README.md here says how
-// it is built.
+// prints a line of JSON. DTYPE=float64 in the environment computes in double. bench/long_context.sh
+// sweeps lengths and budgets. README.md here says how it is built.
 
 #include <ATen/Parallel.h>
 #include <sys/resource.h>
@@ -16,6 +16,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -143,7 +144,9 @@ int main(int argc, char** argv) {
   wrapped.wrappers.emplace_back();
   wrapped.wrappers.back().kind = seqlift::Wrapper::Kind::select_bins;
   const auto graph = seqlift::build_graph(model, wrapped);
-  seqlift::Constants constants(model->dtype, model->dtype, at::kCPU);
+  const char* dtype = std::getenv("DTYPE");
+  const bool wide = dtype && std::string(dtype) == "float64";
+  seqlift::Constants constants(model->dtype, wide ? at::kDouble : model->dtype, at::kCPU);
   seqlift::Sequences sequences;
   sequences.count = 1;
   sequences.X = [&](int64_t, int64_t) { return X; };
@@ -155,6 +158,7 @@ int main(int argc, char** argv) {
   }
   double delta = 0;
   double change = 1;
+  double prediction = 1;
   struct rusage before;
   getrusage(RUSAGE_SELF, &before);
   const bench::Time time = bench::seconds([&]() {
@@ -178,6 +182,7 @@ int main(int argc, char** argv) {
       const auto result =
           seqlift::deep_lift_shap(*graph, constants, sequences, references, options);
       delta = result.deltas.abs().max().item<double>();
+      prediction = result.predictions.abs().max().item<double>();
       change = (result.predictions - result.reference_predictions[0]).abs().max().item<double>();
     }
   });
@@ -191,10 +196,10 @@ int main(int argc, char** argv) {
       "{\"length\": %lld, \"what\": \"%s\", \"threads\": %d, \"budget_gb\": %.2f, \"wall_s\": "
       "%.2f, "
       "\"user_s\": %.2f, \"kernel_s\": %.2f, \"peak_gb\": %.2f, \"weights_gb\": %.2f, "
-      "\"delta_share\": %.2g}\n",
+      "\"delta_of_change\": %.2g, \"delta_of_prediction\": %.2g}\n",
       static_cast<long long>(length), what.c_str(), threads, budget, time.wall,
       seconds_of(before.ru_utime, after.ru_utime), seconds_of(before.ru_stime, after.ru_stime),
       static_cast<double>(after.ru_maxrss) / (1 << 20),
-      4 * static_cast<double>(model->parameters) / (1 << 30), delta / change);
+      4 * static_cast<double>(model->parameters) / (1 << 30), delta / change, delta / prediction);
   return 0;
 }

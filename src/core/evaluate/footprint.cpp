@@ -13,6 +13,7 @@
 #include "core/base/memory.h"
 #include "core/evaluate/evaluation.h"
 #include "core/evaluate/recompute.h"
+#include "core/model/operation_table.h"
 #include "core/numeric/device.h"
 #include "core/numeric/visit_tensors.h"
 
@@ -81,9 +82,7 @@ void Evaluation::weigh(const Call& call, const std::vector<Value>& outputs) {
     inputs.add(output.x);
   }
   const double made = inputs.bytes() - given;
-  const Operation* operation = find_operation(call.name);
-  const Kind kind = operation ? operation->kind : Kind::other;
-  const RuleNeed need = rule_need(kind);
+  const RuleNeed need = rule_need(call.row->kind);
   Footprint::Node& now = options_.footprint->now;
   if (made > 0) {
     now.kept += made * need.of_result + given * need.of_inputs;
