@@ -151,6 +151,9 @@ MODELS = {
     "bpnet_strand": (2114, 1),
     "basset": (600, 8),
     "beluga": (2000, 1),
+    # BPNet at the size of ChromBPNet's (Pampari et al. 2024): 512 filters, one strand.
+    "chrombpnet_counts": (2114, 1),
+    "chrombpnet_profile": (2114, 1),
 }
 
 
@@ -177,11 +180,19 @@ def build(name):
     elif name == "beluga":
         model = Beluga()
     else:
-        bpnet = BPNet(n_filters=64, n_layers=8, trimming=(2114 - 1000) // 2)
+        of_chrombpnet = name.startswith("chrombpnet")
+        bpnet = BPNet(
+            n_filters=512 if of_chrombpnet else 64,
+            n_layers=8,
+            trimming=(2114 - 1000) // 2,
+            n_outputs=1 if of_chrombpnet else 2,
+        )
         wrappers = {
             "bpnet_counts": BPNetCounts,
             "bpnet_profile": BPNetProfile,
             "bpnet_strand": BPNetStrand,
+            "chrombpnet_counts": BPNetCounts,
+            "chrombpnet_profile": BPNetProfile,
         }
         model = wrappers.get(name, lambda module: module)(bpnet)
     return model.eval()

@@ -54,7 +54,7 @@ def measure(name, options):
     X = read_one_hot(HERE / "models" / f"sequences_{length}.fa", options.sequences or n)
     references = dinucleotide_shuffle(X, n=options.references, random_state=0)
     model = build(name)
-    registered = {ProfileLogitScaling: _nonlinear} if name == "bpnet_profile" else None
+    registered = {ProfileLogitScaling: _nonlinear} if name.endswith("_profile") else None
 
     def run():
         return deep_lift_shap(
