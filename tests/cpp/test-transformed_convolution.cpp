@@ -1,4 +1,4 @@
-// Convolutions by the Fourier transform against ATen's own in float64.
+// Convolutions in transformed tiles against ATen's own in float64.
 
 #include <cmath>
 #include <limits>
@@ -6,12 +6,20 @@
 #include "catch.h"
 #include "core/halves/constants.h"
 #include "core/numeric/tensor_functions.h"
+#include "core/numeric/tile_matrices.h"
 #include "core/numeric/transformed_convolution.h"
 #include "nets.h"
 
 using namespace nets;
 
 namespace {
+
+using seqlift::TileTransform;
+using Kind = TileTransform::Kind;
+
+const TileTransform short_tiles = {Kind::fourier, 16};
+const TileTransform long_tiles = {Kind::fourier, 32};
+const TileTransform polynomials = {Kind::polynomial, 6};
 
 struct Layer {
   at::Tensor x;       // [rows, length, in]
@@ -21,7 +29,7 @@ struct Layer {
 };
 
 Layer layer_of(int64_t rows, int64_t in, int64_t out, int64_t kernel, int64_t padding,
-               int64_t length) {
+               int64_t length, int64_t dilation = 1) {
   Layer layer;
   layer.x = numbers({rows, length, in}, 1).relu().to(at::kFloat);
   layer.weight = numbers({out, in, kernel}, 2).to(at::kFloat);
@@ -30,21 +38,23 @@ Layer layer_of(int64_t rows, int64_t in, int64_t out, int64_t kernel, int64_t pa
   layer.line.out = out;
   layer.line.kernel = kernel;
   layer.line.padding = padding;
+  layer.line.dilation = dilation;
   layer.line.rows = rows;
   layer.line.length = length;
   return layer;
 }
 
-at::Tensor by_transform(const Layer& layer, int64_t points) {
-  return seqlift::transformed_convolution(
-      layer.line, layer.x, seqlift::transformed_weights(layer.weight, points), layer.bias, points);
+at::Tensor by_transform(const Layer& layer, const TileTransform& transform) {
+  return seqlift::transformed_convolution(layer.line, layer.x,
+                                          seqlift::transformed_weights(layer.weight, transform),
+                                          layer.bias, transform);
 }
 
 // In the number type of `like`, channels last.
 at::Tensor directly(const Layer& layer, at::ScalarType type) {
   return at::conv1d(layer.x.transpose(1, 2).to(type), layer.weight.to(type),
                     layer.bias.defined() ? layer.bias.to(type) : layer.bias, {1},
-                    {layer.line.padding})
+                    {layer.line.padding}, {layer.line.dilation})
       .transpose(1, 2);
 }
 
@@ -61,13 +71,13 @@ TEST_CASE("transformed convolutions equal direct ones in float64 to rounding",
           const Layer layer =
               layer_of(rows, rows == 2 ? 70 : 19, rows == 5 ? 33 : 64, kernel, padding, length);
           const at::Tensor exact = directly(layer, at::kDouble);
-          for (const int64_t points : {16, 32}) {
-            if (points < kernel) {
+          for (const TileTransform& transform : {short_tiles, long_tiles}) {
+            if (transform.points < kernel) {
               continue;
             }
             INFO("kernel " << kernel << ", padding " << padding << ", length " << length
-                           << ", rows " << rows << ", points " << points);
-            const at::Tensor found = by_transform(layer, points);
+                           << ", rows " << rows << ", " << transform.name());
+            const at::Tensor found = by_transform(layer, transform);
             REQUIRE(found.sizes() == exact.sizes());
             CHECK(distance(found.to(at::kDouble), exact) < 1e-6 * largest_of(exact));
           }
@@ -77,12 +87,60 @@ TEST_CASE("transformed convolutions equal direct ones in float64 to rounding",
   }
 }
 
+TEST_CASE("dilated convolutions by values of polynomials equal direct ones to rounding",
+          "[transformed_convolution]") {
+  for (const int64_t dilation : {1, 2, 3, 8, 23, 40}) {
+    for (const int64_t padding : {int64_t{0}, dilation, 2 * dilation + 1}) {
+      for (const int64_t length : {81, 95, 203}) {
+        for (const int64_t rows : {1, 5}) {
+          const Layer layer = layer_of(rows, rows == 1 ? 70 : 19, rows == 5 ? 33 : 64, 3, padding,
+                                       length, dilation);
+          INFO("dilation " << dilation << ", padding " << padding << ", length " << length
+                           << ", rows " << rows);
+          const at::Tensor exact = directly(layer, at::kDouble);
+          const at::Tensor found = by_transform(layer, polynomials);
+          REQUIRE(found.sizes() == exact.sizes());
+          CHECK(distance(found.to(at::kDouble), exact) < 2e-6 * largest_of(exact));
+        }
+      }
+    }
+  }
+}
+
+// By hand: x = 1, 2, 3, 4, 5, 6 and taps 1, 10, 100 give 321, 432, 543 and 654.
+TEST_CASE("six positions and three taps give four outputs", "[transformed_convolution]") {
+  const seqlift::PolynomialMatrices matrices = seqlift::polynomial_matrices(6, 3);
+  const double taps[] = {1, 10, 100};
+  const double expected[] = {321, 432, 543, 654};
+  for (int p = 0; p < 4; ++p) {
+    double y = 0;
+    for (int i = 0; i < 6; ++i) {
+      double value = 0;
+      double tap = 0;
+      for (int j = 0; j < 6; ++j) {
+        value += matrices.in[i * 6 + j] * (j + 1);
+      }
+      for (int j = 0; j < 3; ++j) {
+        tap += matrices.taps[i * 3 + j] * taps[j];
+      }
+      y += matrices.out[p * 6 + i] * value * tap;
+    }
+    CHECK(y == Approx(expected[p]).epsilon(1e-14));
+  }
+}
+
 TEST_CASE("a layer of many channels keeps float32's accuracy", "[transformed_convolution]") {
+  for (const int64_t dilation : {1, 16}) {
+    const Layer dilated = layer_of(3, 512, 512, 3, dilation, 194, dilation);
+    const at::Tensor outputs = directly(dilated, at::kDouble);
+    const at::Tensor found = by_transform(dilated, polynomials).to(at::kDouble);
+    CHECK(distance(found, outputs) < 2e-6 * largest_of(outputs));
+  }
   Layer layer = layer_of(3, 300, 200, 11, 0, 194);
   layer.bias = at::Tensor();
   const at::Tensor exact = directly(layer, at::kDouble);
-  for (const int64_t points : {16, 32}) {
-    const double error = distance(by_transform(layer, points).to(at::kDouble), exact);
+  for (const TileTransform& transform : {short_tiles, long_tiles}) {
+    const double error = distance(by_transform(layer, transform).to(at::kDouble), exact);
     CHECK(error < 1.2e-6 * largest_of(exact));
   }
 }
@@ -91,12 +149,13 @@ TEST_CASE("a sequence's transform does not depend on those beside it",
           "[transformed_convolution]") {
   // Wide enough for several blocks.
   const Layer many = layer_of(40, 200, 64, 9, 4, 500);
-  const at::Tensor whole = by_transform(many, 32);
+  const at::Tensor whole = by_transform(many, long_tiles);
   for (const int64_t row : {0, 17, 39}) {
     Layer one = many;
     one.line.rows = 1;
     one.x = many.x.narrow(0, row, 1).contiguous();
-    CHECK(distance(by_transform(one, 32), whole.narrow(0, row, 1)) < 1e-6 * largest_of(whole));
+    CHECK(distance(by_transform(one, long_tiles), whole.narrow(0, row, 1)) <
+          1e-6 * largest_of(whole));
   }
   CHECK(distance(whole.to(at::kDouble), directly(many, at::kDouble)) < 1e-6 * largest_of(whole));
 }
@@ -106,13 +165,20 @@ TEST_CASE("an infinity or a NaN is left to the direct convolution", "[transforme
                              -std::numeric_limits<double>::infinity(), std::nan("")}) {
     Layer layer = layer_of(2, 20, 20, 8, 0, 60);
     layer.x[1][59][3] = value;
-    CHECK(!by_transform(layer, 16).defined());
+    CHECK(!by_transform(layer, short_tiles).defined());
+    for (int64_t at = 0; at < 60; ++at) {
+      Layer small = layer_of(2, 20, 20, 3, 2, 60, 2);
+      small.x[1][at][3] = value;
+      CHECK(!by_transform(small, polynomials).defined());
+    }
   }
 }
 
 TEST_CASE("transforms are chosen where they save multiplications", "[transformed_convolution]") {
-  const auto points = [](int64_t rows, int64_t in, int64_t out, int64_t kernel, int64_t length) {
-    return seqlift::tile_points(layer_of(rows, in, out, kernel, 0, length).line);
+  const auto points = [](int64_t rows, int64_t in, int64_t out, int64_t kernel, int64_t length,
+                         int64_t dilation = 1) {
+    return seqlift::cheapest_transform(layer_of(rows, in, out, kernel, 0, length, dilation).line)
+        .points;
   };
   if (!at::hasMKLDNN()) {
     CHECK(points(27, 300, 200, 11, 194) == 0);
@@ -121,7 +187,10 @@ TEST_CASE("transforms are chosen where they save multiplications", "[transformed
   CHECK(points(27, 300, 200, 11, 194) == 32);
   CHECK(points(8, 640, 640, 8, 500) == 16);   // 32 points would take 77 MB
   CHECK(points(8, 2000, 1000, 8, 500) == 0);  // and here 16 would take 184 MB
-  CHECK(points(27, 64, 64, 3, 500) == 0);
+  CHECK(points(27, 32, 32, 3, 500) == 0);
+  CHECK(points(8, 512, 512, 3, 2114) == 6);
+  CHECK(points(8, 512, 512, 3, 2114, 64) == 6);
+  CHECK(points(8, 300, 200, 11, 2114, 2) == 0);  // frequencies are for dilation 1 alone
   CHECK(points(27, 4, 300, 19, 600) == 0);
   CHECK(points(1, 300, 200, 11, 30) == 0);
   CHECK(points(27, 300, 200, 33, 500) == 0);
@@ -133,8 +202,8 @@ TEST_CASE("models with long kernels predict and attribute by transform as in flo
   const Given pairs = given(2, 12, 120);
   const Layer there = layer_of(24, 96, 80, 12, 0, 118);
   const Layer back = layer_of(24, 80, 96, 12, 11, 107);
-  REQUIRE(seqlift::tile_points(there.line) == (at::hasMKLDNN() ? 32 : 0));
-  REQUIRE(seqlift::tile_points(back.line) == (at::hasMKLDNN() ? 32 : 0));
+  REQUIRE(seqlift::cheapest_transform(there.line).points == (at::hasMKLDNN() ? 32 : 0));
+  REQUIRE(seqlift::cheapest_transform(back.line).points == (at::hasMKLDNN() ? 32 : 0));
   Settings in_float;
   in_float.dtype = at::kFloat;
   const at::Tensor up = numbers({96, 4, 3}, 4);
@@ -166,6 +235,34 @@ TEST_CASE("models with long kernels predict and attribute by transform as in flo
     const at::Tensor expected = predicted(model, X)[0];
     const at::Tensor found = predicted(model, X, {}, in_float)[0];
     CHECK(distance(found.to(at::kDouble), expected) < 1e-5 * (1 + largest_of(expected)));
+  }
+}
+
+TEST_CASE("models with dilated layers predict and attribute by values of polynomials as in float64",
+          "[transformed_convolution]") {
+  const Given pairs = given(2, 12, 120);
+  const Layer there = layer_of(24, 384, 384, 3, 4, 120, 4);
+  REQUIRE(seqlift::cheapest_transform(there.line).points == (at::hasMKLDNN() ? 6 : 0));
+  Settings in_float;
+  in_float.dtype = at::kFloat;
+  const at::Tensor up = numbers({384, 4, 3}, 4) / 2;
+  const at::Tensor bias = numbers({384}, 6);
+  const char* const lines[] = {
+      "y = u + torch.relu(torch.conv1d(u, self.k, self.b, [1], [4], [4]))",
+      "y = torch.relu(torch.conv1d(u, self.k, self.b))",
+      "y = torch.relu(torch.conv1d(u, self.k, self.b, [1], 'same', [9]))",
+  };
+  const at::Tensor weight = numbers({384, 384, 3}, 5) / 40;
+  for (const char* line : lines) {
+    INFO(line);
+    const auto model = around_x("u = torch.relu(torch.conv1d(h, self.up))\n" + std::string(line),
+                                {{"up", up}, {"k", weight}, {"b", bias}});
+    const Explained exact = explain(model, pairs);
+    const Explained fast = explain(model, pairs, in_float);
+    CHECK(distance(fast.values, exact.values) < 1e-4 * (1 + largest_of(exact.values)));
+    CHECK(distance(fast.predictions, exact.predictions) <
+          1e-5 * (1 + largest_of(exact.predictions)));
+    CHECK(worst_delta(fast) < 1e-3 * (1 + largest_of(exact.predictions)));
   }
 }
 

@@ -228,13 +228,13 @@ constexpr int64_t lanes = 16;
 constexpr int64_t strip = 4 * lanes;
 constexpr int64_t most_points = 32;
 
-// out [size, strip] = matrix [size, size] x in [size, strip].
-SEQLIFT_INLINE void mix(const float* __restrict matrix, int64_t size, const float* __restrict in,
-                        float* __restrict out) {
-  for (int64_t o = 0; o < size; ++o) {
+// out [rows, strip] = matrix [rows, columns] x in [columns, strip].
+SEQLIFT_INLINE void mix(const float* __restrict matrix, int64_t rows, int64_t columns,
+                        const float* __restrict in, float* __restrict out) {
+  for (int64_t o = 0; o < rows; ++o) {
     Lanes a = {}, b = {}, c = {}, d = {};
-    for (int64_t i = 0; i < size; ++i) {
-      const float factor = matrix[o * size + i];
+    for (int64_t i = 0; i < columns; ++i) {
+      const float factor = matrix[o * columns + i];
       const auto* row = reinterpret_cast<const Lanes*>(in + i * strip);
       a += factor * row[0];
       b += factor * row[1];
@@ -279,8 +279,8 @@ void tile_in(const Fourier& fourier, const float* __restrict x, int64_t length, 
         }
       }
     }
-    mix(fourier.even_in, half + 1, even, real);
-    mix(fourier.odd_in, half - 1, odd, imaginary);
+    mix(fourier.even_in, half + 1, half + 1, even, real);
+    mix(fourier.odd_in, half - 1, half - 1, odd, imaginary);
     float* to = out + first;
     for (int64_t c = 0; c < width; ++c) {
       to[c] = real[c];
@@ -328,8 +328,8 @@ void tile_out(const Fourier& fourier, const float* const* products, int64_t chan
         im[c] = one[c] + two[c];
       }
     }
-    mix(fourier.even_out, half + 1, real, even);
-    mix(fourier.odd_out, half - 1, imaginary, odd);
+    mix(fourier.even_out, half + 1, half + 1, real, even);
+    mix(fourier.odd_out, half - 1, half - 1, imaginary, odd);
     for (int64_t p = 0; p < count; ++p) {
       const int64_t j = p <= half ? p : fourier.points - p;
       const float sign = p < half ? 1.0F : -1.0F;
@@ -344,6 +344,60 @@ void tile_out(const Fourier& fourier, const float* const* products, int64_t chan
       }
       for (int64_t c = 0; c < width; ++c) {
         to[c] = sum[c] + sign * difference[c] + bias[first + c];
+      }
+    }
+  }
+}
+
+SEQLIFT_VECTORISED
+void tile_in(const Polynomial& polynomial, const float* __restrict x, int64_t length,
+             int64_t channels, int64_t start, float* __restrict out, int64_t stride) {
+  const int64_t points = polynomial.points;
+  alignas(64) float positions[most_points * strip] = {};
+  alignas(64) float values[most_points * strip];
+  for (int64_t first = 0; first < channels; first += strip) {
+    const int64_t width = channels - first < strip ? channels - first : strip;
+    for (int64_t j = 0; j < points; ++j) {
+      const int64_t at = start + j * polynomial.step;
+      const bool inside = at >= 0 && at < length;
+      const float* from = inside ? x + at * channels + first : nullptr;
+      float* to = positions + j * strip;
+      for (int64_t c = 0; c < width; ++c) {
+        to[c] = inside ? from[c] : 0.0F;
+      }
+    }
+    mix(polynomial.in, points, points, positions, values);
+    for (int64_t p = 0; p < points; ++p) {
+      const float* from = values + p * strip;
+      float* to = out + p * stride + first;
+      for (int64_t c = 0; c < width; ++c) {
+        to[c] = from[c];
+      }
+    }
+  }
+}
+
+SEQLIFT_VECTORISED
+void tile_out(const Polynomial& polynomial, const float* const* products, int64_t channels,
+              const float* __restrict bias, int64_t count, float* __restrict y) {
+  const int64_t points = polynomial.points;
+  alignas(64) float values[most_points * strip] = {};
+  alignas(64) float outputs[most_points * strip];
+  for (int64_t first = 0; first < channels; first += strip) {
+    const int64_t width = channels - first < strip ? channels - first : strip;
+    for (int64_t p = 0; p < points; ++p) {
+      const float* from = products[p] + first;
+      float* to = values + p * strip;
+      for (int64_t c = 0; c < width; ++c) {
+        to[c] = from[c];
+      }
+    }
+    mix(polynomial.out, polynomial.outputs, points, values, outputs);
+    for (int64_t p = 0; p < count; ++p) {
+      const float* from = outputs + p * strip;
+      float* to = y + p * polynomial.step * channels + first;
+      for (int64_t c = 0; c < width; ++c) {
+        to[c] = from[c] + bias[first + c];
       }
     }
   }

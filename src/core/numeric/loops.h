@@ -76,5 +76,21 @@ void tile_in(const Fourier& fourier, const float* x, int64_t length, int64_t cha
 void tile_out(const Fourier& fourier, const float* const* products, int64_t channels,
               const float* bias, int64_t count, float* y);
 
+// Tiles of `points` positions, `step` apart, by values of polynomials (tile_matrices.cpp).
+struct Polynomial {
+  int64_t points = 0;
+  int64_t outputs = 0;
+  int64_t step = 1;
+  const float* in = nullptr;   // [points, points]
+  const float* out = nullptr;  // [outputs, points]
+};
+
+// As above: product p of the tile that begins at `start` to out + p * stride, and the first `count`
+// outputs of a tile, `step` positions apart, to y.
+void tile_in(const Polynomial& polynomial, const float* x, int64_t length, int64_t channels,
+             int64_t start, float* out, int64_t stride);
+void tile_out(const Polynomial& polynomial, const float* const* products, int64_t channels,
+              const float* bias, int64_t count, float* y);
+
 }  // namespace loops
 }  // namespace seqlift

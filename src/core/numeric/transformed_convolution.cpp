@@ -1,91 +1,134 @@
-// Overlap-save. A tile of N positions of the input holds all that N - k + 1 neighbouring outputs of
-// a kernel of k see. With X_f = sum_j x_j w^(f j), w = exp(-2 pi i / N), and G_f = sum_j g_j
-// w^(-f j) for a kernel g, the inverse transform of X_f G_f is the circular correlation
-// sum_j x_(p + j mod N) g_j, in which the outputs p = 0 .. N - k do not wrap around: they are the
-// convolution's. Channels mix at each frequency apart, which is a matrix product over the tiles of
-// all sequences.
+// The matrices and their derivation are in tile_matrices.cpp. Channels mix at each product apart,
+// which is a matrix product over the tiles of all sequences. A dilated convolution is one of
+// dilation 1 over each class of positions that are a multiple of the dilation apart.
 //
-// x is real, so the frequencies 0 and N / 2 are real and N / 2 - 1 complex ones tell the rest. A
-// complex product takes three real ones (Gauss): with p1 = (Re x + Im x) Re g,
-// p2 = Re x (Im g - Re g) and p3 = Im x (Re g + Im g), its parts are p1 - p3 and p1 + p2. That is
-// 3 N / 2 - 1 products for N - k + 1 outputs: 47 for 22 instead of 242 at N = 32, k = 11.
-//
-// The error is that of a sum over the tile and all channels. Relative to the largest output it is
-// below that of oneDNN's direct convolution in channels-last memory, whose sums are longer: 0.5 to
-// 0.9 against 0.9 to 2.4 millionths in layers of Basset and Beluga. Relative to an output that is
-// small beside its neighbours it can be larger, as with every fast transform.
+// The error is that of a sum over the tile and all channels. By frequencies and relative to the
+// largest output it is below that of oneDNN's direct convolution in channels-last memory, whose
+// sums are longer: 0.5 to 0.9 against 0.9 to 2.4 millionths in layers of Basset and Beluga. By
+// values of polynomials it is 2.6 times that of a direct sum (0.13 against 0.05 millionths, root
+// mean square, 512 channels). Relative to an output that is small beside its neighbours it can be
+// larger, as with every fast transform.
 #include "core/numeric/transformed_convolution.h"
 
 #include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <memory>
 #include <vector>
 
 #include "core/numeric/loops.h"
 #include "core/numeric/tensor_functions.h"
+#include "core/numeric/tile_matrices.h"
 
 namespace seqlift {
 
 namespace {
 
+using Kind = TileTransform::Kind;
+
 // What things cost, in multiplications of a direct convolution, measured on one core: a
 // multiplication in a matrix product of this size, the transforms for each number of a product
 // going in or out, and, in rows of each matrix product, the weights' way into oneDNN's layout.
-constexpr double per_multiplication = 1.4;
-constexpr double per_number = 65;
+struct Costs {
+  double per_multiplication;
+  double per_number;
+};
+constexpr Costs costs_of_fourier = {1.4, 65};
+constexpr Costs costs_of_polynomial = {1.1, 65};
 constexpr double rows_of_reordering = 35;
 // What the estimate must promise, for it is one.
 constexpr double worthwhile = 0.8;
 // Weights of one layer, in bytes: they are kept for as long as the model is.
 constexpr int64_t most_weights = 64 << 20;
 // Numbers of the spectra that are worked on together.
-constexpr int64_t block_numbers = 6000000;
-constexpr int64_t tile_sizes[] = {16, 32};
+constexpr int64_t block_numbers = 3000000;
 // Output channels whose weights are transformed together.
 constexpr int64_t together = 32;
+// Four outputs of a kernel of three. Six (eight points) save another ninth and double the error.
+constexpr int64_t polynomial_kernel = 3;
+constexpr int64_t polynomial_points = 6;
 
-int64_t products_of(int64_t points) { return 3 * points / 2 - 1; }
+constexpr TileTransform transforms[] = {
+    {Kind::fourier, 16}, {Kind::fourier, 32}, {Kind::polynomial, polynomial_points}};
 
-int64_t outputs_of(int64_t points, int64_t kernel) { return points - kernel + 1; }
-
-int64_t tiles_of(const LineConvolution& convolution, int64_t points) {
-  const int64_t outputs = outputs_of(points, convolution.kernel);
-  return (convolution.length_out() + outputs - 1) / outputs;
+int64_t products_of(const TileTransform& transform) {
+  return transform.kind == Kind::fourier ? 3 * transform.points / 2 - 1 : transform.points;
 }
 
-struct Matrices {
-  std::vector<float> even_in, odd_in, even_out, odd_out;
+int64_t outputs_of(const TileTransform& transform, int64_t kernel) {
+  return transform.points - kernel + 1;
+}
+
+// The first output of each tile of a sequence; the others follow at steps of the dilation.
+std::vector<int64_t> tiles_of(const LineConvolution& convolution, int64_t outputs) {
+  std::vector<int64_t> tiles;
+  const int64_t step = convolution.dilation;
+  for (int64_t begin = 0; begin < convolution.length_out(); begin += outputs * step) {
+    const int64_t end = std::min(begin + step, convolution.length_out());
+    for (int64_t first = begin; first < end; ++first) {
+      tiles.push_back(first);
+    }
+  }
+  return tiles;
+}
+
+bool fits(const TileTransform& transform, const LineConvolution& convolution) {
+  const int64_t bytes = products_of(transform) * convolution.in * convolution.out * 4;
+  if (bytes > most_weights || outputs_of(transform, convolution.kernel) < 1) {
+    return false;
+  }
+  return transform.kind == Kind::fourier ? convolution.dilation == 1
+                                         : convolution.kernel == polynomial_kernel;
+}
+
+std::vector<float> in_float(const std::vector<double>& values) {
+  return std::vector<float>(values.begin(), values.end());
+}
+
+// What takes a tile into its products and out of them; `step` is the dilation.
+struct TileLoops {
+  std::function<void(const float* x, int64_t start, float* out, int64_t stride)> in;
+  std::function<void(const float* const* products, int64_t count, float* y)> out;
 };
 
-// cos and sin of 2 pi f j / N.
-double cosine(int64_t f, int64_t j, int64_t points) {
-  return std::cos(2 * std::acos(-1.0) * static_cast<double>(f * j % points) / points);
+TileLoops fourier_loops(const LineConvolution& convolution, int64_t points, const float* bias) {
+  struct Kept {
+    FourierMatrices matrices;
+    loops::Fourier fourier;
+  };
+  const auto kept = std::make_shared<Kept>();
+  kept->matrices = fourier_matrices(points);
+  kept->fourier = {points, kept->matrices.even_in.data(), kept->matrices.odd_in.data(),
+                   kept->matrices.even_out.data(), kept->matrices.odd_out.data()};
+  return {[kept, convolution](const float* x, int64_t start, float* out, int64_t stride) {
+            loops::tile_in(kept->fourier, x, convolution.length, convolution.in, start, out,
+                           stride);
+          },
+          [kept, convolution, bias](const float* const* products, int64_t count, float* y) {
+            loops::tile_out(kept->fourier, products, convolution.out, bias, count, y);
+          }};
 }
 
-double sine(int64_t f, int64_t j, int64_t points) {
-  return std::sin(2 * std::acos(-1.0) * static_cast<double>(f * j % points) / points);
-}
-
-// With e_j = x_j + x_(N - j) and o_j = x_j - x_(N - j): Re X_f = sum e_j cos, Im X_f = - sum o_j
-// sin. Backwards, y_p and y_(N - p) are sum and difference of the same two sums over frequencies.
-Matrices matrices_of(int64_t points) {
-  const int64_t half = points / 2;
-  Matrices matrices;
-  for (int64_t f = 0; f <= half; ++f) {
-    for (int64_t j = 0; j <= half; ++j) {
-      const double weight = j == 0 || j == half ? 1.0 : 2.0;
-      matrices.even_in.push_back(static_cast<float>(cosine(f, j, points)));
-      matrices.even_out.push_back(static_cast<float>(weight * cosine(f, j, points) / points));
-    }
-  }
-  for (int64_t f = 1; f < half; ++f) {
-    for (int64_t j = 1; j < half; ++j) {
-      matrices.odd_in.push_back(static_cast<float>(-sine(f, j, points)));
-      matrices.odd_out.push_back(static_cast<float>(-2 * sine(f, j, points) / points));
-    }
-  }
-  return matrices;
+TileLoops polynomial_loops(const LineConvolution& convolution, int64_t points, const float* bias) {
+  struct Kept {
+    std::vector<float> in, out;
+    loops::Polynomial polynomial;
+  };
+  const auto kept = std::make_shared<Kept>();
+  const PolynomialMatrices matrices = polynomial_matrices(points, convolution.kernel);
+  kept->in = in_float(matrices.in);
+  kept->out = in_float(matrices.out);
+  kept->polynomial = {points, points - convolution.kernel + 1, convolution.dilation,
+                      kept->in.data(), kept->out.data()};
+  return {[kept, convolution](const float* x, int64_t start, float* out, int64_t stride) {
+            loops::tile_in(kept->polynomial, x, convolution.length, convolution.in, start, out,
+                           stride);
+          },
+          [kept, convolution, bias](const float* const* products, int64_t count, float* y) {
+            loops::tile_out(kept->polynomial, products, convolution.out, bias, count, y);
+          }};
 }
 
 // [tiles, in] x [out, in]^T as a convolution of width one: oneDNN knows every processor.
@@ -96,95 +139,105 @@ at::Tensor mixed(const at::Tensor& spectrum, const at::Tensor& weight) {
       .contiguous();
 }
 
+// Whether each position of the tiles is finite, told by products that hold all of them: the sum
+// over a tile, or the first and the last value of the polynomials, at 0 and at infinity.
+bool is_finite(const TileTransform& transform, const at::Tensor& spectra) {
+  const auto finite = [&](int64_t p) { return std::isfinite(spectra[p].sum().item<float>()); };
+  return finite(0) && (transform.kind == Kind::fourier || finite(spectra.size(0) - 1));
+}
+
 }  // namespace
 
-int64_t tile_points(const LineConvolution& convolution) {
+std::string TileTransform::name() const {
+  return (kind == Kind::fourier ? "frequencies " : "polynomials ") + std::to_string(points);
+}
+
+TileTransform cheapest_transform(const LineConvolution& convolution) {
   if (!at::hasMKLDNN() || convolution.length_out() < 1) {
-    return 0;
+    return {};
   }
   const auto both = static_cast<double>(convolution.in * convolution.out);
   const double ends = static_cast<double>(convolution.in + convolution.out);
   double least = worthwhile * both *
                  static_cast<double>(convolution.rows * convolution.length_out()) *
                  static_cast<double>(convolution.kernel);
-  int64_t best = 0;
-  for (const int64_t points : tile_sizes) {
-    const int64_t products = products_of(points);
-    const int64_t bytes = products * convolution.in * convolution.out * 4;
-    if (outputs_of(points, convolution.kernel) < 1 || bytes > most_weights) {
+  TileTransform best;
+  for (const TileTransform& transform : transforms) {
+    if (!fits(transform, convolution)) {
       continue;
     }
-    const auto tiles = static_cast<double>(convolution.rows * tiles_of(convolution, points));
-    const double cost =
-        static_cast<double>(products) *
-        ((tiles + rows_of_reordering) * per_multiplication * both + tiles * per_number * ends);
+    const Costs& costs = transform.kind == Kind::fourier ? costs_of_fourier : costs_of_polynomial;
+    const auto tiles = static_cast<double>(
+        convolution.rows *
+        static_cast<int64_t>(
+            tiles_of(convolution, outputs_of(transform, convolution.kernel)).size()));
+    const double cost = static_cast<double>(products_of(transform)) *
+                        ((tiles + rows_of_reordering) * costs.per_multiplication * both +
+                         tiles * costs.per_number * ends);
     if (cost < least) {
       least = cost;
-      best = points;
+      best = transform;
     }
   }
   return best;
 }
 
-at::Tensor transformed_weights(const at::Tensor& weight, int64_t points) {
-  const int64_t kernel = weight.size(2);
-  const at::Tensor transform = at::empty({products_of(points), kernel}, at::kDouble);
-  auto row = transform.accessor<double, 2>();
-  for (int64_t j = 0; j < kernel; ++j) {
-    row[0][j] = 1;
-    row[1][j] = j % 2 == 0 ? 1 : -1;
-    for (int64_t f = 1; f < points / 2; ++f) {
-      row[3 * f - 1][j] = cosine(f, j, points);
-      row[3 * f][j] = sine(f, j, points) - cosine(f, j, points);
-      row[3 * f + 1][j] = cosine(f, j, points) + sine(f, j, points);
-    }
-  }
+at::Tensor transformed_weights(const at::Tensor& weight, const TileTransform& transform) {
   const int64_t out = weight.size(0);
   const int64_t in = weight.size(1);
-  const at::Tensor result = at::empty({products_of(points), out, in, 1, 1}, weight.options());
+  const int64_t kernel = weight.size(2);
+  const int64_t products = products_of(transform);
+  std::vector<double> rows = transform.kind == Kind::fourier
+                                 ? fourier_taps(transform.points, kernel)
+                                 : polynomial_matrices(transform.points, kernel).taps;
+  const at::Tensor matrix = at::from_blob(rows.data(), {products, kernel}, at::kDouble);
+  const at::Tensor result = at::empty({products, out, in, 1, 1}, weight.options());
   // In float64, rounded once, and in parts: float64 takes room.
   for (int64_t first = 0; first < out; first += together) {
     const int64_t count = std::min(together, out - first);
     const at::Tensor part = weight.narrow(0, first, count).permute({2, 0, 1}).to(at::kDouble);
     result.narrow(1, first, count)
-        .copy_(at::matmul(transform, part.reshape({kernel, count * in}))
-                   .view({products_of(points), count, in, 1, 1}));
+        .copy_(at::matmul(matrix, part.reshape({kernel, count * in}))
+                   .view({products, count, in, 1, 1}));
   }
   return result;
 }
 
 at::Tensor transformed_convolution(const LineConvolution& convolution, const at::Tensor& x,
                                    const at::Tensor& weights, const at::Tensor& bias,
-                                   int64_t points) {
-  const Matrices matrices = matrices_of(points);
-  const loops::Fourier fourier{points, matrices.even_in.data(), matrices.odd_in.data(),
-                               matrices.even_out.data(), matrices.odd_out.data()};
+                                   const TileTransform& transform) {
   const int64_t in = convolution.in;
   const int64_t out = convolution.out;
   const int64_t length_out = convolution.length_out();
-  const int64_t outputs = outputs_of(points, convolution.kernel);
-  const int64_t tiles = tiles_of(convolution, points);
-  const int64_t products = products_of(points);
+  const int64_t outputs = outputs_of(transform, convolution.kernel);
+  const int64_t step = convolution.dilation;
+  const std::vector<int64_t> starts = tiles_of(convolution, outputs);
+  const auto tiles = static_cast<int64_t>(starts.size());
+  const int64_t products = products_of(transform);
   const int64_t all = convolution.rows * tiles;
   // Blocks of one size, so that the last one is no small remainder.
   const int64_t blocks = (all * products * std::max(in, out) + block_numbers - 1) / block_numbers;
   const int64_t block = (all + blocks - 1) / blocks;
   const at::Tensor added = bias.defined() ? bias.contiguous() : at::zeros({out}, x.options());
+  const TileLoops tile =
+      transform.kind == Kind::fourier
+          ? fourier_loops(convolution, transform.points, added.data_ptr<float>())
+          : polynomial_loops(convolution, transform.points, added.data_ptr<float>());
   const at::Tensor y = at::empty({convolution.rows, length_out, out}, x.options());
+  const at::Tensor memory = at::empty({products * block * in}, x.options());
   for (int64_t begin = 0; begin < all; begin += block) {
     const int64_t count = std::min(block, all - begin);
-    const at::Tensor spectra = at::empty({products, count, in}, x.options());
+    const at::Tensor spectra =
+        memory.narrow(0, 0, products * count * in).view({products, count, in});
     at::parallel_for(0, count, 16, [&](int64_t first, int64_t last) {
       for (int64_t i = first; i < last; ++i) {
         const int64_t row = (begin + i) / tiles;
-        const int64_t tile = (begin + i) % tiles;
-        loops::tile_in(fourier, x.data_ptr<float>() + row * convolution.length * in,
-                       convolution.length, in, tile * outputs - convolution.padding,
-                       spectra.data_ptr<float>() + i * in, count * in);
+        tile.in(x.data_ptr<float>() + row * convolution.length * in,
+                starts[(begin + i) % tiles] - convolution.padding,
+                spectra.data_ptr<float>() + i * in, count * in);
       }
     });
-    // The first product is the sum over a tile.
-    if (!spectra[0].isfinite().all().item<bool>()) {
+    if (!is_finite(transform, spectra)) {
       return {};
     }
     std::vector<at::Tensor> mixtures;
@@ -198,10 +251,9 @@ at::Tensor transformed_convolution(const LineConvolution& convolution, const at:
           from[p] = mixtures[p].data_ptr<float>() + i * out;
         }
         const int64_t row = (begin + i) / tiles;
-        const int64_t start = (begin + i) % tiles * outputs;
-        loops::tile_out(fourier, from.data(), out, added.data_ptr<float>(),
-                        std::min(outputs, length_out - start),
-                        y.data_ptr<float>() + (row * length_out + start) * out);
+        const int64_t start = starts[(begin + i) % tiles];
+        tile.out(from.data(), std::min(outputs, (length_out - start + step - 1) / step),
+                 y.data_ptr<float>() + (row * length_out + start) * out);
       }
     });
   }

@@ -1,11 +1,12 @@
 // Convolutions with fewer multiplications than their definition has: in tiles of positions, by the
-// discrete Fourier transform. For float32 on the CPU, where a convolution is one of many channels
-// with a long kernel of stride and dilation one.
+// discrete Fourier transform (long kernels) or by values of polynomials (kernels of three, dilated
+// or not). For float32 on the CPU, where a convolution is one of many channels and of stride one.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <string>
 
 namespace seqlift {
 
@@ -15,22 +16,32 @@ struct LineConvolution {
   int64_t out = 0;
   int64_t kernel = 0;
   int64_t padding = 0;  // on both sides
+  int64_t dilation = 1;
   int64_t rows = 0;
   int64_t length = 0;
 
-  int64_t length_out() const { return length + 2 * padding - kernel + 1; }
+  int64_t length_out() const { return length + 2 * padding - dilation * (kernel - 1); }
 };
 
-// Positions in a tile, or 0 where the direct convolution is the cheaper one.
-int64_t tile_points(const LineConvolution& convolution);
+struct TileTransform {
+  enum class Kind { none, fourier, polynomial };
+  Kind kind = Kind::none;
+  int64_t points = 0;  // positions in a tile
+
+  bool any() const { return kind != Kind::none; }
+  std::string name() const;
+};
+
+// The cheapest transform, none where the direct convolution is cheaper than each.
+TileTransform cheapest_transform(const LineConvolution& convolution);
 
 // weight [out, in, kernel] as transformed_convolution() needs it, [products, out, in, 1, 1].
-at::Tensor transformed_weights(const at::Tensor& weight, int64_t points);
+at::Tensor transformed_weights(const at::Tensor& weight, const TileTransform& transform);
 
 // x is [rows, length, in], without holes; `bias` may be undefined. Undefined where x holds an
 // infinity or a NaN, which a transform would spread over a tile.
 at::Tensor transformed_convolution(const LineConvolution& convolution, const at::Tensor& x,
                                    const at::Tensor& weights, const at::Tensor& bias,
-                                   int64_t points);
+                                   const TileTransform& transform);
 
 }  // namespace seqlift

@@ -131,16 +131,16 @@ at::Tensor dense(const at::Tensor& image, const at::Tensor& weight, const at::Te
   return at::conv2d(image, weight, bias, stride, padding, dilation, groups);
 }
 
-// Along positions only, one by one.
+// Along positions only, at each of them.
 bool is_line(const Convolution& c) {
   const auto all = [](const std::vector<int64_t>& numbers, int64_t value) {
     return std::all_of(numbers.begin(), numbers.end(), [&](int64_t n) { return n == value; });
   };
   const bool flat = c.dims == 1 || (c.weight.size(2) == 1 && c.padding[0] == 0);
-  return flat && c.groups == 1 && all(c.stride, 1) && all(c.dilation, 1);
+  return flat && c.groups == 1 && all(c.stride, 1);
 }
 
-// An image convolved by the Fourier transform, or nothing where that is not the cheaper way.
+// An image convolved in transformed tiles, or nothing where that is not the cheaper way.
 // `turned`: with the kernel turned around and channels swapped.
 at::Tensor by_transform(const Convolution& c, const at::Tensor& image, bool turned, int64_t padding,
                         const at::Tensor& bias, Constants& constants) {
@@ -153,18 +153,19 @@ at::Tensor by_transform(const Convolution& c, const at::Tensor& image, bool turn
   line.out = c.weight.size(turned ? 1 : 0);
   line.kernel = c.weight.size(-1);
   line.padding = padding;
+  line.dilation = c.dilation.back();
   line.rows = rows.size(0);
   line.length = rows.size(1);
-  const int64_t points = tile_points(line);
-  if (points == 0) {
+  const TileTransform transform = cheapest_transform(line);
+  if (!transform.any()) {
     return {};
   }
-  const std::string key = (turned ? "turned transform " : "transform ") + std::to_string(points);
+  const std::string key = (turned ? "turned " : "") + transform.name();
   const at::Tensor weights = constants.derived(c.weight, key, [&]() {
     const at::Tensor taps = c.dims == 1 ? c.weight : c.weight.squeeze(2);
-    return transformed_weights(turned ? taps.flip({2}).transpose(0, 1) : taps, points);
+    return transformed_weights(turned ? taps.flip({2}).transpose(0, 1) : taps, transform);
   });
-  const at::Tensor y = transformed_convolution(line, rows.contiguous(), weights, bias, points);
+  const at::Tensor y = transformed_convolution(line, rows.contiguous(), weights, bias, transform);
   return y.defined() ? y.unflatten(0, {image.size(0), image.size(2)}).permute({0, 3, 1, 2}) : y;
 }
 
