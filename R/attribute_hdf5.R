@@ -164,8 +164,8 @@ create_h5 <- function(path, part, n, names) {
   ))
 }
 
-# What a file needs beside its numbers: tables of blocks, and blocks that are written again when more
-# of their rows come. Enough to ask for with every part that is written.
+# What a file needs beside its numbers: tables of blocks, and blocks that are written again when
+# more of their rows come. Enough to ask for with every part that is written.
 h5_overhead <- 2^20
 
 # The shape is R's, sequences first. A block of the file holds whole sequences, about 64 kB of them.
@@ -240,8 +240,9 @@ finish_h5 <- function(path, info, largest_delta, ranges = NULL) {
   write_settings(path, c(list(largest_delta = largest_delta), settings_named(info, "info")))
 }
 
-# The library does not say when there was no room for all that it kept back until it closed the file.
-# Every block that is read again says so: compressed ones that are not whole cannot be unfolded.
+# The library does not say when there was no room for all that it kept back until it closed the
+# file. Every block that is read again says so: compressed ones that are not whole cannot be
+# unfolded.
 check_h5_whole <- function(path) {
   stored <- open_h5(path, caller_env())
   for (name in names(stored$datasets)) {
@@ -355,7 +356,8 @@ list_datasets <- function(path) {
 layout_datasets <- c(
   "raw/seq", "shap/seq", "projected_shap/seq",
   own(c(
-    "values", "convergence_deltas", "references", "standard_errors", "names", "chrom", "start", "end", "strand",
+    "values", "convergence_deltas", "references", "standard_errors", "names", "chrom", "start",
+    "end", "strand",
     "genome_chrom", "genome_length", "genome_assembly"
   ))
 )

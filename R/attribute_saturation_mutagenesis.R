@@ -18,9 +18,9 @@
 #' full from there on. `"full"` predicts every substituted sequence as a whole. Both give the same
 #' numbers to rounding (1e-12 in float64, of the size of the output). `"auto"` estimates from one
 #' trial substitution what either takes, by the products, by the numbers that are read and written,
-#' and by how many substitutions there are, and takes the cheaper one: windows where a change reaches
-#' little, whole sequences where attention over a long context is most of the work. Beside the
-#' activations of the original, a batch of windows holds at most about a million numbers of each
+#' and by how many substitutions there are, and takes the cheaper one: windows where a change
+#' reaches little, whole sequences where attention over a long context is most of the work. Beside
+#' the activations of the original, a batch of windows holds at most about a million numbers of each
 #' activation, or one window, on each thread.
 #'
 #' @inheritParams predict.seqlift_model

@@ -129,7 +129,8 @@ raise_engine_error <- function(result, shape, call) {
        {.code load_model(path, layout = \"NLC\")}.",
     length = "{.arg X} has {shape}: give sequences of the length that the model was made for.",
     batch = hint_for_batch(message),
-    code = "TorchScript is code that runs when a model is used; {.fn load_model} says what it may do.",
+    code =
+      "TorchScript is code that runs when a model is used; {.fn load_model} says what it may do.",
     random =
       "{.code load_model(path, allow_random = TRUE, random_state = 0)} draws the same numbers in
        every call and for every sequence.",
@@ -187,8 +188,8 @@ tell_of_threads <- function(threads, wanted) {
     inform_seqlift("threads",
       c("The system lets this process start {threads} thread{?s}, not {wanted}: the results are the
          same, later.",
-        i = "A limit on processes is reached ({.code ulimit -u}); {.fn seqlift_threads} sets how many
-             are asked for."
+        i = "A limit on processes is reached ({.code ulimit -u}); {.fn seqlift_threads} sets how
+             many are asked for."
       )
     )
   }

@@ -92,8 +92,8 @@ write_bigwig <- function(track, path) {
   check_bigwig_end(path)
 }
 
-# The format ends as it begins, with four bytes in the writer's order: a file that was cut short does
-# not.
+# The format ends as it begins, with four bytes in the writer's order: a file that was cut short
+# does not.
 check_bigwig_end <- function(path) {
   bytes <- file.size(path)
   connection <- file(path, "rb")

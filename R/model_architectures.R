@@ -16,8 +16,8 @@
 #' `BPNet` do. The models of basepairmodels (bpnet-lite's `BasePairNet`), which apply it before the
 #' convolution, have the same names but another arithmetic: `activation = "before"`. Its counts, one
 #' for each task, are pooled over the profile's window and 37 bases on either side, whatever the
-#' width of `fconv`, as in bpnet-lite. `procapnet()` needs no control track, pools what its own `fconv` sees, and has one
-#' count for both strands, or one for each.
+#' width of `fconv`, as in bpnet-lite. `procapnet()` needs no control track, pools what its own
+#' `fconv` sees, and has one count for both strands, or one for each.
 #'
 #' `chrombpnet()` returns what explains the reads: the sum of both profiles, and the logarithm of
 #' the sum of both counts. The bias's counts are pooled over its own window, which `bias_trimming`
@@ -29,7 +29,8 @@
 #' A whole model that `torch.save(model, path)` wrote, as bpnet-lite does, tells more than its
 #' weights: `trimming` is read from it where it is not given, and the class says where the ReLU is.
 #'
-#' For the accessibility alone, without the enzyme's bias: `bpnet(state_dict, prefix = "accessibility")`.
+#' For the accessibility alone, without the enzyme's bias:
+#' `bpnet(state_dict, prefix = "accessibility")`.
 #'
 #' @param state_dict The weights: the path of a file that `torch.save(model.state_dict(), path)`
 #'   or safetensors wrote, what [read_state_dict()] gives, or a named list of numeric arrays, which
@@ -121,9 +122,9 @@ build_bpnet <- function(name, state_dict, trimming, bias_trimming, device, prefi
 
 #' Cherimoya from its weights
 #'
-#' Makes the network of a Cherimoya, BPNet's successor, from what `model.save(path)` wrote: a file of
-#' `{config, state_dict}`. Its configuration says how far the profile is trimmed and how much each
-#' block adds; a state dict alone does not. All sizes are read from the weights.
+#' Makes the network of a Cherimoya, BPNet's successor, from what `model.save(path)` wrote: a file
+#' of `{config, state_dict}`. Its configuration says how far the profile is trimmed and how much
+#' each block adds; a state dict alone does not. All sizes are read from the weights.
 #'
 #' The names are those of the package: `iconv`, `blocks.0.conv_weight` (or
 #' `blocks.0.conv.conv_weight`), `blocks.0.linear1`, `blocks.0.linear2`, ..., `fconv` and `linear`;
@@ -131,16 +132,16 @@ build_bpnet <- function(name, state_dict, trimming, bias_trimming, device, prefi
 #' bfloat16; here they are computed in the weights' precision, as on a CPU.
 #'
 #' @inheritParams bpnet
-#' @param state_dict The weights: the path of a file, what [read_state_dict()] gives, or a named list
-#'   of numeric arrays.
+#' @param state_dict The weights: the path of a file, what [read_state_dict()] gives, or a named
+#'   list of numeric arrays.
 #' @param trimming How many bases the profile is shorter than the sequence, at each end. Default
 #'   `NULL`: what the file's configuration says, else Cherimoya's own, 45 + 2^blocks, 557 for nine
 #'   blocks.
 #' @param residual_scale What each block's output is multiplied by before it is added. Default
 #'   `NULL`: what the file's configuration says, else Cherimoya's own, 0.15.
-#' @return A `seqlift_model` of class `Cherimoya` with two outputs: `profile`, logits `[n, signals, L -
-#'   2 * trimming]`, and `counts`, log counts `[n, groups]`. One with control tracks has the input
-#'   `control_track`, `[n, tracks, L]`.
+#' @return A `seqlift_model` of class `Cherimoya` with two outputs: `profile`, logits
+#'   `[n, signals, L - 2 * trimming]`, and `counts`, log counts `[n, groups]`. One with control
+#'   tracks has the input `control_track`, `[n, tracks, L]`.
 #' @section Errors: As [bpnet()].
 #' @source Schreiber, github.com/jmschrei/cherimoya.
 #' @export
@@ -348,12 +349,13 @@ enformer <- function(state_dict, head = NULL, target_length = 896L, use_tf_gamma
 
 #' Borzoi from its weights
 #'
-#' Makes a Borzoi from its weights, without Python: a tower of convolutions, a transformer with relative
-#' positions, a way back to 32 bp, and a head for each species. All sizes are read from the weights.
+#' Makes a Borzoi from its weights, without Python: a tower of convolutions, a transformer with
+#' relative positions, a way back to 32 bp, and a head for each species. All sizes are read from the
+#' weights.
 #'
 #' The names are those of borzoi-pytorch (`conv_dna.conv_layer.weight`,
-#' `res_tower.0.conv_layer.weight`, `transformer.0.0.fn.1.to_q.weight`, `human_head.weight`, ...), to
-#' which the published weights were converted, as safetensors. Its variant with flash attention
+#' `res_tower.0.conv_layer.weight`, `transformer.0.0.fn.1.to_q.weight`, `human_head.weight`, ...),
+#' to which the published weights were converted, as safetensors. Its variant with flash attention
 #' ("Flashzoi") has other positions and is not read. A prediction is what the head gives: Borzoi's
 #' squashed scale is not undone.
 #'

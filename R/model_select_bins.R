@@ -41,7 +41,8 @@
 #' `order` is known for [enformer()], [borzoi()], and models of these classes from other files; of
 #' other models it is found by trying sequences of several lengths, for four seconds at most: the
 #' dimension that grows with the sequence is that of the bins. Where neither grows, as where the
-#' model cuts out a fixed number of bins, it must be given. `print()` shows it. `bin_size` is found in the same ways.
+#' model cuts out a fixed number of bins, it must be given. `print()` shows it. `bin_size` is found
+#' in the same ways.
 #'
 #' # Both strands
 #'

@@ -90,8 +90,8 @@ motif_file_hint <- "{.arg path} must be a motif file in the format of MEME, JASP
 refuse_other_motif_formats <- function(lines, path, call) {
   first <- utils::head(lines[nzchar(lines)], 5L)
   if (any(grepl("^(<\\?xml|<!DOCTYPE|<html)", first, ignore.case = TRUE))) {
-    abort_motif_file(path, NULL, "is XML or HTML, which is for the eye: MEME writes the same motifs as
-      text, in {.path meme.txt}", call)
+    abort_motif_file(path, NULL, "is XML or HTML, which is for the eye: MEME writes the same motifs
+      as text, in {.path meme.txt}", call)
   }
 }
 
@@ -195,7 +195,9 @@ jaspar_matrix <- function(lines, at, title_line) {
     at <- at[-1L]
   }
   text <- lines[at]
-  own <- if (!transposed) regmatches(text, regexpr("^[ACGTUacgtu](?=[[:space:]:|\\[])", text, perl = TRUE))
+  own <- if (!transposed) {
+    regmatches(text, regexpr("^[ACGTUacgtu](?=[[:space:]:|\\[])", text, perl = TRUE))
+  }
   own <- chartr("U", "T", toupper(own))
   if (length(own) > 0L) {
     if (length(own) != length(at) || length(own) != n_bases || !setequal(own, base_letters)) {

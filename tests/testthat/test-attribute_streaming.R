@@ -68,7 +68,8 @@ test_that("a streamed result is that of one call, and nothing but the file is le
   expect_identical(references(stored[60:66, , ]), references(result)[60:66, , , ])
   expect_identical(attr(stored[65, , ], "X"), attr(result[65, , ], "X"))
   expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), "scores.h5")
-  same_numbers(in_memory(one_hot_encode(X), hypothetical = TRUE, output = file.path(folder, "b.h5")),
+  same_numbers(
+    in_memory(one_hot_encode(X), hypothetical = TRUE, output = file.path(folder, "b.h5")),
     in_memory(X, hypothetical = TRUE)
   )
 })
@@ -90,7 +91,9 @@ test_that("after an error the chunks that are done are not done again", {
   failing <- failing_at(X, 5L)
   path <- failing$path
   f <- failing$references
-  error <- expect_error(in_memory(X, references = f, output = path), class = "seqlift_error_references")
+  error <- expect_error(
+    in_memory(X, references = f, output = path), class = "seqlift_error_references"
+  )
   expect_match(conditionMessage(error), "sequences 5 to 5")
   expect_length(parts_done(path), 4L)
   expect_false(file.exists(path))
@@ -278,7 +281,8 @@ test_that("what cannot be done is refused before a folder is made", {
   path <- file.path(folder, "scores.h5")
   X <- many_sequences(5L)
   expect_error(in_memory(X, output = folder), "is a folder", class = "seqlift_error_file")
-  expect_error(in_memory(c(X, "ACGT"), output = path), "Sequence 1 has 12 letters, sequence 6 has 4",
+  expect_error(in_memory(c(X, "ACGT"), output = path),
+    "Sequence 1 has 12 letters, sequence 6 has 4",
     class = "seqlift_error_sequence"
   )
   expect_error(in_memory(1:3, output = path), class = "seqlift_error_sequence")

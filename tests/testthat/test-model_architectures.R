@@ -119,7 +119,9 @@ test_that("as many bins are cut at both ends of Enformer, and heads may have any
   one <- enformer(dict, target_length = 5, head = "K562 ATAC-seq")
   expect_lt(largest_difference(predict(one, X), cut[[2L]]), 1e-6)
   wrapped <- stats::setNames(dict, paste0("module.", names(dict)))
-  expect_message(model <- enformer(wrapped, target_length = 5), class = "seqlift_message_state_dict")
+  expect_message(
+    model <- enformer(wrapped, target_length = 5), class = "seqlift_message_state_dict"
+  )
   expect_equal(predict(model, X), cut)
 })
 
@@ -299,7 +301,9 @@ test_that("borzoi() keeps the head that is asked for, and is explained without a
   expect_named(both, c("human", "mouse"))
   mouse <- borzoi(path, head = "mouse", target_length = 20)
   expect_identical(numbers_of(predict(mouse, X)), numbers_of(both$mouse))
-  expect_identical(dim(predict(borzoi(path, head = "human", target_length = NULL), X)), c(1L, 3L, 32L))
+  expect_identical(
+    dim(predict(borzoi(path, head = "human", target_length = NULL), X)), c(1L, 3L, 32L)
+  )
   explained <- deep_lift_shap(profile_score(mouse), X, n_shuffles = 2L, random_state = 1)
   expect_lt(max(abs(convergence_deltas(explained))), 1e-10)
   error <- expect_error(
