@@ -1,5 +1,5 @@
 # How a model takes its sequences, which are [n, 4, L] everywhere here. The engine puts before the
-# model what it takes to get there (src/core/input_layout.cpp).
+# model what it takes to get there (src/core/model/input_layout.cpp).
 
 # list(dimensions, tokens): tokens are the numbers of A, C, G, T and N, -1 where N has none.
 layout_of <- function(dimensions, tokens = c(0L, 1L, 2L, 3L, -1L)) {

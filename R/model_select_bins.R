@@ -1,5 +1,5 @@
 # The score of chosen bins of a long-context model, as what is put around the model. The engine
-# computes it (src/core/bin_score.cpp); here it is found which bins and tracks are meant, from
+# computes it (src/core/model/bin_score.cpp); here it is found which bins and tracks are meant, from
 # numbers, names or exons, and how the model's output lies.
 
 #' Score bins and tracks of a long-context model

@@ -1,7 +1,7 @@
 # Predictions of sequences and of edited copies of them, for variants and perturbations. Where an
 # edit replaces bases by as many others the engine computes of a copy only what the edit reaches,
 # and the sequence itself but once for all of its edits; where that would take longer, copies are
-# predicted whole (src/core/predict_windows.cpp).
+# predicted whole (src/core/methods/predict_windows.cpp).
 
 # Edits wider than this share of the sequence, such as what a deletion moves, reach nearly all of
 # it.
