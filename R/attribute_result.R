@@ -369,15 +369,6 @@ is_whole_result <- function(x) {
     !is.null(attr(x, "X", exact = TRUE)) && !is.null(attr(x, "convergence_deltas", exact = TRUE))
 }
 
-# What has something to write: `x[i, , ]` may have chosen none.
-check_some_sequences <- function(x, arg = "attributions", call = caller_env()) {
-  check_attributions(x, arg, call)
-  if (dim(x)[1L] == 0L) {
-    abort_argument(arg, "of at least one sequence", "a result without any", call = call)
-  }
-  x
-}
-
 # Plain numbers, or a result that is one.
 check_if_attributions <- function(x, arg, call = caller_env()) {
   if (inherits(x, "seqlift_attributions")) check_attributions(x, arg, call)

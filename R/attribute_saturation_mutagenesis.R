@@ -137,19 +137,6 @@ check_substitutions <- function(given, call) {
   )
 }
 
-# Targets are entries of the first dimension behind the sequences; a model that gives one number a
-# sequence has one.
-check_targets_exist <- function(target, y, call) {
-  available <- if (length(dim(y)) > 1L) dim(y)[2L] else 1L
-  if (any(target > available)) {
-    abort_seqlift("target",
-      "{.arg target} is {max(target)}, but the model's output has {available}
-       entr{?y/ies} per sequence.",
-      call = call
-    )
-  }
-}
-
 # How many substitutions go to the engine at a time: an array of them is held here.
 substitutions_at_once <- 2e5
 

@@ -195,36 +195,6 @@ tell_of_threads <- function(threads, wanted) {
   }
 }
 
-check_device <- function(device, call = caller_env()) {
-  load_engine(call)
-  check_string(device, "device", null = TRUE, call = call)
-  if (is.null(device)) {
-    return(if (engine$about$cuda) "cuda" else "cpu")
-  }
-  if (!grepl("^(cpu|cuda(:(0|[1-9][0-9]*))?)$", device)) {
-    abort_argument("device", "\"cpu\", \"cuda\", \"cuda:1\" or NULL", describe(device), call = call)
-  }
-  number <- suppressWarnings(as.numeric(sub("^cuda:?", "", device)))
-  missing <- if (is.na(number)) 0L else number
-  if (device != "cpu" && missing >= engine$about$devices) {
-    abort_seqlift("device",
-      c("{.arg device} is {.val {device}}, but this LibTorch sees {engine$about$devices} CUDA
-         device{?s}.",
-        i = "Use {.code device = \"cpu\"}."
-      ),
-      call = call
-    )
-  }
-  device
-}
-
-check_dtype <- function(dtype, call = caller_env()) {
-  choice <- check_choice(dtype, c("float32", "float64", "bfloat16"), "dtype",
-    null = TRUE, call = call
-  )
-  if (is.null(choice)) "native" else choice
-}
-
 # A progress bar for one call of the engine: a function of the share that is done, or NULL. No
 # condition may jump out of it through the engine; an interrupt waits until the engine asks.
 progress_bar <- function(verbose, name, env = parent.frame()) {

@@ -143,17 +143,6 @@ position_errors <- function(attributions, overlaps, call = caller_env()) {
   errors
 }
 
-check_one_target <- function(attributions, arg, call = caller_env()) {
-  check_not_multipliers(attributions, arg, call)
-  if (has_targets(attributions)) {
-    abort_argument(arg, "the attributions of one target",
-      paste("of", dim(attributions)[4L], "targets"),
-      hint = "Choose one, for example {.code attributions[, , , 1]}.", call = call
-    )
-  }
-  attributions
-}
-
 # Lengths of the chromosomes that `ranges` lie on, named, in bp; `genome` is the argument `arg`.
 chromosome_lengths <- function(ranges, genome, call = caller_env(), arg = "genome") {
   known <- lengths_of_genome(if (is.null(genome)) ranges else genome, call, arg)
