@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/changes/change.h"
 #include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluation.h"
 #include "core/model/graph_outputs.h"
