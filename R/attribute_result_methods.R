@@ -305,7 +305,9 @@ print.seqlift_layer_attributions <- function(x, ...) {
 as.data.frame.seqlift_layer_attributions <- function(x, row.names = NULL, optional = FALSE, ...) {
   values <- as.array(x)
   places <- lapply(seq_along(dim(values))[-1L], function(axis) as.vector(slice.index(values, axis)))
-  names(places) <- if (length(places) == 1L) "unit" else {
+  names(places) <- if (length(places) == 1L) {
+    "unit"
+  } else {
     c("channel", "position", paste0("index_", seq_along(places)))[seq_along(places)]
   }
   table <- data.frame(

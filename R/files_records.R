@@ -20,9 +20,9 @@ read_text <- function(path, arg, what, call = caller_env()) {
   connection <- gzfile(path, "rt", encoding = "native.enc")
   on.exit(close(connection))
   lines <- tryCatch(readLines(connection, warn = FALSE, skipNul = FALSE),
-    warning = function(warning) refuse(paste(
-      "could not be read to its end:", escape_braces(conditionMessage(warning))
-    )),
+    warning = function(warning) {
+      refuse(paste("could not be read to its end:", escape_braces(conditionMessage(warning))))
+    },
     error = function(error) {
       if (inherits(error, "seqlift_error")) stop(error)
       refuse(paste("could not be read:", escape_braces(conditionMessage(error))))
