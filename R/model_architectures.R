@@ -354,33 +354,43 @@ enformer <- function(state_dict, head = NULL, target_length = 896L, use_tf_gamma
 #' weights.
 #'
 #' The names are those of borzoi-pytorch (`conv_dna.conv_layer.weight`,
-#' `res_tower.0.conv_layer.weight`, `transformer.0.0.fn.1.to_q.weight`, `human_head.weight`, ...),
-#' to which the published weights were converted, as safetensors. Its variant with flash attention
-#' ("Flashzoi") has other positions and is not read. A prediction is what the head gives: Borzoi's
-#' squashed scale is not undone.
+#' `res_tower.0.conv_layer.weight`, `transformer.0.0.fn.1.to_q.weight`, `human_head.weight`, ...), to
+#' which the published weights were converted, as safetensors. Flashzoi, with flash attention
+#' (`transformer.0.0.fn.1.mha.Wqkv.weight`), is known by its names: rotary positions, and every two
+#' heads share their keys and values. A prediction is what the head gives: Borzoi's squashed scale is
+#' not undone.
 #'
 #' @inheritParams bpnet
 #' @param head Name of the head to keep: `"human"` or `"mouse"`. Default `NULL`: those that the
 #'   weights hold, as outputs in this order.
 #' @param target_length How many central bins the model gives; `NULL` for all. Default 6144, as
 #'   published, of the 16384 bins of 524288 bp.
+#' @param heads Number of heads of Flashzoi's attention, which its weights do not tell. Default 8, as
+#'   published. Not used otherwise.
 #' @return A `seqlift_model` of class `Borzoi` that gives `[n, tracks, bins]` for each head (7611
 #'   human and 2608 mouse tracks as published). Inner modules have the names of the weights and the
 #'   classes of PyTorch and borzoi-pytorch.
 #' @section Errors: As [enformer()].
 #' @source Linder et al. (2025), Nature Genetics 57:949. Names and order of the layers:
-#'   borzoi-pytorch (Hingerl), github.com/johahi/borzoi-pytorch.
+#'   borzoi-pytorch (Hingerl), github.com/johahi/borzoi-pytorch; of the attention of Flashzoi:
+#'   flash-attention (Dao), github.com/Dao-AILab/flash-attention.
 #' @export
 #' @examplesIf FALSE
 #' model <- borzoi("model.safetensors", head = "human")
-borzoi <- function(state_dict, head = NULL, target_length = 6144L, device = NULL, prefix = NULL) {
+borzoi <- function(state_dict, head = NULL, target_length = 6144L, device = NULL, prefix = NULL,
+                   heads = 8L) {
   if (!is.null(head)) {
     head <- check_choice(head, c("human", "mouse"), "head")
   }
   target_length <- check_count(target_length, "target_length", null = TRUE)
   options <- list(
     head = if (is.null(head)) "" else head,
-    target_length = if (is.null(target_length)) -1L else target_length
+    target_length = if (is.null(target_length)) -1L else target_length,
+    heads = check_count(heads, "heads", max = 1024L),
+    rotated = rotated_channels
   )
   build_architecture("borzoi", state_dict, options, device, prefix, rlang::current_env())
 }
+
+# Of each head of Flashzoi, those that turn with the position; all of one with fewer.
+rotated_channels <- 128L

@@ -76,6 +76,12 @@ python_architectures <- list(
   procapnet_counts = function(path) procapnet(path),
   procapnet_narrow = function(path) procapnet(path, trimming = 30),
   borzoi_small = function(path) borzoi(path, target_length = 20),
+  flashzoi_whole = function(path) borzoi(path, target_length = 20, heads = 2L),
+  # Published heads have 192 channels, 128 of which turn: a smaller part of a smaller head.
+  flashzoi_part = function(path) {
+    options <- list(head = "", target_length = 20L, heads = 4L, rotated = 2L)
+    build_architecture("borzoi", path, options, NULL, NULL, rlang::current_env())
+  },
   deepsea_effects = function(path) suppressMessages(deepsea(path)),
   deepsea_predict = function(path) suppressMessages(deepsea(path))
 )
@@ -311,4 +317,12 @@ test_that("borzoi() keeps the head that is asked for, and is explained without a
     class = "seqlift_error_model"
   )
   expect_match(conditionMessage(error), "human_head", fixed = TRUE)
+  flash <- test_path("architectures", "flashzoi_whole.pth")
+  mouse <- borzoi(flash, head = "mouse", target_length = 20, heads = 2)
+  explained <- deep_lift_shap(profile_score(mouse), X, n_shuffles = 2L, random_state = 1)
+  expect_lt(max(abs(convergence_deltas(explained))), 1e-10)
+  for (heads in c(3L, 16L)) {
+    error <- expect_error(borzoi(flash, heads = heads), class = "seqlift_error_model")
+    expect_match(conditionMessage(error), "even number of heads", fixed = TRUE)
+  }
 })
