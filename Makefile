@@ -9,7 +9,7 @@ LIBRARY ?= $(CURDIR)/build/library
 # The package is found in LIBRARY first; nothing of the user's own library is touched.
 WITH_LIBRARY = R_LIBS="$(LIBRARY)$${R_LIBS:+:$$R_LIBS}"
 
-.PHONY: help demo test check repo vignettes sanitize bench lint document site matrix container slurm \
+.PHONY: help demo test check repo vignettes sanitize bench lint tidy document site matrix container slurm \
   install core device clean
 
 help:
@@ -23,7 +23,8 @@ help:
 	@echo 'make sanitize   the tests of the core under AddressSanitizer and UBSan'
 	@echo 'make device     the tests of the core that need CUDA, with the LibTorch in LIBTORCH_HOME'
 	@echo 'make bench      timings beside the bare model and beside tangermeme, if it is installed'
-	@echo 'make lint       lintr, clang-format, cppcheck, clang-tidy'
+	@echo 'make lint       lintr, clang-format, cppcheck'
+	@echo 'make tidy       clang-tidy on the core, which takes long'
 	@echo 'make document   RcppExports, NAMESPACE and man/ from the sources'
 	@echo 'make site       the help pages and vignettes as a web site, in build/site'
 	@echo 'make matrix     make test in Debian 12, 13 and testing (root)'
@@ -89,13 +90,13 @@ bench:
 
 lint:
 	@sh tools/install-dependencies lint
-	find src/core src/torch tests/cpp src/*_bindings.cpp -name '*.cpp' -o -name '*.h' | \
-	  xargs clang-format --dry-run -Werror
-	cmake -S src/core -B build/lint -DSEQLIFT_BATCHES=OFF
-	cppcheck --project=build/lint/compile_commands.json --enable=warning,performance \
-	  --inline-suppr --suppress='*:/usr/include/*' --error-exitcode=1 --quiet -j $(JOBS)
-	find src/core -name '*.cpp' | xargs clang-tidy --quiet -p build/lint
-	Rscript --no-init-file tools/lint.R
+	@JOBS=$(JOBS) sh tests/shell/test-lint
+
+# Nearly every file of the core includes LibTorch: half a minute each, too long for every day.
+tidy:
+	@sh tools/install-dependencies tidy
+	cmake -S src/core -B build/tidy -DSEQLIFT_BATCHES=OFF
+	find src/core -name '*.cpp' | xargs -n 4 -P $(JOBS) clang-tidy --quiet -p build/tidy
 
 # The help of demo_model() quotes numbers that the installed package holds.
 document:

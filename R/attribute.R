@@ -228,8 +228,10 @@ arguments_of_methods <- local({
   list(
     baseline = c("integrated_gradients", "tism"), n_steps = "integrated_gradients",
     quadrature = "integrated_gradients", references = c("expected_gradients", deep_lift),
-    n_shuffles = c(paths, deep_lift), absolute = "saliency", n_samples = "smoothgrad", sd = "smoothgrad",
-    layer = c(gradients, deep_lift), simplex = gradients, explain_args = gradients, args_baseline = paths
+    n_shuffles = c(paths, deep_lift), absolute = "saliency", n_samples = "smoothgrad",
+    sd = "smoothgrad",
+    layer = c(gradients, deep_lift), simplex = gradients, explain_args = gradients,
+    args_baseline = paths
   )
 })
 

@@ -91,17 +91,6 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
   place_result(map, sequences$ranges)
 }
 
-# `otherwise`: what else can be done, the end of a sentence.
-check_one_output <- function(model, call, otherwise = "") {
-  if (count_outputs(model) > 1L) {
-    hint <- paste0("Choose one with {.fn select_output}", otherwise, ".")
-    abort_seqlift("output",
-      c("The model has {count_outputs(model)} outputs, which have no common score.", i = hint),
-      call = call
-    )
-  }
-}
-
 # Of interactions [n, 4, l, 4, l] the largest of any two bases, [n, l, l].
 largest_interactions <- function(interactions) {
   shape <- dim(interactions)[c(1L, 3L, 5L)]

@@ -26,7 +26,8 @@ gradient_job <- function(model, X, target, args, layer = NULL, target_layer = NU
     kind = "attributions", change = identity,
     options = list(
       wrappers = model$wrappers, layers = layer, targets = target, target_layer = target_layer,
-      mean_normalise = mean_normalise, explain_args = explain_args, times_input = FALSE, simplex = FALSE,
+      mean_normalise = mean_normalise, explain_args = explain_args, times_input = FALSE,
+      simplex = FALSE,
       relu = "ordinary", n_samples = 0L, sd = 0, random_state = 0, batch_size = batch_size,
       dtype = dtype, device = device, threads = seqlift_threads(),
       memory = engine$memory,

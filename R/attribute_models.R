@@ -53,7 +53,8 @@ attribute_models <- function(models, X, func = deep_lift_shap, ..., random_state
   refused <- intersect(names(more), c("raw_outputs", "output", "standard_errors", "tolerance"))
   if (length(refused) > 0L || length(more$n_shuffles) > 1L) {
     abort_argument(c(refused, "n_shuffles")[1L],
-      if (length(refused) > 0L) "left out" else "one number", describe(more[[c(refused, "n_shuffles")[1L]]]),
+      if (length(refused) > 0L) "left out" else "one number",
+      describe(more[[c(refused, "n_shuffles")[1L]]]),
       hint = "Models are compared by attributions in memory, of the same references.", call = call
     )
   }

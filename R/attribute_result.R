@@ -18,8 +18,8 @@
 # method, rules, target, random_state, dtype, device, model, seconds,
 # warning_threshold, largest_output_change, of a window also start and sequence_length; see
 # attribute_positions.R), `ranges` (a GRanges with the place of each sequence
-# in the genome, or NULL; see sequences_ranges.R). `shape`: of the values, where theirs has a dimension of 1 more.
-# `own`: nothing else holds the values, which are not copied.
+# in the genome, or NULL; see sequences_ranges.R). `shape`: of the values, where theirs has a
+# dimension of 1 more. `own`: nothing else holds the values, which are not copied.
 #
 # What changes the numbers (arithmetic, assignment) gives a plain array, because the
 # convergence deltas would no longer be those of the numbers beside them.
@@ -113,8 +113,8 @@ convergence_deltas <- function(attributions) {
 
 #' References: which to choose, and those of a result
 #'
-#' Attributions say which letters make a sequence's prediction differ from that of its references, so
-#' the references are half of the question. `references()` reads those that a result was compared
+#' Attributions say which letters make a sequence's prediction differ from that of its references,
+#' so the references are half of the question. `references()` reads those that a result was compared
 #' with.
 #'
 #' @section Which to choose:
@@ -130,13 +130,13 @@ convergence_deltas <- function(attributions) {
 #' | the model's answer to nothing | zeros (`baseline = 0` of [attribute()], integrated gradients) |
 #'
 #' - Shuffles are sequences, on which the model was trained or nearly so. Frequencies and zeros are
-#'   not: what the model says of them, and on the way to them, was never trained. They are cheap (one
-#'   reference) and can mislead (Jha et al. 2020; Prakash et al. 2022).
+#'   not: what the model says of them, and on the way to them, was never trained. They are cheap
+#'   (one reference) and can mislead (Jha et al. 2020; Prakash et al. 2022).
 #' - A motif that a shuffle makes by chance counts against the sequence. With 20 shuffles this
 #'   averages out in most genomic models; [standard_errors()] say whether it has, and
 #'   `n_shuffles = c(min, max)` of [deep_lift_shap()] goes on until it has.
-#' - Shuffles keep how often the bases follow each other. What the model reads from composition alone
-#'   (CpG islands) is then in no letter: compare with other regions for that.
+#' - Shuffles keep how often the bases follow each other. What the model reads from composition
+#'   alone (CpG islands) is then in no letter: compare with other regions for that.
 #' - Extra channels beyond the bases, and N, are in every reference as in the sequence.
 #'
 #' To take one's own: a function `f(X, n, random_state)` or an array, see [deep_lift_shap()].
@@ -152,10 +152,10 @@ convergence_deltas <- function(attributions) {
 #'   and Theis (2019), Deep learning: new computational modelling techniques for genomics. Jha,
 #'   Aicher, Gazzara, Singh and Barash (2020), Enhanced Integrated Gradients: improving
 #'   interpretability of deep learning models using splicing codes as a case study. Avsec et al.
-#'   (2021), Base-resolution models of transcription-factor binding reveal soft motif syntax. Prakash,
-#'   Shrikumar and Kundaje (2022), Towards more realistic simulated datasets for benchmarking deep
-#'   learning models in regulatory genomics. Majdandzic et al. (2023), Correcting gradient-based
-#'   interpretations of deep neural networks for genomics.
+#'   (2021), Base-resolution models of transcription-factor binding reveal soft motif syntax.
+#'   Prakash, Shrikumar and Kundaje (2022), Towards more realistic simulated datasets for
+#'   benchmarking deep learning models in regulatory genomics. Majdandzic et al. (2023), Correcting
+#'   gradient-based interpretations of deep neural networks for genomics.
 #' @seealso [reference_functions]
 #' @examples
 #' model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -217,8 +217,8 @@ check_attributions <- function(x, arg, call = caller_env()) {
 #'   those of the new numbers.
 #' - `print()` shows shape, method, the largest convergence delta beside the largest
 #'   change of the output, and the strongest positions, never the numbers themselves.
-#' - With `standard_errors = TRUE` they go with the numbers, also into files and tables, and `plot()`
-#'   draws them; see [standard_errors()].
+#' - With `standard_errors = TRUE` they go with the numbers, also into files and tables, and
+#'   `plot()` draws them; see [standard_errors()].
 #' - `summary()` has one row a sequence (and target).
 #' - `as.data.frame()` has one row a position, or with `all_bases = TRUE` one a base.
 #' - `plot()` draws the logo of one sequence, see [plot_logo()].
@@ -360,21 +360,13 @@ resolve_index <- function(index, n, names, what, call) {
   numbers
 }
 
-# What else than its class a result has: a class alone is set by hand, or left by what knows no more.
+# What else than its class a result has: a class alone is set by hand, or left by what knows no
+# more.
 is_whole_result <- function(x) {
   kind <- attr(x, "kind", exact = TRUE)
   known <- is.character(kind) && length(kind) == 1L && kind %in% names(attribution_kinds)
   is.numeric(x) && known && length(dim(x)) %in% (if (kind == "multipliers") 4:5 else 3:4) &&
     !is.null(attr(x, "X", exact = TRUE)) && !is.null(attr(x, "convergence_deltas", exact = TRUE))
-}
-
-# What has something to write: `x[i, , ]` may have chosen none.
-check_some_sequences <- function(x, arg = "attributions", call = caller_env()) {
-  check_attributions(x, arg, call)
-  if (dim(x)[1L] == 0L) {
-    abort_argument(arg, "of at least one sequence", "a result without any", call = call)
-  }
-  x
 }
 
 # Plain numbers, or a result that is one.

@@ -139,7 +139,9 @@ plot.seqlift_pisa <- function(x, sequence = 1L, ...) {
     diverging_fill(values, "Attribution") +
     ggplot2::scale_x_continuous(breaks = whole_breaks, expand = c(0, 0)) +
     ggplot2::scale_y_continuous(breaks = whole_breaks, expand = c(0, 0)) +
-    ggplot2::labs(x = "Position (bp)", y = "Output", title = as.character(sequence_labels_of(x)[row])) +
+    ggplot2::labs(
+      x = "Position (bp)", y = "Output", title = as.character(sequence_labels_of(x)[row])
+    ) +
     logo_theme()
 }
 
@@ -303,7 +305,9 @@ print.seqlift_layer_attributions <- function(x, ...) {
 as.data.frame.seqlift_layer_attributions <- function(x, row.names = NULL, optional = FALSE, ...) {
   values <- as.array(x)
   places <- lapply(seq_along(dim(values))[-1L], function(axis) as.vector(slice.index(values, axis)))
-  names(places) <- if (length(places) == 1L) "unit" else {
+  names(places) <- if (length(places) == 1L) {
+    "unit"
+  } else {
     c("channel", "position", paste0("index_", seq_along(places)))[seq_along(places)]
   }
   table <- data.frame(
@@ -370,6 +374,7 @@ as.data.frame.seqlift_model <- function(x, row.names = NULL, optional = FALSE, .
 #' @export
 plot.seqlift_model <- function(x, ...) {
   refuse_method("figure", x,
-    "Explain it first: {.code plot_logo(deep_lift_shap(model, X))}; {.code print(model)} describes it."
+    "Explain it first: {.code plot_logo(deep_lift_shap(model, X))}; {.code print(model)} describes
+     it."
   )
 }

@@ -218,12 +218,3 @@ pick_observed <- function(values, bases) {
 plot.seqlift_attributions <- function(x, sequence = 1L, start = NULL, end = NULL, ...) {
   plot_logo(x, start = start, end = end, sequence = sequence, ...)
 }
-
-check_not_multipliers <- function(x, arg, call = caller_env()) {
-  if (attr(x, "kind", exact = TRUE) == "multipliers") {
-    abort_argument(arg, "attributions", "multipliers (the result of `raw_outputs = TRUE`)",
-      hint = "Project them first: see {.fn hypothetical_attributions}.", call = call
-    )
-  }
-  x
-}

@@ -18,9 +18,9 @@
 #' full from there on. `"full"` predicts every substituted sequence as a whole. Both give the same
 #' numbers to rounding (1e-12 in float64, of the size of the output). `"auto"` estimates from one
 #' trial substitution what either takes, by the products, by the numbers that are read and written,
-#' and by how many substitutions there are, and takes the cheaper one: windows where a change reaches
-#' little, whole sequences where attention over a long context is most of the work. Beside the
-#' activations of the original, a batch of windows holds at most about a million numbers of each
+#' and by how many substitutions there are, and takes the cheaper one: windows where a change
+#' reaches little, whole sequences where attention over a long context is most of the work. Beside
+#' the activations of the original, a batch of windows holds at most about a million numbers of each
 #' activation, or one window, on each thread.
 #'
 #' @inheritParams predict.seqlift_model
@@ -135,19 +135,6 @@ check_substitutions <- function(given, call) {
     batch_size = check_count(given$batch_size, "batch_size", call = call),
     target = if (!is.null(given$target)) check_targets(given$target, call)
   )
-}
-
-# Targets are entries of the first dimension behind the sequences; a model that gives one number a
-# sequence has one.
-check_targets_exist <- function(target, y, call) {
-  available <- if (length(dim(y)) > 1L) dim(y)[2L] else 1L
-  if (any(target > available)) {
-    abort_seqlift("target",
-      "{.arg target} is {max(target)}, but the model's output has {available}
-       entr{?y/ies} per sequence.",
-      call = call
-    )
-  }
 }
 
 # How many substitutions go to the engine at a time: an array of them is held here.

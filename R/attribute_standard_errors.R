@@ -15,10 +15,10 @@ default_tolerance <- 0.1
 #' may be from what infinitely many of them would give. It says nothing of the model: for that
 #' compare several models, [attribute_models()], whose standard errors are over models.
 #'
-#' With `n_shuffles = c(min, max)` a sequence has the more references the more they differ. The first
-#' k are the same as of `n_shuffles = k` for the same `random_state`, and so are the numbers. As the
-#' references end where the standard errors are small, these are a little too small then; the lower
-#' `min`, the more so.
+#' With `n_shuffles = c(min, max)` a sequence has the more references the more they differ. The
+#' first k are the same as of `n_shuffles = k` for the same `random_state`, and so are the numbers.
+#' As the references end where the standard errors are small, these are a little too small then; the
+#' lower `min`, the more so.
 #'
 #' @param attributions A result of [deep_lift_shap()] with `standard_errors = TRUE`, or of
 #'   [attribute_models()]; for `n_references()` any result of [deep_lift_shap()] or another method

@@ -269,7 +269,8 @@ chunks_are_whole <- function(files) {
   if (length(damaged) > 0L) {
     unlink(damaged)
     inform_seqlift("restart",
-      "{length(damaged)} chunk{?s} {?is/are} damaged and computed anew, the first: {.path {damaged[1L]}}."
+      "{length(damaged)} chunk{?s} {?is/are} damaged and computed anew, the first:
+       {.path {damaged[1L]}}."
     )
   }
   there & !files %in% damaged

@@ -70,8 +70,8 @@ design_runner <- function(model, args, batch_size, dtype, device, verbose, call)
   outputs <- count_outputs(model)
   if (outputs != 1L) {
     abort_argument("model", "a model with one output", paste("one with", outputs),
-      hint = "Choose one with {.fn select_output}, or score a profile with {.fn profile_score} or bins
-              with {.fn select_bins}.",
+      hint = "Choose one with {.fn select_output}, or score a profile with {.fn profile_score} or
+              bins with {.fn select_bins}.",
       call = call
     )
   }

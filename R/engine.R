@@ -129,7 +129,8 @@ raise_engine_error <- function(result, shape, call) {
        {.code load_model(path, layout = \"NLC\")}.",
     length = "{.arg X} has {shape}: give sequences of the length that the model was made for.",
     batch = hint_for_batch(message),
-    code = "TorchScript is code that runs when a model is used; {.fn load_model} says what it may do.",
+    code =
+      "TorchScript is code that runs when a model is used; {.fn load_model} says what it may do.",
     random =
       "{.code load_model(path, allow_random = TRUE, random_state = 0)} draws the same numbers in
        every call and for every sequence.",
@@ -187,41 +188,11 @@ tell_of_threads <- function(threads, wanted) {
     inform_seqlift("threads",
       c("The system lets this process start {threads} thread{?s}, not {wanted}: the results are the
          same, later.",
-        i = "A limit on processes is reached ({.code ulimit -u}); {.fn seqlift_threads} sets how many
-             are asked for."
+        i = "A limit on processes is reached ({.code ulimit -u}); {.fn seqlift_threads} sets how
+             many are asked for."
       )
     )
   }
-}
-
-check_device <- function(device, call = caller_env()) {
-  load_engine(call)
-  check_string(device, "device", null = TRUE, call = call)
-  if (is.null(device)) {
-    return(if (engine$about$cuda) "cuda" else "cpu")
-  }
-  if (!grepl("^(cpu|cuda(:(0|[1-9][0-9]*))?)$", device)) {
-    abort_argument("device", "\"cpu\", \"cuda\", \"cuda:1\" or NULL", describe(device), call = call)
-  }
-  number <- suppressWarnings(as.numeric(sub("^cuda:?", "", device)))
-  missing <- if (is.na(number)) 0L else number
-  if (device != "cpu" && missing >= engine$about$devices) {
-    abort_seqlift("device",
-      c("{.arg device} is {.val {device}}, but this LibTorch sees {engine$about$devices} CUDA
-         device{?s}.",
-        i = "Use {.code device = \"cpu\"}."
-      ),
-      call = call
-    )
-  }
-  device
-}
-
-check_dtype <- function(dtype, call = caller_env()) {
-  choice <- check_choice(dtype, c("float32", "float64", "bfloat16"), "dtype",
-    null = TRUE, call = call
-  )
-  if (is.null(choice)) "native" else choice
 }
 
 # A progress bar for one call of the engine: a function of the share that is done, or NULL. No

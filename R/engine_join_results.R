@@ -1,5 +1,5 @@
-# Results of chunks of sequences become the result of all of them: of workers (engine_parallel.R), and of
-# the chunks of a file (attribute_streaming.R).
+# Results of chunks of sequences become the result of all of them: of workers (engine_parallel.R),
+# and of the chunks of a file (attribute_streaming.R).
 
 # Results of chunks, lists in lists or arrays with a row a sequence, as one.
 join_results <- function(parts) {

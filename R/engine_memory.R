@@ -1,4 +1,5 @@
-# How much memory a call of the engine may use. The number is R's: the engine is told with each call.
+# How much memory a call of the engine may use. The number is R's: the engine is told with each
+# call.
 
 #' See or set how much memory seqlift uses
 #'

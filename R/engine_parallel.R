@@ -307,8 +307,9 @@ abort_lost_worker <- function(error, chunks, call) {
     c("A worker was lost, or could not be spoken to: there is no result for sequences
        {range_label(unlist(chunks))}.",
       x = "BiocParallel says: {conditionMessage(error)}",
-      i = "A worker that the system killed ran out of memory more often than not: fewer workers, or a
-           smaller {.arg batch_size}, need less. {.fn BiocParallel::bpstop} ends what is left of them."
+      i = "A worker that the system killed ran out of memory more often than not: fewer workers, or
+           a smaller {.arg batch_size}, need less. {.fn BiocParallel::bpstop} ends what is left of
+           them."
     ),
     call = call
   )

@@ -92,8 +92,8 @@ write_bigwig <- function(track, path) {
   check_bigwig_end(path)
 }
 
-# The format ends as it begins, with four bytes in the writer's order: a file that was cut short does
-# not.
+# The format ends as it begins, with four bytes in the writer's order: a file that was cut short
+# does not.
 check_bigwig_end <- function(path) {
   bytes <- file.size(path)
   connection <- file(path, "rb")
@@ -141,17 +141,6 @@ position_errors <- function(attributions, overlaps, call = caller_env()) {
     )
   }
   errors
-}
-
-check_one_target <- function(attributions, arg, call = caller_env()) {
-  check_not_multipliers(attributions, arg, call)
-  if (has_targets(attributions)) {
-    abort_argument(arg, "the attributions of one target",
-      paste("of", dim(attributions)[4L], "targets"),
-      hint = "Choose one, for example {.code attributions[, , , 1]}.", call = call
-    )
-  }
-  attributions
 }
 
 # Lengths of the chromosomes that `ranges` lie on, named, in bp; `genome` is the argument `arg`.

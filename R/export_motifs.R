@@ -124,7 +124,8 @@ whole_counts <- function(shares, n) {
   counts
 }
 
-# The file counts positions in the window that was searched; read from a file, they are there already.
+# The file counts positions in the window that was searched; read from a file, they are there
+# already.
 positions_in_window <- function(motifs) {
   before <- (attr(motifs, "settings", exact = TRUE)$first %||% 1L) - 1L
   shifted <- function(pattern) {

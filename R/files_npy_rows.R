@@ -1,6 +1,7 @@
-# Rows of an array in one of numpy's files, .npy or .npz, read piece by piece and in order: an entry of
-# an archive unfolds from its beginning, so that going back means beginning again.
-# Formats: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html; unz() reads the zip.
+# Rows of an array in one of numpy's files, .npy or .npz, read piece by piece and in order: an entry
+# of an archive unfolds from its beginning, so that going back means beginning again.
+# Formats: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html; unz() reads the
+# zip.
 
 # Bytes of a number and what reads them, by numpy's dtype without the order of bytes.
 npy_types <- list(
@@ -34,8 +35,8 @@ half_numbers <- function(bits) {
 # Bytes that are passed over at a time.
 npy_skip_bytes <- 2^22
 
-# list(shape, read, close) of a file's array [n, 4, L]: `read(rows)` gives numbers [rows, 4, L] of rows
-# in rising order.
+# list(shape, read, close) of a file's array [n, 4, L]: `read(rows)` gives numbers [rows, 4, L] of
+# rows in rising order.
 open_npy_rows <- function(path, arg, call) {
   path <- check_file(path, arg, call)
   refuse <- function(problem, hint = NULL) {

@@ -20,9 +20,9 @@ read_text <- function(path, arg, what, call = caller_env()) {
   connection <- gzfile(path, "rt", encoding = "native.enc")
   on.exit(close(connection))
   lines <- tryCatch(readLines(connection, warn = FALSE, skipNul = FALSE),
-    warning = function(warning) refuse(paste(
-      "could not be read to its end:", escape_braces(conditionMessage(warning))
-    )),
+    warning = function(warning) {
+      refuse(paste("could not be read to its end:", escape_braces(conditionMessage(warning))))
+    },
     error = function(error) {
       if (inherits(error, "seqlift_error")) stop(error)
       refuse(paste("could not be read:", escape_braces(conditionMessage(error))))
@@ -40,8 +40,8 @@ read_text <- function(path, arg, what, call = caller_env()) {
   sub("\r+$", "", lines)
 }
 
-# Of a compressed file those that were compressed, as far as they can be had: R warns of damaged data,
-# which reading to the end refuses.
+# Of a compressed file those that were compressed, as far as they can be had: R warns of damaged
+# data, which reading to the end refuses.
 first_bytes <- function(path, n = 2^16) {
   connection <- gzfile(path, "rb")
   on.exit(close(connection))
@@ -52,9 +52,9 @@ utf16_marks <- list(as.raw(c(0xff, 0xfe)), as.raw(c(0xfe, 0xff)))
 
 is_gzip <- function(start) length(start) >= 2L && identical(start[1:2], as.raw(c(0x1f, 0x8b)))
 
-# R reads a gzip file that was cut short without a word, as far as it goes. A whole one ends with the
-# number of bytes that were compressed (of its last member, where it has several); one of bgzip with
-# an empty block.
+# R reads a gzip file that was cut short without a word, as far as it goes. A whole one ends with
+# the number of bytes that were compressed (of its last member, where it has several); one of bgzip
+# with an empty block.
 check_gzip_end <- function(path, refuse) {
   size <- file.size(path)
   end <- read_bytes_at(path, max(0, size - length(bgzip_end)), length(bgzip_end))
@@ -71,7 +71,8 @@ check_gzip_end <- function(path, refuse) {
 }
 
 bgzip_end <- as.raw(c(
-  0x1f, 0x8b, 8L, 4L, 0L, 0L, 0L, 0L, 0L, 0xff, 6L, 0L, 0x42, 0x43, 2L, 0L, 0x1b, 0L, 3L, rep(0L, 9L)
+  0x1f, 0x8b, 8L, 4L, 0L, 0L, 0L, 0L, 0L, 0xff, 6L, 0L, 0x42, 0x43, 2L, 0L, 0x1b, 0L, 3L,
+  rep(0L, 9L)
 ))
 
 # The blocks of bgzip mark themselves with the bytes "BC".

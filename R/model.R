@@ -18,9 +18,9 @@
 #' | ONNX (`.onnx`) | opened, as by [load_onnx_model()] |
 #' | a SavedModel of TensorFlow, `torch_save()` of R's torch | refused, with what to do instead |
 #'
-#' A model of TorchScript is used in evaluation mode and is never changed. It may return a tensor, or several in a tuple, a NamedTuple, a list, or a
-#' dictionary (as Enformer does) that its code writes down at once; keys and fields name the outputs
-#' in [predict()] and `print()`.
+#' A model of TorchScript is used in evaluation mode and is never changed. It may return a tensor,
+#' or several in a tuple, a NamedTuple, a list, or a dictionary (as Enformer does) that its code
+#' writes down at once; keys and fields name the outputs in [predict()] and `print()`.
 #'
 #' # What a model's code may do
 #'
@@ -58,8 +58,8 @@
 #' its name and line, as is control flow (`torch.cond`) and a model that was exported in training
 #' mode.
 #'
-#' @param path Path of the file, or its address on the web (`https://`, `http://`, `ftp://`). That is
-#'   fetched once, by the package BiocFileCache into `tools::R_user_dir("seqlift", "cache")`; a
+#' @param path Path of the file, or its address on the web (`https://`, `http://`, `ftp://`). That
+#'   is fetched once, by the package BiocFileCache into `tools::R_user_dir("seqlift", "cache")`; a
 #'   transfer that breaks off leaves nothing.
 #' @param device Where to run it: `"cpu"`, `"cuda"`, `"cuda:1"`, or `NULL` (default) for cuda when
 #'   the LibTorch in use has it, else cpu. Each call can choose another, see the section on devices.
@@ -74,8 +74,8 @@
 #' @param random_state The seed of these numbers, a whole number; `NULL` (default) draws one from
 #'   R's generator. Every call gives the same numbers, and every sequence gets the same draws, in
 #'   whatever batch it is.
-#' @param checksum MD5 or SHA-256 of the file, as hexadecimal digits; another file is refused. Default
-#'   `NULL`: any.
+#' @param checksum MD5 or SHA-256 of the file, as hexadecimal digits; another file is refused.
+#'   Default `NULL`: any.
 #' @section Batches: A model is evaluated on batches of sequences, but gives each what it gives it
 #'   alone, so that no result depends on `batch_size` or on the order of `X`. A few sequences are
 #'   evaluated to make sure of that when a model is first used with a length; a model that mixes
@@ -105,11 +105,11 @@
 #' `print()` shows the layout. [save_model()] writes a model that takes `[n, 4, L]`.
 #' @section Errors: `seqlift_error_argument` when `layout` is none of these;
 #'   `seqlift_error_file` when the file is missing, a directory, truncated, holds no model (see the
-#'   table), is another than `checksum` says, or cannot be fetched; `seqlift_error_code` when its code would do more than
-#'   compute, see above; `seqlift_error_output` when it returns no tensor; `seqlift_error_model` when
-#'   it has no `forward` method, outputs that are computed from weights that are not finite, or what
-#'   an archive of `torch.export` or a file of ONNX is refused for; `seqlift_error_device` when there is no
-#'   such device; `seqlift_error_libtorch` when another
+#'   table), is another than `checksum` says, or cannot be fetched; `seqlift_error_code` when its
+#'   code would do more than compute, see above; `seqlift_error_output` when it returns no tensor;
+#'   `seqlift_error_model` when it has no `forward` method, outputs that are computed from weights
+#'   that are not finite, or what an archive of `torch.export` or a file of ONNX is refused for;
+#'   `seqlift_error_device` when there is no such device; `seqlift_error_libtorch` when another
 #'   LibTorch is loaded already and the engine cannot have a session of its own, see
 #'   [seqlift_engine].
 #' @section Devices: On a CUDA device predictions, attributions and mutagenesis are computed there
@@ -198,8 +198,8 @@ open_model <- function(path, device, origin, call, layout = own_layout,
 }
 
 # A model that was not TorchScript: `write(path)` makes the engine write it as TorchScript, into the
-# session's temporary folder. Its name is its content, so that the same model is one file. `layout` may
-# be a function, which is asked once the file is written.
+# session's temporary folder. Its name is its content, so that the same model is one file. `layout`
+# may be a function, which is asked once the file is written.
 converted_model <- function(write, origin, device = NULL, call = caller_env(),
                             layout = own_layout, conduct = NULL) {
   part <- tempfile("seqlift-model-", fileext = ".part")
@@ -257,15 +257,15 @@ check_weights <- function(info, path, call) {
 #' another session. The same module gives the same file each time, and the user's random numbers, of
 #' R and of torch, go on as if nothing had been converted.
 #'
-#' A trace holds the operations that ran for the example, and calls no modules inside the model: `if`
-#' and lengths that R code read from the input are fixed, and neither `rules = "module"` nor
+#' A trace holds the operations that ran for the example, and calls no modules inside the model:
+#' `if` and lengths that R code read from the input are fixed, and neither `rules = "module"` nor
 #' `nonlinear_ops` in [deep_lift_shap()] finds a class. The default, operator rules, needs none.
 #'
-#' The number of sequences is not fixed. R code that asks for it (`x$size(1)`, as `nn_lstm`, `nn_gru`
-#' and `nn_multihead_attention` do) gets a number, which the trace holds; so the module is traced for
-#' 2, 3 and 5 sequences, and the numbers that follow are read from the input in the model. What the
-#' model gives for 5 sequences is compared with the module itself, and the conversion refused where
-#' it differs.
+#' The number of sequences is not fixed. R code that asks for it (`x$size(1)`, as `nn_lstm`,
+#' `nn_gru` and `nn_multihead_attention` do) gets a number, which the trace holds; so the module is
+#' traced for 2, 3 and 5 sequences, and the numbers that follow are read from the input in the
+#' model. What the model gives for 5 sequences is compared with the module itself, and the
+#' conversion refused where it differs.
 #'
 #' The inputs have the names of the arguments of the module's `forward`, with `_` for what
 #' TorchScript does not take in a name; the outputs those of the list that it returns.
@@ -372,102 +372,6 @@ is_live_pointer <- function(pointer) {
   } else {
     !identical(pointer, methods::new("externalptr"))
   }
-}
-
-# How many outputs the model has with what is put around it. One whose code fills a list, and that
-# no input was found for to count them, has at least one.
-count_outputs <- function(model) {
-  if (length(model$wrappers) > 0L) 1L else max(1L, model$info$outputs)
-}
-
-# The number of an output that is given by its name.
-output_number <- function(index, model, call = caller_env()) {
-  if (!is.character(index)) {
-    return(index)
-  }
-  names <- if (length(model$wrappers) == 0L) model$info$output_names
-  place <- which(names %in% check_string(index, "index", call = call))
-  if (length(place) != 1L) {
-    abort_argument("index", if (length(names) > 0L) {
-      paste("the number of an output or one of its names,", paste0('"', names, '"', collapse = ", "))
-    } else {
-      "the number of an output, as this model's have no names"
-    }, describe(index), call = call)
-  }
-  place
-}
-
-# An output that is there, or, where they could not be counted, that may be.
-check_output_index <- function(index, model, call = caller_env()) {
-  known <- length(model$wrappers) > 0L || model$info$outputs > 0L
-  most <- if (known) count_outputs(model) else .Machine$integer.max
-  check_count(index, "index", max = most, call = call)
-}
-
-#' Choose one output of a model with several
-#'
-#' @param model A model, see [load_model()].
-#' @param index Which output: its number, from 1, or its name, as `print()` shows it. BPNet's log
-#'   counts are output 2, `"counts"`.
-#' @return A `seqlift_model` whose only output is that one; what only the others need is not
-#'   computed any more.
-#' @section Errors: `seqlift_error_argument` when there is no such output.
-#' @source `CountWrapper` of bpnet-lite (Schreiber).
-#' @export
-#' @examples
-#' counts <- select_output(demo_model(), 2)
-select_output <- function(model, index) {
-  check_model(model)
-  index <- check_output_index(output_number(index, model), model)
-  add_wrapper(model, "select_output", index)
-}
-
-#' Turn a profile into one number
-#'
-#' The number that is explained for a profile head (Avsec 2021): the logits of all strands and
-#' positions, centred, each weighted by its softmax, summed. The gradient flows through the
-#' weights too.
-#'
-#' The score is a module of class `ProfileScore` that holds a `LogitScaling` (logits to logits x
-#' softmax), the only part of it that is not linear. Operator rules need nothing else. With
-#' `rules = "module"` register it in [deep_lift_shap()]: `nonlinear_ops = c(LogitScaling =
-#' "rescale")`.
-#'
-#' @param model A model, see [load_model()].
-#' @param index Which output holds the logits: its number, from 1, or its name. Default 1, BPNet's
-#'   profile.
-#' @return A `seqlift_model` that returns `[n, 1]`.
-#' @section Errors: `seqlift_error_argument` when there is no such output.
-#' @source Avsec et al. (2021), Nature Genetics 53:354; `ProfileWrapper` of bpnet-lite (Schreiber).
-#' @seealso [select_bins()] for chosen bins and tracks of a long-context model.
-#' @export
-#' @examples
-#' profile <- profile_score(demo_model())
-profile_score <- function(model, index = 1L) {
-  check_model(model)
-  index <- check_output_index(output_number(index, model), model)
-  model <- with_modules(model, c(
-    "profile_score()" = "seqlift.ProfileScore", "profile_score().scaling" = "seqlift.LogitScaling",
-    "profile_score().scaling.softmax" = "torch.nn.modules.activation.Softmax"
-  ))
-  add_wrapper(model, "profile_score", index)
-}
-
-add_wrapper <- function(model, kind, index, fields = list()) {
-  model$wrappers <- c(model$wrappers, list(c(list(kind = kind, index = index), fields)))
-  model
-}
-
-# What the engine puts around the model can be registered like the model's own modules. `classes`:
-# by their paths.
-with_modules <- function(model, classes) {
-  model$info$modules <- c(model$info$modules, names(classes))
-  model$info$module_classes <- c(model$info$module_classes, unname(classes))
-  if (!is.null(model$info$called)) {
-    model$info$called <- c(model$info$called, names(classes))
-    model$info$called_classes <- c(model$info$called_classes, unname(classes))
-  }
-  model
 }
 
 # What a model computes in where nothing else is asked for: half precision is for storage.

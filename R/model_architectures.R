@@ -16,8 +16,8 @@
 #' `BPNet` do. The models of basepairmodels (bpnet-lite's `BasePairNet`), which apply it before the
 #' convolution, have the same names but another arithmetic: `activation = "before"`. Its counts, one
 #' for each task, are pooled over the profile's window and 37 bases on either side, whatever the
-#' width of `fconv`, as in bpnet-lite. `procapnet()` needs no control track, pools what its own `fconv` sees, and has one
-#' count for both strands, or one for each.
+#' width of `fconv`, as in bpnet-lite. `procapnet()` needs no control track, pools what its own
+#' `fconv` sees, and has one count for both strands, or one for each.
 #'
 #' `chrombpnet()` returns what explains the reads: the sum of both profiles, and the logarithm of
 #' the sum of both counts. The bias's counts are pooled over its own window, which `bias_trimming`
@@ -29,7 +29,8 @@
 #' A whole model that `torch.save(model, path)` wrote, as bpnet-lite does, tells more than its
 #' weights: `trimming` is read from it where it is not given, and the class says where the ReLU is.
 #'
-#' For the accessibility alone, without the enzyme's bias: `bpnet(state_dict, prefix = "accessibility")`.
+#' For the accessibility alone, without the enzyme's bias:
+#' `bpnet(state_dict, prefix = "accessibility")`.
 #'
 #' @param state_dict The weights: the path of a file that `torch.save(model.state_dict(), path)`
 #'   or safetensors wrote, what [read_state_dict()] gives, or a named list of numeric arrays, which
@@ -121,9 +122,9 @@ build_bpnet <- function(name, state_dict, trimming, bias_trimming, device, prefi
 
 #' Cherimoya from its weights
 #'
-#' Makes the network of a Cherimoya, BPNet's successor, from what `model.save(path)` wrote: a file of
-#' `{config, state_dict}`. Its configuration says how far the profile is trimmed and how much each
-#' block adds; a state dict alone does not. All sizes are read from the weights.
+#' Makes the network of a Cherimoya, BPNet's successor, from what `model.save(path)` wrote: a file
+#' of `{config, state_dict}`. Its configuration says how far the profile is trimmed and how much
+#' each block adds; a state dict alone does not. All sizes are read from the weights.
 #'
 #' The names are those of the package: `iconv`, `blocks.0.conv_weight` (or
 #' `blocks.0.conv.conv_weight`), `blocks.0.linear1`, `blocks.0.linear2`, ..., `fconv` and `linear`;
@@ -131,16 +132,16 @@ build_bpnet <- function(name, state_dict, trimming, bias_trimming, device, prefi
 #' bfloat16; here they are computed in the weights' precision, as on a CPU.
 #'
 #' @inheritParams bpnet
-#' @param state_dict The weights: the path of a file, what [read_state_dict()] gives, or a named list
-#'   of numeric arrays.
+#' @param state_dict The weights: the path of a file, what [read_state_dict()] gives, or a named
+#'   list of numeric arrays.
 #' @param trimming How many bases the profile is shorter than the sequence, at each end. Default
 #'   `NULL`: what the file's configuration says, else Cherimoya's own, 45 + 2^blocks, 557 for nine
 #'   blocks.
 #' @param residual_scale What each block's output is multiplied by before it is added. Default
 #'   `NULL`: what the file's configuration says, else Cherimoya's own, 0.15.
-#' @return A `seqlift_model` of class `Cherimoya` with two outputs: `profile`, logits `[n, signals, L -
-#'   2 * trimming]`, and `counts`, log counts `[n, groups]`. One with control tracks has the input
-#'   `control_track`, `[n, tracks, L]`.
+#' @return A `seqlift_model` of class `Cherimoya` with two outputs: `profile`, logits
+#'   `[n, signals, L - 2 * trimming]`, and `counts`, log counts `[n, groups]`. One with control
+#'   tracks has the input `control_track`, `[n, tracks, L]`.
 #' @section Errors: As [bpnet()].
 #' @source Schreiber, github.com/jmschrei/cherimoya.
 #' @export
@@ -348,153 +349,48 @@ enformer <- function(state_dict, head = NULL, target_length = 896L, use_tf_gamma
 
 #' Borzoi from its weights
 #'
-#' Makes a Borzoi from its weights, without Python: a tower of convolutions, a transformer with relative
-#' positions, a way back to 32 bp, and a head for each species. All sizes are read from the weights.
+#' Makes a Borzoi from its weights, without Python: a tower of convolutions, a transformer with
+#' relative positions, a way back to 32 bp, and a head for each species. All sizes are read from the
+#' weights.
 #'
 #' The names are those of borzoi-pytorch (`conv_dna.conv_layer.weight`,
 #' `res_tower.0.conv_layer.weight`, `transformer.0.0.fn.1.to_q.weight`, `human_head.weight`, ...), to
-#' which the published weights were converted, as safetensors. Its variant with flash attention
-#' ("Flashzoi") has other positions and is not read. A prediction is what the head gives: Borzoi's
-#' squashed scale is not undone.
+#' which the published weights were converted, as safetensors. Flashzoi, with flash attention
+#' (`transformer.0.0.fn.1.mha.Wqkv.weight`), is known by its names: rotary positions, and every two
+#' heads share their keys and values. A prediction is what the head gives: Borzoi's squashed scale is
+#' not undone.
 #'
 #' @inheritParams bpnet
 #' @param head Name of the head to keep: `"human"` or `"mouse"`. Default `NULL`: those that the
 #'   weights hold, as outputs in this order.
 #' @param target_length How many central bins the model gives; `NULL` for all. Default 6144, as
 #'   published, of the 16384 bins of 524288 bp.
+#' @param heads Number of heads of Flashzoi's attention, which its weights do not tell. Default 8, as
+#'   published. Not used otherwise.
 #' @return A `seqlift_model` of class `Borzoi` that gives `[n, tracks, bins]` for each head (7611
 #'   human and 2608 mouse tracks as published). Inner modules have the names of the weights and the
 #'   classes of PyTorch and borzoi-pytorch.
 #' @section Errors: As [enformer()].
 #' @source Linder et al. (2025), Nature Genetics 57:949. Names and order of the layers:
-#'   borzoi-pytorch (Hingerl), github.com/johahi/borzoi-pytorch.
+#'   borzoi-pytorch (Hingerl), github.com/johahi/borzoi-pytorch; of the attention of Flashzoi:
+#'   flash-attention (Dao), github.com/Dao-AILab/flash-attention.
 #' @export
 #' @examplesIf FALSE
 #' model <- borzoi("model.safetensors", head = "human")
-borzoi <- function(state_dict, head = NULL, target_length = 6144L, device = NULL, prefix = NULL) {
+borzoi <- function(state_dict, head = NULL, target_length = 6144L, device = NULL, prefix = NULL,
+                   heads = 8L) {
   if (!is.null(head)) {
     head <- check_choice(head, c("human", "mouse"), "head")
   }
   target_length <- check_count(target_length, "target_length", null = TRUE)
   options <- list(
     head = if (is.null(head)) "" else head,
-    target_length = if (is.null(target_length)) -1L else target_length
+    target_length = if (is.null(target_length)) -1L else target_length,
+    heads = check_count(heads, "heads", max = 1024L),
+    rotated = rotated_channels
   )
   build_architecture("borzoi", state_dict, options, device, prefix, rlang::current_env())
 }
 
-# `name`: of the function that the user called, and of the engine's architecture.
-build_architecture <- function(name, state_dict, options, device, prefix, call) {
-  device <- if (is.null(device)) NULL else check_device(device, call = call)
-  prefix <- check_string(prefix, "prefix", null = TRUE, call = call) %||% ""
-  weights <- weights_of(state_dict, prefix, call)
-  from_file <- is.character(weights$path)
-  # A file's own `prefix` leads to the weights as the file has them.
-  options$prefix <- if (is.character(state_dict)) "" else prefix
-  origin <- list(
-    format = "PyTorch state dict", path = if (from_file) weights$path else "state_dict"
-  )
-  built <- NULL
-  write <- function(to) {
-    result <- ask_engine("build_architecture", name, weights, options, to, call = call)
-    if (is_engine_error(result)) {
-      raise_architecture_error(result, name, call)
-    }
-    built <<- result
-  }
-  model <- converted_model(write, origin, device, call)
-  if (nzchar(built$class)) {
-    model$origin$format <- paste("whole module of the class", built$class)
-  }
-  model$origin$trimming <- trimming_line(name, options, built$options)
-  inform_of_notes(built$notes, if (from_file) weights$path)
-  model
-}
-
-# What no weight tells, for print(). `known`: `options` with what a whole module's file tells.
-trimming_line <- function(name, options, known) {
-  said <- function(field, otherwise) {
-    if (options[[field]] >= 0L) {
-      paste(options[[field]], "bp, as given")
-    } else if (!is.null(known[[field]]) && known[[field]] >= 0L) {
-      paste(known[[field]], "bp, as the file says")
-    } else {
-      otherwise
-    }
-  }
-  layers <- if (isTRUE(known$activation_before)) {
-    "by the number of its layers (basepairmodels)"
-  } else {
-    "by the number of its layers (bpnet-lite)"
-  }
-  switch(name,
-    bpnet = paste("profile", said("trimming", layers)),
-    cherimoya = c(
-      paste("profile", said("trimming", "by the number of its blocks (Cherimoya)")),
-      paste("blocks times", format(known$residual_scale))
-    ),
-    procapnet = paste("profile", said("trimming", "557 bp (ProCapNet)")),
-    chrombpnet = c(
-      paste("profile", said("trimming", layers)),
-      paste("bias's counts", said("bias_trimming", paste(layers, "1.0.0")))
-    )
-  )
-}
-
-# What was left out of a state dict. `path`: of its file, or NULL.
-inform_of_notes <- function(notes, path = NULL) {
-  if (length(notes) > 0L) {
-    notes <- gsub("}", "}}", gsub("{", "{{", notes, fixed = TRUE), fixed = TRUE)
-    place <- if (is.null(path)) "{.arg state_dict}" else "{.path {path}}"
-    inform_seqlift("state_dict", c(
-      paste0("Of ", place, " not everything is read."),
-      stats::setNames(notes, rep("*", length(notes)))
-    ))
-  }
-}
-
-# What the engine reads them from: list(path, prefix), or a named list of arrays.
-weights_of <- function(state_dict, prefix, call) {
-  if (inherits(state_dict, "seqlift_state_dict")) {
-    # Stops where the file has changed since.
-    state_dict_values(state_dict, integer(), call)
-    return(unclass(state_dict)[c("path", "prefix")])
-  }
-  if (is.character(state_dict)) {
-    path <- path.expand(check_string(state_dict, "state_dict", call = call))
-    return(list(path = path, prefix = prefix))
-  }
-  names <- names(state_dict)
-  expected <- "a path, a state dict from read_state_dict() or a named list of numeric arrays"
-  if (!is.list(state_dict) || is.null(names) || anyNA(names) || any(names == "")) {
-    abort_argument("state_dict", expected, describe(state_dict), call = call)
-  }
-  twice <- names[duplicated(names)]
-  if (length(twice) > 0L) {
-    abort_seqlift("argument", "{.arg state_dict} has {.val {twice}} more than once.", call = call)
-  }
-  for (name in names) {
-    if (!is.numeric(state_dict[[name]])) {
-      abort_argument(paste0("state_dict$", name), "a numeric array", describe(state_dict[[name]]),
-        call = call
-      )
-    }
-  }
-  lapply(state_dict, unclass)
-}
-
-# What does not fit comes in lines: one for each sort.
-raise_architecture_error <- function(result, name, call) {
-  if (result$error == "state_dict") {
-    raise_state_dict_error(result, call)
-  }
-  if (result$error != "model") {
-    raise_engine_error(result, NULL, call)
-  }
-  lines <- strsplit(result$message, "\n", fixed = TRUE)[[1L]]
-  lines <- gsub("}", "}}", gsub("{", "{{", lines, fixed = TRUE), fixed = TRUE)
-  names(lines) <- c("", rep("x", length(lines) - 1L))
-  abort_seqlift("model", c(lines, i = "See {.help {name}} for the names that are expected."),
-    call = call
-  )
-}
+# Of each head of Flashzoi, those that turn with the position; all of one with fewer.
+rotated_channels <- 128L

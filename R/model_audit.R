@@ -232,8 +232,8 @@ audit_verdict <- function(x) {
       length(stepped), " of ", n, " operations read the sequence in steps (", x$op[stepped[1L]],
       if (nzchar(x$module[stepped[1L]])) paste0(" in ", x$module[stepped[1L]]), "): gradients and ",
       "hypothetical attributions of this model would mean nothing and are refused. To do: ",
-      "`saturation_mutagenesis()` needs no slopes, `deep_lift_shap(hypothetical = FALSE)` explains ",
-      "the letters that are there."
+      "`saturation_mutagenesis()` needs no slopes, `deep_lift_shap(hypothetical = FALSE)` ",
+      "explains the letters that are there."
     ))
   }
   missed <- audit_error(x, attr(x, "module_deltas"))

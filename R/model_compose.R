@@ -1,5 +1,6 @@
 # Models made of models. The engine writes each as a TorchScript file of its own, with its members
-# in it (src/core/compose.cpp), so that it is saved, sent to workers and explained like any other.
+# in it (src/core/model/compose.cpp), so that it is saved, sent to workers and explained like any
+# other.
 
 # ---- several models --------------------------------------------------------------------------
 

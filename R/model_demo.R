@@ -3,8 +3,8 @@
 #' Two small models ship with the package, so that examples and tests run in seconds and the right
 #' answer is known.
 #'
-#' `"gata"` is a small BPNet (Avsec et al. 2021) that recognises GATA sites: a stem convolution (21 wide,
-#' 32 channels), six dilated residual convolutions, a profile head and a counts head. It takes
+#' `"gata"` is a small BPNet (Avsec et al. 2021) that recognises GATA sites: a stem convolution (21
+#' wide, 32 channels), six dilated residual convolutions, a profile head and a counts head. It takes
 #' 500 bp of sequence and a control track, and was trained on real sequence with simulated
 #' reads.
 #'
@@ -107,10 +107,10 @@ demo_file <- function(file) {
 #'
 #' @param name For which model: `"gata"` (default) or `"motifs"`.
 #' @return A named character vector of upper-case letters A, C, G and T; of `"motifs"` without
-#'   attributes. Of `"gata"` with two: `origin`, where each window comes from (a named character vector, 1-based
-#'   inclusive coordinates; a window on the minus strand is the reverse complement), and `sites`,
-#'   a data frame with one row for each planted site and for each match of the JASPAR matrix
-#'   MA0036.3 (GATA2) with a log-odds of at least 6.5 nats:
+#'   attributes. Of `"gata"` with two: `origin`, where each window comes from (a named character
+#'   vector, 1-based inclusive coordinates; a window on the minus strand is the reverse complement),
+#'   and `sites`, a data frame with one row for each planted site and for each match of the JASPAR
+#'   matrix MA0036.3 (GATA2) with a log-odds of at least 6.5 nats:
 #'   \describe{
 #'   \item{sequence}{name of the window}
 #'   \item{start, end}{position in the window, 1-based and inclusive}

@@ -1,5 +1,5 @@
 # What a model takes and returns, for people to read. TorchScript tells names, not shapes: the
-# engine finds those by trying a few lengths (src/core/model_description.cpp).
+# engine finds those by trying a few lengths (src/core/methods/model_description.cpp).
 
 # list(known, X, lengths, args = named list of sizes, outputs = list of list(shape,
 # receptive_field)). Found once for a model with the same things around it. Never fails.

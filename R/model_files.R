@@ -1,8 +1,8 @@
 # What a file that may hold a model is, told by its content, and what is done with each sort.
 
-# "script", "export", "keras", "hdf5", "weights" (of torch.save(), tar or safetensors), "npz", "rds",
-# "onnx", "keras_part" (an archive that lacks the weights), "zip", "folder", "saved_model", or
-# "other", which the engine refuses in its own words.
+# "script", "export", "keras", "hdf5", "weights" (of torch.save(), tar or safetensors), "npz",
+# "rds", "onnx", "keras_part" (an archive that lacks the weights), "zip", "folder", "saved_model",
+# or "other", which the engine refuses in its own words.
 model_file_kind <- function(path, call) {
   kind <- core_file_kinds(path)
   if (kind == "folder") {
@@ -133,8 +133,8 @@ open_weights <- function(path, device, call) {
 refuse_model_file <- function(path, kind, call) {
   what <- switch(kind,
     saved_model = c("is a folder of TensorFlow's (SavedModel), which needs TensorFlow itself.",
-      i = "In Python, {.code tf.keras.models.load_model(folder).save(\"model.keras\")} writes what is
-           read here."
+      i = "In Python, {.code tf.keras.models.load_model(folder).save(\"model.keras\")} writes what
+           is read here."
     ),
     npz = c("is an archive of numpy's arrays: weights or sequences, but no model.",
       i = "The verb of its architecture, {.fn bpnet} for example, takes a named list of arrays."

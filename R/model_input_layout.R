@@ -1,5 +1,5 @@
 # How a model takes its sequences, which are [n, 4, L] everywhere here. The engine puts before the
-# model what it takes to get there (src/core/input_layout.cpp).
+# model what it takes to get there (src/core/model/input_layout.cpp).
 
 # list(dimensions, tokens): tokens are the numbers of A, C, G, T and N, -1 where N has none.
 layout_of <- function(dimensions, tokens = c(0L, 1L, 2L, 3L, -1L)) {
@@ -23,7 +23,8 @@ check_layout <- function(layout, call) {
     abort_argument("layout",
       "\"NCL\", \"NLC\", \"NC1L\", \"N1CL\", ..., \"tokens\" or the numbers of the tokens",
       if (rlang::is_string(layout)) encodeString(layout, quote = "\"") else describe(layout),
-      hint = "{.code c(A = 0, C = 1, G = 2, T = 3, N = 4)} gives the numbers of tokens.", call = call
+      hint = "{.code c(A = 0, C = 1, G = 2, T = 3, N = 4)} gives the numbers of tokens.",
+      call = call
     )
   }
   # Whether N has a token is for the model's table to say.
@@ -38,7 +39,10 @@ check_tokens <- function(tokens, call) {
     !anyDuplicated(as.vector(tokens))
   if (!good) {
     abort_argument("layout", "different whole numbers named A, C, G, T and, if there is one, N",
-      paste0("c(", paste(utils::head(known, 6L), utils::head(tokens, 6L), sep = " = ", collapse = ", "), ")"),
+      paste0(
+        "c(", paste(utils::head(known, 6L), utils::head(tokens, 6L), sep = " = ", collapse = ", "),
+        ")"
+      ),
       call = call
     )
   }

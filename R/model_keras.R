@@ -1,7 +1,7 @@
-# Keras's HDF5 files; for its archives see model_keras_archive.R. The configuration is JSON in the attribute `model_config`; the weights lie in
-# the group `model_weights`, or at the root of a file of weights alone: the attribute `layer_names`
-# lists the groups, `weight_names` of each its data sets, both cut into numbered pieces where
-# they are too long for one attribute.
+# Keras's HDF5 files; for its archives see model_keras_archive.R. The configuration is JSON in the
+# attribute `model_config`; the weights lie in the group `model_weights`, or at the root of a file
+# of weights alone: the attribute `layer_names` lists the groups, `weight_names` of each its data
+# sets, both cut into numbered pieces where they are too long for one attribute.
 
 #' Load a model of Keras
 #'
@@ -24,15 +24,15 @@
 #' Conv1D and Conv2D (also separable, depthwise and transposed), Dense, Flatten, Reshape, Permute,
 #' RepeatVector, EinsumDense, MultiHeadAttention, BatchNormalization, LayerNormalization,
 #' GroupNormalization, UnitNormalization, pooling and global pooling (maximum and
-#' average), StochasticDepth, Activation and the layers of activations, Dropout and noise (which do nothing in a
-#' prediction), Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate, Cropping,
-#' ZeroPadding, UpSampling (nearest), LSTM, GRU, SimpleRNN and Bidirectional; of keras-genomics
-#' RevCompConv1D (which computes `2 conv(x) + b`), RevCompConv1DBatchNorm and
+#' average), StochasticDepth, Activation and the layers of activations, Dropout and noise (which do
+#' nothing in a prediction), Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate,
+#' Cropping, ZeroPadding, UpSampling (nearest), LSTM, GRU, SimpleRNN and Bidirectional; of
+#' keras-genomics RevCompConv1D (which computes `2 conv(x) + b`), RevCompConv1DBatchNorm and
 #' DenseAfterRevcompConv1D; of CREsted AttentionPool1D and MultiheadAttention, whose relative
-#' positions are Enformer's or Borzoi's; models inside models. Every layer is a module by its own name, and has
-#' PyTorch's class where PyTorch has one, so that `rules = "module"` and `nonlinear_ops` in
-#' [deep_lift_shap()] know it. Any other layer, and any option that is not understood, is an error
-#' that names it.
+#' positions are Enformer's or Borzoi's; models inside models. Every layer is a module by its own
+#' name, and has PyTorch's class where PyTorch has one, so that `rules = "module"` and
+#' `nonlinear_ops` in [deep_lift_shap()] know it. Any other layer, and any option that is not
+#' understood, is an error that names it.
 #'
 #' A Lambda layer is Python code, which is never run, and is refused. The one exception is
 #' `lambda x: tf.math.reduce_logsumexp(x, axis=-1, keepdims=True)`, which stands in every ChromBPNet

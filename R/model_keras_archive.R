@@ -1,6 +1,6 @@
 # Keras's own archive (.keras): a zip of config.json, metadata.json and model.weights.h5, whose HDF5
 # file has the weights in groups by the classes of layers. Which belong to which layer is the
-# engine's to find (src/core/keras_archive.cpp).
+# engine's to find (src/core/import/keras/archive.cpp).
 
 # list(config, keras_version, backend, dtype, layers), as the engine takes it: one layer "" of all
 # weights by their paths.

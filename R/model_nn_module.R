@@ -3,7 +3,7 @@
 #
 # A trace fixes the number of sequences: size() gives R's own numbers there. So a module is traced
 # with three numbers of them; the engine finds the numbers in the traces that follow it
-# (src/core/traced_batch.h), and the result must give what the module gives.
+# (src/core/import/traced/traced_batch.h), and the result must give what the module gives.
 
 # Numbers of sequences that no other number of a module is likely to follow by chance.
 trace_sizes <- c(2L, 3L, 5L)

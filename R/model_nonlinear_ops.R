@@ -57,15 +57,17 @@ check_called <- function(names, model, call) {
     c("The model has {.val {names}}, but its code never calls {them}.",
       i = if (length(called) == 0L) no_calls else
         "It calls {.val {unique(sub('^.*[.]', '', classes))}}.",
-      i = if (length(called) == 0L) "Leave {.arg nonlinear_ops} out: the operator rules, the default,
-        go by the operations themselves."
+      i = if (length(called) == 0L) {
+        "Leave {.arg nonlinear_ops} out: the operator rules, the default, go by the operations
+         themselves."
+      }
     ),
     call = call
   )
 }
 
-no_calls <- "It is a trace that holds the modules' operations and calls none of them, as those of R's
-  torch do."
+no_calls <- "It is a trace that holds the modules' operations and calls none of them, as those of
+  R's torch do."
 
 # Module rules go by modules. Without any call of one, they are the ordinary gradient throughout.
 check_module_rules <- function(rules, model, call = caller_env()) {

@@ -1,4 +1,4 @@
-# ONNX. The engine reads the file and makes TorchScript of its graph (src/core/onnx.h).
+# ONNX. The engine reads the file and makes TorchScript of its graph (src/core/import/onnx/onnx.h).
 
 #' Load a model of ONNX
 #'

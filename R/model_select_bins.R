@@ -1,5 +1,5 @@
 # The score of chosen bins of a long-context model, as what is put around the model. The engine
-# computes it (src/core/bin_score.cpp); here it is found which bins and tracks are meant, from
+# computes it (src/core/model/bin_score.cpp); here it is found which bins and tracks are meant, from
 # numbers, names or exons, and how the model's output lies.
 
 #' Score bins and tracks of a long-context model
@@ -41,7 +41,8 @@
 #' `order` is known for [enformer()], [borzoi()], and models of these classes from other files; of
 #' other models it is found by trying sequences of several lengths, for four seconds at most: the
 #' dimension that grows with the sequence is that of the bins. Where neither grows, as where the
-#' model cuts out a fixed number of bins, it must be given. `print()` shows it. `bin_size` is found in the same ways.
+#' model cuts out a fixed number of bins, it must be given. `print()` shows it. `bin_size` is found
+#' in the same ways.
 #'
 #' # Both strands
 #'

@@ -90,14 +90,15 @@
 #'   Attribute `info` is a list with `settings`; `sequences`, a data frame with `nll` (squared
 #'   difference / 2 by position), `dual_gap` and `exact_gap` by position, `explained` (share of the
 #'   squared contributions, hits below `post_filter` included), `n_steps`, `step_size`,
-#'   `global_scale` (root mean square of the contributions) and `outcome` (`"converged"`, `"out of steps"` or `"diverged"`); and `motifs`, a
-#'   data frame with their widths, trimming, `scale` (size before it was made 1), `lambda`,
-#'   `seqlets`, `seqlets_found` and `cwm_similarity` (see [summary()][seqlift_hits]).
+#'   `global_scale` (root mean square of the contributions) and `outcome` (`"converged"`,
+#'   `"out of steps"` or `"diverged"`); and `motifs`, a data frame with their widths, trimming,
+#'   `scale` (size before it was made 1), `lambda`, `seqlets`, `seqlets_found` and `cwm_similarity`
+#'   (see [summary()][seqlift_hits]).
 #' @section Errors: `seqlift_error_attributions` for attributions of another kind or shape, with
-#'   numbers that are not finite, or all zero; `seqlift_error_argument` for what are no motifs, none,
-#'   two of one name, one longer than the sequences, or another wrong argument; `seqlift_error_file`
-#'   for a file of motifs that cannot be read. A `seqlift_warning_hits` tells how many sequences
-#'   ended without reaching the tolerance.
+#'   numbers that are not finite, or all zero; `seqlift_error_argument` for what are no motifs,
+#'   none, two of one name, one longer than the sequences, or another wrong argument;
+#'   `seqlift_error_file` for a file of motifs that cannot be read. A `seqlift_warning_hits` tells
+#'   how many sequences ended without reaching the tolerance.
 #' @source Fi-NeMo (Wang, Patel and Kundaje), <https://github.com/kundajelab/Fi-NeMo>, finemo 0.41.
 #'   Steps: Beck and Teboulle (2009), SIAM Journal on Imaging Sciences 2, 183-202. Duality gap: Kim
 #'   et al. (2007), IEEE Journal of Selected Topics in Signal Processing 1, 606-617.
@@ -256,8 +257,8 @@ hits_of_blocks <- function(task, call, files = NULL) {
 
 # ---- a file that a kill does not lose -----------------------------------------------------
 
-# Blocks are files in the folder `path`.parts until all are there (see attribute_streaming.R); `path` is then
-# the whole result, as saveRDS() would write it.
+# Blocks are files in the folder `path`.parts until all are there (see attribute_streaming.R);
+# `path` is then the whole result, as saveRDS() would write it.
 stream_hits <- function(task, path, call) {
   folder <- paste0(path, ".parts")
   hashes <- hashes_of_hits(task)

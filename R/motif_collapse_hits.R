@@ -5,8 +5,8 @@
 #'
 #' Two hits compete if they still meet or touch when both are made shorter by the fraction f:
 #' `overlap`: of a hit of length w both ends are moved inwards by trunc(f w) / 2. The one of the
-#' higher similarity wins, of equals the earlier row, whatever the motifs and strands. Hits stay that win against all they compete with;
-#' losers compete, too.
+#' higher similarity wins, of equals the earlier row, whatever the motifs and strands. Hits stay
+#' that win against all they compete with; losers compete, too.
 #'
 #' @section Where Fi-NeMo is wrong:
 #' finemo 0.41 keeps the hit of the *lower* similarity, against its documentation: its comparison is

@@ -3,24 +3,24 @@
 #' Motifs for other packages
 #'
 #' Turns the patterns of [discover_motifs()] into the objects of Bioconductor's packages for motifs:
-#' `motifs_as_universalmotif()` for universalmotif, `motifs_as_pfmatrix()` for TFBSTools. The way back is
-#' [as_motif_matrices()].
+#' `motifs_as_universalmotif()` for universalmotif, `motifs_as_pfmatrix()` for TFBSTools. The way
+#' back is [as_motif_matrices()].
 #'
-#' Contributions are no probabilities. universalmotif has a type for them, CWM, since its version 1.32;
-#' TFBSTools has none.
+#' Contributions are no probabilities. universalmotif has a type for them, CWM, since its version
+#' 1.32; TFBSTools has none.
 #'
 #' @inheritParams as_motif_matrices
 #' @param motifs A result of [discover_motifs()], or of [read_motifs()] of a file of TF-MoDISco.
-#' @param matrix Which matrix: `"ppm"` (default; type PPM), `"contributions"` or `"hypothetical"` (type
-#'   CWM).
+#' @param matrix Which matrix: `"ppm"` (default; type PPM), `"contributions"` or `"hypothetical"`
+#'   (type CWM).
 #' @return `motifs_as_universalmotif()`: a list of `universalmotif` objects with the names of the
 #'   patterns, of which each has the number of seqlets (`nsites`), both strands, and the sign of its
-#'   contributions (`extrainfo`). `motifs_as_pfmatrix()`: a `PFMatrixList` with counts: the probabilities
-#'   times the number of seqlets (of a file without seqlets, times 1000), in whole numbers that sum to
-#'   the same at every position; `tags` have the sign and the consensus.
+#'   contributions (`extrainfo`). `motifs_as_pfmatrix()`: a `PFMatrixList` with counts: the
+#'   probabilities times the number of seqlets (of a file without seqlets, times 1000), in whole
+#'   numbers that sum to the same at every position; `tags` have the sign and the consensus.
 #' @section Errors: `seqlift_error_argument` for motifs that are no patterns, or none; and
-#'   `seqlift_error_package` without the package, or for contributions with a universalmotif that has no
-#'   type for them.
+#'   `seqlift_error_package` without the package, or for contributions with a universalmotif that
+#'   has no type for them.
 #' @source Tremblay (2024), Journal of Open Source Software 9, 7012 (universalmotif); Tan and
 #'   Lenhard (2016), Bioinformatics 32, 1555-1556 (TFBSTools).
 #' @seealso [as_motif_matrices()], [export_motifs()]

@@ -3,24 +3,24 @@
 
 #' Measure how two motifs act together, by distance
 #'
-#' Writes two motifs into backgrounds at each of several distances, both together as [space_motifs()]
-#' does and each of them alone at the same place, and compares what both do with what they would do
-#' independently of each other.
+#' Writes two motifs into backgrounds at each of several distances, both together as
+#' [space_motifs()] does and each of them alone at the same place, and compares what both do with
+#' what they would do independently of each other.
 #'
 #' With c the predicted counts of a background, with no motif (0), one (A, B) or both (AB):
 #'
 #' * additive expectation `A + B - 0`; the interaction is `AB - A - B + 0`, in counts;
-#' * multiplicative expectation `A * B / 0`; the interaction is `log2(AB * 0 / (A * B))`: 1 is twice as
-#'   much as expected.
+#' * multiplicative expectation `A * B / 0`; the interaction is `log2(AB * 0 / (A * B))`: 1 is twice
+#'   as much as expected.
 #'
 #' Both are taken for each background; the mean and its standard error (standard deviation over
-#' backgrounds by the root of their number) are returned. Which expectation is that of independence is
-#' a question of mechanism: for occupancies of a rate-limited step rather the first, for energies
+#' backgrounds by the root of their number) are returned. Which expectation is that of independence
+#' is a question of mechanism: for occupancies of a rate-limited step rather the first, for energies
 #' and for models whose last layer is exponential the second.
 #'
 #' @param model A model with one output `[n]` or `[n, targets]`, see [load_model()].
-#' @param X Backgrounds, at least two: sequences of one length, see [deep_lift_shap()]; shuffles of real
-#'   sequences, for example.
+#' @param X Backgrounds, at least two: sequences of one length, see [deep_lift_shap()]; shuffles of
+#'   real sequences, for example.
 #' @param motifs Two motifs, as for [space_motifs()].
 #' @param spacings Distances in bp between the end of the first and the start of the second motif,
 #'   whole numbers from 0.
@@ -28,8 +28,8 @@
 #' @param start First position of the arrangement, from 1. Default `NULL`: in the middle.
 #' @param args List of the model's other inputs, first dimension n. Default `NULL`.
 #' @param target Which column of the output, from 1. Default 1.
-#' @param count_scale `"log"` (default) for models that predict natural logarithms of counts, `"linear"`
-#'   for counts (or anything else, of which the additive interaction is of use).
+#' @param count_scale `"log"` (default) for models that predict natural logarithms of counts,
+#'   `"linear"` for counts (or anything else, of which the additive interaction is of use).
 #' @inheritParams predict.seqlift_model
 #' @return A data frame of class `seqlift_motif_cooperativity`, a row for each spacing: `spacing`;
 #'   `before`, `first`, `second`, `both`: mean counts with no motif, either and both; `additive` and
@@ -38,8 +38,9 @@
 #'   multiplicative ones are `NA`, with a message. [plot()][plot.seqlift_motif_cooperativity] draws
 #'   the interactions.
 #' @section Errors: `seqlift_error_argument` for fewer than two backgrounds, other than two motifs,
-#'   spacings that do not fit, and other wrong arguments; `seqlift_error_motif`, `seqlift_error_target`,
-#'   `seqlift_error_output` and others as [space_motifs()] and [predict()][predict.seqlift_model].
+#'   spacings that do not fit, and other wrong arguments; `seqlift_error_motif`,
+#'   `seqlift_error_target`, `seqlift_error_output` and others as [space_motifs()] and
+#'   [predict()][predict.seqlift_model].
 #' @source Avsec et al. (2021), Nature Genetics 53:354 (motif pairs in silico). Bliss (1939) for the
 #'   multiplicative expectation.
 #' @seealso [space_motifs()] for any function and more motifs; [pairwise_interactions()] within
@@ -67,7 +68,9 @@ motif_cooperativity <- function(model, X, motifs, spacings, ..., start = NULL, a
   }
   motifs <- as_motif_list(motifs, call, files = FALSE)
   if (length(motifs) != 2L) {
-    abort_argument("motifs", "two motifs", length(motifs), hint = "See {.fn space_motifs} for more.")
+    abort_argument(
+      "motifs", "two motifs", length(motifs), hint = "See {.fn space_motifs} for more."
+    )
   }
   motif_codes <- Map(function(motif, arg) {
     as_motif_codes(motif, arg, sequences$n, call)
@@ -79,7 +82,8 @@ motif_cooperativity <- function(model, X, motifs, spacings, ..., start = NULL, a
   job <- list(
     model = model, args = check_args_rows(args, sequences$n, call), n = sequences$n,
     target = check_count(target, "target"), batch_size = check_count(batch_size, "batch_size"),
-    dtype = check_dtype(dtype), device = check_device(if (is.null(device)) model$device else device),
+    dtype = check_dtype(dtype),
+    device = check_device(if (is.null(device)) model$device else device),
     call = call
   )
   codes <- sequence_codes(sequences)
@@ -107,7 +111,8 @@ motif_cooperativity <- function(model, X, motifs, spacings, ..., start = NULL, a
     )
   }
   structure(table,
-    class = c("seqlift_motif_cooperativity", "data.frame"), motifs = motif_names(motifs, motif_codes),
+    class = c("seqlift_motif_cooperativity", "data.frame"),
+    motifs = motif_names(motifs, motif_codes),
     backgrounds = sequences$n
   )
 }

@@ -6,27 +6,29 @@
 #' TF-MoDISco: finds the spans (seqlets) of high attribution, clusters those that look alike, and
 #' lays the seqlets of each cluster on top of each other. No Python is needed.
 #'
-#' Seqlets are called as by [tfmodisco_seqlets()], but for two details in which tfmodisco 2.6 differs
-#' from tangermeme (quantiles up to 95 %, and windows looked at from zero outwards), and split by the
-#' sign of their contributions; a sign with 100 seqlets or fewer has no motifs. Their similarity is
-#' first that of their gapped k-mers, which chooses 500 neighbours of each, then the continuous Jaccard
-#' similarity of contributions and hypothetical contributions over offsets and strands. The graph of
-#' neighbours, adapted to its density, is clustered by the Leiden algorithm from `n_leiden_runs`
-#' orders of the seqlets; the best clustering is taken. Seqlets of a cluster are aligned one by one,
-#' the pattern is cut to the 30 bp of most information with 10 bp on both sides. All this is done twice;
-#' then patterns are split into clusters, those that look alike and whose seqlets mix are merged, and
-#' those of at least 20 seqlets are kept. All other numbers are those of tfmodisco-lite 2.6.
+#' Seqlets are called as by [tfmodisco_seqlets()], but for two details in which tfmodisco 2.6
+#' differs from tangermeme (quantiles up to 95 %, and windows looked at from zero outwards), and
+#' split by the sign of their contributions; a sign with 100 seqlets or fewer has no motifs. Their
+#' similarity is first that of their gapped k-mers, which chooses 500 neighbours of each, then the
+#' continuous Jaccard similarity of contributions and hypothetical contributions over offsets and
+#' strands. The graph of neighbours, adapted to its density, is clustered by the Leiden algorithm
+#' from `n_leiden_runs` orders of the seqlets; the best clustering is taken. Seqlets of a cluster
+#' are aligned one by one, the pattern is cut to the 30 bp of most information with 10 bp on both
+#' sides. All this is done twice; then patterns are split into clusters, those that look alike and
+#' whose seqlets mix are merged, and those of at least 20 seqlets are kept. All other numbers are
+#' those of tfmodisco-lite 2.6.
 #'
 #' The same `random_state` gives the same motifs, with any number of threads ([seqlift_threads()]).
-#' Memory holds the scores of the sequences whose seqlets are taken (`max_seqlets`), in single precision;
-#' of an HDF5 file no more is read at a time than a piece, and sums over the windows of many sequences are
-#' kept in a file in [tempdir()], 8 bytes a position, so that memory does not grow with the sequences.
+#' Memory holds the scores of the sequences whose seqlets are taken (`max_seqlets`), in single
+#' precision; of an HDF5 file no more is read at a time than a piece, and sums over the windows of
+#' many sequences are kept in a file in [tempdir()], 8 bytes a position, so that memory does not
+#' grow with the sequences.
 #'
 #' @param attributions Hypothetical attributions of one target: a result of [deep_lift_shap()] or
 #'   another method of kind `"hypothetical"`, one in an HDF5 file ([seqlift_h5_attributions]), or an
 #'   array `[n, 4, L]`, with `X`. Or the path of a file: HDF5 in the layout of ChromBPNet (`raw/seq`
-#'   and `shap/seq`, see [read_h5()]), or numpy's `.npz` or `.npy` with an array `(n, 4, L)`, with `X`.
-#'   Files are read in pieces. Any unit.
+#'   and `shap/seq`, see [read_h5()]), or numpy's `.npz` or `.npy` with an array `(n, 4, L)`, with
+#'   `X`. Files are read in pieces. Any unit.
 #' @param X The sequences of an array: anything that [deep_lift_shap()] takes, or the path of an
 #'   `.npz` or `.npy` file with a one-hot array `(n, 4, L)`. `NULL` (default) for results and HDF5
 #'   files, which hold theirs.
@@ -34,23 +36,24 @@
 #' @param max_seqlets At most how many seqlets of each sign, in the order of the sequences. Default
 #'   20000.
 #' @param window How many positions around the centre are searched, in bp. Default `NULL`: all.
-#' @param sliding_window_size,flank_size Length of the windows that are summed and how much is added on
-#'   both sides of them, in bp. Default 21 and 10. (tfmodisco-lite's command line has 20 and 5.)
+#' @param sliding_window_size,flank_size Length of the windows that are summed and how much is added
+#'   on both sides of them, in bp. Default 21 and 10. (tfmodisco-lite's command line has 20 and 5.)
 #' @param target_seqlet_fdr Share of background among the windows that pass, 0 to 1. Default 0.2.
 #' @param n_leiden_runs From how many orders of the seqlets clusters are looked for. Default 50.
-#' @param random_state Seed of these orders, a whole number. Default `NULL`: drawn from R's generator.
+#' @param random_state Seed of these orders, a whole number. Default `NULL`: drawn from R's
+#'   generator.
 #' @param verbose `TRUE` says which step begins. Default `FALSE`.
-#' @return A [seqlift_motifs], of length 0 where there is no motif. Positions of seqlets are those of
-#'   the whole sequence; attribute `settings` has the arguments, the number of seqlets of each sign
-#'   and the positions searched.
+#' @return A [seqlift_motifs], of length 0 where there is no motif. Positions of seqlets are those
+#'   of the whole sequence; attribute `settings` has the arguments, the number of seqlets of each
+#'   sign and the positions searched.
 #' @section Errors: `seqlift_error_attributions` for attributions of another kind or shape, or with
-#'   numbers that are not finite, or all zero; `seqlift_error_argument` for another wrong argument, or
-#'   sequences shorter than a seqlet; `seqlift_error_file` for a file that cannot be read or holds
-#'   something else; `seqlift_error_package` for HDF5 without rhdf5.
+#'   numbers that are not finite, or all zero; `seqlift_error_argument` for another wrong argument,
+#'   or sequences shorter than a seqlet; `seqlift_error_file` for a file that cannot be read or
+#'   holds something else; `seqlift_error_package` for HDF5 without rhdf5.
 #' @source Shrikumar et al. (2018), arXiv:1811.00416; its lite version, tfmodisco 2.6 (Schreiber),
 #'   <https://github.com/jmschrei/tfmodisco-lite>. Clusters: Traag, Waltman and van Eck (2019),
-#'   Scientific Reports 9:5233. `flank_size = 0` and sequences whose windows are all of one sign work
-#'   here.
+#'   Scientific Reports 9:5233. `flank_size = 0` and sequences whose windows are all of one sign
+#'   work here.
 #' @seealso [seqlift_motifs] for the result, [tomtom()] for names, [export_motifs()]
 #' @export
 #' @examples
@@ -129,8 +132,8 @@ score_pieces <- function(scores, rows) {
   split(rows, (seq_along(rows) - 1L) %/% max(1, score_piece %/% (n_bases * scores$length)))
 }
 
-# Sums of windows that are kept in memory, 32 MB; more go to a temporary file, so that memory does not
-# grow with the sequences.
+# Sums of windows that are kept in memory, 32 MB; more go to a temporary file, so that memory does
+# not grow with the sequences.
 held_window_sums <- 4e6
 
 # Seqlets that motifs are looked for in, at most `max_seqlets` of each sign and none of a sign with

@@ -1,5 +1,5 @@
-# Readers of the less common text formats of motifs. As in R/motif_read.R each gives a list with, for
-# each motif, title, line (where it begins) and matrix, or problem: why it cannot be used.
+# Readers of the less common text formats of motifs. As in R/motif_read.R each gives a list with,
+# for each motif, title, line (where it begins) and matrix, or problem: why it cannot be used.
 
 # Which reader the lines are for; "jaspar" for what all others leave, HOMER's with it.
 motif_format <- function(lines) {

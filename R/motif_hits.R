@@ -2,9 +2,9 @@
 
 #' Hits of motifs
 #'
-#' What [call_hits()] returns: a data frame with a row for each hit, whose attribute `info` holds the
-#' settings and what is known of each sequence and motif. Rows may be taken as of any data frame;
-#' the attribute stays that of the whole call.
+#' What [call_hits()] returns: a data frame with a row for each hit, whose attribute `info` holds
+#' the settings and what is known of each sequence and motif. Rows may be taken as of any data
+#' frame; the attribute stays that of the whole call.
 #'
 #' `summary()` judges each motif: how many hits, in how many sequences, how much they explain, and
 #' whether what lies below them is the motif. `plot()` draws that (`"motifs"`), how many hits

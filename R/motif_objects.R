@@ -25,8 +25,9 @@
 #' @param trim_threshold Of patterns, cut the ends whose contributions (absolute, summed over the
 #'   bases) are below this share of the largest, 0 (nothing) to 1. Default 0.3.
 #' @return A list with a double matrix `[4, width]` for each motif, rows A, C, G and T; of objects
-#'   and counts, columns that sum to 1 (of type CWM, its contributions). Names are those of the list, or the motifs' own: identifier
-#'   and name (`"MA0036.3 GATA2"`) of TFBSTools, name of universalmotif; made unique.
+#'   and counts, columns that sum to 1 (of type CWM, its contributions). Names are those of the
+#'   list, or the motifs' own: identifier and name (`"MA0036.3 GATA2"`) of TFBSTools, name of
+#'   universalmotif; made unique.
 #' @section Errors: `seqlift_error_argument` for anything else, other alphabets, information
 #'   content, negative or missing counts, an empty column, or weights that are not log2 of
 #'   probability over background.

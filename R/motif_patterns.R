@@ -1,7 +1,7 @@
-# Results of motif discovery: a named list of patterns. A pattern is a plain list with `name`, `sign`
-# ("positive" or "negative"), the matrices `ppm`, `contributions` and `hypothetical` ([length, 4]),
-# `seqlets` (a table with example, start, end, attribution and strand) and `subpatterns`, patterns
-# of the same form.
+# Results of motif discovery: a named list of patterns. A pattern is a plain list with `name`,
+# `sign` ("positive" or "negative"), the matrices `ppm`, `contributions` and `hypothetical`
+# ([length, 4]), `seqlets` (a table with example, start, end, attribution and strand) and
+# `subpatterns`, patterns of the same form.
 
 #' Motifs that a model has learned
 #'
@@ -13,27 +13,27 @@
 #'
 #' - `name`: as TF-MoDISco names it, `"pos_patterns.pattern_0"`, counted from 0;
 #' - `sign`: `"positive"` or `"negative"`, of its contributions;
-#' - `ppm`, `contributions`, `hypothetical`: matrices `[length, 4]`, columns A, C, G and T: the share
-#'   of each letter among the seqlets, the mean of their contributions and of their hypothetical
-#'   contributions, in the unit of the attributions;
-#' - `seqlets`: a data frame with columns `example` (number of the sequence), `start`, `end` (1-based,
-#'   inclusive, on the sequence's own strand), `attribution` (sum of the contributions), `strand`
-#'   (`"-"`: the seqlet goes into the pattern as its reverse complement), and `range` as
+#' - `ppm`, `contributions`, `hypothetical`: matrices `[length, 4]`, columns A, C, G and T: the
+#'   share of each letter among the seqlets, the mean of their contributions and of their
+#'   hypothetical contributions, in the unit of the attributions;
+#' - `seqlets`: a data frame with columns `example` (number of the sequence), `start`, `end`
+#'   (1-based, inclusive, on the sequence's own strand), `attribution` (sum of the contributions),
+#'   `strand` (`"-"`: the seqlet goes into the pattern as its reverse complement), and `range` as
 #'   [recursive_seqlets()] has it;
 #' - `subpatterns`: clusters of its seqlets, as patterns.
 #'
 #' `as.data.frame()` has a row for each pattern, `summary()` the same with the longest first.
-#' `plot()` draws the contributions of each pattern where they are large, and beside them those of its
-#' reverse complement.
+#' `plot()` draws the contributions of each pattern where they are large, and beside them those of
+#' its reverse complement.
 #'
 #' @param x,object A result of this class.
 #' @param i Numbers, names or conditions of patterns.
 #' @param trim_threshold Positions at the ends whose contributions (absolute, summed over the bases)
 #'   are below this share of the largest are not drawn, 0 (nothing) to 1. Default 0.3.
 #' @param row.names,optional,... Unused.
-#' @return `x[i]`: the same with fewer patterns; `as.data.frame()` and `summary()`: a data frame with
-#'   columns `motif`, `sign`, `seqlets` (how many), `subpatterns`, `consensus` (letters of more than
-#'   half, trimmed, `N` elsewhere) and `length`; `plot()`: a ggplot.
+#' @return `x[i]`: the same with fewer patterns; `as.data.frame()` and `summary()`: a data frame
+#'   with columns `motif`, `sign`, `seqlets` (how many), `subpatterns`, `consensus` (letters of more
+#'   than half, trimmed, `N` elsewhere) and `length`; `plot()`: a ggplot.
 #' @section Errors: `seqlift_error_argument` for patterns that do not exist.
 #' @seealso [discover_motifs()], [export_motifs()], [tomtom()], [as_motif_matrices()]
 #' @name seqlift_motifs

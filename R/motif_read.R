@@ -90,8 +90,8 @@ motif_file_hint <- "{.arg path} must be a motif file in the format of MEME, JASP
 refuse_other_motif_formats <- function(lines, path, call) {
   first <- utils::head(lines[nzchar(lines)], 5L)
   if (any(grepl("^(<\\?xml|<!DOCTYPE|<html)", first, ignore.case = TRUE))) {
-    abort_motif_file(path, NULL, "is XML or HTML, which is for the eye: MEME writes the same motifs as
-      text, in {.path meme.txt}", call)
+    abort_motif_file(path, NULL, "is XML or HTML, which is for the eye: MEME writes the same motifs
+      as text, in {.path meme.txt}", call)
   }
 }
 
@@ -185,58 +185,72 @@ read_jaspar <- function(lines, path) {
 # Rows of bases, with their letters or without, or (transposed) rows of positions, with a line of
 # letters above them or without.
 jaspar_matrix <- function(lines, at, title_line) {
-  letters <- NULL
-  transposed <- FALSE
-  header <- if (length(at) > 0L) strsplit(toupper(lines[at[1L]]), "[[:space:],|]+")[[1L]]
-  header <- chartr("U", "T", header[!header %in% c("", "P0", "PO", "POS", "POSITION")])
-  if (length(header) == n_bases && setequal(header, base_letters)) {
-    letters <- header
-    transposed <- TRUE
-    at <- at[-1L]
+  named <- jaspar_letters(lines, at)
+  if (!is.null(named$problem)) {
+    return(named)
   }
-  text <- lines[at]
-  own <- if (!transposed) regmatches(text, regexpr("^[ACGTUacgtu](?=[[:space:]:|\\[])", text, perl = TRUE))
-  own <- chartr("U", "T", toupper(own))
-  if (length(own) > 0L) {
-    if (length(own) != length(at) || length(own) != n_bases || !setequal(own, base_letters)) {
-      return(list(
-        line = at[1L], problem = "must begin rows that are those of A, C, G and T"
-      ))
-    }
-    letters <- own
-    text <- sub("^[A-Za-z]", "", text)
-  }
-  rows <- lapply(gsub("[][|:]", " ", text), numbers_of_row)
+  rows <- lapply(gsub("[][|:]", " ", named$text), numbers_of_row)
   # A column of positions' numbers.
-  if (transposed && length(rows) > 0L && all(lengths(rows) == n_bases + 1L)) {
+  if (named$transposed && length(rows) > 0L && all(lengths(rows) == n_bases + 1L)) {
     rows <- lapply(rows, `[`, -1L)
   }
-  if (length(rows) == 0L || (!transposed && length(letters) == 0L && length(rows) != n_bases &&
-    !all(lengths(rows) == n_bases))) {
-    return(list(line = title_line, problem = paste(
-      "must be followed by four rows of numbers, not", length(rows)
-    )))
-  }
-  bad <- which(vapply(rows, anyNA, NA))
-  if (length(bad) > 0L) {
-    return(list(line = at[bad[1L]], problem = "must hold numbers of at least 0"))
-  }
-  if (length(unique(lengths(rows))) != 1L) {
-    return(list(line = at[1L], problem = "begins rows of different lengths"))
+  problem <- problem_of_rows(rows, named, title_line)
+  if (!is.null(problem)) {
+    return(problem)
   }
   matrix <- do.call(rbind, rows)
-  if (transposed || (length(letters) == 0L && is_transposed(matrix))) {
+  if (named$transposed || (length(named$letters) == 0L && is_transposed(matrix))) {
     matrix <- t(matrix)
   }
   if (nrow(matrix) != n_bases) {
-    return(list(line = title_line, problem = paste(
-      "must be followed by four rows of numbers, not", length(rows)
-    )))
+    return(not_four_rows(rows, title_line))
   }
-  if (length(letters) > 0L) {
-    matrix <- matrix[match(base_letters, letters), , drop = FALSE]
+  if (length(named$letters) > 0L) {
+    matrix <- matrix[match(base_letters, named$letters), , drop = FALSE]
   }
   list(line = title_line, matrix = motif_matrix(matrix))
+}
+
+# Which base a row, or (transposed) a column is, where that is said: `letters`, NULL where it is
+# not, with the lines `at` of numbers and their `text` without letters. A list(line, problem) where
+# the letters are not those of four rows.
+jaspar_letters <- function(lines, at) {
+  header <- if (length(at) > 0L) strsplit(toupper(lines[at[1L]]), "[[:space:],|]+")[[1L]]
+  header <- chartr("U", "T", header[!header %in% c("", "P0", "PO", "POS", "POSITION")])
+  if (length(header) == n_bases && setequal(header, base_letters)) {
+    return(list(letters = header, transposed = TRUE, at = at[-1L], text = lines[at[-1L]]))
+  }
+  text <- lines[at]
+  own <- regmatches(text, regexpr("^[ACGTUacgtu](?=[[:space:]:|\\[])", text, perl = TRUE))
+  own <- chartr("U", "T", toupper(own))
+  if (length(own) == 0L) {
+    return(list(letters = NULL, transposed = FALSE, at = at, text = text))
+  }
+  if (length(own) != length(at) || length(own) != n_bases || !setequal(own, base_letters)) {
+    return(list(line = at[1L], problem = "must begin rows that are those of A, C, G and T"))
+  }
+  list(letters = own, transposed = FALSE, at = at, text = sub("^[A-Za-z]", "", text))
+}
+
+# list(line, problem) of rows of numbers that are no matrix of four bases, else NULL.
+problem_of_rows <- function(rows, named, title_line) {
+  unnamed <- !named$transposed && length(named$letters) == 0L
+  if (length(rows) == 0L ||
+    (unnamed && length(rows) != n_bases && !all(lengths(rows) == n_bases))) {
+    return(not_four_rows(rows, title_line))
+  }
+  bad <- which(vapply(rows, anyNA, NA))
+  if (length(bad) > 0L) {
+    return(list(line = named$at[bad[1L]], problem = "must hold numbers of at least 0"))
+  }
+  if (length(unique(lengths(rows))) != 1L) {
+    list(line = named$at[1L], problem = "begins rows of different lengths")
+  }
+}
+
+not_four_rows <- function(rows, title_line) {
+  problem <- paste("must be followed by four rows of numbers, not", length(rows))
+  list(line = title_line, problem = problem)
 }
 
 # Four numbers a row are a position each where there are not four rows. Of four rows with four

@@ -12,31 +12,31 @@ report_listed_seqlets <- 20L
 #'
 #' Writes one HTML page that needs no other file and no network: every pattern with its logo on both
 #' strands, how many seqlets support it, the motifs of a database that resemble it with their logos
-#' laid along it, where its seqlets lie in the sequences, how often it was found again (hits), and how
-#' to reproduce all of it. The text is for readers who do not know the method.
+#' laid along it, where its seqlets lie in the sequences, how often it was found again (hits), and
+#' how to reproduce all of it. The text is for readers who do not know the method.
 #'
-#' Logos of a pattern show mean contributions, with the ends cut off below 30 % of the largest. Those
-#' beside motifs of the database show information in bits, because that is what [tomtom()] compares
-#' (of weights, the weights). A motif is said to resemble a pattern where `q_value` is at most 0.05. The
-#' patterns are on the page as a file for the MEME suite, too.
+#' Logos of a pattern show mean contributions, with the ends cut off below 30 % of the largest.
+#' Those beside motifs of the database show information in bits, because that is what [tomtom()]
+#' compares (of weights, the weights). A motif is said to resemble a pattern where `q_value` is at
+#' most 0.05. The patterns are on the page as a file for the MEME suite, too.
 #'
 #' @param motifs Patterns: a result of [discover_motifs()], or of [read_motifs()] of a file of
 #'   TF-MoDISco.
 #' @param output_file Path of the HTML file to write; its folder must exist. A file that is there is
 #'   replaced when the new one is finished, not before.
-#' @param database Known motifs to compare with: anything that [tomtom()] takes as targets, such as the
-#'   path of JASPAR's file in the format of MEME. Default `NULL`: none.
+#' @param database Known motifs to compare with: anything that [tomtom()] takes as targets, such as
+#'   the path of JASPAR's file in the format of MEME. Default `NULL`: none.
 #' @param hits Where the patterns were found in sequences: a data frame with a row for each hit and
 #'   columns `sequence` (number or name), `start`, `end` (1-based, inclusive, in bp), `strand` and
 #'   `motif` (a name of `motifs`); other columns are not used. Default `NULL`: none.
 #' @param title Title of the page. Default: "Which motifs does the model use?".
 #' @param n_matches How many motifs of the database are shown for each pattern. Default 3.
 #' @return The path, invisibly.
-#' @section Errors: `seqlift_error_argument` for motifs that are no patterns, hits of other motifs or
-#'   outside of the sequences, or another wrong argument; `seqlift_error_file` for an `output_file`
-#'   that cannot be written; `seqlift_error_package` without rmarkdown or pandoc; those of
-#'   [tomtom()]. All arguments are checked before anything is computed. No file is left behind by a
-#'   page that fails or is interrupted.
+#' @section Errors: `seqlift_error_argument` for motifs that are no patterns, hits of other motifs
+#'   or outside of the sequences, or another wrong argument; `seqlift_error_file` for an
+#'   `output_file` that cannot be written; `seqlift_error_package` without rmarkdown or pandoc;
+#'   those of [tomtom()]. All arguments are checked before anything is computed. No file is left
+#'   behind by a page that fails or is interrupted.
 #' @seealso [attribution_report()] for the sequences, [tomtom()], [export_motifs()]
 #' @export
 #' @examplesIf requireNamespace("rmarkdown", quietly = TRUE) && rmarkdown::pandoc_available("2.0")
@@ -171,9 +171,13 @@ motif_report_code <- function(motifs, output_file, database, hits, title, n_matc
   steps <- list(if (!is.null(origin)) rlang::call2("<-", quote(motifs), origin))
   all <- settings$n_patterns
   if (!is.null(all) && !identical(all, length(motifs))) {
-    steps <- c(steps, rlang::call2("<-", quote(motifs), rlang::call2("[", quote(motifs), names(motifs))))
+    steps <- c(
+      steps, rlang::call2("<-", quote(motifs), rlang::call2("[", quote(motifs), names(motifs)))
+    )
   }
-  short <- function(value, name) if (is.character(value) && length(value) == 1L) value else as.name(name)
+  short <- function(value, name) {
+    if (is.character(value) && length(value) == 1L) value else as.name(name)
+  }
   report <- rlang::call2("motif_report", quote(motifs), basename(output_file),
     !!!list(
       database = if (!is.null(database)) short(database, "database"),
@@ -198,9 +202,15 @@ motif_report_facts <- function(report) {
     "Sequences" = if (is.null(settings$n_sequences)) NA else
       paste0(text(settings$n_sequences), " of ", text(settings$length), " bp"),
     "Positions searched" = if (is.null(settings$window)) NA else
-      paste0(text(settings$first %||% 1L), " to ", text((settings$first %||% 1L) + settings$window - 1L)),
+      paste0(
+        text(settings$first %||% 1L), " to ", text((settings$first %||% 1L) + settings$window - 1L)
+      ),
     "Seqlets called" = text(settings$n_called),
-    "of them positive, negative" = if (is.null(counts)) NA else paste(text(unname(counts)), collapse = ", "),
+    "of them positive, negative" = if (is.null(counts)) {
+      NA
+    } else {
+      paste(text(unname(counts)), collapse = ", ")
+    },
     "Seed (random_state)" = if (is.null(settings$random_state)) NA else
       format(settings$random_state, scientific = FALSE),
     "Motifs in the database" = if (is.null(report$known)) NA else text(length(report$known)),

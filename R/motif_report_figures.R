@@ -82,8 +82,8 @@ match_logos <- function(pattern, matches, known) {
 
 match_logos_height <- function(n) 0.4 + 0.85 * (n + 1L)
 
-# Middles of seqlets and of hits along the sequences: upwards on the forward strand, downwards on the
-# other one.
+# Middles of seqlets and of hits along the sequences: upwards on the forward strand, downwards on
+# the other one.
 plot_positions <- function(seqlets, hits, extent) {
   middles <- function(table, what) {
     data.frame(
@@ -95,7 +95,8 @@ plot_positions <- function(seqlets, hits, extent) {
   width <- max(1, ceiling((extent[2L] - extent[1L] + 1) / report_position_bars))
   bar <- floor((places$position - extent[1L] + 0.5) / width)
   counts <- stats::aggregate(
-    list(n = places$up), list(bar = bar, up = places$up, what = places$what), function(x) sum(abs(x))
+    list(n = places$up), list(bar = bar, up = places$up, what = places$what),
+    function(x) sum(abs(x))
   )
   counts$what <- factor(counts$what, c("Seqlets", "Hits"))
   counts$middle <- extent[1L] - 0.5 + (counts$bar + 0.5) * width
@@ -115,7 +116,8 @@ plot_positions <- function(seqlets, hits, extent) {
     ggplot2::labs(x = "Position in the sequence (bp)", y = "Number", fill = NULL) +
     ggplot2::theme_minimal(base_size = 10) +
     ggplot2::theme(
-      legend.position = "top", legend.justification = "left", panel.grid.minor = ggplot2::element_blank(),
+      legend.position = "top", legend.justification = "left",
+      panel.grid.minor = ggplot2::element_blank(),
       strip.text = ggplot2::element_text(hjust = 0, face = "bold"),
       plot.background = ggplot2::element_rect(fill = "white", colour = NA)
     )

@@ -1,10 +1,10 @@
 # Where discover_motifs() and call_hits() take their numbers from: results in memory or in a file,
 # arrays, and files of numpy and of ChromBPNet.
 
-# A list of n, length, `read(rows)` (numbers [rows, 4, L]) and `codes(rows)` (raw codes [L, rows]) for rows
-# in rising order, names and ranges of the sequences or NULL, `values`, all numbers where they are in
-# memory, `close()`, and what the result says of them: `about`, and `source`, the first arguments of
-# the call. `kinds`: of results that are taken.
+# A list of n, length, `read(rows)` (numbers [rows, 4, L]) and `codes(rows)` (raw codes [L, rows])
+# for rows in rising order, names and ranges of the sequences or NULL, `values`, all numbers where
+# they are in memory, `close()`, and what the result says of them: `about`, and `source`, the first
+# arguments of the call. `kinds`: of results that are taken.
 motif_scores <- function(attributions, X, kinds = "hypothetical", call = caller_env()) {
   is_path <- is.character(attributions) && length(attributions) == 1L
   if (is_path && is_hdf5_file(check_file(attributions, "attributions", call))) {
@@ -42,8 +42,10 @@ motif_scores <- function(attributions, X, kinds = "hypothetical", call = caller_
   )
   list(
     n = scores$shape[1L], length = scores$shape[3L], read = scores$read, codes = letters$codes,
-    names = (if (!is_path) dimnames(attributions)[[1L]]) %||% letters$names, ranges = letters$ranges,
-    values = if (!is_path) attributions, about = if (is_path) basename(attributions) else "an array",
+    names = (if (!is_path) dimnames(attributions)[[1L]]) %||% letters$names,
+    ranges = letters$ranges,
+    values = if (!is_path) attributions,
+    about = if (is_path) basename(attributions) else "an array",
     source = list(if (is_path) attributions else quote(attributions), letters$source),
     close = function() {
       scores$close()
@@ -91,7 +93,8 @@ score_rows <- function(attributions, call) {
   shape <- dim(attributions)
   if (!is.numeric(attributions) || length(shape) != 3L || shape[2L] != n_bases ||
     any(shape == 0L)) {
-    abort_argument("attributions", "hypothetical attributions, an array [n, 4, L] or the path of a file",
+    abort_argument("attributions",
+      "hypothetical attributions, an array [n, 4, L] or the path of a file",
       describe(attributions),
       kind = "attributions", call = call
     )

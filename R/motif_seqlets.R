@@ -275,12 +275,3 @@ as_seqlet_table <- function(found, tracks, attributions) {
   }
   structure(seqlets, sequences = colnames(tracks))
 }
-
-check_share <- function(x, arg, above_zero = FALSE, call = caller_env()) {
-  number <- is.numeric(x) && length(x) == 1L && is.finite(x) && x >= 0 && x <= 1
-  if (!number || (above_zero && x == 0)) {
-    range <- if (above_zero) "above 0 and at most 1" else "from 0 to 1"
-    abort_argument(arg, paste("one number", range), describe(x), call = call)
-  }
-  as.numeric(x)
-}

@@ -67,28 +67,6 @@ check_all_named <- function(x, arg, call) {
   }
 }
 
-# The model's other inputs, each with a row per sequence, one row, or a single number.
-check_args_rows <- function(args, n, call) {
-  if (is.null(args)) {
-    return(NULL)
-  }
-  if (!is.list(args)) {
-    args <- list(args)
-  }
-  for (i in seq_along(args)) {
-    check_arg_values(args[[i]], arg_label(args, i), call)
-    rows <- count_rows(args[[i]])
-    if (!rows %in% c(1L, n)) {
-      abort_seqlift("args",
-        "The first dimension of {.code {arg_label(args, i)}} must be {n}, the number of sequences,
-         or 1, not {rows}.",
-        call = call
-      )
-    }
-  }
-  args
-}
-
 check_arg_values <- function(value, label, call) {
   if (!(is.numeric(value) || is.logical(value)) || length(value) == 0L || anyNA(value)) {
     abort_seqlift("args",

@@ -1,17 +1,18 @@
 # Predictions of sequences and of edited copies of them, for variants and perturbations. Where an
-# edit replaces bases by as many others the engine computes of a copy only what the edit reaches, and
-# the sequence itself but once for all of its edits; where that would take longer, copies are
-# predicted whole (src/core/predict_windows.cpp).
+# edit replaces bases by as many others the engine computes of a copy only what the edit reaches,
+# and the sequence itself but once for all of its edits; where that would take longer, copies are
+# predicted whole (src/core/methods/predict_windows.cpp).
 
-# Edits wider than this share of the sequence, such as what a deletion moves, reach nearly all of it.
+# Edits wider than this share of the sequence, such as what a deletion moves, reach nearly all of
+# it.
 widest_edit <- 0.5
 
 # How many bases of edits go to the engine at a time, padded to the widest: it holds them one-hot.
 edit_bases_at_once <- 1e7
 
-# What tells copies from their sequences: `after` [L, m] are codes, column j of them an edit of column
-# row[j] of `before` [L, n]. A list of row, start, width (0: nothing differs) and content, a raw
-# matrix [widest, m]; of edits that are too wide the width is NA, and their columns are kept in
+# What tells copies from their sequences: `after` [L, m] are codes, column j of them an edit of
+# column row[j] of `before` [L, n]. A list of row, start, width (0: nothing differs) and content, a
+# raw matrix [widest, m]; of edits that are too wide the width is NA, and their columns are kept in
 # `whole`.
 edits_between <- function(before, after, row) {
   length <- nrow(before)
@@ -49,8 +50,8 @@ join_edits <- function(edits) {
   )
 }
 
-# list(before = output arrays [n, ...], after = those of the edits [m, ...]) for one-hot `sequences`,
-# `args` theirs. `job`: list(method, batch_size, dtype, device, progress, call).
+# list(before = output arrays [n, ...], after = those of the edits [m, ...]) for one-hot
+# `sequences`, `args` theirs. `job`: list(method, batch_size, dtype, device, progress, call).
 predict_edits <- function(model, sequences, edits, args, job, at_once = edit_bases_at_once) {
   args <- complete_args(model, args, sequences, job$call)
   blocks <- split(seq_len(sequences$n), edit_blocks(edits, sequences$n, at_once))
@@ -164,8 +165,8 @@ predicts_edits <- function(plan, sequences) {
     !isTRUE(plan$model$conduct$joint) && isTRUE(sequences$one_hot)
 }
 
-# As call_func() on the sequences and on each of their edits: list(before, after), each an array or a
-# list of several, the edits in their order. `names` are those of the edits.
+# As call_func() on the sequences and on each of their edits: list(before, after), each an array or
+# a list of several, the edits in their order. `names` are those of the edits.
 call_on_edits <- function(plan, sequences, edits, names, call) {
   more <- plan$more
   job <- list(

@@ -3,7 +3,8 @@
 #' One point for each pair of a sequence and a reference: the absolute convergence delta
 #' (see [convergence_deltas()]) on a logarithmic scale, beside the warning threshold.
 #' A delta of exactly zero is drawn at the lower edge. Of more than 50 sequences, those with the
-#' largest deltas are at the top, and the names of the worst above the threshold beside their points.
+#' largest deltas are at the top, and the names of the worst above the threshold beside their
+#' points.
 #'
 #' @param attributions A result of [deep_lift_shap()] (class `seqlift_attributions`).
 #' @param threshold The line to draw, in units of the model's output. Default: the

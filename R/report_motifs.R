@@ -1,5 +1,5 @@
-# The section of a report of attributions on the patterns that discover_motifs() found: a row for each
-# with its logo. motif_report() says all of them.
+# The section of a report of attributions on the patterns that discover_motifs() found: a row for
+# each with its logo. motif_report() says all of them.
 
 # NULL for motifs of another kind.
 report_patterns <- function(motifs, call) {
@@ -20,10 +20,10 @@ patterns_section <- function(report) {
     return(invisible())
   }
   cat("\n\n## Motifs that the model uses\n\n")
-  cat("\n\n<p>Short stretches that stood out in many sequences (seqlets) were sorted by what they look",
-    " like. Each pile is a pattern: a motif that the model uses. The height of a letter is its mean",
-    " contribution; letters that hang down lower the prediction. <code>motif_report()</code> makes a page",
-    " of them, with the names of known motifs.</p>\n\n",
+  cat("\n\n<p>Short stretches that stood out in many sequences (seqlets) were sorted by what they",
+    " look like. Each pile is a pattern: a motif that the model uses. The height of a letter is",
+    " its mean contribution; letters that hang down lower the prediction.",
+    " <code>motif_report()</code> makes a page of them, with the names of known motifs.</p>\n\n",
     sep = ""
   )
   overview <- as.data.frame(patterns)

@@ -1,5 +1,5 @@
-# An interactive page of attributions, as an htmlwidget: inst/htmlwidgets draws it, report_view_payload.R
-# packs what it draws.
+# An interactive page of attributions, as an htmlwidget: inst/htmlwidgets draws it,
+# report_view_payload.R packs what it draws.
 
 #' View attributions interactively
 #'
@@ -10,9 +10,9 @@
 #' Shiny apps, and `htmlwidgets::saveWidget()` writes it to a file that needs no network.
 #'
 #' Drag to move. Click into the picture, then turn the wheel to zoom (elsewhere it scrolls the
-#' document; with Ctrl it always zooms); two fingers zoom too. The keys: left and right move, plus and
-#' minus zoom, 0 shows the whole sequence, Page Up and Page Down change the sequence, H shows and
-#' hides every base, G changes between positions of the sequence and of the genome, C changes
+#' document; with Ctrl it always zooms); two fingers zoom too. The keys: left and right move, plus
+#' and minus zoom, 0 shows the whole sequence, Page Up and Page Down change the sequence, H shows
+#' and hides every base, G changes between positions of the sequence and of the genome, C changes
 #' the colours. `SVG` and `PNG` save what is seen, rows that are scrolled out of sight included.
 #'
 #' The height of a letter is the attribution of the base that is there; where substitutions were
@@ -25,11 +25,11 @@
 #'   [taylor_ism()] of one target (class `seqlift_attributions`), or a named list of several, of
 #'   the same sequences and positions, to be compared: one logo each, all with one window.
 #' @param tracks Predicted profiles or other signals along the sequences, in any unit: a named list.
-#'   Each is an array `[n, bins]` or `[n, series, bins]` (both strands of a profile, for example; the
-#'   series' names are its dimnames), or a list of `values`, such an array, `start`, the position (bp,
-#'   from 1) at which its first bin begins, and `bin_width` in bp. Without them a bin is one position
-#'   and a track shorter than the sequences lies in their middle, as models crop their profiles. An
-#'   array without a list around it is one track. Default: none.
+#'   Each is an array `[n, bins]` or `[n, series, bins]` (both strands of a profile, for example;
+#'   the series' names are its dimnames), or a list of `values`, such an array, `start`, the
+#'   position (bp, from 1) at which its first bin begins, and `bin_width` in bp. Without them a bin
+#'   is one position and a track shorter than the sequences lies in their middle, as models crop
+#'   their profiles. An array without a list around it is one track. Default: none.
 #' @param annotations What to mark: a data frame with columns `start` and `end` (1-based, inclusive,
 #'   positions of the sequence) and, if wanted, `name` (or `motif`, `variant`), `strand` and
 #'   `sequence` or `example` (name or number of the sequence; without it they are drawn for every
@@ -45,8 +45,8 @@
 #' @param together `TRUE`: all sequences at first, below each other. Default `FALSE`: one at a time,
 #'   chosen from a list.
 #' @param colours Colours of the letters: a vector named by base (those not named keep theirs), or
-#'   one colour for all. Default: green A, blue C, orange G, red T. The button for colours changes to
-#'   those of Okabe and Ito (2008), which any colour vision tells apart.
+#'   one colour for all. Default: green A, blue C, orange G, red T. The button for colours changes
+#'   to those of Okabe and Ito (2008), which any colour vision tells apart.
 #' @param theme `"auto"` (default, as the reader's system asks), `"light"` or `"dark"`.
 #' @param width,height Size in pixels, or CSS sizes such as `"100%"`. Default: as wide as there is
 #'   room, and as high as one sequence needs.
@@ -56,8 +56,8 @@
 #'   different sequences or of several targets; `seqlift_error_annotations` for annotations without
 #'   `start` and `end`, outside the sequences, or of a sequence that does not exist;
 #'   `seqlift_error_package` without the htmlwidgets package.
-#' @source Our own; what it shows is what [plot_logo()] and [plot_heatmap()] draw. The colours: Okabe
-#'   and Ito (2008), Color Universal Design.
+#' @source Our own; what it shows is what [plot_logo()] and [plot_heatmap()] draw. The colours:
+#'   Okabe and Ito (2008), Color Universal Design.
 #' @seealso [plot_logo()] for figures in print, [attribution_report()]
 #' @export
 #' @examplesIf requireNamespace("htmlwidgets", quietly = TRUE)

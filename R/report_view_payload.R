@@ -75,7 +75,9 @@ pack_marks <- function(marks, rows) {
 
 # What else the table says of each mark, for the mouse.
 mark_notes <- function(table) {
-  known <- c("start", "end", "name", "motif", "variant", "annotation", "strand", "sequence", "example")
+  known <- c(
+    "start", "end", "name", "motif", "variant", "annotation", "strand", "sequence", "example"
+  )
   columns <- table[vapply(table, is.atomic, NA) & !names(table) %in% known]
   lapply(seq_len(nrow(table)), function(i) {
     vapply(names(columns), function(column) {

@@ -278,7 +278,9 @@ abort_letter <- function(text, i, at, known, arg, call) {
     c("Sequence {i} of {.arg {arg}} has {.val {letter}} at position {at}.",
       i = "Its letters must be among {.val {known}}.",
       i = if (toupper(letter) %in% known) "Lower-case letters: use {.fn toupper} first.",
-      i = if (letter %in% c("U", "u")) "RNA: {.code chartr(\"Uu\", \"Tt\", {arg})} writes it as DNA."
+      i = if (letter %in% c("U", "u")) {
+        "RNA: {.code chartr(\"Uu\", \"Tt\", {arg})} writes it as DNA."
+      }
     ),
     call = call
   )

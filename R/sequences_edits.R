@@ -200,22 +200,6 @@ encode_motif <- function(motif, arg, ignore, call) {
   codes
 }
 
-# Where a motif of `size` positions starts, counted from 1.
-check_motif_start <- function(start, size, length, call = caller_env()) {
-  if (size > length) {
-    abort_seqlift("argument",
-      c("The motif must fit into the sequence.",
-        x = "It takes {size} position{?s} and the sequence has {length}."
-      ),
-      call = call
-    )
-  }
-  if (is.null(start)) {
-    return(as.integer(length %/% 2 - size %/% 2 + 1))
-  }
-  check_count(start, "start", max = length - size + 1, call = call)
-}
-
 check_spacing <- function(spacing, n_gaps, length, call = caller_env()) {
   whole <- is.numeric(spacing) && is.null(dim(spacing)) && all(is.finite(spacing)) &&
     all(spacing == trunc(spacing)) && all(spacing >= 0) && all(spacing < length)

@@ -14,9 +14,9 @@
 #' with the columns `signalValue` and `peak`, as `rtracklayer::import()` makes it from such a file.
 #'
 #' @param regions A `GRanges`; or the path of a file in the format of BED (three columns or more;
-#'   columns 4 to 6 become name, score and strand, further ones are left out) or narrowPeak, plain or
-#'   compressed with gzip or bgzip. Comments and lines for browsers are passed over. Strand `*` is
-#'   read as the plus strand.
+#'   columns 4 to 6 become name, score and strand, further ones are left out) or narrowPeak, plain
+#'   or compressed with gzip or bgzip. Comments and lines for browsers are passed over. Strand `*`
+#'   is read as the plus strand.
 #' @param genome Where the letters are: a `BSgenome`, an `Rsamtools::FaFile`, an
 #'   `rtracklayer::TwoBitFile`, a `Biostrings::DNAStringSet` with the chromosomes' names (up to the
 #'   first space), or the path of a FASTA (also compressed) or 2bit file. Nothing is written beside
@@ -27,11 +27,11 @@
 #' @param out_of_bounds What to do with regions that reach over an end of their chromosome:
 #'   `"error"` (default), `"drop"` them with a message, or `"pad"` them with N. `"drop"` also leaves
 #'   out regions on chromosomes that the genome does not have, where it has others of them.
-#' @param strict What to do with records of a file that cannot be used: lines of `regions` with too few
-#'   columns, another number of them than most, or places that are none; sequences of a FASTA that are
-#'   not of DNA or have the name of one before; regions without a base. `FALSE` (default) drops them
-#'   with one message, which counts them and names the first; `TRUE` is an error. Where nothing would
-#'   be left it is an error.
+#' @param strict What to do with records of a file that cannot be used: lines of `regions` with too
+#'   few columns, another number of them than most, or places that are none; sequences of a FASTA
+#'   that are not of DNA or have the name of one before; regions without a base. `FALSE` (default)
+#'   drops them with one message, which counts them and names the first; `TRUE` is an error. Where
+#'   nothing would be left it is an error.
 #' @return A `Biostrings::DNAStringSet` in the order of the regions, in upper-case A, C, G, T and N:
 #'   other letters of the genome become N. Its names are those of the regions (of a file the names
 #'   in it where all differ), else their places (`"chr1:101-600:+"`). Its metadata columns are those
@@ -42,9 +42,10 @@
 #'   genome lacks, of another assembly (where both name it or have lengths of chromosomes), of no
 #'   base, with a summit outside, out of bounds with `"error"`, wholly out of bounds with `"pad"`,
 #'   or all dropped; `seqlift_error_genome` for another genome; `seqlift_error_file` for a file that
-#'   is not there, cannot be read, is cut short, or has no line that can be used, with the line; `seqlift_error_argument` for another width or
-#'   choice; `seqlift_error_package` where the Bioconductor packages are not installed. The message
-#'   about dropped records has the class `seqlift_message_dropped`.
+#'   is not there, cannot be read, is cut short, or has no line that can be used, with the line;
+#'   `seqlift_error_argument` for another width or choice; `seqlift_error_package` where the
+#'   Bioconductor packages are not installed. The message about dropped records has the class
+#'   `seqlift_message_dropped`.
 #' @source narrowPeak and BED: <https://genome.ucsc.edu/FAQ/FAQformat.html>.
 #' @seealso [matched_regions()] for regions to compare with, [signal_from()] for control tracks,
 #'   [variants_from()] for variants on the sequences

@@ -78,8 +78,8 @@ is_two_bit <- function(path) {
   )
 }
 
-# All sequences of a FASTA, as the tools that write them leave it: names to the first space, lines of
-# any length, lower case, U for T, and X for what is masked.
+# All sequences of a FASTA, as the tools that write them leave it: names to the first space, lines
+# of any length, lower case, U for T, and X for what is masked.
 read_fasta <- function(path, strict, call) {
   lines <- trimws(read_text(path, "genome", "a FASTA file", call))
   lines <- lines[nzchar(lines) & !startsWith(lines, ";")]
@@ -100,7 +100,8 @@ read_fasta <- function(path, strict, call) {
   odd <- regmatches(letters, regexpr("[^ACGTNMRWSYKVHDB.+-]", letters))
   has_odd <- grepl("[^ACGTNMRWSYKVHDB.+-]", letters)
   problems <- ifelse(!nzchar(names), "has no name", ifelse(
-    duplicated(names), "has the name of one before it", ifelse(!nzchar(letters), "has no letters", NA)
+    duplicated(names), "has the name of one before it",
+    ifelse(!nzchar(letters), "has no letters", NA)
   ))
   named <- has_odd & is.na(problems)
   problems[named] <- paste0(

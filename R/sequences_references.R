@@ -1,6 +1,6 @@
-# References beside dinucleotide_shuffle(): functions that make functions f(X, n, random_state), which
-# deep_lift_shap() and the other methods take as `references` or `baseline`. Each sequence and each
-# reference is asked for by itself, so that nothing depends on the other sequences.
+# References beside dinucleotide_shuffle(): functions that make functions f(X, n, random_state),
+# which deep_lift_shap() and the other methods take as `references` or `baseline`. Each sequence and
+# each reference is asked for by itself, so that nothing depends on the other sequences.
 
 #' Make references
 #'
@@ -9,14 +9,15 @@
 #' which to choose when.
 #'
 #' * `local_shuffles()` shuffles within windows along the sequence, dinucleotides kept, so that the
-#'   composition of each stretch stays where it is. With `step` below `window` the windows overlap and
-#'   are shuffled one after the other, from the left.
+#'   composition of each stretch stays where it is. With `step` below `window` the windows overlap
+#'   and are shuffled one after the other, from the left.
 #' * `shuffles_around()` keeps annotated sites as they are and shuffles what lies between them: what
 #'   is left is what the sequence has beside the known sites.
-#' * `references_from()` draws sequences of a set, for each sequence among those whose share of G and
-#'   C differs by at most `tolerance`, with replacement.
-#' * `background_frequencies()` is the same frequencies of bases at each position (uniform, or given, for all
-#'   positions or each of them), no sequence; with `sample = TRUE` letters drawn from them.
+#' * `references_from()` draws sequences of a set, for each sequence among those whose share of G
+#'   and C differs by at most `tolerance`, with replacement.
+#' * `background_frequencies()` is the same frequencies of bases at each position (uniform, or
+#'   given, for all positions or each of them), no sequence; with `sample = TRUE` letters drawn from
+#'   them.
 #' * `references_within()` takes other references in a window only and holds the rest at the
 #'   sequence: attributions of the window, all else as it is.
 #'
@@ -24,8 +25,8 @@
 #'
 #' @param window,step Length of the windows in bp, at least 2, and how far the next one begins.
 #'   Defaults: 50, and the windows' length (they do not overlap).
-#' @param sites What to keep: a data frame with columns `start` and `end` (1-based, inclusive) and, if
-#'   sites are of certain sequences, `example` (name or number in `X`).
+#' @param sites What to keep: a data frame with columns `start` and `end` (1-based, inclusive) and,
+#'   if sites are of certain sequences, `example` (name or number in `X`).
 #' @param X The sequences that `example` counts, in any of the forms that [deep_lift_shap()] takes.
 #'   Default `NULL`: the sites are at the same positions in all sequences.
 #' @param pool Sequences of the same length to draw from, in the same forms.
@@ -38,8 +39,8 @@
 #' @param references A function that makes references, such as [dinucleotide_shuffle()] or one of
 #'   these.
 #' @param start,end First and last position of the window.
-#' @return A function of sequences `X`, `n` and `random_state` that returns an array `[n, 4, L]`, for
-#'   `references =`.
+#' @return A function of sequences `X`, `n` and `random_state` that returns an array `[n, 4, L]`,
+#'   for `references =`.
 #' @section Errors: `seqlift_error_argument` for arguments of the wrong kind; when references are
 #'   made `seqlift_error_references`, for a sequence that `X` lacks, without one in the pool that is
 #'   like it, or of another length than the frequencies.

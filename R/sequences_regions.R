@@ -49,7 +49,9 @@ narrow_peak_columns <- c(bed_columns, "signalValue", "pValue", "qValue", "peak")
 read_regions <- function(path, arg, strict, call) {
   path <- check_file(path, arg, call)
   lines <- read_text(path, arg, "a BED or narrowPeak file", call)
-  kept <- which(grepl("[^[:space:]]", lines) & !grepl("^[[:space:]]*(#|track\\b|browser\\b)", lines))
+  kept <- which(
+    grepl("[^[:space:]]", lines) & !grepl("^[[:space:]]*(#|track\\b|browser\\b)", lines)
+  )
   if (length(kept) == 0L) {
     abort_argument(arg, "a file with at least one region", encodeString(path, quote = "\""),
       kind = "regions", call = call
@@ -96,7 +98,8 @@ bed_problems <- function(table, counts, size) {
     problems[bad] <<- rep_len(text, length(bad))[bad]
   }
   say(counts < 3L, "has fewer than three columns")
-  say(counts != size, paste0("has ", counts, " columns, another number of columns than the others (",
+  say(counts != size,
+    paste0("has ", counts, " columns, another number of columns than the others (",
     size, ")"
   ))
   start <- parse_whole(table$start)

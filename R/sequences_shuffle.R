@@ -107,13 +107,6 @@ check_copies <- function(n, sequences, call = caller_env()) {
   n
 }
 
-# First and last position of a region, as integers.
-check_region <- function(start, end, length, call = caller_env()) {
-  start <- check_count(start, "start", max = length, call = call)
-  end <- if (is.null(end)) length else end
-  c(start, check_count(end, "end", min = start, max = length, call = call))
-}
-
 warn_unchangeable <- function(can_change, names, call = caller_env()) {
   if (all(can_change)) {
     return(invisible())

@@ -12,9 +12,9 @@
 #'   if there are more (their number is even then). Regions on the minus strand get the two of each
 #'   pair swapped, as the plus strand of their sequence is the minus strand of the genome. `FALSE`
 #'   (default) leaves the order.
-#' @param strict What to do with what a file says that is no finite number (NaN, Inf), and with lines
-#'   of a file of `regions` that cannot be used: `FALSE` (default) reads such bases as 0 and drops such
-#'   lines, each with one message, which counts them and names the first (the lines that
+#' @param strict What to do with what a file says that is no finite number (NaN, Inf), and with
+#'   lines of a file of `regions` that cannot be used: `FALSE` (default) reads such bases as 0 and
+#'   drops such lines, each with one message, which counts them and names the first (the lines that
 #'   [sequences_from()] drops too); `TRUE` is an error.
 #' @return Double array `[n, tracks, L]`, with the names of the regions. Bases of which a file says
 #'   nothing or no finite number, and bases beyond the ends of a chromosome, are 0.

@@ -110,8 +110,8 @@ split_alleles <- function(alt) {
   alleles
 }
 
-# Insertions and deletions as VEP writes them ("-", or nothing, for no bases; the position is that of
-# the first base that is deleted, or of the base behind the insertion) as VCF does, with the base
+# Insertions and deletions as VEP writes them ("-", or nothing, for no bases; the position is that
+# of the first base that is deleted, or of the base behind the insertion) as VCF does, with the base
 # before them, or behind them at the start of a chromosome.
 add_base_before <- function(columns, genome, refuse, call) {
   is_none <- function(letters) letters %in% c("-", "")
@@ -161,9 +161,9 @@ check_vep_ends <- function(end, start, size, rows, refuse) {
     first <- odd[1L]
     refuse(
       paste(
-        "of insertions and deletions as VEP writes them (an insertion from the base behind it to the",
-        "base before it, a deletion from its first to its last base), or as VCF does, with the base",
-        "before in both alleles"
+        "of insertions and deletions as VEP writes them (an insertion from the base behind it to",
+        "the base before it, a deletion from its first to its last base), or as VCF does, with the",
+        "base before in both alleles"
       ),
       paste0("one from ", start[first], " to ", end[first], " with ", size[first],
         " bases of `ref` in row ", first)

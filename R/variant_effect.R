@@ -22,9 +22,9 @@
 #' it does what `variant_effect()` does without a genome.
 #'
 #' @section How predictions are computed:
-#' With `func = predict`, `variant_effect()` and `substitution_effect()` evaluate a sequence once for
-#' all of its variants, and of substitutions (a `ref` by an `alt` of its length) only what they reach,
-#' see [marginalize()]. Insertions and deletions are evaluated as whole sequences.
+#' With `func = predict`, `variant_effect()` and `substitution_effect()` evaluate a sequence once
+#' for all of its variants, and of substitutions (a `ref` by an `alt` of its length) only what they
+#' reach, see [marginalize()]. Insertions and deletions are evaluated as whole sequences.
 #'
 #' @inheritParams marginalize
 #' @param X Sequences: a character vector, a `Biostrings::DNAStringSet`, or a one-hot array

@@ -18,17 +18,17 @@
 #' compared with the genome's.
 #'
 #' @param variants A `VRanges` or `VCF` object of the VariantAnnotation package; the path of a VCF
-#'   file, plain or compressed (gzip, bgzip; not BCF); or a `GRanges` with the metadata columns `REF` and `ALT`, whose
-#'   starts count.
+#'   file, plain or compressed (gzip, bgzip; not BCF); or a `GRanges` with the metadata columns
+#'   `REF` and `ALT`, whose starts count.
 #' @param X A `Biostrings::DNAStringSet` with a `GRanges` as its metadata column `range`, as
 #'   [sequences_from()] makes it.
 #' @param outside What to do with variants that no sequence holds as a whole: `"error"` (default),
 #'   or `"drop"` them with a message.
-#' @param strict What to do with alleles that cannot be used: those that are not spelled out in A, C,
-#'   G and T (symbolic such as `<DEL>` and `<NON_REF>`, `*`, breakends, IUPAC codes, none at all),
-#'   that are the reference, or on the minus strand, and lines of a file that are no records. `FALSE`
-#'   (default) drops them with one message, which counts them and names the first; `TRUE` is an
-#'   error. Other alleles of the same record stay. Where nothing would be left it is an error.
+#' @param strict What to do with alleles that cannot be used: those that are not spelled out in A,
+#'   C, G and T (symbolic such as `<DEL>` and `<NON_REF>`, `*`, breakends, IUPAC codes, none at
+#'   all), that are the reference, or on the minus strand, and lines of a file that are no records.
+#'   `FALSE` (default) drops them with one message, which counts them and names the first; `TRUE` is
+#'   an error. Other alleles of the same record stay. Where nothing would be left it is an error.
 #' @return A data frame with a row for each variant, alternative allele and sequence, in the order
 #'   of the variants. Columns:
 #'   * `variant`: its name, or its place and alleles (`"chr1:105_A/G"`) where it has none; where
@@ -42,11 +42,11 @@
 #'   * `ref`, `alt`: the letters in the sequence and those that take their place; one of both is
 #'     `""` for insertions and deletions.
 #' @section Errors: `seqlift_error_variants` for variants that are empty, of which none can be used
-#'   (with `strict = TRUE`: not all), that are in no sequence, or whose reference letters the sequence
-#'   does not have; the message names the variant. `seqlift_error_regions` for an `X` without `range`,
-#'   or where chromosomes have other lengths; `seqlift_error_file` for a file that cannot be read, is
-#'   cut short, or is no VCF; `seqlift_error_argument` for other arguments. The messages about
-#'   dropped variants have the class `seqlift_message_dropped`.
+#'   (with `strict = TRUE`: not all), that are in no sequence, or whose reference letters the
+#'   sequence does not have; the message names the variant. `seqlift_error_regions` for an `X`
+#'   without `range`, or where chromosomes have other lengths; `seqlift_error_file` for a file that
+#'   cannot be read, is cut short, or is no VCF; `seqlift_error_argument` for other arguments. The
+#'   messages about dropped variants have the class `seqlift_message_dropped`.
 #' @source VCF: <https://samtools.github.io/hts-specs/>.
 #' @seealso [sequences_from()]
 #' @concept read_vcf
@@ -291,12 +291,16 @@ allele_problems <- function(ref, letters, alt, minus) {
     problems[bad] <<- rep_len(text, length(bad))[bad]
   }
   say(minus, "is on strand -: variants are told on the plus strand")
-  say(is.na(letters) | !grepl("^[ACGTN]+$", letters), paste0("has REF ", ref, ", which are no bases"))
+  say(
+    is.na(letters) | !grepl("^[ACGTN]+$", letters), paste0("has REF ", ref, ", which are no bases")
+  )
   say(is.na(alt) | alt %in% c("", "."), "has no ALT")
   say(alt == "*", "has ALT *, a base that another record deletes")
   say(grepl("^<", alt), paste0("has ALT ", alt, ", which is symbolic"))
   say(grepl("[][]|^[.]|[.]$", alt), paste0("has ALT ", alt, ", a breakend"))
-  say(!grepl("^[ACGT]+$", alt), paste0("has ALT ", alt, ", which is not spelled out in A, C, G and T"))
+  say(
+    !grepl("^[ACGT]+$", alt), paste0("has ALT ", alt, ", which is not spelled out in A, C, G and T")
+  )
   say(letters == alt, paste0("has ALT ", alt, ", which is its REF"))
   problems
 }

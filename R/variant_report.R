@@ -1,6 +1,6 @@
-# A page about one variant: what is scored is score_variants()'s, the pairs of sequences are those of
-# variant_alleles.R, the letters deep_lift_shap()'s; drawn by inst/rmarkdown/variant_report.Rmd with
-# the elements of the attribution report.
+# A page about one variant: what is scored is score_variants()'s, the pairs of sequences are those
+# of variant_alleles.R, the letters deep_lift_shap()'s; drawn by inst/rmarkdown/variant_report.Rmd
+# with the elements of the attribution report.
 
 #' Write a page about a variant
 #'
@@ -9,14 +9,14 @@
 #' on one scale, with standard errors), and which motifs the variant makes or breaks.
 #'
 #' @section What is computed:
-#' The scores of [score_variants()]. [deep_lift_shap()] of the counts (of the profile where the model
-#' has no counts, see [profile_score()]) for both alleles, with the same references, those of the
-#' reference allele, so that the letters differ by the variant alone. [recursive_seqlets()] of both
-#' alleles and either sign; those within `flank` bases of the variant are listed with what the same
-#' stretch of letters is worth in the other allele. A motif is *made* where a seqlet of the
-#' alternative allele is worth less than half as much, or of the other sign, in the reference allele,
-#' and *broken* the other way round. With `motifs` each seqlet is compared with the database by
-#' [annotate_seqlets()].
+#' The scores of [score_variants()]. [deep_lift_shap()] of the counts (of the profile where the
+#' model has no counts, see [profile_score()]) for both alleles, with the same references, those of
+#' the reference allele, so that the letters differ by the variant alone. [recursive_seqlets()] of
+#' both alleles and either sign; those within `flank` bases of the variant are listed with what the
+#' same stretch of letters is worth in the other allele. A motif is *made* where a seqlet of the
+#' alternative allele is worth less than half as much, or of the other sign, in the reference
+#' allele, and *broken* the other way round. With `motifs` each seqlet is compared with the database
+#' by [annotate_seqlets()].
 #'
 #' @inheritParams score_variants
 #' @param model A model, see [load_model()]. Other inputs than the sequence must be filled in
@@ -39,9 +39,9 @@
 #' @param title Title of the page. Default: the variant's name.
 #' @return The path, invisibly.
 #' @section Errors: those of [score_variants()], [deep_lift_shap()] and [annotate_seqlets()];
-#'   `seqlift_error_variants` for more than one allele; `seqlift_error_file` for an `output_file` that
-#'   cannot be written; `seqlift_error_package` without rmarkdown or pandoc. No file is left behind by
-#'   a page that fails or is interrupted.
+#'   `seqlift_error_variants` for more than one allele; `seqlift_error_file` for an `output_file`
+#'   that cannot be written; `seqlift_error_package` without rmarkdown or pandoc. No file is left
+#'   behind by a page that fails or is interrupted.
 #' @seealso [score_variants()] for many variants, [attribution_report()] for sequences.
 #' @export
 #' @examplesIf all(vapply(c("rmarkdown", "Biostrings", "GenomicRanges"), requireNamespace, TRUE, quietly = TRUE)) && rmarkdown::pandoc_available("2.0")
@@ -123,7 +123,8 @@ variant_report_code <- function(asked, model, random_state) {
 
 # ---- what is computed ------------------------------------------------------------------
 
-# A seqlet is called by the motif that it is most like where chance gives as good a match less often.
+# A seqlet is called by the motif that it is most like where chance gives as good a match less
+# often.
 named_match <- 0.05
 
 # Adds heads, and both alleles' counts and logits [2, strands, positions], mean over the strands of
@@ -144,7 +145,9 @@ predict_alleles <- function(report, asked, settings, call) {
   seen <- lapply(c(FALSE, TRUE), function(reverse) {
     lapply(predict_pairs(report$model, report$alleles, reverse, job), read_heads, heads, reverse)
   })
-  of_allele <- function(allele, what) mean_of(lapply(seen, function(strand) strand[[allele]][[what]]))
+  of_allele <- function(allele, what) {
+    mean_of(lapply(seen, function(strand) strand[[allele]][[what]]))
+  }
   if (!is.null(heads$profile)) {
     report$logits <- stack_rows(lapply(c("ref", "alt"), of_allele, "logits"))
   }
@@ -187,8 +190,8 @@ explain_alleles <- function(report, further, call) {
 
 # Seqlets near the variant: allele, start, end, letters, `ref` and `alt` (what the stretch is worth
 # in either allele), verdict, and with a database `nearest` (the motif that it is most like),
-# match_p_value, and `motif`, the nearest where the match is good enough to call it so. One stretch that both
-# alleles have as a seqlet is listed once, as the stronger.
+# match_p_value, and `motif`, the nearest where the match is good enough to call it so. One stretch
+# that both alleles have as a seqlet is listed once, as the stronger.
 seqlets_of_alleles <- function(report) {
   found <- find_report_seqlets(report)
   place <- variant_places(report)

@@ -3,9 +3,9 @@
 #
 #   Rscript bench/dependency_map.R LENGTH SAMPLED THREADS
 #
-# LENGTH positions in windows, from the middle; SAMPLED of them as whole copies, whose time for a pair
-# is taken for all. Seconds of the processor beside those of the clock: where they differ at one
-# thread, the machine was not quiet.
+# LENGTH positions in windows, from the middle; SAMPLED of them as whole copies, whose time for a
+# pair is taken for all. Seconds of the processor beside those of the clock: where they differ at
+# one thread, the machine was not quiet.
 library(seqlift)
 args <- as.integer(commandArgs(TRUE))
 model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
@@ -26,7 +26,8 @@ whole <- measure(args[2], "full")
 # The same pairs both times.
 part <- measure(args[2], "incremental")
 cat(sprintf(
-  paste0("%d bp, %.0f pairs, %d thread(s)\nwindows: %.1f s processor, %.1f s clock, %.3f ms a pair\n",
+  paste0("%d bp, %.0f pairs, %d thread(s)\n",
+    "windows: %.1f s processor, %.1f s clock, %.3f ms a pair\n",
     "whole:   %.3f ms a pair (of the processor), ratio %.1f\nlargest difference %.1e of %.2f\n"),
   args[1], pairs_of(args[1]), args[3], windows$seconds[1], windows$seconds[2], windows$each[1],
   whole$each[1], whole$each[1] / windows$each[1], max(abs(whole$map - part$map)), max(whole$map)

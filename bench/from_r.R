@@ -1,10 +1,10 @@
-# What R adds to the core: deep_lift_shap() called from R, its part in the engine and the rest, and the
-# memory of the result; then the same call with `output =`, a file, beside the one in memory.
+# What R adds to the core: deep_lift_shap() called from R, its part in the engine and the rest, and
+# the memory of the result; then the same call with `output =`, a file, beside the one in memory.
 #
 #   R_LIBS=build/library Rscript bench/from_r.R [sequences] [length] [references] [file]
 #
-# The demo model, a BPNet of half the published width and two layers fewer, so that R's share is larger
-# than with a real one; one thread; processor seconds. `file` 0 leaves the file out.
+# The demo model, a BPNet of half the published width and two layers fewer, so that R's share is
+# larger than with a real one; one thread; processor seconds. `file` 0 leaves the file out.
 library(seqlift)
 arguments <- as.integer(commandArgs(TRUE))
 argument <- function(i, default) if (length(arguments) >= i) arguments[i] else default
@@ -14,7 +14,9 @@ references <- argument(3L, 20L)
 invisible(seqlift_threads(1L))
 model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
 set.seed(1)
-X <- vapply(seq_len(n), function(i) paste(sample(c("A", "C", "G", "T"), length, TRUE), collapse = ""), "")
+X <- vapply(
+  seq_len(n), function(i) paste(sample(c("A", "C", "G", "T"), length, TRUE), collapse = ""), ""
+)
 
 cpu <- function() sum(proc.time()[c("user.self", "sys.self")])
 resident <- function(field = "VmHWM") {
@@ -56,7 +58,9 @@ before <- resident("VmRSS")
 one <- timed(X)
 rise <- resident() - before
 size <- as.numeric(object.size(one$result)) / 2^20
-cat(sprintf("%d sequences of %d bp, %d references: %.2f CPU s, %.2f of them in the engine: R adds %.1f %%\n",
+cat(sprintf(
+  paste0("%d sequences of %d bp, %d references: %.2f CPU s, %.2f of them in the engine: ",
+    "R adds %.1f %%\n"),
   n, length, references, one$cpu, one$engine, 100 * (one$cpu / one$engine - 1)))
 cat(sprintf("result %.0f MiB; resident size rose by %.0f MiB: %.2f times the result\n", size, rise,
   rise / size))
@@ -71,10 +75,12 @@ if (argument(4L, 1L) != 0L) {
   before <- resident("VmRSS")
   elapsed <- system.time(streamed <- timed(X, output = file))[["elapsed"]]
   rise <- resident() - before
-  cat(sprintf(paste0("into a file: %.2f CPU s, %.1f %% of the speed in memory (engine %.2f); resident size ",
-    "rose by %.0f MiB\n"), streamed$cpu, 100 * memory / streamed$cpu, streamed$engine, rise))
-  same <- max(abs(as.array(DelayedArray::extract_array(streamed$result, list(seq_len(min(n, 50L)), NULL, NULL))) -
-    as.array(expected)[seq_len(min(n, 50L)), , ]))
+  cat(sprintf(paste0("into a file: %.2f CPU s, %.1f %% of the speed in memory (engine %.2f); ",
+    "resident size rose by %.0f MiB\n"), streamed$cpu, 100 * memory / streamed$cpu, streamed$engine,
+    rise))
+  first <- seq_len(min(n, 50L))
+  stored <- DelayedArray::extract_array(streamed$result, list(first, NULL, NULL))
+  same <- max(abs(as.array(stored) - as.array(expected)[first, , ]))
   cat("largest difference of the first sequences:", format(same, digits = 2), "\n")
   unlink(file)
 }

@@ -97,7 +97,8 @@ for (buffer in strsplit(buffers, ",")[[1L]]) {
   other <- steps[odd] != info$sequences$n_steps[hits$example[both][odd]]
   cat(nrow(table), " hits, ", sum(!is.na(both)), " of them here, ", sum(!key %in% peer_key),
     " here alone; coefficients differ by ", format(max(off, na.rm = TRUE), digits = 2), " of ",
-    format(max(table$V4), digits = 3), " at the most; ", length(odd), " by more than 1e-3 of them, ",
+    format(max(table$V4), digits = 3), " at the most; ", length(odd),
+    " by more than 1e-3 of them, ",
     sum(other), " of these in regions that ended after another number of steps\n", sep = "")
 }
 unlink(folder, recursive = TRUE)

@@ -1,9 +1,10 @@
 # discover_motifs() beside tfmodisco, in one run, on the same regions.
 #
-#   R_LIBS=build/library PYTHONPATH=<tfmodisco> Rscript bench/motifs.R [seqlets] [threads] [runs of Leiden]
+#   R_LIBS=build/library PYTHONPATH=<tfmodisco> Rscript bench/motifs.R [seqlets] [threads] [runs of
+#   Leiden]
 #
-# tfmodisco (github.com/jmschrei/tfmodisco-lite) needs numba, leidenalg and igraph; without it only our
-# time is printed. PEER=0 leaves it out.
+# tfmodisco (github.com/jmschrei/tfmodisco-lite) needs numba, leidenalg and igraph; without it only
+# our time is printed. PEER=0 leaves it out.
 library(seqlift)
 arguments <- as.integer(commandArgs(TRUE))
 argument <- function(i, default) if (length(arguments) >= i) arguments[i] else default
@@ -12,8 +13,8 @@ threads <- argument(2L, 1L)
 runs <- argument(3L, 10L)
 seqlift_threads(threads)
 
-# Two sites in each region of 200 bp, drawn from eight motifs that tolerate another letter, on either
-# strand; noise elsewhere. The letters of a site matter by up to 1, noise by 0.03.
+# Two sites in each region of 200 bp, drawn from eight motifs that tolerate another letter, on
+# either strand; noise elsewhere. The letters of a site matter by up to 1, noise by 0.03.
 set.seed(1)
 n <- wanted %/% 2L
 length <- 200L

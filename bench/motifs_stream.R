@@ -1,6 +1,7 @@
 # discover_motifs() from an HDF5 file of many regions: peak memory and processor time.
 #
-#   R_LIBS=build/library Rscript bench/motifs_stream.R [regions] [length] [max_seqlets] [threads] [runs of Leiden]
+#   R_LIBS=build/library Rscript bench/motifs_stream.R [regions] [length] [max_seqlets] [threads]
+#   [runs of Leiden]
 #
 # Made-up attributions: noise, and in each region a site of one of four motifs on either strand. The
 # file is written first, in chunks of 64 regions, by a process of its own.
@@ -20,7 +21,8 @@ write_file <- function(file, n, length) {
     rhdf5::h5createGroup(file, group)
     # rhdf5 turns the dimensions around: (n, 4, length) in the file.
     rhdf5::h5createDataset(file, paste0(group, "/seq"), c(length, 4L, n),
-      storage.mode = "double", H5type = if (group == "raw") "H5T_NATIVE_INT8" else "H5T_NATIVE_FLOAT",
+      storage.mode = "double",
+      H5type = if (group == "raw") "H5T_NATIVE_INT8" else "H5T_NATIVE_FLOAT",
       chunk = c(length, 4L, 64L), level = 1L
     )
   }
@@ -42,7 +44,8 @@ write_file <- function(file, n, length) {
       scores[cbind(at, site, i)] <- runif(length(site), 0.5, 1)
     }
     letters <- array(0, dim(scores))
-    letters[cbind(rep(seq_len(length), length(rows)), c(codes), rep(seq_along(rows), each = length))] <- 1
+    position <- rep(seq_len(length), length(rows))
+    letters[cbind(position, c(codes), rep(seq_along(rows), each = length))] <- 1
     place <- list(NULL, NULL, rows)
     rhdf5::h5write(letters, file, "raw/seq", index = place)
     rhdf5::h5write(scores, file, "shap/seq", index = place)
@@ -64,7 +67,9 @@ time <- system.time(
   motifs <- discover_motifs(file, max_seqlets = most, n_leiden_runs = runs, random_state = 0)
 )
 settings <- attr(motifs, "settings")
-cat(sprintf("%d regions of %d bp, file of %.0f MB: %d seqlets called, %d motifs of at most %d of each sign\n",
+cat(sprintf(
+  paste0("%d regions of %d bp, file of %.0f MB: %d seqlets called, ",
+    "%d motifs of at most %d of each sign\n"),
   n, length, file.size(file) / 1e6, as.integer(settings$n_called), length(motifs), most))
 cat(sprintf("%.1f s, %.1f s CPU, %.0f MiB in all at the most, %.0f above the start\n",
   time[["elapsed"]], sum(time[c("user.self", "sys.self")]), resident(), resident() - before))

@@ -4,8 +4,8 @@
 #
 # A Basset of a third of the width with random weights and 1000 outputs, 600 bp, one thread.
 # `targets` (default 19 and 1000) are explained in one call; a call for one target is timed beside
-# it, in turn, and taken that many times. CPU seconds, medians of `runs` (default 3). Three of the targets
-# are compared with what their own calls give.
+# it, in turn, and taken that many times. CPU seconds, medians of `runs` (default 3). Three of the
+# targets are compared with what their own calls give.
 
 library(seqlift)
 

@@ -232,7 +232,8 @@ Rcpp::List core_neighbor_similarities(SEXP regions, const Rcpp::IntegerMatrix& s
   neighbors.cosine.assign(cosine.begin(), cosine.end());
   const std::vector<float> similarities = seqlift::neighbor_similarities(
       *Regions(regions), seqlets_of(seqlets), neighbors, min_overlap, workers_of(threads));
-  const std::vector<double> agreement = seqlift::agreement(neighbors, similarities, workers_of(threads));
+  const std::vector<double> agreement =
+      seqlift::agreement(neighbors, similarities, workers_of(threads));
   Rcpp::NumericVector values(similarities.begin(), similarities.end());
   values.attr("dim") = Rcpp::IntegerVector{index.nrow(), index.ncol()};
   return Rcpp::List::create(Named("similarity") = values, Named("agreement") = Rcpp::NumericVector(
@@ -288,7 +289,8 @@ Rcpp::List core_subcluster_affinities(SEXP regions, const Rcpp::IntegerMatrix& s
                                       double perplexity, int threads) {
   const seqlift::RowNeighbors neighbors = seqlift::subcluster_neighbors(
       *Regions(regions), seqlets_of(seqlets), perplexity, workers_of(threads));
-  Rcpp::List result = list_of(seqlift::perplexity_affinities(neighbors, perplexity, workers_of(threads)));
+  Rcpp::List result =
+      list_of(seqlift::perplexity_affinities(neighbors, perplexity, workers_of(threads)));
   const Rcpp::IntegerVector shape{static_cast<int>(neighbors.count), seqlets.nrow()};
   Rcpp::IntegerVector index(neighbors.index.begin(), neighbors.index.end());
   Rcpp::NumericVector similarity(neighbors.similarity.begin(), neighbors.similarity.end());

@@ -431,8 +431,8 @@ Rcpp::CharacterVector core_file_kinds(Rcpp::CharacterVector paths) {
   return kinds;
 }
 
-// Gives values their attributes in place, where R would copy them: only for values that nothing else
-// holds, such as what the engine has just returned.
+// Gives values their attributes in place, where R would copy them: only for values that nothing
+// else holds, such as what the engine has just returned.
 // [[Rcpp::export(rng = false)]]
 SEXP core_own_attributes(SEXP values, Rcpp::List attributes) {
   const Rcpp::CharacterVector names = attributes.names();

@@ -25,7 +25,8 @@ broken_links <- function(folder) {
 }
 
 leads_somewhere <- function(link, page, folder, ids) {
-  elsewhere <- "^(https?:)?//[^/[:space:]]+[.][^/[:space:]]+(/[^[:space:]]*)?$|^mailto:[^@]+@|^data:"
+  address <- "^(https?:)?//[^/[:space:]]+[.][^/[:space:]]+(/[^[:space:]]*)?$"
+  elsewhere <- paste0(address, "|^mailto:[^@]+@|^data:")
   if (grepl(elsewhere, link)) {
     return(TRUE)
   }

@@ -64,6 +64,8 @@ seqlift::BorzoiOptions borzoi_options(const Rcpp::List& options) {
   seqlift::BorzoiOptions result;
   result.target_length = whole(options, "target_length");
   result.head = text(options, "head");
+  result.heads = whole(options, "heads");
+  result.rotated = whole(options, "rotated");
   return result;
 }
 

@@ -1,9 +1,9 @@
 #include "handle.h"
 
+#include "core/base/memory.h"
 #include "core/model/graph_passes.h"
 #include "core/numeric/device.h"
 #include "core/numeric/shape_text.h"
-#include "core/base/memory.h"
 #include "core/numeric/threads.h"
 
 namespace seqlift_r {

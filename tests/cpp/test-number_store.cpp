@@ -1,10 +1,9 @@
-#include "core/base/number_store.h"
-
 #include <cstddef>
 #include <vector>
 
 #include "catch.h"
 #include "core/base/error.h"
+#include "core/base/number_store.h"
 
 TEST_CASE("numbers come back in their order, from memory and from a file") {
   for (const std::size_t held : {std::size_t{0}, std::size_t{10}, std::size_t{1000000}}) {

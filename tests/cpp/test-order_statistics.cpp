@@ -1,5 +1,3 @@
-#include "core/sequences/order_statistics.h"
-
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -8,6 +6,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "core/sequences/order_statistics.h"
 #include "core/sequences/random.h"
 
 TEST_CASE("order statistics are those of the sorted numbers") {

@@ -198,8 +198,48 @@ class Attention(nn.Module):
         return self.to_out(mixed.transpose(1, 2).reshape(len(x), n, -1))
 
 
+class Mha(nn.Module):
+    """MHA of flash-attention: every two heads of queries share keys and values, and the first
+    channels of queries and keys turn with the position (rotary, not interleaved). As complex numbers
+    here, head by head."""
+
+    def __init__(self, dim, heads, rotated):
+        super().__init__()
+        self.dim, self.heads, self.rotated = dim, heads, rotated
+        self.Wqkv = nn.Linear(dim, 2 * dim)
+        self.out_proj = nn.Linear(dim, dim)
+
+    def turn(self, x):
+        half = self.rotated // 2
+        rates = 1 / 20000 ** (torch.arange(0, self.rotated, 2).double() / self.rotated)
+        angles = torch.outer(torch.arange(x.shape[1]).double(), rates)
+        turned = torch.complex(x[..., :half], x[..., half:2 * half]) * torch.exp(1j * angles)
+        return torch.cat([turned.real, turned.imag, x[..., 2 * half:]], -1)
+
+    def forward(self, x):
+        width = self.dim // self.heads
+        parts = self.Wqkv(x).split(width, -1)
+        mixed = []
+        for head in range(self.heads):
+            q = self.turn(parts[head])
+            k = self.turn(parts[self.heads + head // 2])
+            v = parts[self.heads + self.heads // 2 + head // 2]
+            mixed.append((q @ k.transpose(1, 2) * width**-0.5).softmax(-1) @ v)
+        return self.out_proj(torch.cat(mixed, -1))
+
+
+class FlashAttention(nn.Module):
+    def __init__(self, *sizes):
+        super().__init__()
+        self.mha = Mha(*sizes)
+
+    def forward(self, x):
+        return self.mha(x)
+
+
 class Borzoi(nn.Module):
-    def __init__(self, stem, tower, dim, depth, heads, key, value, features, last, tracks, crop):
+    def __init__(self, stem, tower, dim, depth, heads, key, value, features, last, tracks, crop,
+                 rotated=None):
         super().__init__()
         self.crop = crop
         self.conv_dna = ConvDna(stem)
@@ -212,6 +252,7 @@ class Borzoi(nn.Module):
         self.unet1 = nn.Sequential(self._max_pool, ConvBlock(channels, dim, 5))
         self.transformer = nn.Sequential(*[nn.Sequential(
             Residual(nn.Sequential(nn.LayerNorm(dim, eps=0.001),
+                                   FlashAttention(dim, heads, rotated) if rotated else
                                    Attention(dim, heads, key, value, features), nn.Dropout(0.2))),
             Residual(nn.Sequential(nn.LayerNorm(dim, eps=0.001), nn.Linear(dim, dim * 2),
                                    nn.Dropout(0.2), nn.ReLU(), nn.Linear(dim * 2, dim),
@@ -276,16 +317,19 @@ def main():
         net = nn.Sequential(*inside, layers).eval()
         x = one_hot(2, 47, 4)
         save(name, net, x, [net(x[:, :, None])])
-    net = Borzoi(6, (6, 8), 8, 2, 2, 4, 6, 8, 10, (3, 2), 20).double()
-    for module in net.modules():
-        if isinstance(module, nn.BatchNorm1d):
-            nn.init.uniform_(module.running_mean, -1, 1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.5, 0.5)
-    net.eval()
-    x = one_hot(2, 128, 5)
-    save("borzoi_small", net, x, net(x))
+    # Of Flashzoi's heads of three channels one pair turns, or of four both.
+    for name, dim, heads, rotated in [("borzoi_small", 8, 2, None), ("flashzoi_part", 12, 4, 2),
+                                      ("flashzoi_whole", 8, 2, 4)]:
+        net = Borzoi(6, (6, 8), dim, 2, heads, 4, 6, 8, 10, (3, 2), 20, rotated).double()
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                nn.init.uniform_(module.running_mean, -1, 1)
+                nn.init.uniform_(module.running_var, 0.5, 1.5)
+                nn.init.uniform_(module.weight, 0.5, 1.5)
+                nn.init.uniform_(module.bias, -0.5, 0.5)
+        net.eval()
+        x = one_hot(2, 128, 5)
+        save(name, net, x, net(x))
 
 
 if __name__ == "__main__":

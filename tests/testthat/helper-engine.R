@@ -49,7 +49,10 @@ make_torch_stand_in <- function(own) {
   dir.create(file.path(folder, "source", "R"), recursive = TRUE)
   dir.create(file.path(folder, "library"))
   writeLines(
-    c("Package: torch", "Version: 0.0.1", "Title: Stand-in", "Description: A stand-in.", "License: MIT"),
+    c(
+      "Package: torch", "Version: 0.0.1", "Title: Stand-in", "Description: A stand-in.",
+      "License: MIT"
+    ),
     file.path(folder, "source", "DESCRIPTION")
   )
   writeLines("", file.path(folder, "source", "NAMESPACE"))

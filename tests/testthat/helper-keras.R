@@ -65,7 +65,9 @@ write_keras <- function(layers, inputs = list(sequence = c(16L, 4L)), outputs = 
   path
 }
 
-json_of <- function(x) as.character(jsonlite::toJSON(x, auto_unbox = TRUE, null = "null", digits = 17))
+json_of <- function(x) {
+  as.character(jsonlite::toJSON(x, auto_unbox = TRUE, null = "null", digits = 17))
+}
 
 write_attribute <- function(value, at, name) rhdf5::h5writeAttribute(value, at, name)
 
@@ -107,7 +109,10 @@ dtype_of <- function(version) {
   if (version < 3) {
     return("float32")
   }
-  list(module = "keras", class_name = "DTypePolicy", config = list(name = "float32"), registered_name = NULL)
+  list(
+    module = "keras", class_name = "DTypePolicy", config = list(name = "float32"),
+    registered_name = NULL
+  )
 }
 
 layer_config <- function(layer, version, shape = NULL) {
@@ -119,7 +124,13 @@ layer_config <- function(layer, version, shape = NULL) {
   if (version > 1) config["dtype"] <- list(dtype_of(version))
   entry <- list(class_name = layer$class_name, config = config)
   if (version == 3) {
-    entry <- c(entry, list(module = "keras.layers", registered_name = NULL, build_config = list(input_shape = list(NULL))))
+    entry <- c(
+      entry,
+      list(
+        module = "keras.layers", registered_name = NULL,
+        build_config = list(input_shape = list(NULL))
+      )
+    )
   }
   entry
 }
@@ -128,7 +139,9 @@ layer_network <- function(layer, version) {
   if (layer$class_name == "Sequential") {
     sequential_config(layer$layers, layer$inputs[[1L]], version, layer$name)
   } else {
-    functional_config(layer$layers, layer$inputs, layer$outputs, version, layer$name, layer$class_name)
+    functional_config(
+      layer$layers, layer$inputs, layer$outputs, version, layer$name, layer$class_name
+    )
   }
 }
 
@@ -148,7 +161,10 @@ sequential_config <- function(layers, shape, version, name) {
     input <- input_entry(paste0(name, "_input"), shape, version)
     entries <- c(list(input[c("class_name", "config")]), entries)
   }
-  list(class_name = "Sequential", config = if (version == 1) entries else list(name = name, layers = entries))
+  list(
+    class_name = "Sequential",
+    config = if (version == 1) entries else list(name = name, layers = entries)
+  )
 }
 
 functional_config <- function(layers, inputs, outputs, version, name, class_name) {
@@ -166,9 +182,15 @@ functional_config <- function(layers, inputs, outputs, version, name, class_name
     from <- if (is.null(layer$from)) before else layer$from
     node <- if (version == 3) {
       tensors <- lapply(from, function(one) {
-        list(class_name = "__keras_tensor__", config = list(shape = list(NULL), dtype = "float32", keras_history = reference(one)))
+        list(
+          class_name = "__keras_tensor__",
+          config = list(shape = list(NULL), dtype = "float32", keras_history = reference(one))
+        )
       })
-      list(args = if (length(from) > 1L) list(tensors) else tensors, kwargs = structure(list(), names = character(0)))
+      list(
+        args = if (length(from) > 1L) list(tensors) else tensors,
+        kwargs = structure(list(), names = character(0))
+      )
     } else {
       lapply(from, function(one) {
         c(reference(one), if (version > 1) list(structure(list(), names = character(0))))
@@ -180,7 +202,8 @@ functional_config <- function(layers, inputs, outputs, version, name, class_name
   }
   outputs <- if (is.null(outputs)) before else outputs
   list(class_name = class_name, config = list(
-    name = name, layers = unname(entries), input_layers = lapply(unname(names(inputs)), function(one) list(one, 0L, 0L)),
+    name = name, layers = unname(entries),
+    input_layers = lapply(unname(names(inputs)), function(one) list(one, 0L, 0L)),
     output_layers = lapply(outputs, reference)
   ))
 }
@@ -207,7 +230,9 @@ positions_out <- function(length, span, stride, padding) {
   if (padding == "valid") (length - span) %/% stride + 1 else ceiling(length / stride)
 }
 
-loop_conv <- function(x, kernel, bias = NULL, stride = 1, dilation = 1, padding = "valid", groups = 1) {
+loop_conv <- function(
+  x, kernel, bias = NULL, stride = 1, dilation = 1, padding = "valid", groups = 1
+) {
   size <- dim(kernel)
   span <- (size[1L] - 1) * dilation + 1
   out <- positions_out(nrow(x), span, stride, padding)
@@ -303,7 +328,9 @@ loop_gru <- function(x, kernel, recurrent, bias, gate = logistic, after = FALSE)
   states
 }
 
-expect_keras <- function(layers, expected, X = keras_sequences(), ..., args = NULL, tolerance = 1e-12) {
+expect_keras <- function(
+  layers, expected, X = keras_sequences(), ..., args = NULL, tolerance = 1e-12
+) {
   path <- write_keras(layers, ...)
   model <- read_in_process(load_keras_model(path))
   found <- predict(model, X, args = args)
@@ -317,11 +344,14 @@ expect_keras <- function(layers, expected, X = keras_sequences(), ..., args = NU
 read_in_process <- function(code) with_replaced("read_apart", function(read, path) read(path), code)
 
 keras_sequences <- function(n = 2L, length = 16L) {
-  unclass(random_one_hot(c(n, 4L, length), random_state = 3)) |> as.vector() |> array(c(n, 4L, length))
+  unclass(random_one_hot(c(n, 4L, length), random_state = 3)) |> as.vector() |>
+    array(c(n, 4L, length))
 }
 
 # With the batch, which is open as a length of NA is.
-open_shape <- function(shape) c(list(NULL), lapply(shape, function(one) if (is.na(one)) NULL else one))
+open_shape <- function(shape) {
+  c(list(NULL), lapply(shape, function(one) if (is.na(one)) NULL else one))
+}
 
 # `lambda x: tf.math.reduce_logsumexp(x, axis=-1, keepdims=True)`, compiled by Python 3.11 and 3.8.
 log_sum_exp_3_11 <- paste0(
@@ -333,10 +363,13 @@ log_sum_exp_3_11 <- paste0(
 )
 log_sum_exp_3_8 <- local({
   bytes <- c(
-    as.raw(0xe3), as.raw(c(1, 0, 0, 0, rep(0, 12), 1, 0, 0, 0)), as.raw(c(6, 0, 0, 0)), as.raw(0x73), as.raw(c(18, 0, 0, 0)),
+    as.raw(0xe3), as.raw(c(1, 0, 0, 0, rep(0, 12), 1, 0, 0, 0)), as.raw(c(6, 0, 0, 0)),
+    as.raw(0x73), as.raw(c(18, 0, 0, 0)),
     as.raw(c(0x74, 0, 0x6a, 1, 0x6a, 2, 0x7c, 0, 0x64, 1, 0x64, 2, 0x64, 3, 0x8d, 3, 0x53, 0)),
-    as.raw(c(0x29, 4, 0x4e, 0xe9, 0xff, 0xff, 0xff, 0xff, 0x54, 0x29, 2, 0xda, 4)), charToRaw("axis"), as.raw(c(0xda, 8)), charToRaw("keepdims"),
-    as.raw(c(0x29, 3, 0xda, 2)), charToRaw("tf"), as.raw(c(0xda, 4)), charToRaw("math"), as.raw(c(0xda, 16)), charToRaw("reduce_logsumexp")
+    as.raw(c(0x29, 4, 0x4e, 0xe9, 0xff, 0xff, 0xff, 0xff, 0x54, 0x29, 2, 0xda, 4)),
+    charToRaw("axis"), as.raw(c(0xda, 8)), charToRaw("keepdims"),
+    as.raw(c(0x29, 3, 0xda, 2)), charToRaw("tf"), as.raw(c(0xda, 4)), charToRaw("math"),
+    as.raw(c(0xda, 16)), charToRaw("reduce_logsumexp")
   )
   jsonlite::base64_enc(bytes)
 })
@@ -354,8 +387,8 @@ outcome_of_file <- function(path) {
 }
 
 # What becomes of file after file, `damage(i)` the bytes of each, read in one session, where each
-# takes a twentieth of the time: the class of its error, "model", or "died" where it ended the session
-# (then the next one goes on).
+# takes a twentieth of the time: the class of its error, "model", or "died" where it ended the
+# session (then the next one goes on).
 read_damaged <- function(damage, n) {
   classes <- character(0)
   log <- tempfile()
@@ -380,8 +413,8 @@ read_damaged <- function(damage, n) {
   classes
 }
 
-# A zip archive of members that are not compressed, with their checksums. `members`: named list of raw
-# vectors. Of base functions alone, as it is sent to another session.
+# A zip archive of members that are not compressed, with their checksums. `members`: named list of
+# raw vectors. Of base functions alone, as it is sent to another session.
 zip_of <- function(members) {
   little_endian <- function(number, size) as.raw(number %/% 256^(seq_len(size) - 1) %% 256)
   # A gzip file ends in the checksum and the length of what it holds.
@@ -399,9 +432,11 @@ zip_of <- function(members) {
     bytes <- members[[name]]
     text <- charToRaw(name)
     sizes <- rep(little_endian(length(bytes), 4L), 2L)
-    # Version, flags, method, time and date; checksum and sizes; lengths of the name and of nothing more.
+    # Version, flags, method, time and date; checksum and sizes; lengths of the name and of nothing
+    # more.
     entry <- c(
-      little_endian(20, 2L), raw(8L), checksum(bytes), sizes, little_endian(length(text), 2L), raw(2L)
+      little_endian(20, 2L), raw(8L), checksum(bytes), sizes, little_endian(length(text), 2L),
+      raw(2L)
     )
     central <- c(
       central, charToRaw("PK"), as.raw(1:2), little_endian(20, 2L), entry, raw(10L),

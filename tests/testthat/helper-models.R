@@ -89,8 +89,8 @@ tiny_by_hand <- function(x) {
   as.vector(pattern_weights(c(3L, 20L)) %*% flat) + as.vector(pattern_weights(3L))
 }
 
-# DeepLIFT's multipliers of one pair: through the dense layer by its weights, through the ReLU by the
-# ratio of differences (its slope where there is none), through the convolution by its weights.
+# DeepLIFT's multipliers of one pair: through the dense layer by its weights, through the ReLU by
+# the ratio of differences (its slope where there is none), through the convolution by its weights.
 tiny_multipliers_by_hand <- function(x, reference, target) {
   above <- tiny_hidden(x)
   below <- tiny_hidden(reference)

@@ -21,7 +21,11 @@ expected_onnx <- function(...) {
 # The other inputs of a network.
 onnx_args <- function(model, n = 3L) {
   if (length(model$info$arguments) > 1L) {
-    list(aperm(array(((seq_len(3L * 2L * 32L) - 1) %% 5) / 4, c(32, 2, 3)))[seq_len(n), , , drop = FALSE])
+    list(
+      aperm(
+        array(((seq_len(3L * 2L * 32L) - 1) %% 5) / 4, c(32, 2, 3))
+      )[seq_len(n), , , drop = FALSE]
+    )
   }
 }
 

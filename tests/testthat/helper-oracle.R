@@ -628,7 +628,9 @@ compare_table <- function(columns, call, case) {
   result <- in_order(result)
   expected <- in_order(expected)
   problems <- Map(function(column, j) {
-    tolerance <- function(field) if (is.null(call[[field]][[column]])) 0 else call[[field]][[column]]
+    tolerance <- function(field) {
+      if (is.null(call[[field]][[column]])) 0 else call[[field]][[column]]
+    }
     problem <- compare_numbers(result[, j], expected[, j], tolerance("atol"), tolerance("rtol"))
     if (!is.null(problem)) paste0(column, ": ", problem)
   }, unlist(call$columns), seq_along(call$columns))

@@ -1,5 +1,6 @@
-# Handlers of the oracle's group modisco: functions of a call and its case that return what is wrong,
-# character(0) if nothing is. The steps of the discovery are the core's own, called one by one.
+# Handlers of the oracle's group modisco: functions of a call and its case that return what is
+# wrong, character(0) if nothing is. The steps of the discovery are the core's own, called one by
+# one.
 
 modisco_core <- function(name) getFromNamespace(paste0("core_", name), "seqlift")
 
@@ -210,7 +211,9 @@ oracle_motifs_modisco <- list(
     arguments <- modisco_arguments(call, case)
     found <- modisco_calls(arguments, 21L, 10L, 0.2, 0.03, 0.2, 0.8)
     place <- function(table) paste(table[, 1L], table[, 2L], table[, 3L])
-    at <- match(place(arguments$seqlets), place(cbind(found$example - 1, found$start - 1, found$end)))
+    at <- match(
+      place(arguments$seqlets), place(cbind(found$example - 1, found$start - 1, found$end))
+    )
     c(
       modisco_differ(found$thresholds[1L], arguments$threshold[1L], "threshold", 1e-9, 1e-9),
       modisco_differ(found$sign[at], modisco_expected(call, case)[[1L]], "signs", 0)

@@ -1,5 +1,5 @@
-# Everything of the package that writes a file: a name -> the ending of the file, the packages that it
-# needs, and a function that writes to a path. Read by the tests, and by processes of theirs.
+# Everything of the package that writes a file: a name -> the ending of the file, the packages that
+# it needs, and a function that writes to a path. Read by the tests, and by processes of theirs.
 
 file_writers <- function(folder = test_path()) {
   model <- load_model(file.path(folder, "models", "tiny.pt"))
@@ -29,7 +29,11 @@ file_writers <- function(folder = test_path()) {
     function(path) {
       other <- tempfile(fileext = ".npz")
       on.exit(unlink(other))
-      if (change == "ohe") export_modisco(found, path, other) else export_modisco(found, other, path)
+      if (change == "ohe") {
+        export_modisco(found, path, other)
+      } else {
+        export_modisco(found, other, path)
+      }
     }
   }
   ranges <- c("Biostrings", "GenomicRanges")
@@ -42,7 +46,9 @@ file_writers <- function(folder = test_path()) {
     `save_model made` = writer(".pt", function(path) save_model(counts(), path)),
     export_bed = writer(".bed", function(path) export_bed(seqlets, path, regions()), ranges),
     `export_bed big` = writer(".bb", function(path) export_bed(seqlets, path, regions()), ranges),
-    `export_bed peaks` = writer(".narrowPeak", function(path) export_bed(seqlets, path, regions()), ranges),
+    `export_bed peaks` = writer(
+      ".narrowPeak", function(path) export_bed(seqlets, path, regions()), ranges
+    ),
     export_bigwig = writer(".bw", function(path) export_bigwig(scores(), regions(), path),
       c(ranges, "rtracklayer")),
     export_h5 = writer(".h5", function(path) export_h5(found, path), hdf5),
@@ -65,9 +71,13 @@ file_writers <- function(folder = test_path()) {
     attribution_report = writer(".html", function(path) {
       attribution_report(model, X, path, n_shuffles = 2L, random_state = 0, top = 1L)
     }, c("rmarkdown", "knitr")),
-    motif_report = writer(".html", function(path) motif_report(patterns, path), c("rmarkdown", "knitr", hdf5)),
+    motif_report = writer(
+      ".html", function(path) motif_report(patterns, path), c("rmarkdown", "knitr", hdf5)
+    ),
     variant_report = writer(".html", function(path) {
-      variant_report(counts(), variants[1L, ], genome(), path, width = 24, n_shuffles = 2L, random_state = 0)
+      variant_report(
+        counts(), variants[1L, ], genome(), path, width = 24, n_shuffles = 2L, random_state = 0
+      )
     }, c("rmarkdown", "knitr", ranges))
   )
 }
@@ -76,7 +86,9 @@ file_writers <- function(folder = test_path()) {
 folder_writers <- function(folder = test_path()) {
   X <- c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC")
   regions <- function() {
-    GenomicRanges::GRanges(c("chr1:11-22", "chr1:31-42"), seqinfo = GenomeInfoDb::Seqinfo("chr1", 160L))
+    GenomicRanges::GRanges(
+      c("chr1:11-22", "chr1:31-42"), seqinfo = GenomeInfoDb::Seqinfo("chr1", 160L)
+    )
   }
   scores <- function() {
     attribute(load_model(file.path(folder, "models", "tiny.pt")), X, "gradient_x_input")
@@ -101,6 +113,8 @@ can_write <- function(writer) {
 
 # All that lies in a folder, and what links lead to.
 everything_in <- function(folder) {
-  names <- sort(list.files(folder, all.files = TRUE, recursive = TRUE, no.. = TRUE, include.dirs = TRUE))
+  names <- sort(
+    list.files(folder, all.files = TRUE, recursive = TRUE, no.. = TRUE, include.dirs = TRUE)
+  )
   stats::setNames(Sys.readlink(file.path(folder, names)), names)
 }

@@ -273,17 +273,24 @@ test_that("an argument that the method does not look at is refused, its default 
   model <- test_model("tiny")
   X <- test_sequences(2L)
   unused <- list(
-    saliency = list(n_steps = 10L), gradient_x_input = list(absolute = TRUE), integrated_gradients = list(n_samples = 5L),
-    expected_gradients = list(n_steps = 10L), smoothgrad = list(baseline = 0.25), guided_backprop = list(sd = 0.2),
-    deconvnet = list(references = reversed_references(X)), tism = list(layer = "conv"), deep_lift_rescale = list(baseline = 0.25)
+    saliency = list(n_steps = 10L), gradient_x_input = list(absolute = TRUE),
+    integrated_gradients = list(n_samples = 5L),
+    expected_gradients = list(n_steps = 10L), smoothgrad = list(baseline = 0.25),
+    guided_backprop = list(sd = 0.2),
+    deconvnet = list(references = reversed_references(X)), tism = list(layer = "conv"),
+    deep_lift_rescale = list(baseline = 0.25)
   )
   for (method in names(unused)) {
     arguments <- c(list(model, X, method), unused[[method]])
     error <- expect_error(do.call(attribute, arguments), class = "seqlift_error_argument")
-    expect_match(conditionMessage(error), paste0("`", names(unused[[method]]), "` must be left out"), fixed = TRUE)
+    expect_match(
+      conditionMessage(error), paste0("`", names(unused[[method]]), "` must be left out"),
+      fixed = TRUE
+    )
   }
   plain <- attribute(model, X, "saliency")
   expect_identical(
-    numbers_of(attribute(model, X, "saliency", n_steps = 50L, layer = NULL, random_state = 7)), numbers_of(plain)
+    numbers_of(attribute(model, X, "saliency", n_steps = 50L, layer = NULL, random_state = 7)),
+    numbers_of(plain)
   )
 })

@@ -1,5 +1,5 @@
-# deep_lift_shap() from R's side: what goes in, what comes out, what does not matter, and every error.
-# The rules themselves are tested in tests/cpp and against the oracle.
+# deep_lift_shap() from R's side: what goes in, what comes out, what does not matter, and every
+# error. The rules themselves are tested in tests/cpp and against the oracle.
 
 attribute_exactly <- function(model, X, ..., n_shuffles = 4L, random_state = 0) {
   deep_lift_shap(model, X, ...,

@@ -114,7 +114,9 @@ test_that("the simplex correction takes the mean over bases from every gradient,
     expect_lt(largest_difference(convergence_deltas(with), convergence_deltas(without)), 1e-13)
   }
   # One point, at the sequence itself: (X - baseline) times the corrected gradient.
-  at_end <- call("integrated_gradients", baseline = 0.25, n_steps = 2L, quadrature = "riemann_right")
+  at_end <- call(
+    "integrated_gradients", baseline = 0.25, n_steps = 2L, quadrature = "riemann_right"
+  )
   middle <- attribute(model, 0.5 * (bases + 0.25), "saliency", simplex = TRUE, dtype = "float64") |>
     suppressWarnings(classes = "seqlift_warning_one_hot")
   expect_lt(

@@ -9,8 +9,8 @@ skip_without_hdf5 <- function() {
 # A Python with h5py, or the test is skipped. Returns a function that runs lines of Python.
 h5py_or_skip <- function() {
   for (python in unique(c(unname(Sys.which("python3")), "/usr/bin/python3"))) {
-    if (file.exists(python) &&
-      system2(python, c("-c", shQuote("import h5py, numpy")), stdout = FALSE, stderr = FALSE) == 0L) {
+    imports <- c("-c", shQuote("import h5py, numpy"))
+    if (file.exists(python) && system2(python, imports, stdout = FALSE, stderr = FALSE) == 0L) {
       return(function(...) {
         script <- tempfile(fileext = ".py")
         writeLines(c("import h5py, numpy as np", "import sys", ...), script)
@@ -82,7 +82,8 @@ test_that("numpy sees the arrays of ChromBPNet, and the rest where nobody looks"
     "print(f['seqlift/convergence_deltas'].shape, [n.decode() for n in f['seqlift/names'][:]])"
   )
   expect_identical(seen[1:5], c(
-    "['projected_shap', 'raw', 'seqlift', 'shap']", "raw (4, 4, 12) int8", "shap (4, 4, 12) float32",
+    "['projected_shap', 'raw', 'seqlift', 'shap']", "raw (4, 4, 12) int8",
+    "shap (4, 4, 12) float32",
     "projected_shap (4, 4, 12) float32", "True"
   ))
   expect_identical(seen[6], unname(test_sequences()[2]))
@@ -126,14 +127,16 @@ test_that("a file that ChromBPNet wrote, float16, is read as hypothetical scores
   }
 })
 
-test_that("what ChromBPNet compresses with blosc is read, where there are only projected scores too", {
+test_that("what ChromBPNet compresses with blosc is read, also where all scores are projected", {
   skip_without_hdf5()
   path <- file.path(new_folder(), "scores.h5")
   rhdf5::h5createFile(path)
   raw <- aperm(one_hot_encode(test_sequences(2L)), 3:1)
   for (name in c("raw", "projected_shap")) {
     rhdf5::h5createGroup(path, name)
-    rhdf5::h5createDataset(path, paste0(name, "/seq"), dim(raw), filter = "BLOSC_BLOSCLZ", level = 9L)
+    rhdf5::h5createDataset(
+      path, paste0(name, "/seq"), dim(raw), filter = "BLOSC_BLOSCLZ", level = 9L
+    )
     rhdf5::h5write(raw * if (name == "raw") 1 else 0.5, path, paste0(name, "/seq"))
   }
   scores <- read_h5(path)
@@ -141,7 +144,7 @@ test_that("what ChromBPNet compresses with blosc is read, where there are only p
   expect_identical(as.vector(as.array(scores)), as.vector(one_hot_encode(test_sequences(2L)) / 2))
 })
 
-test_that("a result in a file has shape, names and deltas, and gives ordinary results for sequences", {
+test_that("a result in a file has shape, names and deltas, and gives ordinary results", {
   skip_without_hdf5()
   result <- explain(hypothetical = TRUE, dtype = "float64", target = 1:2, return_references = TRUE)
   path <- file.path(new_folder(), "scores.h5")
@@ -183,5 +186,7 @@ test_that("what is no such file is refused", {
   rhdf5::h5write(array(0, c(5, 4, 2)), path, "shap/seq")
   refused(path, "is \\(2, 4, 5\\)")
   expect_error(export_h5(array(0, c(1, 4, 3)), path), class = "seqlift_error_argument")
-  expect_error(export_h5(explain(), file.path(folder, "none", "x.h5")), class = "seqlift_error_file")
+  expect_error(
+    export_h5(explain(), file.path(folder, "none", "x.h5")), class = "seqlift_error_file"
+  )
 })

@@ -245,9 +245,12 @@ test_that("wrong indices and values are errors of the package", {
   attributions <- deep_lift_shap(model, test_sequences(2L), n_shuffles = 2L, random_state = 0)
   influence <- pisa(model, test_sequences(2L), n_shuffles = 2L, random_state = 0)
   wrong <- list(
-    function() attributions[list(1), , ], function() attributions[, , 99], function() attributions[sum],
-    function() attributions[1, 1, 1, 1], function() attributions + "a", function() attributions + list(),
-    function() attributions + matrix(1, 2, 2), function() influence[99, , , ], function() influence * sum,
+    function() attributions[list(1), , ], function() attributions[, , 99],
+    function() attributions[sum],
+    function() attributions[1, 1, 1, 1], function() attributions + "a",
+    function() attributions + list(),
+    function() attributions + matrix(1, 2, 2), function() influence[99, , , ],
+    function() influence * sum,
     function() {
       attributions[1, , ] <- 1:7
       attributions
@@ -268,8 +271,9 @@ test_that("of many sequences the names of the worst stand where no point is, to 
   deltas <- matrix(10^seq(-6, -2, length.out = 2L * n), n)
   x <- new_attributions(array(0, c(n, 4L, 4L)), rep("ACGT", n), deltas)
   plot <- plot_deltas(x)
-  names <- Filter(function(layer) inherits(layer$geom, "GeomText") && "label" %in% names(layer$data) &&
-    "delta" %in% names(layer$data), plot$layers)
+  names <- Filter(function(layer) {
+    inherits(layer$geom, "GeomText") && all(c("label", "delta") %in% names(layer$data))
+  }, plot$layers)
   expect_length(names, 1L)
   expect_lt(names[[1L]]$aes_params$hjust, 0)
   drawn <- names[[1L]]$data

@@ -19,7 +19,9 @@ test_that("a dependency map is a table of pairs", {
   table <- as.data.frame(map)
   expect_identical(nrow(table), 15L)
   expect_true(all(table$first < table$second))
-  expect_equal(table$interaction[table$first == 251 & table$second == 254], unclass(map)[1L, 2L, 5L])
+  expect_equal(
+    table$interaction[table$first == 251 & table$second == 254], unclass(map)[1L, 2L, 5L]
+  )
   expect_equal(summary(map)$interaction, max(table$interaction))
 })
 

@@ -52,7 +52,8 @@ test_that("scores follow from the raw outputs, hypothetical or of the bases that
   expect_s3_class(scores, "seqlift_attributions")
   expect_identical(attr(scores, "kind"), "hypothetical")
   effects <- raw$y_hat[, , , 1] - as.vector(raw$y0[, 1])
-  expected <- effects - aperm(array(apply(effects, c(1, 3), mean), dim(effects)[c(1, 3, 2)]), c(1, 3, 2))
+  expected <- effects -
+    aperm(array(apply(effects, c(1, 3), mean), dim(effects)[c(1, 3, 2)]), c(1, 3, 2))
   expect_lt(largest_difference(scores, expected), 1e-14)
   observed <- saturation_mutagenesis(model, X, target = 1L)
   expect_lt(largest_difference(observed, expected * one_hot_encode(X)), 1e-14)
@@ -72,7 +73,8 @@ test_that("a window holds the same numbers as the whole", {
 test_that("windows equal whole sequences for every model of the tests", {
   X <- test_sequences(2L)
   for (name in c(
-    "constructs", "functional", "inverse", "recurrent", "recurrent_traced", "scaled", "squeezed", "tiny", "tiny_traced", "training",
+    "constructs", "functional", "inverse", "recurrent", "recurrent_traced", "scaled", "squeezed",
+    "tiny", "tiny_traced", "training",
     "transformer", "transformer_traced", "two_heads"
   )) {
     model <- test_model(name)
@@ -125,7 +127,9 @@ test_that("an N has four substitutions, and extra channels stay as they are", {
   bases <- one_hot_encode(test_sequences(2L))
   array <- array(0.3, c(2L, 6L, 12L))
   array[, 1:4, ] <- bases
-  full <- saturation_mutagenesis(extra, array, raw_outputs = TRUE, method = "full", dtype = "float64")
+  full <- saturation_mutagenesis(
+    extra, array, raw_outputs = TRUE, method = "full", dtype = "float64"
+  )
   windows <- saturation_mutagenesis(extra, array,
     raw_outputs = TRUE, method = "incremental", dtype = "float64"
   )
@@ -176,7 +180,9 @@ test_that("verbose says how much work was done", {
 test_that("bad arguments are told before anything is predicted", {
   model <- test_model("tiny")
   X <- test_sequences(2L)
-  expect_error(saturation_mutagenesis(model, X, start = 6, end = 5), class = "seqlift_error_argument")
+  expect_error(
+    saturation_mutagenesis(model, X, start = 6, end = 5), class = "seqlift_error_argument"
+  )
   expect_error(saturation_mutagenesis(model, X, end = 13), class = "seqlift_error_argument")
   expect_error(saturation_mutagenesis(model, X, start = 0), class = "seqlift_error_argument")
   expect_error(saturation_mutagenesis(model, X, target = 99), class = "seqlift_error_target")

@@ -170,7 +170,9 @@ test_that("errors are the same in a session of its own, by class and by word", {
     }
     in_empty_folder({
       writeLines("This is no model.", "text.pt")
-      file_errors <- lapply(c("missing.pt", "text.pt", "."), function(path) caught(load_model(path)))
+      file_errors <- lapply(c("missing.pt", "text.pt", "."), function(path) {
+        caught(load_model(path))
+      })
     })
     c(file_errors, list(
       caught(test_model("no_forward")), caught(test_model("nan_weights")),
@@ -320,7 +322,10 @@ test_that("backtraces are cut out of what a session said, and nothing else", {
     "a warning\n[host:1] Caught signal 11\n==== backtrace (tid: 1) ====\n 0 /usr/lib/libucs.so\n",
     "=================\n\n *** caught segfault ***\nTraceback:\n 1: f()\n"
   )
-  expect_identical(without_backtraces(crashed), "a warning\n[host:1] Caught signal 11\n\n *** caught segfault ***\n")
+  expect_identical(
+    without_backtraces(crashed),
+    "a warning\n[host:1] Caught signal 11\n\n *** caught segfault ***\n"
+  )
   expect_identical(without_backtraces("a warning\n"), "a warning\n")
   # As R 4.2 prints it where the signal came during a collection of garbage.
   collecting <- paste0(
@@ -353,7 +358,9 @@ test_that("an interrupt stops the call in the other session too, which stays", {
   skip_if_not_installed("callr")
   skip_on_os("windows")
   skip_if(ignores_interrupts(), "interrupts are ignored: started in the background")
-  user <- callr::r_session$new(callr::r_session_options(libpath = .libPaths()), wait_timeout = 60000)
+  user <- callr::r_session$new(
+    callr::r_session_options(libpath = .libPaths()), wait_timeout = 60000
+  )
   on.exit(user$close())
   pid <- user$run(function(path) {
     options(seqlift.engine = "session")

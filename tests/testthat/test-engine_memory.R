@@ -13,7 +13,8 @@ test_that("seqlift_memory() says and sets how much memory is used", {
 })
 
 # The attributions of a BPNet of random weights by one reference, in a new R session. What memory
-# they take is held by the core's tests, which count it: a process also keeps what it has given back.
+# they take is held by the core's tests, which count it: a process also keeps what it has given
+# back.
 attributed_within <- function(bytes) {
   in_new_session(function(bytes) {
     library(seqlift)

@@ -100,7 +100,9 @@ test_that("a table that is none, or a path that is none, leaves nothing behind",
 test_that("annotations are named by their motifs and described, variants by their names", {
   skip_if_not_installed("GenomicRanges")
   path <- bed_path()
-  annotations <- transform(made_seqlets(), annotation = c("GATA", "TAL", "CTCF"), strand = "+", rank = 1L)
+  annotations <- transform(
+    made_seqlets(), annotation = c("GATA", "TAL", "CTCF"), strand = "+", rank = 1L
+  )
   export_bed(annotations, path, sequence_places())
   expect_identical(readLines(path), c(
     "chr1\t104\t108\tCTCF\t0\t+\t-1\t1", "chr1\t206\t212\tTAL\t1000\t-\t0\t1",

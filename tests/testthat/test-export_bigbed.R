@@ -9,7 +9,9 @@ parse_bigbed <- function(path) {
       words <- number(at, 2L * n, 4L)
       return(words[c(TRUE, FALSE)] %% 2^32 + words[c(FALSE, TRUE)] * 2^32)
     }
-    readBin(bytes[at + seq_len(n * size)], "integer", n, size, endian = "little", signed = size == 4L)
+    readBin(
+      bytes[at + seq_len(n * size)], "integer", n, size, endian = "little", signed = size == 4L
+    )
   }
   stopifnot(identical(bytes[1:4], as.raw(c(0xeb, 0xf2, 0x89, 0x87))))
   head <- number(8, 3L, 8L)
@@ -81,14 +83,18 @@ made_records <- function(n, sizes, widest = 60L) {
   start <- as.integer(floor(stats::runif(n) * (sizes[chromosome] - widest)))
   records <- data.frame(
     chromosome = chromosome, start = start, end = start + sample.int(widest, n, TRUE),
-    rest = sprintf("name %d\t%d\t%s\t%.7g", seq_len(n), sample(0:1000, n, TRUE), sample(c("+", "-", "."), n, TRUE), stats::rnorm(n))
+    rest = sprintf(
+      "name %d\t%d\t%s\t%.7g", seq_len(n), sample(0:1000, n, TRUE),
+      sample(c("+", "-", "."), n, TRUE), stats::rnorm(n)
+    )
   )
   records[order(records$chromosome, records$start, records$end, method = "radix"), ]
 }
 
 described <- c(
   "table made", "\"Made\"", "    (", "    string chrom; \"\"", "    uint chromStart; \"\"",
-  "    uint chromEnd; \"\"", "    string name; \"\"", "    uint score; \"\"", "    char[1] strand; \"\"",
+  "    uint chromEnd; \"\"", "    string name; \"\"", "    uint score; \"\"",
+  "    char[1] strand; \"\"",
   "    float number; \"\"", "    )"
 )
 
@@ -98,7 +104,10 @@ cases <- list(
   list(n = 1L, sizes = c(chr1 = 1000L), block = 512L, node = 256L),
   list(n = 512L, sizes = c(chr1 = 50000L), block = 512L, node = 256L),
   list(n = 513L, sizes = c(chr1 = 50000L), block = 512L, node = 256L),
-  list(n = 900L, sizes = c(chr1 = 9000L, chr10 = 90000L, chr2 = 8000L, chrUn_a = 300L), block = 7L, node = 256L),
+  list(
+    n = 900L, sizes = c(chr1 = 9000L, chr10 = 90000L, chr2 = 8000L, chrUn_a = 300L), block = 7L,
+    node = 256L
+  ),
   list(n = 600L, sizes = c(chr1 = 9000L, chr2 = 8000L), block = 4L, node = 5L)
 )
 
@@ -121,14 +130,18 @@ test_that("a parser of the format finds every record, whatever the sizes of bloc
       tabulate(unlist(Map(seq, own$start + 1L, own$end)), case$sizes[[one]])
     }))
     depth <- depth[depth > 0]
-    expect_identical(found$summary, c(length(depth), min(depth), max(depth), sum(depth), sum(depth^2)))
+    expect_identical(
+      found$summary, c(length(depth), min(depth), max(depth), sum(depth), sum(depth^2))
+    )
   }
 })
 
 # The levels of summaries, each by way of its own tree: list(window, rows).
 parse_summaries <- function(path) {
   bytes <- readBin(path, "raw", file.size(path))
-  u4 <- function(at, n = 1L) readBin(bytes[at + seq_len(4L * n)], "integer", n, 4L, endian = "little")
+  u4 <- function(at, n = 1L) {
+    readBin(bytes[at + seq_len(4L * n)], "integer", n, 4L, endian = "little")
+  }
   u2 <- function(at) readBin(bytes[at + 1:2], "integer", 1L, 2L, endian = "little", signed = FALSE)
   u8 <- function(at) sum(u4(at, 2L) %% 2^32 * c(1, 2^32))
   blocks <- function(at) {
@@ -148,9 +161,15 @@ parse_summaries <- function(path) {
       plain <- memDecompress(bytes[own[i, 5L] + seq_len(own[i, 6L])], "gzip")
       stopifnot(length(plain) <= u4(52))
       plain <- matrix(plain, 32L)
-      whole <- matrix(readBin(as.vector(plain[1:16, ]), "integer", 4L * ncol(plain), 4L, endian = "little"), 4L)
-      real <- matrix(readBin(as.vector(plain[17:32, ]), "double", 4L * ncol(plain), 4L, endian = "little"), 4L)
-      stopifnot(whole[1L, ] == own[i, 1L], min(whole[2L, ]) == own[i, 2L], max(whole[3L, ]) == own[i, 4L])
+      whole <- matrix(
+        readBin(as.vector(plain[1:16, ]), "integer", 4L * ncol(plain), 4L, endian = "little"), 4L
+      )
+      real <- matrix(
+        readBin(as.vector(plain[17:32, ]), "double", 4L * ncol(plain), 4L, endian = "little"), 4L
+      )
+      stopifnot(
+        whole[1L, ] == own[i, 1L], min(whole[2L, ]) == own[i, 2L], max(whole[3L, ]) == own[i, 4L]
+      )
       data.frame(
         id = whole[1L, ], start = whole[2L, ], end = whole[3L, ], covered = whole[4L, ],
         min = real[1L, ], max = real[2L, ], sum = real[3L, ], squares = real[4L, ]
@@ -218,7 +237,10 @@ test_that("records as long as a chromosome, and as short as a base, have summari
   write_bigbed(short, sizes, described[-9L], 6L, path)
   level <- parse_summaries(path)[[1L]]
   expect_identical(level$window, 10L)
-  expect_equal(unlist(level$rows), c(id = 0, start = 0, end = 10, covered = 1, min = 6, max = 6, sum = 6, squares = 36))
+  expect_equal(
+    unlist(level$rows),
+    c(id = 0, start = 0, end = 10, covered = 1, min = 6, max = 6, sum = 6, squares = 36)
+  )
 })
 
 test_that("rtracklayer reads the records, and windows of them", {
@@ -235,7 +257,9 @@ test_that("rtracklayer reads the records, and windows of them", {
   # rtracklayer before 1.62 gives starts as they are stored, from 0.
   shift <- unique(GenomicRanges::start(read) - records$start)
   expect_true(identical(shift, 0L) || identical(shift, 1L))
-  expect_identical(paste(read$name, read$score, sep = "\t"), sub("^([^\t]*\t[^\t]*)\t.*", "\\1", records$rest))
+  expect_identical(
+    paste(read$name, read$score, sep = "\t"), sub("^([^\t]*\t[^\t]*)\t.*", "\\1", records$rest)
+  )
   expect_identical(
     GenomeInfoDb::seqlengths(GenomeInfoDb::seqinfo(rtracklayer::BigBedFile(path))),
     case$sizes[unique(records$chromosome)]
@@ -278,8 +302,9 @@ test_that("pyBigWig reads the records, and windows of them", {
   }
 })
 
-# libBigWig has no statistics of bigBed files; but their summaries are those of bigWig files, so with
-# the magic number of a bigWig file it reads them. `exact = False` takes a level where one fits.
+# libBigWig has no statistics of bigBed files; but their summaries are those of bigWig files, so
+# with the magic number of a bigWig file it reads them. `exact = False` takes a level where one
+# fits.
 test_that("pyBigWig reads the summaries of wide windows", {
   python <- python_with_pybigwig()
   for (case in cases[-1L]) {
@@ -297,12 +322,14 @@ test_that("pyBigWig reads the summaries of wide windows", {
       "width = int(sys.argv[3])",
       "for name, size in sorted(b.chroms().items()):",
       "    for k in range(size // width):",
-      "        print(name, k, *[b.stats(name, k * width, (k + 1) * width, type=t, exact=False)[0] for t in",
-      "            ('min', 'max', 'mean', 'coverage', 'std')], sep='\\t')"
+      "        print(name, k, *[b.stats(name, k * width, (k + 1) * width, type=t, exact=False)[0]",
+      "            for t in ('min', 'max', 'mean', 'coverage', 'std')], sep='\\t')"
     )
     writeLines(script, file.path(folder, "read.py"))
     width <- 4L * levels[[1L]]$window
-    read <- system2(python, shQuote(c(file.path(folder, "read.py"), path, length(levels), width)), stdout = TRUE)
+    read <- system2(
+      python, shQuote(c(file.path(folder, "read.py"), path, length(levels), width)), stdout = TRUE
+    )
     read <- utils::read.table(text = read, sep = "\t", na.strings = "None")
     expect_gt(nrow(read), 2L)
     depths <- depths_of(records, case$sizes)

@@ -2,7 +2,8 @@
 
 hub_tables <- function() {
   seqlets <- data.frame(
-    example = c(1L, 2L), start = c(2L, 3L), end = c(6L, 9L), attribution = c(2, -1), p_value = c(0.01, NA)
+    example = c(1L, 2L), start = c(2L, 3L), end = c(6L, 9L), attribution = c(2, -1),
+    p_value = c(0.01, NA)
   )
   list(
     seqlets = seqlets,
@@ -18,7 +19,8 @@ hub_tables <- function() {
 
 made_hub <- function(folder, ...) {
   tables <- hub_tables()
-  export_track_hub(list(counts = ranged_result(), `other & "one"` = ranged_result(values = -numbered_values())),
+  other <- ranged_result(values = -numbered_values())
+  export_track_hub(list(counts = ranged_result(), `other & "one"` = other),
     folder, "made1", seqlets = tables$seqlets, annotations = tables$annotations,
     variants = tables$variants, ranges = sequence_places(), ...
   )
@@ -54,7 +56,9 @@ parse_bigbed_columns <- function(path) {
 test_that("UCSC's files lead from hub.txt to tracks that are there, with the settings of dynseq", {
   skip_without_hub()
   folder <- file.path(new_folder(), "hub")
-  expect_identical(made_hub(folder, label = "A hub with a long label", email = "me@example.org"), folder)
+  expect_identical(
+    made_hub(folder, label = "A hub with a long label", email = "me@example.org"), folder
+  )
   hub <- read_stanzas(file.path(folder, "hub.txt"))[[1L]]
   expect_identical(names(hub), c("hub", "shortLabel", "longLabel", "genomesFile", "email"))
   expect_lte(nchar(hub$shortLabel), 17L)
@@ -132,7 +136,9 @@ test_that("the files of WashU and IGV name the tracks, by place or address", {
   folder <- file.path(new_folder(), "hub")
   made_hub(folder)
   washu <- jsonlite::fromJSON(file.path(folder, "washu.json"), simplifyVector = FALSE)
-  expect_identical(vapply(washu, `[[`, "", "type"), c("dynseq", "dynseq", "bigbed", "bigbed", "bigbed"))
+  expect_identical(
+    vapply(washu, `[[`, "", "type"), c("dynseq", "dynseq", "bigbed", "bigbed", "bigbed")
+  )
   expect_identical(washu[[2L]]$name, "other & \"one\"")
   expect_true(all(file.exists(file.path(folder, vapply(washu, `[[`, "", "url")))))
   igv <- jsonlite::fromJSON(file.path(folder, "igv.json"), simplifyVector = FALSE)
@@ -161,8 +167,8 @@ test_that("the files of WashU and IGV name the tracks, by place or address", {
 
 test_that("tracks have names of their own, whatever results are called", {
   track <- function(id) list(id = id, ending = ".bw")
-  ids <- vapply(with_own_ids(lapply(c("a b", "A.b", "a_b_2", "1st", "\u00e9t\u00e9", "seqlets", "seqlets"), track)),
-    `[[`, "", "id")
+  given <- c("a b", "A.b", "a_b_2", "1st", "\u00e9t\u00e9", "seqlets", "seqlets")
+  ids <- vapply(with_own_ids(lapply(given, track)), `[[`, "", "id")
   expect_identical(anyDuplicated(tolower(ids)), 0L)
   expect_match(ids, "^[A-Za-z][A-Za-z0-9_]*$")
   expect_identical(ids[1L], "a_b")
@@ -172,7 +178,9 @@ test_that("what makes no hub is refused before the folder is touched", {
   skip_without_hub()
   folder <- file.path(new_folder(), "hub")
   refused <- function(words, ..., result = ranged_result()) {
-    given <- utils::modifyList(list(attributions = result, folder = folder, genome = "made1"), list(...))
+    given <- utils::modifyList(
+      list(attributions = result, folder = folder, genome = "made1"), list(...)
+    )
     expect_error(do.call(export_track_hub, given), words, class = "seqlift_error_argument")
   }
   refused("genome", genome = "a b")

@@ -39,9 +39,10 @@ test_that("links, external storage and virtual data are refused: they lead to ot
   expect_error(predict_gc("virtual.h5", apart = TRUE), "are virtual", class = "seqlift_error_file")
 })
 
-test_that("external files are found by the message that names them, and nothing else is taken for it", {
+test_that("external files are found by the message that names them; nothing else is taken for it", {
   skip_without_keras()
-  for (name in setdiff(list.files(test_path("keras"), "\\.(h5|keras|hdf5)$"), "external_storage.h5")) {
+  files <- list.files(test_path("keras"), "\\.(h5|keras|hdf5)$")
+  for (name in setdiff(files, "external_storage.h5")) {
     expect_false(scan_external_files(keras_file(name)), info = name)
   }
   expect_true(scan_external_files(keras_file("external_storage.h5")))

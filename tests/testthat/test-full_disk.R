@@ -1,6 +1,6 @@
-# A disk without room, where nobody needs to be root: a process whose files may be only so long gets an
-# error from every further byte, as on a full disk. `prlimit` sets that limit from outside and takes
-# it away again; with the signal ignored, which would end the process, the writes fail.
+# A disk without room, where nobody needs to be root: a process whose files may be only so long gets
+# an error from every further byte, as on a full disk. `prlimit` sets that limit from outside and
+# takes it away again; with the signal ignored, which would end the process, the writes fail.
 
 skip_without_limits <- function() {
   skip_on_os(c("windows", "mac", "solaris"))
@@ -13,7 +13,9 @@ write_without_room <- function(code, folder, out) {
   library(seqlift)
   source(file.path(code, "helper-writers.R"))
   room <- function(bytes) {
-    asked <- c("--pid", Sys.getpid(), paste0("--fsize=", format(bytes, scientific = FALSE), ":unlimited"))
+    asked <- c(
+      "--pid", Sys.getpid(), paste0("--fsize=", format(bytes, scientific = FALSE), ":unlimited")
+    )
     stopifnot(system2("prlimit", asked) == 0L)
   }
   writers <- Filter(can_write, c(file_writers(code), folder_writers(code)))
@@ -44,7 +46,10 @@ write_without_room <- function(code, folder, out) {
         value = TRUE, invert = TRUE
       )
       unlink(list.files(folder, full.names = TRUE), recursive = TRUE)
-      list(path = path, bytes = bytes, class = class(error), message = conditionMessage(error), left = left)
+      list(
+        path = path, bytes = bytes, class = class(error), message = conditionMessage(error),
+        left = left
+      )
     })
   })
   # The session still reads and writes, HDF5 too.
@@ -72,7 +77,10 @@ in_limited_session <- function(f, folder, ...) {
   log <- file.path(folder, "log")
   status <- system(paste("trap '' XFSZ; exec", rscript, shQuote(script), ">", shQuote(log), "2>&1"))
   if (status != 0L || !file.exists(out)) {
-    stop("The process ended with ", status, ": ", paste(utils::tail(readLines(log), 20L), collapse = "\n"))
+    stop(
+      "The process ended with ", status, ": ",
+      paste(utils::tail(readLines(log), 20L), collapse = "\n")
+    )
   }
   readRDS(out)
 }
@@ -95,13 +103,16 @@ test_that("without room every writer ends in one error of ours and leaves nothin
   }
 })
 
-test_that("an HDF5 file that does not fit is given up before the library meets the end of the disk", {
+test_that("an HDF5 file that does not fit is given up before the library meets the disk's end", {
   skip_on_cran()
   skip_on_os(c("windows", "mac", "solaris"))
   skip_if_not_installed("rhdf5")
   disk <- new_folder()
   mounted <- suppressWarnings(
-    system2("mount", c("-t", "tmpfs", "-o", "size=3m", "tmpfs", shQuote(disk)), stdout = FALSE, stderr = FALSE)
+    system2(
+      "mount", c("-t", "tmpfs", "-o", "size=3m", "tmpfs", shQuote(disk)), stdout = FALSE,
+      stderr = FALSE
+    )
   )
   skip_if(mounted != 0L, "only root may make a small disk")
   on.exit(system2("umount", shQuote(disk)), add = TRUE, after = FALSE)

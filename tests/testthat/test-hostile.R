@@ -1,7 +1,8 @@
-# Every exported function with what no help page asks for (hostile/values.R): it ends in a value or in
-# an error of seqlift's own, leaves no file of a call that failed, and loses no process. A few calls of
-# each function here; SEQLIFT_HOSTILE_CALLS=all makes all of them, which takes hours, a number so many
-# of each function. The calls are made as a user without rights, in a folder of its own.
+# Every exported function with what no help page asks for (hostile/values.R): it ends in a value or
+# in an error of seqlift's own, leaves no file of a call that failed, and loses no process. A few
+# calls of each function here; SEQLIFT_HOSTILE_CALLS=all makes all of them, which takes hours, a
+# number so many of each function. The calls are made as a user without rights, in a folder of its
+# own.
 
 # `command` with its arguments, as a user without rights where this one has all of them.
 as_nobody <- function(command) {
@@ -27,7 +28,8 @@ run_as_nobody <- function(command, folder, ...) {
   suppressWarnings(system2(command[1L], shQuote(command[-1L]), ...))
 }
 
-# One list(call, outcome, message, warned, left) for each call; "lost" where the process ended or hung.
+# One list(call, outcome, message, warned, left) for each call; "lost" where the process ended or
+# hung.
 outcomes_of_calls <- function(calls) {
   # Beside this session's own folder, which nobody else may enter.
   folder <- tempfile("seqlift-hostile-", dirname(tempdir()))
@@ -47,9 +49,15 @@ outcomes_of_calls <- function(calls) {
     test_path("whole_models", "cherimoya.torch")
   )
   file.copy(files, file.path(folder, "work"))
-  Sys.chmod(c(folder, list.files(folder, full.names = TRUE, recursive = TRUE, include.dirs = TRUE)), "0777", use_umask = FALSE)
+  Sys.chmod(
+    c(folder, list.files(folder, full.names = TRUE, recursive = TRUE, include.dirs = TRUE)), "0777",
+    use_umask = FALSE
+  )
   rscript <- file.path(R.home("bin"), "Rscript")
-  readable <- run_as_nobody(c(rscript, "-e", "loadNamespace('seqlift')"), file.path(folder, "temporary"), stdout = FALSE, stderr = FALSE)
+  readable <- run_as_nobody(
+    c(rscript, "-e", "loadNamespace('seqlift')"), file.path(folder, "temporary"), stdout = FALSE,
+    stderr = FALSE
+  )
   skip_if(readable != 0L, "a user without rights cannot read this library")
 
   log <- file.path(folder, "log")
@@ -59,7 +67,8 @@ outcomes_of_calls <- function(calls) {
   lost <- integer()
   while (nrow(left) > 0L && length(lost) < 20L) {
     saveRDS(left, file.path(folder, "calls.rds"))
-    run_as_nobody(c("timeout", 120 + 2 * nrow(left), rscript, file.path(folder, "code", "run.R"), folder),
+    run_as_nobody(
+      c("timeout", 120 + 2 * nrow(left), rscript, file.path(folder, "code", "run.R"), folder),
       file.path(folder, "temporary"), stdout = FALSE, stderr = FALSE
     )
     lines <- strsplit(readLines(log), "\t")
@@ -73,13 +82,17 @@ outcomes_of_calls <- function(calls) {
   table <- as.data.frame(do.call(rbind, fields))
   names(table) <- c("call", "outcome", "message", "warned", "left")
   if (length(lost) > 0L) {
-    table <- rbind(table, data.frame(call = lost, outcome = "lost", message = "", warned = "", left = ""))
+    table <- rbind(
+      table, data.frame(call = lost, outcome = "lost", message = "", warned = "", left = "")
+    )
   }
   table
 }
 
 label_of_call <- function(calls) {
-  second <- ifelse(nzchar(calls$second), sprintf(", %s = <%s>", calls$second, calls$second_value), "")
+  second <- ifelse(
+    nzchar(calls$second), sprintf(", %s = <%s>", calls$second, calls$second_value), ""
+  )
   sprintf("%s(%s = <%s>%s)", calls$func, calls$place, calls$value, second)
 }
 
@@ -109,7 +122,11 @@ test_that("hostile arguments end in an error of seqlift's own or in a value, and
     sys.source(test_path("hostile", file), generator)
   }
   each <- Sys.getenv("SEQLIFT_HOSTILE_CALLS", "2")
-  hostile <- if (each == "all") generator$hostile_calls() else generator$some_hostile_calls(as.integer(each))
+  hostile <- if (each == "all") {
+    generator$hostile_calls()
+  } else {
+    generator$some_hostile_calls(as.integer(each))
+  }
   earlier <- generator$once_failed()
   hostile <- rbind(hostile, earlier[!earlier$call %in% hostile$call, ])
   hostile <- hostile[order(hostile$call), ]

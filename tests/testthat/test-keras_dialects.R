@@ -1,5 +1,5 @@
-# Files as each version of Keras writes them (tests/models/make_keras_dialects.py), against what numpy
-# computes for their models.
+# Files as each version of Keras writes them (tests/models/make_keras_dialects.py), against what
+# numpy computes for their models.
 
 dialect_path <- function(...) test_path("keras", "dialects", ...)
 
@@ -23,13 +23,16 @@ test_that("a chain of layers predicts as numpy says, whichever Keras wrote it", 
   expected <- expected_of_dialects()
   expect_gt(min(dist(expected$chain)), 0.01)
   files <- c(
-    "chain_1.2", "chain_1.2_theano", "chain_2.0", "chain_2.2", "chain_2.2_theano", "chain_2.8", "chain_3",
+    "chain_1.2", "chain_1.2_theano", "chain_2.0", "chain_2.2", "chain_2.2_theano", "chain_2.8",
+    "chain_3",
     "chain_3_jax"
   )
   for (name in files) {
     model <- read_dialect(name)
     expect_as_numpy(predict(model, expected$sequences), expected$chain, name)
-    expect_true(all(c("conv1d_1", "batch_normalization_1", "dense_1") %in% model$info$modules), label = name)
+    expect_true(
+      all(c("conv1d_1", "batch_normalization_1", "dense_1") %in% model$info$modules), label = name
+    )
   }
 })
 
@@ -59,7 +62,9 @@ test_that("names of weights that are too long for one attribute are read from it
   group <- rhdf5::h5readAttributes(path, "model_weights/batch_normalization_1")
   expect_setequal(names(group), c("weight_names0", "weight_names1"))
   expected <- expected_of_dialects()
-  expect_as_numpy(predict(read_dialect("long_names"), expected$sequences), expected$chain, "long_names")
+  expect_as_numpy(
+    predict(read_dialect("long_names"), expected$sequences), expected$chain, "long_names"
+  )
 })
 
 test_that("attributions of each dialect are the same, and their deltas rounding", {

@@ -1,5 +1,5 @@
-# Whole files: the three dialects, models inside models, inputs and outputs with names, weights alone,
-# and files that are wrong.
+# Whole files: the three dialects, models inside models, inputs and outputs with names, weights
+# alone, and files that are wrong.
 
 kernel <- function(...) some_weights(3, 4, 6, ...)
 head_weights <- list(kernel = some_weights(6, 2), bias = some_weights(2))
@@ -14,18 +14,24 @@ small_layers <- function(from = NULL) {
 }
 
 small_expected <- function(x) {
-  loop_dense(apply(pmax(loop_conv(x, conv_weights$kernel, conv_weights$bias), 0), 2L, max), head_weights$kernel, head_weights$bias)
+  loop_dense(
+    apply(pmax(loop_conv(x, conv_weights$kernel, conv_weights$bias), 0), 2L, max),
+    head_weights$kernel, head_weights$bias
+  )
 }
 
 # The same as Keras 1 has it.
 old_layers <- function(kernel = array(conv_weights$kernel, c(3, 1, 4, 6))) {
   list(
-    keras_layer("Convolution1D", "conv", nb_filter = 6L, filter_length = 3L, init = "glorot_uniform", border_mode = "valid",
-      subsample_length = 1L, activation = "relu", bias = TRUE, input_dim = 4L, input_length = 16L, W_regularizer = NULL,
+    keras_layer("Convolution1D", "conv", nb_filter = 6L, filter_length = 3L,
+      init = "glorot_uniform", border_mode = "valid",
+      subsample_length = 1L, activation = "relu", bias = TRUE, input_dim = 4L, input_length = 16L,
+      W_regularizer = NULL,
       weights = list(W = kernel, b = conv_weights$bias)),
     keras_layer("Dropout", "drop", p = 0.2),
     keras_layer("GlobalMaxPooling1D", "top"),
-    keras_layer("Dense", "head", output_dim = 2L, init = "glorot_uniform", activation = "linear", bias = TRUE, input_dim = 6L,
+    keras_layer("Dense", "head", output_dim = 2L, init = "glorot_uniform", activation = "linear",
+      bias = TRUE, input_dim = 6L,
       weights = list(W = head_weights$kernel, b = head_weights$bias))
   )
 }
@@ -34,7 +40,10 @@ test_that("one model in three dialects, as a chain and as a graph, is one model"
   skip_without_keras()
   expect_keras(old_layers(), small_expected, version = 1)
   # Before 1.2 a kernel was [out, in, width, 1].
-  expect_keras(old_layers(array(aperm(conv_weights$kernel, c(3, 2, 1)), c(6, 4, 3, 1))), small_expected, version = 1)
+  expect_keras(
+    old_layers(array(aperm(conv_weights$kernel, c(3, 2, 1)), c(6, 4, 3, 1))), small_expected,
+    version = 1
+  )
   for (version in 2:3) {
     expect_keras(small_layers(), small_expected, version = version)
     expect_keras(small_layers(from = "sequence"), small_expected, version = version)
@@ -52,27 +61,44 @@ test_that("Keras 1's merges, gates of recurrent layers and normalisation are rea
   skip_without_keras()
   expect_keras(
     list(
-      keras_layer("Convolution1D", "a", nb_filter = 6L, filter_length = 3L, border_mode = "same", weights = list(W = array(kernel(), c(3, 1, 4, 6)), b = conv_weights$bias), from = "sequence"),
-      keras_layer("Convolution1D", "b", nb_filter = 6L, filter_length = 3L, border_mode = "same", weights = list(W = array(kernel(seed = 4), c(3, 1, 4, 6)), b = conv_weights$bias), from = "sequence"),
+      keras_layer(
+        "Convolution1D", "a", nb_filter = 6L, filter_length = 3L, border_mode = "same",
+        weights = list(W = array(kernel(), c(3, 1, 4, 6)), b = conv_weights$bias), from = "sequence"
+      ),
+      keras_layer(
+        "Convolution1D", "b", nb_filter = 6L, filter_length = 3L, border_mode = "same",
+        weights = list(W = array(kernel(seed = 4), c(3, 1, 4, 6)), b = conv_weights$bias),
+        from = "sequence"
+      ),
       keras_layer("Merge", "join", mode = "concat", concat_axis = -1L, from = c("a", "b")),
       keras_layer("MaxPooling1D", "pool", pool_length = 4L, stride = 2L, border_mode = "valid")
     ),
     function(x) {
       one <- loop_conv(x, kernel(), conv_weights$bias, padding = "same")
-      loop_pool(cbind(one, loop_conv(x, kernel(seed = 4), conv_weights$bias, padding = "same")), 4, 2, "valid", max)
+      loop_pool(
+        cbind(one, loop_conv(x, kernel(seed = 4), conv_weights$bias, padding = "same")), 4, 2,
+        "valid", max
+      )
     },
     version = 1
   )
   w <- list()
   for (gate in c("i", "c", "f", "o")) {
     seed <- match(gate, c("i", "f", "c", "o"))
-    w[paste0(c("W_", "U_", "b_"), gate)] <- list(some_weights(4, 5, seed = seed), some_weights(5, 5, seed = seed + 9), some_weights(5, seed = seed + 20))
+    w[paste0(c("W_", "U_", "b_"), gate)] <- list(
+      some_weights(4, 5, seed = seed), some_weights(5, 5, seed = seed + 9),
+      some_weights(5, seed = seed + 20)
+    )
   }
   join <- function(f) do.call(cbind, lapply(1:4, f))
   expect_keras(
-    list(keras_layer("LSTM", "r", output_dim = 5L, activation = "tanh", inner_activation = "hard_sigmoid", inner_init = "orthogonal", forget_bias_init = "one",
-      consume_less = "cpu", return_sequences = TRUE, weights = w)),
-    function(x) loop_lstm(x, join(function(i) some_weights(4, 5, seed = i)), join(function(i) some_weights(5, 5, seed = i + 9)),
+    list(keras_layer(
+      "LSTM", "r", output_dim = 5L, activation = "tanh", inner_activation = "hard_sigmoid",
+      inner_init = "orthogonal", forget_bias_init = "one", consume_less = "cpu",
+      return_sequences = TRUE, weights = w
+    )),
+    function(x) loop_lstm(x, join(function(i) some_weights(4, 5, seed = i)),
+      join(function(i) some_weights(5, 5, seed = i + 9)),
       as.vector(join(function(i) some_weights(5, seed = i + 20))), gate = hard_sigmoid),
     version = 1
   )
@@ -88,7 +114,9 @@ test_that("Theano's kernels are turned round", {
   path <- write_keras(old_layers(array(turned, c(3, 1, 4, 6))), version = 1, number = "")
   expect_message(model <- load_keras_model(path), class = "seqlift_message_theano")
   X <- keras_sequences()
-  expect_equal(numbers_of(predict(model, X)), for_each_sequence(X, small_expected), tolerance = 1e-12)
+  expect_equal(
+    numbers_of(predict(model, X)), for_each_sequence(X, small_expected), tolerance = 1e-12
+  )
 })
 
 # ChromBPNet in small: two models of a profile and log counts inside one, the profiles added, the
@@ -99,16 +127,25 @@ profile_model <- function(name, prefix, seed) {
   keras_layer("Functional", name,
     layers = list(
       keras_conv(own("1st_conv"), list(kernel = w(3, 4, 4), bias = w(4)), activation = "relu"),
-      keras_conv(own("1conv"), list(kernel = w(3, 4, 4, s = 1), bias = w(4, s = 1)), dilation_rate = I(2L), activation = "relu"),
+      keras_conv(
+        own("1conv"), list(kernel = w(3, 4, 4, s = 1), bias = w(4, s = 1)), dilation_rate = I(2L),
+        activation = "relu"
+      ),
       keras_layer("Cropping1D", own("1crop"), cropping = I(c(2L, 2L)), from = own("1st_conv")),
       keras_layer("Add", own("add"), from = c(own("1conv"), own("1crop"))),
       keras_conv(own("prof"), list(kernel = w(3, 4, 1, s = 2), bias = w(1, s = 2))),
       keras_layer("Cropping1D", own("pre"), cropping = I(c(1L, 1L))),
       keras_layer("Flatten", own("logits"), data_format = "channels_last"),
-      keras_layer("GlobalAveragePooling1D", own("gap"), data_format = "channels_last", from = own("add")),
-      keras_layer("Dense", own("logcounts"), units = 1L, weights = list(kernel = w(4, 1, s = 3), bias = w(1, s = 3)))
+      keras_layer(
+        "GlobalAveragePooling1D", own("gap"), data_format = "channels_last", from = own("add")
+      ),
+      keras_layer(
+        "Dense", own("logcounts"), units = 1L,
+        weights = list(kernel = w(4, 1, s = 3), bias = w(1, s = 3))
+      )
     ),
-    inputs = list(sequence = c(16L, 4L)), outputs = c(own("logits"), own("logcounts")), from = "sequence"
+    inputs = list(sequence = c(16L, 4L)), outputs = c(own("logits"), own("logcounts")),
+    from = "sequence"
   )
 }
 
@@ -121,13 +158,19 @@ profile_expected <- function(x, seed) {
 }
 
 chrombpnet_layers <- function(code = log_sum_exp_3_11, version = 2) {
-  code <- if (version == 3) list(class_name = "__lambda__", config = list(code = code, defaults = NULL, closure = NULL)) else list(code, NULL, NULL)
+  code <- if (version == 3) {
+    list(class_name = "__lambda__", config = list(code = code, defaults = NULL, closure = NULL))
+  } else {
+    list(code, NULL, NULL)
+  }
   list(
     profile_model("bias", "bpnet_", 1), profile_model("model_wo_bias", "wo_bias_bpnet_", 30),
     keras_layer("Concatenate", "concatenate", axis = -1L, from = c("model_wo_bias:2", "bias:2")),
     keras_layer("Add", "logits_profile_predictions", from = c("model_wo_bias:1", "bias:1")),
-    keras_layer("Lambda", "logcount_predictions", `function` = code, function_type = "lambda", module = "chrombpnet",
-      output_shape = NULL, output_shape_type = "raw", arguments = structure(list(), names = character(0)), from = "concatenate")
+    keras_layer("Lambda", "logcount_predictions", `function` = code, function_type = "lambda",
+      module = "chrombpnet",
+      output_shape = NULL, output_shape_type = "raw",
+      arguments = structure(list(), names = character(0)), from = "concatenate")
   )
 }
 
@@ -136,11 +179,18 @@ test_that("ChromBPNet comes with its bias model, and its outputs with their name
   X <- keras_sequences(3L)
   expected <- function(part) for_each_sequence(X, function(x) {
     both <- list(profile_expected(x, 30), profile_expected(x, 1))
-    if (part == 1) both[[1L]]$profile + both[[2L]]$profile else log(exp(both[[1L]]$counts) + exp(both[[2L]]$counts))
+    if (part == 1) {
+      both[[1L]]$profile + both[[2L]]$profile
+    } else {
+      log(exp(both[[1L]]$counts) + exp(both[[2L]]$counts))
+    }
   })
   for (version in 2:3) {
     for (code in c(log_sum_exp_3_8, log_sum_exp_3_11)) {
-      path <- write_keras(chrombpnet_layers(code, version), outputs = c("logits_profile_predictions", "logcount_predictions"), version = version)
+      path <- write_keras(
+        chrombpnet_layers(code, version),
+        outputs = c("logits_profile_predictions", "logcount_predictions"), version = version
+      )
       model <- load_keras_model(path)
       found <- predict(model, X)
       expect_named(found, c("logits_profile_predictions", "logcount_predictions"))
@@ -150,7 +200,10 @@ test_that("ChromBPNet comes with its bias model, and its outputs with their name
   }
   # The names stay with what is made of it, and with its file.
   path <- tempfile(fileext = ".pt")
-  for (made in list(model, with_args(model, list()), reverse_complement_average(model), ensemble(model, model))) {
+  made_of_it <- list(
+    model, with_args(model, list()), reverse_complement_average(model), ensemble(model, model)
+  )
+  for (made in made_of_it) {
     expect_named(predict(made, X), names(found))
     expect_named(predict(load_model(save_model(made, path)), X), names(found))
     unlink(path)
@@ -173,11 +226,15 @@ test_that("BPNet's control tracks keep their names and their order of dimensions
   X <- keras_sequences()
   control <- array(some_weights(2 * 16 * 2), c(2, 16, 2))
   expected <- aperm(array(vapply(1:2, function(i) {
-    h <- cbind(loop_conv(t(X[i, , ]), conv_weights$kernel, conv_weights$bias, padding = "same"), control[i, , ])
+    h <- cbind(
+      loop_conv(t(X[i, , ]), conv_weights$kernel, conv_weights$bias, padding = "same"),
+      control[i, , ]
+    )
     loop_conv(h, w$kernel, w$bias)
   }, matrix(0, 16, 2)), c(16, 2, 2)), c(3, 1, 2))
   # The sequences come first, whatever Keras has.
-  for (inputs in list(list(sequence = c(16L, 4L), profile_bias = c(16L, 2L)), list(profile_bias = c(16L, 2L), sequence = c(16L, 4L)))) {
+  shapes <- list(sequence = c(16L, 4L), profile_bias = c(16L, 2L))
+  for (inputs in list(shapes, rev(shapes))) {
     model <- load_keras_model(write_keras(layers, inputs = inputs, class_name = "CustomModel"))
     expect_equal(model$info$arguments, c("sequence", "profile_bias"))
     expect_equal(numbers_of(predict(model, X, args = list(control))), expected, tolerance = 1e-12)
@@ -187,24 +244,50 @@ test_that("BPNet's control tracks keep their names and their order of dimensions
 test_that("deltas vanish in float64 through every kind of layer", {
   skip_without_keras()
   layers <- list(
-    keras_conv("a", list(kernel = some_weights(3, 4, 6), bias = some_weights(6)), padding = "same", strides = I(2L), activation = "elu"),
-    keras_layer("BatchNormalization", "bn", axis = -1L, epsilon = 0.001, weights = list(gamma = some_weights(6), beta = some_weights(6), moving_mean = some_weights(6), moving_variance = some_weights(6)^2)),
+    keras_conv(
+      "a", list(kernel = some_weights(3, 4, 6), bias = some_weights(6)), padding = "same",
+      strides = I(2L), activation = "elu"
+    ),
+    keras_layer(
+      "BatchNormalization", "bn", axis = -1L, epsilon = 0.001,
+      weights = list(
+        gamma = some_weights(6), beta = some_weights(6), moving_mean = some_weights(6),
+        moving_variance = some_weights(6)^2
+      )
+    ),
     keras_layer("MaxPooling1D", "max", pool_size = 2L, strides = 1L, padding = "same"),
     keras_layer("PReLU", "prelu", weights = list(alpha = some_weights(8, 6))),
-    keras_layer("GRU", "gru", units = 3L, activation = "tanh", recurrent_activation = "hard_sigmoid", return_sequences = TRUE,
-      weights = list(kernel = some_weights(6, 9), recurrent_kernel = some_weights(3, 9), bias = some_weights(9))),
+    keras_layer("GRU", "gru", units = 3L, activation = "tanh",
+      recurrent_activation = "hard_sigmoid", return_sequences = TRUE,
+      weights = list(
+        kernel = some_weights(6, 9), recurrent_kernel = some_weights(3, 9), bias = some_weights(9)
+      )),
     keras_layer("Activation", "soft", activation = "softmax"),
     keras_layer("AveragePooling1D", "mean", pool_size = 3L, strides = 2L, padding = "same"),
-    keras_layer("Bidirectional", "bi", merge_mode = "concat", layer = list(class_name = "LSTM", config = list(name = "lstm", units = 2L, activation = "tanh", recurrent_activation = "sigmoid")),
+    keras_layer("Bidirectional", "bi", merge_mode = "concat",
+      layer = list(
+        class_name = "LSTM",
+        config = list(
+          name = "lstm", units = 2L, activation = "tanh", recurrent_activation = "sigmoid"
+        )
+      ),
       weights = stats::setNames(
         rep(list(some_weights(3, 8), some_weights(2, 8), some_weights(8)), 2L),
-        paste0(rep(c("forward", "backward"), each = 3L), "_lstm/", c("kernel", "recurrent_kernel", "bias"))
+        paste0(
+          rep(c("forward", "backward"), each = 3L), "_lstm/",
+          c("kernel", "recurrent_kernel", "bias")
+        )
       )),
-    keras_layer("Dense", "head", units = 2L, activation = "softplus", weights = list(kernel = some_weights(4, 2), bias = some_weights(2)))
+    keras_layer(
+      "Dense", "head", units = 2L, activation = "softplus",
+      weights = list(kernel = some_weights(4, 2), bias = some_weights(2))
+    )
   )
   model <- load_keras_model(write_keras(layers))
   for (target in 1:2) {
-    attributions <- deep_lift_shap(model, keras_sequences(3L), target = target, n_shuffles = 4L, random_state = 1)
+    attributions <- deep_lift_shap(
+      model, keras_sequences(3L), target = target, n_shuffles = 4L, random_state = 1
+    )
     expect_lt(max(abs(convergence_deltas(attributions))), 1e-10)
     expect_gt(max(abs(numbers_of(attributions))), 1e-4)
   }
@@ -217,7 +300,10 @@ test_that("weights alone need the configuration, and take it from its file", {
   json <- tempfile(fileext = ".json")
   writeLines(attr(path, "json"), json)
   X <- keras_sequences()
-  expect_equal(numbers_of(predict(load_keras_model(path, json), X)), for_each_sequence(X, small_expected), tolerance = 1e-12)
+  expect_equal(
+    numbers_of(predict(load_keras_model(path, json), X)), for_each_sequence(X, small_expected),
+    tolerance = 1e-12
+  )
   writeLines("{ not json", json)
   expect_error(load_keras_model(path, json), class = "seqlift_error_file")
   expect_error(load_keras_model(path, tempfile()), class = "seqlift_error_file")
@@ -232,11 +318,28 @@ test_that("what is not understood is named, and every weight that is wrong", {
   }
   with_layer <- function(...) c(small_layers()[1L], list(keras_layer(...)))
   expect_snapshot({
-    cat(message_of(c(small_layers(), list(keras_layer("Lambda", "mine", `function` = list("4wEAAA==", NULL, NULL)), keras_layer("Attention", "att")))))
+    cat(
+      message_of(
+        c(
+          small_layers(),
+          list(
+            keras_layer("Lambda", "mine", `function` = list("4wEAAA==", NULL, NULL)),
+            keras_layer("Attention", "att")
+          )
+        )
+      )
+    )
     cat(message_of(with_layer("ReLU", "a", slope_of_my_own = 2)))
     cat(message_of(with_layer("Activation", "a", activation = "my_activation")))
     cat(message_of(with_layer("Reshape", "a", target_shape = I(c(5L, 5L)))))
-    cat(message_of(with_layer("Conv1D", "a", filters = 2L, kernel_size = I(50L), weights = list(kernel = some_weights(50, 6, 2), bias = some_weights(2)))))
+    cat(
+      message_of(
+        with_layer(
+          "Conv1D", "a", filters = 2L, kernel_size = I(50L),
+          weights = list(kernel = some_weights(50, 6, 2), bias = some_weights(2))
+        )
+      )
+    )
     cat(message_of(with_layer("LSTM", "a", units = 2L, return_state = TRUE)))
     wrong <- small_layers()
     wrong[[1L]]$weights$kernel <- some_weights(3, 5, 6)
@@ -247,7 +350,9 @@ test_that("what is not understood is named, and every weight that is wrong", {
   nan <- small_layers()
   nan[[1L]]$weights$kernel[5L] <- NaN
   expect_error(load_keras_model(write_keras(nan)), class = "seqlift_error_model")
-  circle <- list(keras_layer("Add", "a", from = c("sequence", "b")), keras_layer("ReLU", "b", from = "a"))
+  circle <- list(
+    keras_layer("Add", "a", from = c("sequence", "b")), keras_layer("ReLU", "b", from = "a")
+  )
   expect_match(message_of(circle), "depends on its own output")
 })
 
@@ -276,13 +381,18 @@ test_that("a file that is cut short or changed ends in an error of its own, or i
   }
   environment(damage) <- list2env(list(bytes = bytes, n = n), parent = baseenv())
   classes <- read_damaged(damage, n)
-  expect_setequal(setdiff(classes, c("model", "died")), c("seqlift_error_file", "seqlift_error_model"))
-  # Those that end the process that reads them, and some of the others, as a user has them: read in a
-  # session of its own.
+  expect_setequal(
+    setdiff(classes, c("model", "died")), c("seqlift_error_file", "seqlift_error_model")
+  )
+  # Those that end the process that reads them, and some of the others, as a user has them: read in
+  # a session of its own.
   file <- tempfile(fileext = ".h5")
   for (i in union(which(classes == "died"), seq(n %/% 5L, n, by = max(1L, n %/% 6L)))) {
     writeBin(damage(i), file)
-    expect_equal(outcome_of_file(file), if (classes[i] == "died") "seqlift_error_file" else classes[i], label = i)
+    expect_equal(
+      outcome_of_file(file), if (classes[i] == "died") "seqlift_error_file" else classes[i],
+      label = i
+    )
   }
 })
 
@@ -292,7 +402,9 @@ test_that("a chunk that is larger than its data, which HDF5 1.10 reads beyond, i
   bytes <- readBin(path, "raw", file.size(path))
   # The layout of the kernel in the file: 3 dimensions and the size of an element, 32 bits each.
   layout <- as.raw(c(3, 0, 0, 0, 4, 0, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0))
-  at <- which(vapply(seq_len(length(bytes) - 15L), function(i) identical(bytes[i + 0:15], layout), NA))
+  at <- which(
+    vapply(seq_len(length(bytes) - 15L), function(i) identical(bytes[i + 0:15], layout), NA)
+  )
   expect_length(at, 1L)
   bytes[at + 10L] <- as.raw(0x82)
   writeBin(bytes, path)

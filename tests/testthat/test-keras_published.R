@@ -1,7 +1,8 @@
-# ChromBPNet as the archives of ENCODE and JASPAR hold it: the file that Keras writes, at its published
-# size, with its names of layers, the Lambda that joins the counts, and compressed.
+# ChromBPNet as the archives of ENCODE and JASPAR hold it: the file that Keras writes, at its
+# published size, with its names of layers, the Lambda that joins the counts, and compressed.
 
-# Rounded to float32, as the file has them; of a size that leaves signals about as large as they are.
+# Rounded to float32, as the file has them; of a size that leaves signals about as large as they
+# are.
 published_weights <- function(..., seed) {
   shape <- c(...)
   fan_in <- prod(shape[-length(shape)])
@@ -15,7 +16,10 @@ published_part <- function(name, prefix, filters, layers, seed) {
   own <- function(...) paste0(prefix, ...)
   weights <- function(..., s) {
     shape <- c(...)
-    list(kernel = published_weights(shape, seed = seed + s), bias = some_weights(shape[length(shape)], seed = s) / 10)
+    list(
+      kernel = published_weights(shape, seed = seed + s),
+      bias = some_weights(shape[length(shape)], seed = s) / 10
+    )
   }
   body <- list(keras_conv(own("1st_conv"), weights(21, 4, filters, s = 1), activation = "relu"))
   before <- own("1st_conv")
@@ -38,7 +42,9 @@ published_part <- function(name, prefix, filters, layers, seed) {
     keras_layer("Cropping1D", own("logits_precrop"), cropping = I(rep((left - 1000L) %/% 2L, 2L))),
     keras_layer("Flatten", own("logits_profile_predictions"), data_format = "channels_last"),
     keras_layer("GlobalAveragePooling1D", own("gap"), data_format = "channels_last", from = before),
-    keras_layer("Dense", own("logcount_predictions"), units = 1L, weights = weights(filters, 1, s = 30))
+    keras_layer(
+      "Dense", own("logcount_predictions"), units = 1L, weights = weights(filters, 1, s = 30)
+    )
   )) |>
     (\(layers) keras_layer("Functional", name,
       layers = layers, inputs = list(sequence = c(2114L, 4L)),
@@ -95,7 +101,9 @@ test_that("ChromBPNet at its published size is read and explained", {
   expect_identical(dim(found[[1L]]), c(1L, 1000L))
 
   # The definition of another package, of the same weights.
-  twin <- chrombpnet(c(weights_of_part(bias, "bias"), weights_of_part(accessibility, "accessibility")))
+  twin <- chrombpnet(
+    c(weights_of_part(bias, "bias"), weights_of_part(accessibility, "accessibility"))
+  )
   expected <- predict(twin, X, dtype = "float64")
   expect_lt(largest_difference(found[[1L]], expected[[1L]]), 1e-9)
   expect_lt(largest_difference(found[[2L]], expected[[2L]]), 1e-9)
@@ -104,6 +112,8 @@ test_that("ChromBPNet at its published size is read and explained", {
     n_shuffles = 1L, random_state = 0, dtype = "float64"
   )
   expect_lt(max(abs(convergence_deltas(counts))), 1e-10)
-  profile <- deep_lift_shap(profile_score(model), X, n_shuffles = 1L, random_state = 0, dtype = "float64")
+  profile <- deep_lift_shap(
+    profile_score(model), X, n_shuffles = 1L, random_state = 0, dtype = "float64"
+  )
   expect_lt(max(abs(convergence_deltas(profile))), 1e-10)
 })

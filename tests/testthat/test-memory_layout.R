@@ -1,5 +1,5 @@
-# Models whose code depends on how tensors lie in memory, or makes its numbers in forward. Written by
-# tests/models/make_memory_models.py.
+# Models whose code depends on how tensors lie in memory, or makes its numbers in forward. Written
+# by tests/models/make_memory_models.py.
 
 patterned_sequences <- function(n) {
   X <- array(0, c(n, 4L, 12L))

@@ -76,6 +76,12 @@ python_architectures <- list(
   procapnet_counts = function(path) procapnet(path),
   procapnet_narrow = function(path) procapnet(path, trimming = 30),
   borzoi_small = function(path) borzoi(path, target_length = 20),
+  flashzoi_whole = function(path) borzoi(path, target_length = 20, heads = 2L),
+  # Published heads have 192 channels, 128 of which turn: a smaller part of a smaller head.
+  flashzoi_part = function(path) {
+    options <- list(head = "", target_length = 20L, heads = 4L, rotated = 2L)
+    build_architecture("borzoi", path, options, NULL, NULL, rlang::current_env())
+  },
   deepsea_effects = function(path) suppressMessages(deepsea(path)),
   deepsea_predict = function(path) suppressMessages(deepsea(path))
 )
@@ -119,7 +125,9 @@ test_that("as many bins are cut at both ends of Enformer, and heads may have any
   one <- enformer(dict, target_length = 5, head = "K562 ATAC-seq")
   expect_lt(largest_difference(predict(one, X), cut[[2L]]), 1e-6)
   wrapped <- stats::setNames(dict, paste0("module.", names(dict)))
-  expect_message(model <- enformer(wrapped, target_length = 5), class = "seqlift_message_state_dict")
+  expect_message(
+    model <- enformer(wrapped, target_length = 5), class = "seqlift_message_state_dict"
+  )
   expect_equal(predict(model, X), cut)
 })
 
@@ -299,7 +307,9 @@ test_that("borzoi() keeps the head that is asked for, and is explained without a
   expect_named(both, c("human", "mouse"))
   mouse <- borzoi(path, head = "mouse", target_length = 20)
   expect_identical(numbers_of(predict(mouse, X)), numbers_of(both$mouse))
-  expect_identical(dim(predict(borzoi(path, head = "human", target_length = NULL), X)), c(1L, 3L, 32L))
+  expect_identical(
+    dim(predict(borzoi(path, head = "human", target_length = NULL), X)), c(1L, 3L, 32L)
+  )
   explained <- deep_lift_shap(profile_score(mouse), X, n_shuffles = 2L, random_state = 1)
   expect_lt(max(abs(convergence_deltas(explained))), 1e-10)
   error <- expect_error(
@@ -307,4 +317,12 @@ test_that("borzoi() keeps the head that is asked for, and is explained without a
     class = "seqlift_error_model"
   )
   expect_match(conditionMessage(error), "human_head", fixed = TRUE)
+  flash <- test_path("architectures", "flashzoi_whole.pth")
+  mouse <- borzoi(flash, head = "mouse", target_length = 20, heads = 2)
+  explained <- deep_lift_shap(profile_score(mouse), X, n_shuffles = 2L, random_state = 1)
+  expect_lt(max(abs(convergence_deltas(explained))), 1e-10)
+  for (heads in c(3L, 16L)) {
+    error <- expect_error(borzoi(flash, heads = heads), class = "seqlift_error_model")
+    expect_match(conditionMessage(error), "even number of heads", fixed = TRUE)
+  }
 })

@@ -1,7 +1,8 @@
 # audit_model(): what it tells of the models of tests/models/make_models.py.
 
 columns <- c(
-  "op", "module", "class", "kind", "rule", "source", "supported", "faithful", "delta", "refused", "share",
+  "op", "module", "class", "kind", "rule", "source", "supported", "faithful", "delta", "refused",
+  "share",
   "module_delta"
 )
 # What an audit says of the model alone, whatever the sequences.
@@ -198,7 +199,7 @@ test_that("some columns of an audit print as a plain table", {
 # Written by tests/models/make_audit_models.py.
 audit_path <- function(name) normalizePath(test_path("models", "audit", paste0(name, ".pt")))
 
-test_that("scripted attention, which asks whether gradients are taken, is audited as it is explained", {
+test_that("scripted attention, which asks whether gradients are taken, is audited as explained", {
   model <- load_model(audit_path("scripted_attention"))
   X <- random_one_hot(c(3, 4, 40), random_state = 1)
   explained <- deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0, dtype = "float64")
@@ -225,7 +226,9 @@ test_that("an audit takes no more memory than the attribution", {
       predict(model, X[1L, , , drop = FALSE])
       before <- used()
       switch(verb,
-        attribution = deep_lift_shap(model, X, n_shuffles = 1L, random_state = 0, dtype = "float64"),
+        attribution = deep_lift_shap(
+          model, X, n_shuffles = 1L, random_state = 0, dtype = "float64"
+        ),
         audit = audit_model(model, X, dtype = "float64")
       )
       used() - before

@@ -71,7 +71,8 @@ test_that("members keep what was put around them, and their own inputs", {
   three <- profile_score(two_heads(track_of(3L)))
   model <- ensemble(one, two, three)
   expect_same_outputs(
-    outputs_of(model, X), mean_of(lapply(list(one, two, three), function(model) outputs_of(model, X)))
+    outputs_of(model, X),
+    mean_of(lapply(list(one, two, three), function(model) outputs_of(model, X)))
   )
   whole <- ensemble(two_heads(), two_heads(1))
   expect_same_outputs(

@@ -3,7 +3,8 @@
 printed <- function(model) {
   lines <- utils::capture.output(print(model))
   keys <- trimws(substr(lines, 1L, 19L))
-  split(substring(lines, 20L), factor(rep(keys[nzchar(keys)], diff(c(which(nzchar(keys)), length(lines) + 1L))),
+  split(substring(lines, 20L),
+    factor(rep(keys[nzchar(keys)], diff(c(which(nzchar(keys)), length(lines) + 1L))),
     levels = keys[nzchar(keys)]
   ))
 }

@@ -21,7 +21,9 @@ test_that("every kind of model is opened by its content", {
   skip_without_keras()
   hdf5 <- read_in_process(load_model(nameless(test_path("keras", "dialects", "chain_3.h5"))))
   expect_identical(hdf5$origin$format, "Keras HDF5")
-  archive <- read_in_process(load_model(nameless(test_path("keras", "archives", "chain_3.9.2.keras"))))
+  archive <- read_in_process(
+    load_model(nameless(test_path("keras", "archives", "chain_3.9.2.keras")))
+  )
   expect_identical(archive$origin$format, "Keras archive")
 })
 
@@ -106,7 +108,9 @@ test_that("a checksum is that of the file", {
   }
   empty <- tempfile()
   file.create(empty)
-  skip_if_not(exists("sha256sum", asNamespace("tools")) || requireNamespace("openssl", quietly = TRUE))
+  skip_if_not(
+    exists("sha256sum", asNamespace("tools")) || requireNamespace("openssl", quietly = TRUE)
+  )
   expect_identical(
     sha256_of(empty), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
   )
@@ -163,7 +167,12 @@ with_server <- function(code) {
   cache <- tempfile("cache")
   before <- Sys.getenv("R_USER_CACHE_DIR", NA)
   Sys.setenv(R_USER_CACHE_DIR = cache)
-  on.exit(if (is.na(before)) Sys.unsetenv("R_USER_CACHE_DIR") else Sys.setenv(R_USER_CACHE_DIR = before),
+  on.exit(
+    if (is.na(before)) {
+      Sys.unsetenv("R_USER_CACHE_DIR")
+    } else {
+      Sys.setenv(R_USER_CACHE_DIR = before)
+    },
     add = TRUE
   )
   code(address, cache, function() readLines(log))
@@ -220,7 +229,12 @@ test_that("a transfer that breaks off leaves nothing", {
   cache <- tempfile("cache")
   before <- Sys.getenv("R_USER_CACHE_DIR", NA)
   Sys.setenv(R_USER_CACHE_DIR = cache)
-  on.exit(if (is.na(before)) Sys.unsetenv("R_USER_CACHE_DIR") else Sys.setenv(R_USER_CACHE_DIR = before),
+  on.exit(
+    if (is.na(before)) {
+      Sys.unsetenv("R_USER_CACHE_DIR")
+    } else {
+      Sys.setenv(R_USER_CACHE_DIR = before)
+    },
     add = TRUE
   )
   error <- expect_error(load_model(paste0("http://127.0.0.1:", port, "/a.pt")),

@@ -3,7 +3,9 @@
 
 layout_path <- function(name) test_path("models", "layouts", paste0(name, ".pt"))
 
-layouts_expected <- function() as.list(read_state_dict(test_path("models", "layouts", "expected.pth")))
+layouts_expected <- function() {
+  as.list(read_state_dict(test_path("models", "layouts", "expected.pth")))
+}
 
 layouts_of_models <- list(
   nlc = "NLC", nlc_traced = "NLC", nlc_dense = "NLC", nlc_lstm = "NLC", nc1l = "NC1L",

@@ -1,5 +1,5 @@
-# Archives of Keras 3 (.keras) as its versions write them (tests/models/make_keras_archives.py), against
-# what numpy computes for their models.
+# Archives of Keras 3 (.keras) as its versions write them (tests/models/make_keras_archives.py),
+# against what numpy computes for their models.
 
 archive_path <- function(name) test_path("keras", "archives", paste0(name, ".keras"))
 
@@ -119,7 +119,8 @@ test_that("an archive that is cut short or changed ends in an error of its own, 
   writeBin(zip_of(members), again)
   expect_as_archived(read_in_process(load_keras_model(again)), "chain_3.9.2")
   n <- as.integer(Sys.getenv("SEQLIFT_DAMAGED_FILES", "200"))
-  # Cut short; bytes of the archive changed; bytes of one part changed and the checksums right again.
+  # Cut short; bytes of the archive changed; bytes of one part changed and the checksums right
+  # again.
   damage <- function(i) {
     if (i <= n / 10) {
       return(bytes[seq_len(round(length(bytes) * i / (n / 10 + 1)))])
@@ -147,7 +148,8 @@ test_that("an archive that is cut short or changed ends in an error of its own, 
     setdiff(classes, c("model", "died")), c("seqlift_error_file", "seqlift_error_model")
   )
   expect_gt(sum(classes == "seqlift_error_file"), n / 10)
-  # What ends the process that reads it is an error to the user, who reads it in a session of its own.
+  # What ends the process that reads it is an error to the user, who reads it in a session of its
+  # own.
   for (i in which(classes == "died")) {
     writeBin(damage(i), again)
     expect_identical(outcome_of_file(again), "seqlift_error_file", label = i)

@@ -91,7 +91,9 @@ torch_double <- function(folder, tracer) {
   dir.create(file.path(folder, "torch", "R"), recursive = TRUE)
   dir.create(file.path(folder, "library"))
   writeLines(
-    c("Package: torch", "Version: 0.0.2", "Title: Double", "Description: A double.", "License: MIT"),
+    c(
+      "Package: torch", "Version: 0.0.2", "Title: Double", "Description: A double.", "License: MIT"
+    ),
     file.path(folder, "torch", "DESCRIPTION")
   )
   writeLines(
@@ -243,7 +245,8 @@ test_that("a module is converted for any number of sequences and left as it was"
   body <- c(
     "  modes <- vapply(func$modules, function(module) module$training, TRUE)",
     "  if (list(...)[[1]]$shape[2] == 5) {",
-    "    stop(\"I cannot\\nException raised from f at g.cpp:1 (most recent call first):\\nframe #0: h\")",
+    "    stop(\"I cannot\\nException raised from f at g.cpp:1 (most recent call first):\\n\",",
+    "      \"frame #0: h\")",
     "  }",
     "  options(traced = list(inputs = list(...), modes = modes, mode = mode, strict = strict))",
     "  name <- paste(sample(letters, 24, replace = TRUE), collapse = \"\")",
@@ -306,7 +309,8 @@ test_that("rows of an example are its own, turned, and an example of zeros gets 
 test_that("LibTorch's frames are cut out of what R's torch says", {
   text <- paste0(
     "Error in the R function execution.:  The size must match (7)\n",
-    "Exception raised from infer_size at ../aten/src/ATen/ExpandUtils.cpp:35 (most recent call first):\n",
+    "Exception raised from infer_size at ../aten/src/ATen/ExpandUtils.cpp:35 ",
+    "(most recent call first):\n",
     "frame #0: c10::Error::Error(c10::SourceLocation, std::string) + 0x57 (0x7f in libc10.so)\n"
   )
   expect_identical(without_native_frames(text), "The size must match (7)")

@@ -200,7 +200,9 @@ test_that("outputs in a dictionary or a NamedTuple are several outputs, by their
     for (i in 1:2) {
       one <- select_output(model, i)
       expect_equal(predict(one, X), plain[[i]], tolerance = 1e-6)
-      explained <- deep_lift_shap(one, X, target = 1, n_shuffles = 3, random_state = 0, dtype = "float64")
+      explained <- deep_lift_shap(
+        one, X, target = 1, n_shuffles = 3, random_state = 0, dtype = "float64"
+      )
       expect_lt(max(abs(convergence_deltas(explained))), 1e-10)
     }
     # What only the other head needs is not computed.

@@ -64,7 +64,9 @@ test_that("an old universalmotif is refused for contributions, with its version"
 test_that("what is no pattern is refused", {
   for (convert in list(motifs_as_universalmotif, motifs_as_pfmatrix)) {
     expect_error(convert(list(diag(4))), "motifs", class = "seqlift_error_argument")
-    expect_error(convert(conversion_motifs()[0L]), "without a pattern", class = "seqlift_error_argument")
+    expect_error(
+      convert(conversion_motifs()[0L]), "without a pattern", class = "seqlift_error_argument"
+    )
     expect_error(convert(conversion_motifs(), trim_threshold = 2), class = "seqlift_error_argument")
   }
   expect_error(motifs_as_universalmotif(conversion_motifs(), matrix = "x"),

@@ -66,7 +66,9 @@ test_that("window sums in a file, and pieces of a few sequences, give the same",
     expect_identical(found, motifs)
     sums <- core_window_sums
     with_replaced("core_window_sums", function(...) sums(..1, ..2, ..3, "/no/such/folder"), {
-      expect_error(discover_motifs(data$scores, data$X), "No such file", class = "seqlift_error_file")
+      expect_error(
+        discover_motifs(data$scores, data$X), "No such file", class = "seqlift_error_file"
+      )
     })
   }))
 })
@@ -75,7 +77,9 @@ test_that("of each sign the first seqlets are taken", {
   all <- attr(motifs, "settings")
   some <- discover_motifs(data$scores, data$X, max_seqlets = 110L, n_leiden_runs = 2L,
     random_state = 1)
-  expect_identical(attr(some, "settings")[c("n_called", "n_seqlets")], all[c("n_called", "n_seqlets")])
+  expect_identical(
+    attr(some, "settings")[c("n_called", "n_seqlets")], all[c("n_called", "n_seqlets")]
+  )
   expect_lte(sum(vapply(some, function(one) nrow(one$seqlets), 1L)), 220L)
   expect_gt(length(some), 0L)
   expect_length(discover_motifs(data$scores, data$X, max_seqlets = 1L, n_leiden_runs = 1L), 0L)

@@ -43,7 +43,9 @@ test_that("motifs of JASPAR's formats are read as counts", {
   )
   motifs <- read_motifs(with_letters)
   expect_named(motifs, c("MA0036.3 GATA2", "other"))
-  expect_identical(motifs[[1L]], rbind(A = c(0, 9, 0), C = c(0, 1, 0), G = c(10, 0, 2), T = c(0, 0, 8)))
+  expect_identical(
+    motifs[[1L]], rbind(A = c(0, 9, 0), C = c(0, 1, 0), G = c(10, 0, 2), T = c(0, 0, 8))
+  )
   expect_identical(motif_consensus(motifs[[2L]]), "T")
   rows_alone <- write_motifs(
     ">MA0036.3 GATA2", "0 9 0", "0 1 0", "10 0 2", "0 0 8", "", ">other", "0", "0", "0", "1"
@@ -62,7 +64,8 @@ test_that("a damaged file is an error that names the line", {
   refused <- list(
     no_motif = character(), text = "This is no motif.",
     three_rows = c(">a", "1 2", "1 2", "1 2"), five_rows = c(">a", "1", "2", "3", "4", "5"),
-    ragged = c(">a", "1 2", "1", "1 2", "1 2"), letters = c(">a", "A [1]", "A [1]", "G [1]", "T [1]"),
+    ragged = c(">a", "1 2", "1", "1 2", "1 2"),
+    letters = c(">a", "A [1]", "A [1]", "G [1]", "T [1]"),
     some_letters = c(">a", "A [1]", "[1]", "[1]", "[1]"), word = c(">a", "1", "x", "1", "1"),
     negative = c(">a", "1", "-1", "1", "1"),
     width = c("MEME version 4", "MOTIF a", "letter-probability matrix: w= 2", "1 0 0 0"),

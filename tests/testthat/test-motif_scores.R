@@ -69,10 +69,12 @@ test_that("an HDF5 file is not read whole", {
   skip_if_not_installed("rhdf5")
   rows <- list()
   read <- read_h5_rows
-  with_replaced("score_piece", 4 * 100 * 30, with_replaced("read_h5_rows", function(stored, which, ...) {
+  read_and_tell <- function(stored, which, ...) {
     rows[[length(rows) + 1L]] <<- which
     read(stored, which, ...)
-  }, discover_motifs(test_path("motifs", "scores.h5"), n_leiden_runs = 1L, random_state = 3)))
+  }
+  with_replaced("score_piece", 4 * 100 * 30, with_replaced("read_h5_rows", read_and_tell,
+    discover_motifs(test_path("motifs", "scores.h5"), n_leiden_runs = 1L, random_state = 3)))
   expect_true(all(lengths(rows) <= 30L))
   expect_setequal(unlist(rows[1:9]), 1:250)
 })
@@ -105,7 +107,9 @@ test_that("files of something else are refused, and nothing stays open", {
   cut <- file.path(folder, "cut.npz")
   writeBin(utils::head(zip, 2000L), cut)
   refused(cut, "archive|damaged|cut short")
-  refused(test_path("motifs", "scores.npz"), "250 sequences of 100 bp", class = "seqlift_error_argument")
+  refused(
+    test_path("motifs", "scores.npz"), "250 sequences of 100 bp", class = "seqlift_error_argument"
+  )
   refused(test_path("motifs", "scores.npz"), "250 sequences of 100 bp",
     X. = number_file("bool.npy"), class = "seqlift_error_argument")
   refused(number_file("float32.npy"), "X", X. = NULL, class = "seqlift_error_argument")

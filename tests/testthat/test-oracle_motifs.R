@@ -1,8 +1,10 @@
-# Every required call of every case of the oracle of motifs, one test a case. Handlers by function are
-# in helper-oracle_motifs_*.R; a function without one is not in this version.
+# Every required call of every case of the oracle of motifs, one test a case. Handlers by function
+# are in helper-oracle_motifs_*.R; a function without one is not in this version.
 
 folder <- oracle_folder(variable = "SEQLIFT_ORACLE_MOTIFS", name = "oracle-motifs")
-handlers <- c(oracle_motifs_hits, oracle_motifs_modisco, oracle_motifs_tomtom, oracle_motifs_variants)
+handlers <- c(
+  oracle_motifs_hits, oracle_motifs_modisco, oracle_motifs_tomtom, oracle_motifs_variants
+)
 
 test_that("the oracle of motifs is there", {
   skip_if(is.null(folder), "no folder shared/oracle-motifs beside the repository")

@@ -126,7 +126,8 @@ test_that("attributions can be marginalized, with all their arguments", {
 test_that("annotated regions are written into the backgrounds, stacked per annotation", {
   X <- c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC")
   annotations <- data.frame(
-    example = c("two", "one", "two"), start = c(2, 1, 9), end = c(6, 2, 12), name = c("site", NA, "")
+    example = c("two", "one", "two"), start = c(2, 1, 9), end = c(6, 2, 12),
+    name = c("site", NA, "")
   )
   watch <- letters_seen()
   result <- marginalize_annotations(NULL, X, backgrounds, annotations, func = watch$func)

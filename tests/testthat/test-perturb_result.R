@@ -97,9 +97,8 @@ test_that("outputs of other shapes are numbered", {
   result <- marginalize(NULL, c("AAAA", "CCCC"), "G", func = func)
   table <- as.data.frame(result)
   expect_named(table, c("sequence", "index_1", "index_2", "before", "after", "effect"))
-  expect_identical(table[table$effect == 1, c("index_1", "index_2")] |> unique() |> unlist() |> unname(),
-    c(3L, 3L)
-  )
+  changed <- unique(table[table$effect == 1, c("index_1", "index_2")])
+  expect_identical(unname(unlist(changed)), c(3L, 3L))
 })
 
 test_that("named outputs keep their names, within lists too", {
@@ -126,7 +125,9 @@ test_that("arrays of every shape become a table with its numbers in place", {
     table <- tidy_arrays(list(value = values), "sequence", NULL)
     index <- as.matrix(table[setdiff(names(table), "value")])
     expect_identical(values[index], table$value)
-    expect_equal(mean_over(values, 2L), array(apply(values, seq_along(shape)[-2L], mean), shape[-2L]))
+    expect_equal(
+      mean_over(values, 2L), array(apply(values, seq_along(shape)[-2L], mean), shape[-2L])
+    )
     expect_equal(
       standard_error(values, 1L),
       array(apply(values, seq_along(shape)[-1L], sd) / sqrt(3), shape[-1L])

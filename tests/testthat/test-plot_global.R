@@ -5,7 +5,7 @@ global_input <- function(X) {
   new_attributions(one_hot * numbers, X, matrix(0, length(X), 0L), NULL, "attributions")
 }
 
-test_that("sequences are aligned on their centres, and the mean and spread are those of the columns", {
+test_that("sequences are aligned on their centres; the mean and spread are those of the columns", {
   X <- c(a = "ACGTACGTA", b = "CCGGTTAAC", c = "GATTACATT")
   x <- global_input(X)
   table <- plot_global(x, flank = 2L)$data
@@ -60,7 +60,9 @@ test_that("overlapping motifs and palindromes are each found once a place", {
 test_that("tables of places, hits and windows are aligned on their middles", {
   X <- c(a = "ACGTACGTA", b = "CCGGTTAAC")
   x <- global_input(X)
-  places <- data.frame(example = c(1L, 2L), start = c(3L, 4L), end = c(6L, 6L), strand = c("+", "-"))
+  places <- data.frame(
+    example = c(1L, 2L), start = c(3L, 4L), end = c(6L, 6L), strand = c("+", "-")
+  )
   # The middle of 3 to 6 is 4, of 4 to 6 it is 5.
   expect_equal(plot_global(x, places, flank = 1L)$data$mean, (100 + 3:5 + 200 + 6:4) / 2)
   places$strand[1L] <- "-"
@@ -76,8 +78,13 @@ test_that("arrays need their sequences for a motif, and several results have a p
   X <- c(a = "ACGTACGTA", b = "CCGTTTAAC")
   x <- global_input(X)
   plain <- as.array(x)
-  expect_error(plot_global(plain, "CGT", flank = 1L), "`X` must be", class = "seqlift_error_argument")
-  expect_equal(plot_global(plain, "CGT", flank = 1L, X = X)$data$mean, plot_global(x, "CGT", flank = 1L)$data$mean)
+  expect_error(
+    plot_global(plain, "CGT", flank = 1L), "`X` must be", class = "seqlift_error_argument"
+  )
+  expect_equal(
+    plot_global(plain, "CGT", flank = 1L, X = X)$data$mean,
+    plot_global(x, "CGT", flank = 1L)$data$mean
+  )
   both <- plot_global(list(one = x, two = x), flank = 1L)
   expect_identical(levels(both$data$panel), c("one", "two"))
   expect_identical(nrow(ggplot2::ggplot_build(both)$layout$layout), 2L)
@@ -87,7 +94,11 @@ test_that("effects and hypothetical attributions are those of the letters that a
   X <- c(a = "ACGTACGTA", b = "CCGGTTAAC")
   model <- load_model(model_path("tiny"))
   X <- c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC")
-  for (x in list(taylor_ism(model, X), deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0, hypothetical = TRUE))) {
+  results <- list(
+    taylor_ism(model, X),
+    deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0, hypothetical = TRUE)
+  )
+  for (x in results) {
     table <- plot_global(x, flank = 3L)$data
     expected <- colMeans(observed_values(x)[, 4:10, 1L])
     expect_equal(table$mean, expected)
@@ -97,7 +108,9 @@ test_that("effects and hypothetical attributions are those of the letters that a
 test_that("what cannot be aligned is refused", {
   X <- c(a = "ACGTACGTA", b = "CCGGTTAAC")
   x <- global_input(X)
-  refused <- function(words, ...) expect_error(plot_global(x, ...), words, class = "seqlift_error_argument")
+  refused <- function(words, ...) {
+    expect_error(plot_global(x, ...), words, class = "seqlift_error_argument")
+  }
   refused("at least two places", "GGTT")
   refused("motif in letters", "GATX")
   refused("motif in letters", "")

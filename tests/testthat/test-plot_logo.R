@@ -32,7 +32,7 @@ track <- function(numbers) {
   values
 }
 
-test_that("every letter fills the unit square, and is one line that ends where its cut to a hole began", {
+test_that("every letter fills the unit square, and is one line that ends where its cut began", {
   for (base in bases) {
     outline <- letter_outline(base, 8L)
     expect_equal(range(outline$x), c(0, 1))
@@ -307,7 +307,8 @@ test_that("many panels say what height they need and have their names beside the
 test_that("labels at the edge of the window begin or end there", {
   values <- matrix(1, 4L, 100L)
   marks <- data.frame(
-    start = c(1, 50, 99), end = c(2, 52, 100), name = c("a long name here", "GATA", "a long name there")
+    start = c(1, 50, 99), end = c(2, 52, 100),
+    name = c("a long name here", "GATA", "a long name there")
   )
   labels <- label_layer(plot_logo(values, annotations = marks))
   expect_equal(labels$hjust, c(0, 0.5, 1))
@@ -316,7 +317,7 @@ test_that("labels at the edge of the window begin or end there", {
   expect_lte(max(nchar(label_layer(plot_logo(values, annotations = marks))$label)), 40L)
 })
 
-test_that("a line of information has the numbers of each sequence, predictions where they are given", {
+test_that("a line of information has the numbers of each sequence, and given predictions", {
   model <- load_model(model_path("tiny"))
   X <- c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC")
   found <- deep_lift_shap(model, X, n_shuffles = 3L, random_state = 0, return_references = TRUE)
@@ -325,12 +326,17 @@ test_that("a line of information has the numbers of each sequence, predictions w
   of_references <- predict(model, aperm(array(kept, c(4L, 12L, 6L)), c(3L, 1L, 2L)))[, 1L]
   means <- rowMeans(matrix(of_references, 2L))
   lines <- logo_info(predicted, found, 1:2)
-  numbers <- function(pattern) as.numeric(sub(paste0(".*", pattern, " ([-+0-9.e]+).*"), "\\1", lines))
+  numbers <- function(pattern) {
+    as.numeric(sub(paste0(".*", pattern, " ([-+0-9.e]+).*"), "\\1", lines))
+  }
   expect_equal(numbers("prediction"), unname(predicted), tolerance = 0.01)
   expect_equal(numbers("references"), means, tolerance = 0.01)
   expect_equal(numbers("change"), unname(predicted) - means, tolerance = 0.02)
   expect_equal(numbers("sum"), unname(apply(as.array(found), 1L, sum)), tolerance = 0.01)
-  expect_equal(numbers("largest \\|delta\\|"), unname(apply(abs(convergence_deltas(found)), 1L, max)), tolerance = 0.1)
+  expect_equal(
+    numbers("largest \\|delta\\|"), unname(apply(abs(convergence_deltas(found)), 1L, max)),
+    tolerance = 0.1
+  )
   # Above the only panel, or in the names of several; not without being asked for.
   expect_identical(plot_logo(found, sequence = 2L, info = predicted)$labels$subtitle, lines[2L])
   expect_null(plot_logo(found, sequence = 2L)$labels$subtitle)

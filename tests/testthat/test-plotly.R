@@ -1,5 +1,5 @@
-# What plotly::ggplotly() makes of the plots: every layer that draws something is there, as often as it
-# is in the ggplot. The rows are all plots of the package.
+# What plotly::ggplotly() makes of the plots: every layer that draws something is there, as often as
+# it is in the ggplot. The rows are all plots of the package.
 
 made_plots <- function() {
   model <- load_model(model_path("tiny"))
@@ -15,7 +15,9 @@ made_plots <- function() {
   )
   weights <- list(a = 4 * diag(4L) + 0.1, b = 4 * diag(4L)[, 4:1] + 0.1)
   hits <- call_hits(found, weights)
-  design <- greedy_substitution(model, X[1L], motifs = c("GATA", "CC"), max_iter = 2L, y = array(1, c(1L, 3L)))
+  design <- greedy_substitution(
+    model, X[1L], motifs = c("GATA", "CC"), max_iter = 2L, y = array(1, c(1L, 3L))
+  )
   list(
     logo = plot_logo(found, sequence = 1L, annotations = site, info = TRUE),
     `logo of several` = plot_logo(effects, annotations = site),
@@ -41,7 +43,8 @@ made_plots <- function() {
 # By the shoelace formula.
 outline_area <- function(x, y) abs(sum(x * c(y[-1L], y[1L]) - c(x[-1L], x[1L]) * y)) / 2
 
-# How many numbers and texts a plot has in plotly, NULL where it cannot be made; and warnings on the way.
+# How many numbers and texts a plot has in plotly, NULL where it cannot be made; and warnings on the
+# way.
 drawn_in_plotly <- function(plot) {
   warned <- character()
   traces <- withCallingHandlers(
@@ -96,7 +99,10 @@ test_that("letters keep their outlines in plotly, the hole of an A too", {
   expect_equal(y[seq_len(n)], outline$y)
   expect_false(anyNA(x[seq_len(n)]))
   # The area inside by the shoelace formula is that without the hole.
-  expect_equal(outline_area(outline$x, outline$y), outline_area(x[seq_len(n)], y[seq_len(n)]) / logo_letter_width(1L))
+  expect_equal(
+    outline_area(outline$x, outline$y),
+    outline_area(x[seq_len(n)], y[seq_len(n)]) / logo_letter_width(1L)
+  )
 })
 
 test_that("everything is added to as to any ggplot", {

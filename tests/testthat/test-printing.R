@@ -72,7 +72,9 @@ test_that("print() and summary() of every class keep to the width, and to the to
     expect_lte(max(widths_of(print(result), 60L)), 60L, label = name)
     # What may not fit into memory has no summary.
     if (name != "on_disk") {
-      expect_lte(max(widths_of(print(summary(result)), 60L)), 60L, label = paste("summary of", name))
+      expect_lte(
+        max(widths_of(print(summary(result)), 60L)), 60L, label = paste("summary of", name)
+      )
     }
   }
   expect_identical(nrow(summary(results$pisa)), 62L)
@@ -121,7 +123,8 @@ printed_results <- function() {
       stats::setNames(list(explained), long), steps = 4L, n_masks = 2L, n_perturbations = 2L,
       mutagenesis = FALSE, random_state = 0
     ),
-    seqlift_random_generator = random_generator(0), seqlift_literature = methods_references(explained),
+    seqlift_random_generator = random_generator(0),
+    seqlift_literature = methods_references(explained),
     seqlift_state_dict = read_state_dict(test_path("state_dicts", "net.safetensors"))
   )
   if (requireNamespace("HDF5Array", quietly = TRUE)) {
@@ -161,7 +164,9 @@ test_that("whatever the names are, print() and summary() keep to 40, 60 and 80 c
 test_that("names that differ in their middle can be told apart when they are short", {
   names <- paste0("sequence_with_a_long_name_chr", 1:12, ":1000000-1002114(+)")
   short <- shorten_each(names, 24L)
-  expect_identical(short[c(1, 12)], c("\u2026chr1:1000000-1002114(+)", "\u2026chr12:10000\u2026-1002114(+)"))
+  expect_identical(
+    short[c(1, 12)], c("\u2026chr1:1000000-1002114(+)", "\u2026chr12:10000\u2026-1002114(+)")
+  )
   expect_identical(anyDuplicated(short), 0L)
   # The same name stays the same, and short names stay as they are.
   expect_identical(shorten_each(c(names[c(1, 1, 2)], "x"), 24L), c(short[c(1, 1, 2)], "x"))

@@ -551,7 +551,8 @@ test_that("an interactive report has the viewer on the screen and the logos in p
 })
 
 test_that("`interactive` is TRUE or FALSE", {
-  expect_error(attribution_report(load_model(model_path("tiny")), "ACGTTGCAAGTC", "x.html", interactive = NA),
+  expect_error(
+    attribution_report(load_model(model_path("tiny")), "ACGTTGCAAGTC", "x.html", interactive = NA),
     "interactive", class = "seqlift_error_argument"
   )
 })

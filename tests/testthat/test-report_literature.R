@@ -1,7 +1,11 @@
 # The help page `name` as text: of the source tree, else of the installed package.
 help_text <- function(name) {
   file <- test_path("..", "..", "man", paste0(name, ".Rd"))
-  page <- if (file.exists(file)) tools::parse_Rd(file) else tools::Rd_db("seqlift")[[paste0(name, ".Rd")]]
+  page <- if (file.exists(file)) {
+    tools::parse_Rd(file)
+  } else {
+    tools::Rd_db("seqlift")[[paste0(name, ".Rd")]]
+  }
   if (is.null(page)) skip("The package is installed without help pages")
   paste(gsub("_\b", "", utils::capture.output(tools::Rd2txt(page))), collapse = " ")
 }
@@ -35,11 +39,19 @@ test_that("results name the papers of what was run", {
   keys <- function(...) methods_references(...)$key
   shap <- deep_lift_shap(model, X, n_shuffles = 3L, random_state = 0)
   expect_identical(keys(shap), c("shrikumar2017", "lundberg2017", "altschul1985"))
-  expect_identical(keys(deep_lift_shap(model, X, n_shuffles = 3L, random_state = 0, standard_errors = TRUE))[4L], "welford1962")
-  expect_identical(keys(deep_lift_shap(model, X, references = background_frequencies())), c("shrikumar2017", "lundberg2017"))
+  expect_identical(
+    keys(deep_lift_shap(model, X, n_shuffles = 3L, random_state = 0, standard_errors = TRUE))[4L],
+    "welford1962"
+  )
+  expect_identical(
+    keys(deep_lift_shap(model, X, references = background_frequencies())),
+    c("shrikumar2017", "lundberg2017")
+  )
   rows <- list(
-    saliency = "simonyan2014", gradient_x_input = "shrikumar2017", integrated_gradients = "sundararajan2017",
-    expected_gradients = "erion2021", smoothgrad = "smilkov2017", guided_backprop = "springenberg2015",
+    saliency = "simonyan2014", gradient_x_input = "shrikumar2017",
+    integrated_gradients = "sundararajan2017",
+    expected_gradients = "erion2021", smoothgrad = "smilkov2017",
+    guided_backprop = "springenberg2015",
     deconvnet = "zeiler2014", tism = "sasse2024", deep_lift_rescale = "shrikumar2017"
   )
   expect_setequal(names(rows), setdiff(c(names(attribution_methods), names(deep_lift_methods)),
@@ -69,20 +81,27 @@ test_that("results name the papers of what was run", {
 
 test_that("the list is printed, and becomes BibTeX that names every author", {
   model <- load_model(model_path("tiny"))
-  found <- methods_references(attribute(model, "ACGTTGCAAGTC", "expected_gradients", n_shuffles = 2L))
+  found <- methods_references(
+    attribute(model, "ACGTTGCAAGTC", "expected_gradients", n_shuffles = 2L)
+  )
   printed <- utils::capture.output(print(found))
   expect_match(paste(printed, collapse = " "), "Erion G, Janizek JD", fixed = TRUE)
   expect_match(paste(printed, collapse = " "), "doi:10.1038/s42256-021-00343-w", fixed = TRUE)
   bibtex <- utils::toBibtex(found)
   expect_s3_class(bibtex, "Bibtex")
-  expect_true("  author = {Erion, G and Janizek, JD and Sturmfels, P and Lundberg, SM and Lee, S-I}," %in% bibtex)
-  expect_output(print(methods_references(data.frame(example = 1L, start = 1L, end = 2L))), "No paper")
+  authors <- "  author = {Erion, G and Janizek, JD and Sturmfels, P and Lundberg, SM and Lee, S-I},"
+  expect_true(authors %in% bibtex)
+  expect_output(
+    print(methods_references(data.frame(example = 1L, start = 1L, end = 2L))), "No paper"
+  )
 })
 
 test_that("what is no result has no papers", {
   expect_error(methods_references(), "at least one result", class = "seqlift_error_argument")
   for (wrong in list(1, "a", NULL, list(), data.frame(a = 1), list(1), mean)) {
-    expect_error(methods_references(wrong), "results of this package", class = "seqlift_error_argument")
+    expect_error(
+      methods_references(wrong), "results of this package", class = "seqlift_error_argument"
+    )
   }
 })
 

@@ -76,24 +76,33 @@ test_that("tracks lie in the middle, or where they are said to begin", {
   expect_identical(tracks[[1L]]$series, list("plus", "minus"))
   values <- array(unpack_numbers(tracks[[1L]]$values), c(40L, 2L, 3L))
   expect_equal(values, aperm(unname(profile), c(3L, 2L, 1L)))
-  expect_equal(tracks[[2L]][c("start", "bin_width", "bins")], list(start = 7, bin_width = 10, bins = 4))
+  expect_equal(
+    tracks[[2L]][c("start", "bin_width", "bins")], list(start = 7, bin_width = 10, bins = 4)
+  )
 })
 
 test_that("marks of every sequence, of some, and of the genome lie where they should", {
   skip_if_not_installed("htmlwidgets")
   x <- viewed()
   marks <- data.frame(
-    start = c(3, 10), end = c(5, 20), sequence = c("s2", "s3"), motif = c("GATA", "SP1"), q = c(.01, .5)
+    start = c(3, 10), end = c(5, 20), sequence = c("s2", "s3"), motif = c("GATA", "SP1"),
+    q = c(.01, .5)
   )
-  items <- view_attributions(x, annotations = list(hits = marks), sequence = 2:1)$x$annotations[[1L]]$items
+  items <- view_attributions(
+    x, annotations = list(hits = marks), sequence = 2:1
+  )$x$annotations[[1L]]$items
   expect_length(items, 1L)
   expect_identical(items[[1L]][c("label", "sequence")], list(label = "GATA", sequence = 0L))
   expect_identical(items[[1L]]$notes, list("q: 0.01"))
-  all <- view_attributions(x, annotations = data.frame(start = 1, end = 2))$x$annotations[[1L]]$items
+  all <- view_attributions(
+    x, annotations = data.frame(start = 1, end = 2)
+  )$x$annotations[[1L]]$items
   expect_null(all[[1L]]$sequence)
 
   skip_if_not_installed("GenomicRanges")
-  attribution_ranges(x) <- GenomicRanges::GRanges(c("chr1:101-160:+", "chr1:301-360:-", "chr2:101-160:+"))
+  attribution_ranges(x) <- GenomicRanges::GRanges(
+    c("chr1:101-160:+", "chr1:301-360:-", "chr2:101-160:+")
+  )
   sites <- GenomicRanges::GRanges(c("chr1:111-115:+", "chr1:301-303:+", "chr1:150-170:+"))
   sites$name <- c("plus", "minus", "over the end")
   page <- view_attributions(x, annotations = sites)
@@ -110,9 +119,13 @@ test_that("windows keep the positions of their sequences", {
   model <- demo_model() |> with_args(list(control_track = 0)) |> select_output(2)
   effects <- saturation_mutagenesis(model, demo_sequences()[1:2], start = 160, end = 180)
   payload <- view_attributions(effects, start = 170)$x
-  expect_identical(c(payload$first, payload$last, payload$from, payload$to), c(160L, 180L, 170L, 180L))
+  expect_identical(
+    c(payload$first, payload$last, payload$from, payload$to), c(160L, 180L, 170L, 180L)
+  )
   observed <- unpack_numbers(payload$views[[1L]]$observed)
-  expect_equal(matrix(observed, 21L), t(observed_values(effects)[, , 1L]), tolerance = 2e-5, ignore_attr = TRUE)
+  expect_equal(
+    matrix(observed, 21L), t(observed_values(effects)[, , 1L]), tolerance = 2e-5, ignore_attr = TRUE
+  )
 })
 
 test_that("what cannot be viewed is refused", {
@@ -134,12 +147,14 @@ test_that("what cannot be viewed is refused", {
   refused(view_attributions(x, tracks = list(p = matrix(0, 3, 61))))
   refused(view_attributions(x, tracks = list(p = matrix(NaN, 3, 60))))
   refused(view_attributions(x, annotations = data.frame(from = 1)), "seqlift_error_annotations")
-  refused(view_attributions(x, annotations = data.frame(start = 1, end = 99)), "seqlift_error_annotations")
+  refused(
+    view_attributions(x, annotations = data.frame(start = 1, end = 99)), "seqlift_error_annotations"
+  )
   refused(view_attributions(x, annotations = list(1)), "seqlift_error_annotations")
   refused(view_attributions(x, window = 3))
 })
 
-test_that("in Shiny an output has the widget's name, and its expression is evaluated where it was written", {
+test_that("in Shiny an output has the widget's name; its expression is evaluated in its place", {
   skip_if_not_installed("htmlwidgets")
   skip_if_not_installed("shiny")
   html <- as.character(view_attributions_output("scores", height = "300px"))
@@ -170,7 +185,8 @@ test_that("in a browser: it opens, zooms, moves, tells the numbers under the mou
     const canvas = element.querySelector('canvas');
     const out = { whole: viewer.window() };
     const key = function (name) {
-      canvas.dispatchEvent(new KeyboardEvent('keydown', { key: name, bubbles: true, cancelable: true }));
+      canvas.dispatchEvent(new KeyboardEvent('keydown', {
+        key: name, bubbles: true, cancelable: true }));
     };
     key('+'); key('+'); out.zoomed = viewer.window();
     key('ArrowRight'); out.moved = viewer.window();
@@ -179,7 +195,8 @@ test_that("in a browser: it opens, zooms, moves, tells the numbers under the mou
     const plot = box.width - 58 - 12;
     const tell = function (position, y) {
       canvas.dispatchEvent(new PointerEvent('pointermove', {
-        clientX: box.left + 58 + (position - 0.5) / 60 * plot, clientY: box.top + y, bubbles: true }));
+        clientX: box.left + 58 + (position - 0.5) / 60 * plot, clientY: box.top + y,
+        bubbles: true }));
       const tip = element.querySelector('.seqlift-tooltip');
       return tip.style.display === 'block' ? tip.textContent : '';
     };
@@ -216,9 +233,12 @@ test_that("in a browser: it opens, zooms, moves, tells the numbers under the mou
   # What the mouse reads are the array's numbers.
   own <- plain_numbers(x)[1L, , 25L]
   base <- substr(attr(x, "X")[1L], 25L, 25L)
-  number <- function(text, after) as.numeric(regmatches(text, regexec(paste0(after, " (-?[0-9.e-]+)"), text))[[1L]][2L])
+  number <- function(text, after) {
+    as.numeric(regmatches(text, regexec(paste0(after, " (-?[0-9.e-]+)"), text))[[1L]][2L])
+  }
   expect_match(said$logo, "s1, position 25", fixed = TRUE)
-  expect_equal(number(said$logo, paste0("by hand: ", base)), unname(own[match(base, attribution_bases)]),
+  expect_equal(number(said$logo, paste0("by hand: ", base)),
+    unname(own[match(base, attribution_bases)]),
     tolerance = 1e-3
   )
   for (b in attribution_bases) {
@@ -227,7 +247,9 @@ test_that("in a browser: it opens, zooms, moves, tells the numbers under the mou
     )
   }
   expect_equal(number(said$heat, "by hand: G"), unname(own[3L]), tolerance = 1e-3)
-  expect_equal(number(said$track, "profile:"), matrix(seq_len(180) / 7, 3L)[1L, 25L], tolerance = 1e-3)
+  expect_equal(
+    number(said$track, "profile:"), matrix(seq_len(180) / 7, 3L)[1L, 25L], tolerance = 1e-3
+  )
   expect_match(said$mark, "annotations: site <1>\n20 to 30", fixed = TRUE)
   expect_identical(said$drawn, rep(TRUE, 4L))
   expect_identical(said$broken, 0L)

@@ -141,7 +141,10 @@ test_that("BED files are read as rtracklayer reads them", {
   expect_named(read, c("a", "b", "c"))
   # Three columns, spaces, comments, Windows lines, a name twice.
   other <- file.path(folder, "other.bed")
-  writeLines(c("# comment", "browser position chr1", "track name=x", "chr1 7 14 x\r", "", "chr1 0 2 x"), other)
+  writeLines(
+    c("# comment", "browser position chr1", "track name=x", "chr1 7 14 x\r", "", "chr1 0 2 x"),
+    other
+  )
   expect_identical(
     as.character(sequences_from(other, small_genome())),
     c("chr1:8-14" = "GATTACA", "chr1:1-2" = "AC")

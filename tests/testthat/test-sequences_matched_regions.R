@@ -11,7 +11,7 @@ gc_of <- function(regions, genome) {
   counts[, 1] / rowSums(counts)
 }
 
-test_that("what is drawn has the width, strand and GC content of its region, and overlaps nothing", {
+test_that("what is drawn has the width, strand and GC content of its region; it overlaps nothing", {
   skip_without_genomes("BSgenome")
   genome <- random_genome()
   regions <- some_regions()

@@ -41,7 +41,9 @@ test_that("references are those of the seed, depend on no other sequence, and ke
     for (i in seq_along(X)) {
       bases <- one_hot_encode(X[i])
       made <- makers[[name]](bases, n = 1L, random_state = 4)
-      expect_identical(numbers_of(makers[[name]](bases, n = 1L, random_state = 4)), numbers_of(made))
+      expect_identical(
+        numbers_of(makers[[name]](bases, n = 1L, random_state = 4)), numbers_of(made)
+      )
       unknown <- known_positions(X[i])
       expect_true(all(made[1L, , unknown] == 0), label = name)
       if (!name %in% c("pool", "flat", "flat_within")) {

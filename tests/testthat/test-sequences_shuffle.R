@@ -249,7 +249,9 @@ test_that("messages say what was expected", {
 test_that("more than memory holds is refused before anything is drawn", {
   X <- "ACGTTGCAACGT"
   refused <- function(code, arg) {
-    error <- with_replaced("free_memory", function() 1e6, expect_error(code, class = "seqlift_error_argument"))
+    error <- with_replaced(
+      "free_memory", function() 1e6, expect_error(code, class = "seqlift_error_argument")
+    )
     expect_match(conditionMessage(error), paste0("`", arg, "`"), fixed = TRUE)
     expect_match(conditionMessage(error), "0.001 GB are free", fixed = TRUE)
   }
@@ -263,6 +265,9 @@ test_that("more than memory holds is refused before anything is drawn", {
     max_iter = 1
   ), "length")
   # Where the system does not say what is free, R does.
-  with_replaced("free_memory", function() NA_real_, expect_identical(dim(shuffle_region(X, n = 2)), c(1L, 2L, 4L, 12L)))
+  with_replaced(
+    "free_memory", function() NA_real_,
+    expect_identical(dim(shuffle_region(X, n = 2)), c(1L, 2L, 4L, 12L))
+  )
   expect_true(is.na(free_memory()) || free_memory() > 0)
 })

@@ -29,7 +29,9 @@ apply_by_hand <- function(table, X) {
     substr(letters, 1, table$start - 1), table$alt, substr(letters, table$end + 1, nchar(letters))
   )
   minus <- table$example == 2L
-  after[minus] <- as.character(Biostrings::reverseComplement(Biostrings::DNAStringSet(after[minus])))
+  after[minus] <- as.character(
+    Biostrings::reverseComplement(Biostrings::DNAStringSet(after[minus]))
+  )
   unname(after)
 }
 

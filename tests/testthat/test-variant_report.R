@@ -107,7 +107,7 @@ test_that("a motif is made or broken where the other allele has less than half o
   )
 })
 
-test_that("more than one allele and arguments that do not fit are refused, and nothing is written", {
+test_that("more than one allele and arguments that do not fit are refused; nothing is written", {
   skip_if_no_variant_tools()
   path <- tempfile(fileext = ".html")
   refused <- function(..., class = "seqlift_error_argument") {

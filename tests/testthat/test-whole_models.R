@@ -57,7 +57,7 @@ test_that("bpnet() and chrombpnet() take whole models, with what their settings 
   expect_match(shown, "whole module of the class bpnetlite.bpnet.BPNet", fixed = TRUE)
 })
 
-test_that("a model with the activation before the convolution is told by its class or by the user", {
+test_that("a model with the activation before the convolution is told by its class or the user", {
   path <- whole_path("base_pair_net.torch")
   model <- bpnet(path)
   expect_as_saved(model, "base_pair_net")
@@ -79,7 +79,9 @@ test_that("a model with the activation before the convolution is told by its cla
 })
 
 test_that("wrappers around a model are left out, and classes that are not the verb's are said", {
-  expected <- predict(bpnet(whole_path("bpnet.torch")), random_one_hot(c(2, 4, 180), random_state = 1))
+  expected <- predict(
+    bpnet(whole_path("bpnet.torch")), random_one_hot(c(2, 4, 180), random_state = 1)
+  )
   for (file in c("wrapped.torch", "parallel.torch", "inside.torch")) {
     expect_message(model <- bpnet(whole_path(file)), class = "seqlift_message_state_dict")
     found <- predict(model, random_one_hot(c(2, 4, 180), random_state = 1))

@@ -11,12 +11,15 @@ test_that("every function that writes a file is among the writers", {
   exports <- getNamespaceExports("seqlift")
   functions <- Filter(function(name) is.function(getExportedValue("seqlift", name)), exports)
   reads <- c(
-    "load_model", "load_keras_model", "load_onnx_model", "read_h5", "read_motifs", "read_state_dict",
+    "load_model", "load_keras_model", "load_onnx_model", "read_h5", "read_motifs",
+    "read_state_dict",
     "report_inputs"
   )
   # Here `output` is a choice.
   chooses <- c("taylor_ism", "plot_marginalization", "plot_spacing")
-  takes_path <- Filter(function(name) length(writes(name)) > 0L, setdiff(functions, c(reads, chooses)))
+  takes_path <- Filter(
+    function(name) length(writes(name)) > 0L, setdiff(functions, c(reads, chooses))
+  )
   expect_setequal(unique(sub(" .*", "", names(c(file_writers(), folder_writers())))), takes_path)
 })
 
@@ -108,19 +111,24 @@ test_that("folders of files follow links, refuse what is none, and keep what els
     expect_true(writer$last %in% files)
     expect_identical(list.files(folder, all.files = TRUE, no.. = TRUE), "new")
 
-    # One that is there, behind a link, with a file of somebody else, a link and a file of no rights.
+    # One that is there, behind a link, with a file of somebody else, a link and a file of no
+    # rights.
     dir.create(at("real"))
     writeLines("mine", at("real", "other.txt"))
     writeLines("old", at("elsewhere"))
     file.symlink(at("elsewhere"), at("real", writer$last))
     file.symlink("real", at("link"))
     writer$write(paste0(at("link"), "/"))
-    expect_setequal(list.files(at("real"), recursive = TRUE, all.files = TRUE), c(files, "other.txt"))
+    expect_setequal(
+      list.files(at("real"), recursive = TRUE, all.files = TRUE), c(files, "other.txt")
+    )
     expect_identical(Sys.readlink(at("real", writer$last)), at("elsewhere"))
     expect_identical(readLines(at("elsewhere")), readLines(at("new", writer$last)))
     expect_identical(readLines(at("real", "other.txt")), "mine")
     for (file in setdiff(files, writer$last)) {
-      expect_identical(tools::md5sum(at("real", file))[[1L]], tools::md5sum(at("new", file))[[1L]], info = file)
+      expect_identical(
+        tools::md5sum(at("real", file))[[1L]], tools::md5sum(at("new", file))[[1L]], info = file
+      )
     }
 
     # What is in its way is refused before anything is touched.
@@ -129,7 +137,9 @@ test_that("folders of files follow links, refuse what is none, and keep what els
       before <- everything_in(folder)
       error <- tryCatch(writer$write(path), error = identity)
       expect_s3_class(error, "seqlift_error_file")
-      expect_match(gsub("[[:space:]]", "", conditionMessage(error)), gsub(" ", "", words), fixed = TRUE)
+      expect_match(
+        gsub("[[:space:]]", "", conditionMessage(error)), gsub(" ", "", words), fixed = TRUE
+      )
       expect_identical(everything_in(folder), before)
     }
     system2("mkfifo", shQuote(at("real", writer$last)))

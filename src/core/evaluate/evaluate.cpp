@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/changes/change.h"
 #include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluation.h"
 #include "core/model/graph_outputs.h"
@@ -312,8 +313,13 @@ c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
       elements.push_back(own_copy(element, written, copies));
     }
     const auto type = value.toTuple()->type();
-    return copies[key] = type->name() ? c10::ivalue::Tuple::createNamed(std::move(elements), type)
-                                      : c10::ivalue::Tuple::create(std::move(elements));
+    c10::IValue& copy = copies[key];
+    if (type->name()) {
+      copy = c10::ivalue::Tuple::createNamed(std::move(elements), type);
+    } else {
+      copy = c10::ivalue::Tuple::create(std::move(elements));
+    }
+    return copy;
   }
   if (value.isGenericDict()) {
     const c10::impl::GenericDict given = value.toGenericDict();

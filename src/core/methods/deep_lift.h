@@ -16,11 +16,11 @@ struct DeepLiftOptions {
     positive_multipliers,  // of a positive difference
     negative_multipliers   // of a negative difference
   };
-  Output output = Output::contributions;
-  NonlinearRule rule = NonlinearRule::reveal_cancel;
-  std::vector<int64_t> targets{0};  // columns of the model's output, from 0
-  bool mean_normalise = false;      // explain a column less the mean of all columns
-  int64_t batch_size = 32;          // sequence-reference pairs at a time
+  Output output = Output::contributions;              // see above
+  NonlinearRule rule = NonlinearRule::reveal_cancel;  // of all that is not linear
+  std::vector<int64_t> targets{0};                    // columns of the model's output, from 0
+  bool mean_normalise = false;  // explain a column less the mean of all columns
+  int64_t batch_size = 32;      // sequence-reference pairs at a time
   WorkOptions work;
 };
 

@@ -67,10 +67,11 @@ std::vector<at::Tensor> evaluate_whole(const EditedCall& call, const std::vector
   return join_batches(parts);
 }
 
-EditedCopies::EditedCopies(const EditedCall& call, int64_t row) : call_(call), row_(row) {
-  X_ = to_compute(call.sequences.X(row, row + 1), call.constants);
-  args_ = batch_of_args(call.sequences, call.constants, row, row + 1);
-}
+EditedCopies::EditedCopies(const EditedCall& call, int64_t row)
+    : call_(call),
+      row_(row),
+      X_(to_compute(call.sequences.X(row, row + 1), call.constants)),
+      args_(batch_of_args(call.sequences, call.constants, row, row + 1)) {}
 
 EditedCopies::Outputs EditedCopies::whole(const int64_t* edits, int64_t count) {
   std::vector<WholeCopy> copies;

@@ -21,7 +21,7 @@ struct DescribedArg {
 };
 
 struct DescribeOptions {
-  std::vector<Wrapper> wrappers;
+  std::vector<Wrapper> wrappers;   // around the model; none
   std::vector<DescribedArg> args;  // those that the model needs, in its order
   double seconds = 4;              // of the processor, when to give up
 };

@@ -13,11 +13,11 @@
 namespace seqlift {
 
 struct PathOptions {
-  Quadrature quadrature;
+  Quadrature quadrature;  // the points between the ends, and what each counts
   // Instead: one point for each pair, uniform on [0, 1); sequence i draws those of its references
   // from a stream of seed random_state + i.
   bool random_points = false;
-  uint32_t random_state = 0;
+  uint32_t random_state = 0;  // see above
   // The model's other inputs at the reference's end (with gradients.args): as Sequences::args.
   std::vector<at::Tensor> reference_args;
   GradientOptions gradients;

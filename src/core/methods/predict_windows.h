@@ -26,9 +26,9 @@ struct WindowEdits {
 
 struct PredictWindowsOptions {
   enum class Method { automatic, incremental, full };
-  Method method = Method::automatic;
-  int64_t batch_size = 32;  // copies evaluated as a whole at a time
-  bool originals = false;   // predict the sequences as they are, too
+  Method method = Method::automatic;  // automatic: what window_costs.h estimates to be cheaper
+  int64_t batch_size = 32;            // copies evaluated as a whole at a time
+  bool originals = false;             // predict the sequences as they are, too
   WorkOptions work;
 };
 

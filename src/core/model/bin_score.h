@@ -25,11 +25,11 @@ struct BinScoreOptions {
   std::vector<int64_t> bins;    // from 0, ascending, no two alike; empty: all
   std::vector<int64_t> tracks;  // the same
   int64_t bins_in_all = 0;      // how many the output must have; 0: any number that holds `bins`
-  int64_t tracks_in_all = 0;
-  Squashing squashing;
+  int64_t tracks_in_all = 0;    // the same
+  Squashing squashing;          // to be undone; none
   bool mean = false;       // over the bins, else their sum; over the tracks it is always the mean
   bool logarithm = false;  // of that number and the pseudocount
-  double pseudocount = 0;
+  double pseudocount = 0;  // in the units of the output
 };
 
 // BinScore with what it holds: outputs [n, bins, tracks] to scores [n, 1]. An output of another

@@ -38,7 +38,7 @@ struct Wrapper {
 };
 
 struct GraphOptions {
-  std::vector<Wrapper> wrappers;
+  std::vector<Wrapper> wrappers;  // around the model; none
   // Whether a module is kept as one operation instead of being opened: asked with its path and its
   // plain class name. Empty: every module is opened.
   std::function<bool(const std::string& path, const std::string& class_name)> is_unit;

@@ -5,9 +5,6 @@
 
 namespace seqlift {
 
-namespace {
-
-// Source in which names in capitals stand for numbers.
 std::string with_numbers(std::string source,
                          const std::vector<std::pair<std::string, int64_t>>& numbers) {
   for (const auto& number : numbers) {
@@ -18,6 +15,8 @@ std::string with_numbers(std::string source,
   }
   return source;
 }
+
+namespace {
 
 // [2 n - 1, 6 F]: how far away, in three families of F functions, then the same with the sign of
 // the distance. Worked out in float64: the gamma densities are differences of large logarithms.

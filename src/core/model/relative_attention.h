@@ -4,10 +4,16 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/model/modules.h"
 
 namespace seqlift {
+
+// Source in which names in capitals stand for numbers.
+std::string with_numbers(std::string source,
+                         const std::vector<std::pair<std::string, int64_t>>& numbers);
 
 struct RelativeAttention {
   int64_t heads = 1;

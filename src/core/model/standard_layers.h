@@ -11,10 +11,10 @@
 namespace seqlift {
 
 struct ConvolutionOptions {
-  std::vector<int64_t> stride{1};   // one number for every dimension, or one number for all
-  std::vector<int64_t> padding{0};  // on both sides alike
-  std::vector<int64_t> dilation{1};
-  int64_t groups = 1;
+  std::vector<int64_t> stride{1};    // one number for every dimension, or one number for all
+  std::vector<int64_t> padding{0};   // on both sides alike
+  std::vector<int64_t> dilation{1};  // positions from one weight of a kernel to the next
+  int64_t groups = 1;                // of channels, each with kernels of its own
 };
 
 // weight [out, in / groups, width] (Conv1d) or [out, in / groups, height, width] (Conv2d); bias
@@ -27,7 +27,7 @@ ModulePart linear_layer(const at::Tensor& weight, const at::Tensor& bias);
 
 struct BatchNormOptions {
   int64_t dimensions = 1;  // BatchNorm1d or BatchNorm2d
-  double eps = 1e-5;
+  double eps = 1e-5;       // added to the variance
 };
 
 // All [channels]; weight and bias may be undefined.
@@ -36,10 +36,10 @@ ModulePart batch_norm_layer(const at::Tensor& weight, const at::Tensor& bias,
                             const BatchNormOptions& options = {});
 
 struct PoolOptions {
-  std::string kind = "max";     // max, average
-  std::vector<int64_t> size;    // of one dimension (MaxPool1d) or of two
-  std::vector<int64_t> stride;  // empty: size
-  std::vector<int64_t> padding{0};
+  std::string kind = "max";         // max, average
+  std::vector<int64_t> size;        // of one dimension (MaxPool1d) or of two
+  std::vector<int64_t> stride;      // empty: size
+  std::vector<int64_t> padding{0};  // on both sides alike
 };
 
 ModulePart pool_layer(const PoolOptions& options);

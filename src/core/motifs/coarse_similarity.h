@@ -15,9 +15,9 @@ namespace seqlift {
 struct GappedKmerOptions {
   std::size_t n_positions = 20;  // the most important of a seqlet
   std::size_t min_k = 4;         // positions in a k-mer
-  std::size_t max_k = 6;
-  std::size_t max_length = 15;  // from its first to its last position, in bp
-  std::size_t max_kmers = 500;  // of a seqlet, those of the largest scores
+  std::size_t max_k = 6;         // the same
+  std::size_t max_length = 15;   // from its first to its last position, in bp
+  std::size_t max_kmers = 500;   // of a seqlet, those of the largest scores
 };
 
 struct GappedKmer {

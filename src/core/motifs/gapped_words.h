@@ -11,8 +11,8 @@
 namespace seqlift {
 
 struct GappedWordOptions {
-  std::size_t min_letters = 4;
-  std::size_t max_letters = 8;
+  std::size_t min_letters = 4;    // of a word, its gaps left out
+  std::size_t max_letters = 8;    // the same
   std::size_t max_step = 2;       // positions from a letter to the next, at most; 1: no gap
   std::size_t max_length = 10;    // of a word with its gaps, at most 27
   std::size_t max_words = 10;     // kept, those of the largest absolute scores

@@ -50,10 +50,10 @@ struct HitOptions {
   // Stop at finemo's gap, which lacks a factor and is that of a point beside the one returned
   // (RegionFit::gap); otherwise at the duality gap of what is returned.
   bool compatible = true;
-  double step_size = 3;      // and when the steps diverge, `step_adjust` of it, down to
-  double step_adjust = 0.7;  // `step_size_min`
-  double step_size_min = 0.08;
-  std::size_t max_steps = 10000;
+  double step_size = 3;           // and when the steps diverge, `step_adjust` of it, down to
+  double step_adjust = 0.7;       // `step_size_min`
+  double step_size_min = 0.08;    // see above
+  std::size_t max_steps = 10000;  // of a region; the outcome is then `out_of_steps`
   WorkerOptions workers;
 };
 

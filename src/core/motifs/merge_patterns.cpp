@@ -39,7 +39,7 @@ double area_under_curve(const std::vector<float>& first, std::size_t n,
                         const std::vector<float>& second) {
   double larger = 0;
   auto below = second.begin();
-  auto up_to = second.begin();
+  auto up_to = below;
   for (const float value : first) {
     while (below != second.end() && *below < value) {
       ++below;

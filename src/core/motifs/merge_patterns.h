@@ -46,7 +46,7 @@ std::vector<Pattern> collapse(const ScoredRegions& regions, std::vector<Pattern>
                               const std::vector<double>& background, const MergeOptions& options);
 
 struct SubclusterOptions {
-  double perplexity = 50;
+  double perplexity = 50;  // of the graph of the seqlets
   LeidenOptions leiden;
 };
 

@@ -24,7 +24,7 @@ namespace seqlift {
 struct TomtomOptions {
   ScoreOptions scores;
   std::size_t n_target_bins = 100;  // 0: columns of targets are not merged
-  bool reverse_complement = true;
+  bool reverse_complement = true;   // of each target, the better strand counts
   std::size_t n_nearest = 0;  // targets kept of each query, those of the smallest p-values; 0: all
   double max_p_value = 1;     // targets kept have at most this one
   WorkerOptions workers;

@@ -66,8 +66,8 @@ struct QueryScores {
 };
 
 struct ScoreOptions {
-  std::size_t n_score_bins = 100;
-  std::size_t n_median_bins = 1000;
+  std::size_t n_score_bins = 100;    // steps of scores, at most
+  std::size_t n_median_bins = 1000;  // steps of distances, where a median is looked for
   // The lowest score of all is left out of the null distributions, see tomtom_null.h.
   bool compatible = true;
 };

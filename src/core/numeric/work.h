@@ -9,7 +9,7 @@
 namespace seqlift {
 
 struct WorkOptions {
-  int threads = 1;
+  int threads = 1;  // that take chunks; the calling thread waits
   // Asked about ten times a second on the calling thread with the share of chunks done (0 to 1);
   // false stops the work (error kind "interrupt").
   std::function<bool(double done)> poll;

@@ -69,11 +69,11 @@ struct OneHotReport {
 };
 
 struct OneHotOptions {
-  std::size_t n_sequences = 0;
+  std::size_t n_sequences = 0;       // to encode
   std::size_t n_channels = n_bases;  // those after the first `n_checked` may hold any number
-  std::size_t n_checked = n_bases;
-  std::size_t length = 0;
-  bool allow_unknown = true;  // columns of zeros
+  std::size_t n_checked = n_bases;   // channels that must be one-hot
+  std::size_t length = 0;            // of each sequence, in bp
+  bool allow_unknown = true;         // columns of zeros
 };
 
 OneHotReport check_one_hot(const double* values, const OneHotOptions& options);

@@ -55,7 +55,7 @@ class DinucleotideShuffler {
 };
 
 struct DinucleotideShuffleOptions {
-  Region region{0, 0};
+  Region region{0, 0};         // what is shuffled; the rest stays
   std::size_t n = 20;          // shuffles
   std::uint32_t seed = 0;      // of the sequence's own generator
   bool reseed_each = false;    // shuffle j is the first shuffle under seed + j

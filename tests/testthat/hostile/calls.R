@@ -18,98 +18,137 @@ delayed <- function(name, code, scope) {
 
 working_code <- alist(
   X = c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC", three = "TTGCAAGTCCAG"),
-  X0 = rev(X), x = X, start = 2L, end = 8L, n = 2L, motif = "GATA", motifs = c(a = "GATA", b = "CC"), spacing = 1L,
+  X0 = rev(X), x = X, start = 2L, end = 8L, n = 2L, motif = "GATA",
+  motifs = c(a = "GATA", b = "CC"), spacing = 1L,
   spacings = 1:2, index = 1L, target = 1L, method = "saliency", length = 12L, lengths = 12L,
-  shape = c(2L, 4L, 8L), args = list(), func = predict, n_shuffles = 2L, batch_size = 4L, random_state = 0,
+  shape = c(2L, 4L, 8L), args = list(), func = predict, n_shuffles = 2L, batch_size = 4L,
+  random_state = 0,
   output_file = "report.html", path = "out.file", ohe_path = "ohe.npz", shap_path = "shap.npz",
   annotations = data.frame(example = 1L, start = 1L, end = 12L, name = "a"), seqlets = annotations,
   deletions = data.frame(example = 1L, position = 2L, ref = "C"),
   insertions = data.frame(example = 1L, position = 2L, alt = "GG"),
   substitutions = data.frame(example = 1L, position = 2L, ref = "C", alt = "G"),
   variants = substitutions, state_dict = read_state_dict("net.safetensors"),
-  model = load_model("tiny.pt"), heads = load_model("two_heads.pt"), binned = load_model("bins_of_tracks.pt"),
+  model = load_model("tiny.pt"), heads = load_model("two_heads.pt"),
+  binned = load_model("bins_of_tracks.pt"),
   attributions = deep_lift_shap(model, X,
     n_shuffles = 2L, random_state = 0, hypothetical = TRUE, return_references = TRUE
   ),
   perturbation = marginalize(model, X, "GATA"), spaced = space_motifs(model, X, motifs, spacings),
   map = dependency_map(model, X[1L]), influence = pisa(model, X, n_shuffles = 2L),
-  design = greedy_substitution(model, X[1L], motifs = motifs, max_iter = 1L, y = array(1, c(1L, 3L))),
+  design = greedy_substitution(
+    model, X[1L], motifs = motifs, max_iter = 1L, y = array(1, c(1L, 3L))
+  ),
   audit = audit_model(model, X), multipliers = array(1, c(3L, 2L, 4L, 12L)),
   pwm = matrix(0.25, 4L, 3L, dimnames = list(c("A", "C", "G", "T"), NULL)), y = array(1, c(1L, 3L)),
-  regions = GenomicRanges::GRanges("chr1:11-20:+"), genome = Biostrings::DNAStringSet(c(chr1 = strrep("ACGTTGCA", 20L))),
+  regions = GenomicRanges::GRanges("chr1:11-20:+"),
+  genome = Biostrings::DNAStringSet(c(chr1 = strrep("ACGTTGCA", 20L))),
   observed = deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0),
-  mutants = taylor_ism(model, X), places = GenomicRanges::GRanges(c("chr1:11-22", "chr1:31-42", "chr1:51-62"),
+  mutants = taylor_ism(model, X),
+  places = GenomicRanges::GRanges(c("chr1:11-22", "chr1:31-42", "chr1:51-62"),
     seqinfo = GenomeInfoDb::Seqinfo("chr1", 160L)
   ),
-  sequences = sequences_from(regions, genome), allele = GenomicRanges::GRanges("chr1:11", REF = "G", ALT = "T"),
+  sequences = sequences_from(regions, genome),
+  allele = GenomicRanges::GRanges("chr1:11", REF = "G", ALT = "T"),
   paths = {
-    rtracklayer::export(GenomicRanges::GRanges("chr1:3-9", score = 2, seqinfo = GenomeInfoDb::Seqinfo("chr1", 160L)), "signal.bw")
+    rtracklayer::export(
+      GenomicRanges::GRanges("chr1:3-9", score = 2, seqinfo = GenomeInfoDb::Seqinfo("chr1", 160L)),
+      "signal.bw"
+    )
     "signal.bw"
-  }, count_all = function(model, X, ...) rep(1, dim(X)[1L]), models = list(one = model, two = model),
+  }, count_all = function(model, X, ...) rep(1, dim(X)[1L]),
+  models = list(one = model, two = model),
   pwms = list(a = 4 * diag(4L) + 0.1, b = 4 * diag(4L)[, 4:1] + 0.1),
-  labelled = data.frame(example = c(1L, 1L, 2L), annotation = c(1L, 2L, 1L), start = c(1L, 7L, 3L), end = c(4L, 9L, 6L)),
+  labelled = data.frame(
+    example = c(1L, 1L, 2L), annotation = c(1L, 2L, 1L), start = c(1L, 7L, 3L), end = c(4L, 9L, 6L)
+  ),
   patterns = new_motifs(list(pos_1 = list(
-    name = "pos_1", sign = "positive", ppm = t(pwms$a) / 4.4, contributions = t(pwms$a), hypothetical = t(pwms$a),
-    seqlets = data.frame(example = 1L, start = 2L, end = 5L, attribution = 1, strand = "+"), subpatterns = list()
+    name = "pos_1", sign = "positive", ppm = t(pwms$a) / 4.4, contributions = t(pwms$a),
+    hypothetical = t(pwms$a),
+    seqlets = data.frame(example = 1L, start = 2L, end = 5L, attribution = 1, strand = "+"),
+    subpatterns = list()
   )), list(first = 1L), NULL),
   page = {
     attribution_report(model, X, "own.html", attributions = observed, top = 1L)
     "own.html"
-  }, called = call_hits(attributions, pwms), scored = score_variants(model, allele, genome, target = 1L),
+  }, called = call_hits(attributions, pwms),
+  scored = score_variants(model, allele, genome, target = 1L),
   with_errors = deep_lift_shap(model, X, n_shuffles = 2L, random_state = 0, standard_errors = TRUE)
 )
 
 # Functions -> what they need other than by the names of their arguments.
 own_values <- list(
-  `attribution_ranges<-` = alist(x = attributions, value = NULL), attribution_ranges = alist(x = attributions),
+  `attribution_ranges<-` = alist(x = attributions, value = NULL),
+  attribution_ranges = alist(x = attributions),
   apply_product = alist(func = count_all, args = list(matrix(1:4, 2L))),
   apply_pairwise = alist(func = count_all, args = list(matrix(1:6, 3L))),
   as_motif_matrices = alist(motifs = list(a = pwm)), as_seqlift_model = alist(x = model),
   as_seqlift_attributions = alist(se = as_summarized_experiment(attributions)),
   decode_one_hot = alist(X = one_hot_encode(X)), ensemble = alist(first = model, second = model),
-  hypothetical_attributions = alist(references = references(attributions)), load_keras_model = alist(path = "fixed.h5"),
+  hypothetical_attributions = alist(references = references(attributions)),
+  load_keras_model = alist(path = "fixed.h5"),
   load_onnx_model = alist(path = "bpnet.onnx", random_state = NULL),
   mean_effects = alist(effects = mutants), motif_consensus = alist(motifs = list(a = pwm)),
-  plot_spacing = alist(perturbation = spaced), profile_score = alist(model = heads), pwm_consensus = alist(X = pwm),
+  plot_spacing = alist(perturbation = spaced), profile_score = alist(model = heads),
+  pwm_consensus = alist(X = pwm),
   read_h5 = alist(path = { export_h5(attributions, "attributions.h5"); "attributions.h5" }),
-  read_motifs = alist(path = { writeLines(c(">a", "1 0", "0 1", "0 0", "0 0"), "motifs.pfm"); "motifs.pfm" }),
-  ablate = alist(start = 1L, end = 12L), bpnet = alist(state_dict = "bpnet_narrow.pth"), chrombpnet = alist(state_dict = "chrombpnet_same.pth"),
+  read_motifs = alist(
+    path = { writeLines(c(">a", "1 0", "0 1", "0 0", "0 0"), "motifs.pfm"); "motifs.pfm" }
+  ),
+  ablate = alist(start = 1L, end = 12L), bpnet = alist(state_dict = "bpnet_narrow.pth"),
+  chrombpnet = alist(state_dict = "chrombpnet_same.pth"),
   basset = alist(state_dict = basset_weights()), beluga = alist(state_dict = beluga_weights()),
   enformer = alist(state_dict = enformer_weights()),
   borzoi = alist(state_dict = "borzoi_small.pth"),
   cherimoya = alist(state_dict = "cherimoya.torch"),
   discover_motifs = alist(sliding_window_size = 5L, flank_size = 1L, n_leiden_runs = 1L),
-  deepsea = alist(state_dict = "deepsea_predict.pth"), procapnet = alist(state_dict = "procapnet_narrow.pth"),
+  deepsea = alist(state_dict = "deepsea_predict.pth"),
+  procapnet = alist(state_dict = "procapnet_narrow.pth"),
   chunk_sequences = alist(size = 6L), deletion_effect = alist(model = NULL, func = count_all),
   as_multi_assay_experiment = alist(attributions = list(a = attributions, b = attributions)),
   export_bigwig = alist(ranges = places), export_bed = alist(ranges = places),
-  export_track_hub = alist(folder = "hub", genome = "made", ranges = places, lengths = NULL), load_model = alist(path = "tiny.pt", random_state = NULL),
+  export_track_hub = alist(folder = "hub", genome = "made", ranges = places, lengths = NULL),
+  load_model = alist(path = "tiny.pt", random_state = NULL),
   select_bins = alist(model = binned),
   bin_ranges = alist(model = select_bins(binned, window = GenomicRanges::GRanges("chr1:1-24"))),
 
-  recursive_seqlets = alist(attributions = observed), tfmodisco_seqlets = alist(attributions = observed, window_size = 5L, flank = 1L),
+  recursive_seqlets = alist(attributions = observed),
+  tfmodisco_seqlets = alist(attributions = observed, window_size = 5L, flank = 1L),
   seqlets_as_granges = alist(ranges = places), variant_effect = alist(genome = NULL),
   variants_from = alist(variants = allele, X = sequences), sequences_from = alist(),
   read_state_dict = alist(path = "net.safetensors"), screen_sequences = alist(max_iter = 1L, y = y),
   substitute_motif = alist(motif = "GATA"), unchunk_sequences = alist(X = array(0, c(1L, 4L, 12L))),
-  beam_substitution = alist(X = X[1L], max_iter = 1L, y = y, motifs = motifs), greedy_substitution = alist(X = X[1L], max_iter = 1L, y = y, motifs = motifs),
-  annotate_seqlets = alist(motifs = pwms), attribute_models = alist(n_shuffles = 2L), attribution_quality = alist(steps = 4L, perturbed_width = 2L),
-  call_hits = alist(motifs = pwms), collapse_hits = alist(hits = called), hits_as_granges = alist(hits = called, ranges = places),
-  count_annotations = alist(annotations = labelled, shape = NULL), pairwise_annotations = alist(annotations = labelled, shape = NULL),
-  pairwise_annotation_spacing = alist(annotations = labelled, shape = NULL), plot_annotation_counts = alist(annotations = labelled),
-  plot_annotation_pairs = alist(annotations = labelled), plot_annotation_spacing = alist(annotations = labelled),
-  entropy = alist(X = pwm), information_content = alist(X = pwm), export_motifs = alist(motifs = pwms, path = "out.meme"),
+  beam_substitution = alist(X = X[1L], max_iter = 1L, y = y, motifs = motifs),
+  greedy_substitution = alist(X = X[1L], max_iter = 1L, y = y, motifs = motifs),
+  annotate_seqlets = alist(motifs = pwms), attribute_models = alist(n_shuffles = 2L),
+  attribution_quality = alist(steps = 4L, perturbed_width = 2L),
+  call_hits = alist(motifs = pwms), collapse_hits = alist(hits = called),
+  hits_as_granges = alist(hits = called, ranges = places),
+  count_annotations = alist(annotations = labelled, shape = NULL),
+  pairwise_annotations = alist(annotations = labelled, shape = NULL),
+  pairwise_annotation_spacing = alist(annotations = labelled, shape = NULL),
+  plot_annotation_counts = alist(annotations = labelled),
+  plot_annotation_pairs = alist(annotations = labelled),
+  plot_annotation_spacing = alist(annotations = labelled),
+  entropy = alist(X = pwm), information_content = alist(X = pwm),
+  export_motifs = alist(motifs = pwms, path = "out.meme"),
   motif_report = alist(motifs = patterns), motifs_as_pfmatrix = alist(motifs = patterns),
   motifs_as_universalmotif = alist(motifs = patterns),
-  pairwise_interactions = alist(first = 2L, second = 9L, null = 2L), references_from = alist(pool = X),
-  references_within = alist(references = dinucleotide_shuffle, start = 2L, end = 8L), shuffles_around = alist(sites = annotations, X = X),
+  pairwise_interactions = alist(first = 2L, second = 9L, null = 2L),
+  references_from = alist(pool = X),
+  references_within = alist(references = dinucleotide_shuffle, start = 2L, end = 8L),
+  shuffles_around = alist(sites = annotations, X = X),
   standard_errors = alist(attributions = with_errors), tomtom = alist(query = pwms, targets = pwms),
-  score_variants = alist(models = models, variants = allele, target = 1L), variant_report = alist(variant = allele, target = 1L), export_vcf = alist(scores = scored),
-  variant_scores_as_granges = alist(scores = scored), view_attributions_output = alist(output_id = "a"),
+  score_variants = alist(models = models, variants = allele, target = 1L),
+  variant_report = alist(variant = allele, target = 1L), export_vcf = alist(scores = scored),
+  variant_scores_as_granges = alist(scores = scored),
+  view_attributions_output = alist(output_id = "a"),
   render_view_attributions = alist(expr = view_attributions(attributions)), kmers = alist(k = 2L),
   report_inputs = alist(path = page), methods_references = alist(attributions),
-  greedy_marginalization = alist(max_iter = 1L, y = y), attribution_report = alist(attributions = observed, n_shuffles = 2L, top = 1L),
-  deep_lift_shap = alist(n_shuffles = 2L), pisa = alist(n_shuffles = 2L), attribute = alist(method = "expected_gradients", n_shuffles = 2L)
+  greedy_marginalization = alist(max_iter = 1L, y = y),
+  attribution_report = alist(attributions = observed, n_shuffles = 2L, top = 1L),
+  deep_lift_shap = alist(n_shuffles = 2L), pisa = alist(n_shuffles = 2L),
+  attribute = alist(method = "expected_gradients", n_shuffles = 2L)
 )
 
 # Weights of networks that no file here has, by their shapes. Variances are positive.
@@ -180,8 +219,13 @@ method_calls <- list(
   },
   `+` = function(attributions, value) attributions + value,
   `[ pisa` = function(influence, i) influence[i, , , ],
-  predict = function(model, X, args = NULL, batch_size = 32L, dtype = NULL, device = NULL, verbose = FALSE) {
-    predict(model, X, args = args, batch_size = batch_size, dtype = dtype, device = device, verbose = verbose)
+  predict = function(
+    model, X, args = NULL, batch_size = 32L, dtype = NULL, device = NULL, verbose = FALSE
+  ) {
+    predict(
+      model, X, args = args, batch_size = batch_size, dtype = dtype, device = device,
+      verbose = verbose
+    )
   },
   plot = function(attributions, ...) plot(attributions, ...),
   `plot perturbation` = function(perturbation, ...) plot(perturbation, ...),
@@ -196,7 +240,10 @@ method_calls <- list(
 
 # Arguments that are not given, although their name has a value above: the default is right, or they
 # exclude others.
-not_given <- c("X", "X0", "x", "start", "end", "n", "index", "length", "motifs", "spacing", "func", "args", "target", "y", "method", "variants", "annotations", "seqlets")
+not_given <- c(
+  "X", "X0", "x", "start", "end", "n", "index", "length", "motifs", "spacing", "func", "args",
+  "target", "y", "method", "variants", "annotations", "seqlets"
+)
 
 every_function <- function() {
   exports <- sort(getNamespaceExports("seqlift"))
@@ -237,7 +284,8 @@ hostile_calls <- function() {
     if (length(places) == 0L) {
       return(NULL)
     }
-    single <- expand.grid(value = values, place = places, func = name, second = "", second_value = "",
+    single <- expand.grid(value = values, place = places, func = name, second = "",
+      second_value = "",
       stringsAsFactors = FALSE
     )
     if (length(places) < 2L) {

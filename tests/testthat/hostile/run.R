@@ -1,6 +1,6 @@
-# Makes calls in a process of its own: Rscript run.R FOLDER. The folder holds `code`, the files beside
-# this one; `work`, where the calls are made, with the files of models; and `calls.rds`. A line of the
-# file `log` before each call, its number, and one after it.
+# Makes calls in a process of its own: Rscript run.R FOLDER. The folder holds `code`, the files
+# beside this one; `work`, where the calls are made, with the files of models; and `calls.rds`. A
+# line of the file `log` before each call, its number, and one after it.
 suppressPackageStartupMessages(library(seqlift))
 folder <- commandArgs(TRUE)[1L]
 source(file.path(folder, "code", "values.R"))
@@ -27,5 +27,7 @@ for (i in seq_len(nrow(calls))) {
   setTimeLimit(elapsed = 300, transient = TRUE)
   result <- outcome_of_call(one, functions, values, scope)
   setTimeLimit()
-  tell("end", one$call, result$outcome, substr(result$message, 1L, 300L), result$warned, result$left)
+  tell(
+    "end", one$call, result$outcome, substr(result$message, 1L, 300L), result$warned, result$left
+  )
 }

@@ -148,6 +148,10 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
 struct BorzoiOptions {
   int64_t target_length = 6144;  // central bins that are kept; -1: all
   std::string head;              // "human" or "mouse"; empty: all that there are
+  // Of weights with flash attention, which do not tell: heads, and the channels of each that turn
+  // with the position.
+  int64_t heads = 8;
+  int64_t rotated = 128;
 };
 
 // X [n, 4, L] -> [n, tracks, bins] for each head.

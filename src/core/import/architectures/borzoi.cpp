@@ -2,6 +2,11 @@
 // tower of convolutions that halve the length, a transformer with relative positions, a way back to
 // a quarter of the tower's resolution that takes up the tower's stages, the central bins, and a
 // head for each species. pytorch_borzoi_model.py and pytorch_borzoi_transformer.py.
+//
+// Flashzoi (Hingerl et al. 2025) is the same with another attention, whose positions are rotations:
+// MHA of flash-attention (Dao), mha.py and rotary.py.
+
+#include <algorithm>
 
 #include "core/import/architectures/architectures.h"
 #include "core/model/relative_attention.h"
@@ -95,13 +100,77 @@ ModulePart attention(Weights& weights, const std::string& prefix, int64_t channe
   return part;
 }
 
-ModulePart borzoi_transformer_block(Weights& weights, const std::string& prefix, int64_t channels) {
+// Every two heads of the queries share one of the keys and one of the values. Of queries and keys
+// the first channels turn with the position: pairs (i, i + half) by the angle position / base^(i /
+// half).
+ModulePart flash_attention(Weights& weights, const std::string& prefix, int64_t channels,
+                           const BorzoiOptions& options) {
+  const std::string mha = prefix + ".mha";
+  const int64_t heads = options.heads;
+  if (channels > 0 && (heads % 2 != 0 || channels % heads != 0)) {
+    weights.complain("The " + std::to_string(channels) + " channels of `" + mha +
+                     "` are not made of an even number of heads, " + std::to_string(heads) + ".");
+  }
+  const int64_t width = channels > 0 ? channels / heads : 1;
+  // All of a head that is narrower.
+  const int64_t half = std::min(options.rotated, width) / 2;
+  ModulePart part;
+  part.class_name = "MHA";
+  part.parts.emplace_back(
+      "Wqkv", weights.linear(mha + ".Wqkv", channels > 0 ? 2 * channels : -1, channels));
+  part.parts.emplace_back("out_proj", weights.linear(mha + ".out_proj", channels, channels));
+  part.source = with_numbers(R"(
+def rotated(self, x: Tensor, angles: Tensor):
+    cosine = torch.cos(angles).to(x.dtype)
+    sine = torch.sin(angles).to(x.dtype)
+    first = x[:, :, :, :HALF]
+    second = x[:, :, :, HALF:BOTH]
+    turned = [first * cosine - second * sine, first * sine + second * cosine, x[:, :, :, BOTH:]]
+    return torch.cat(turned, 3)
+
+def forward(self, input: Tensor):
+    rows = input.size(0)
+    n = input.size(1)
+    at = input.device
+    steps = torch.arange(HALF, dtype=7, device=at) / -float(HALF)
+    places = torch.arange(n, dtype=7, device=at)
+    angles = (places.unsqueeze(1) * torch.pow(20000.0, steps)).unsqueeze(1)
+    qkv = self.Wqkv.forward(input)
+    q = self.rotated(qkv[:, :, :CHANNELS].reshape([rows, n, HEADS, WIDTH]), angles)
+    k = qkv[:, :, CHANNELS:CHANNELS + CHANNELS // 2].reshape([rows, n, PAIRS, WIDTH])
+    k = self.rotated(k, angles)
+    v = qkv[:, :, CHANNELS + CHANNELS // 2:].reshape([rows, n, PAIRS, WIDTH])
+    q = q.reshape([rows, n, PAIRS, 2, WIDTH]).permute([0, 2, 3, 1, 4])
+    k = k.permute([0, 2, 3, 1]).unsqueeze(2)
+    v = v.permute([0, 2, 1, 3]).unsqueeze(2)
+    shares = torch.softmax(torch.matmul(q, k) * (float(WIDTH) ** -0.5), -1)
+    mixed = torch.matmul(shares, v).permute([0, 3, 1, 2, 4]).reshape([rows, n, CHANNELS])
+    return self.out_proj.forward(mixed)
+)",
+                             {{"CHANNELS", std::max<int64_t>(channels, 1)},
+                              {"WIDTH", width},
+                              {"HEADS", heads},
+                              {"PAIRS", heads / 2},
+                              {"HALF", half},
+                              {"BOTH", 2 * half}});
+  ModulePart outer;
+  outer.class_name = "FlashAttention";
+  outer.parts.emplace_back("mha", std::move(part));
+  outer.source = "def forward(self, input: Tensor):\n    return self.mha.forward(input)\n";
+  return outer;
+}
+
+ModulePart borzoi_transformer_block(Weights& weights, const std::string& prefix, int64_t channels,
+                                    const BorzoiOptions& options) {
   const std::string first = prefix + ".0.fn.";
   const std::string second = prefix + ".1.fn.";
   const int64_t hidden = weights.size(second + "1.weight", 0);
   return sequential(
       {residual(sequential({weights.layer_norm(first + "0", channels, norm_eps),
-                            attention(weights, first + "1", channels), dropout_layer()})),
+                            weights.has(first + "1.mha.Wqkv.weight")
+                                ? flash_attention(weights, first + "1", channels, options)
+                                : attention(weights, first + "1", channels),
+                            dropout_layer()})),
        residual(sequential({weights.layer_norm(second + "0", channels, norm_eps),
                             weights.linear(second + "1", hidden, channels), dropout_layer(),
                             relu_layer(), weights.linear(second + "4", channels, hidden),
@@ -149,7 +218,8 @@ ModulePart borzoi(const NamedTensors& state_dict, const BorzoiOptions& options) 
   std::vector<ModulePart> blocks;
   const int64_t depth = weights.count("transformer");
   for (int64_t i = 0; i < depth; ++i) {
-    blocks.push_back(borzoi_transformer_block(weights, "transformer." + std::to_string(i), width));
+    blocks.push_back(
+        borzoi_transformer_block(weights, "transformer." + std::to_string(i), width, options));
   }
   part.parts.emplace_back("transformer", sequential(std::move(blocks)));
   for (const char* level : {"1", "0"}) {

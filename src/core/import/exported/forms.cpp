@@ -50,8 +50,10 @@ bool OperationWriter::write_number() {
     give(0, function->second + "(" + written("a", 0) + (two ? ", " + written("b", 1) : "") + ")");
     return true;
   }
-  const bool python = target.rfind("_operator.", 0) == 0;
-  const auto sign = python ? operators.find(target.substr(10)) : operators.end();
+  if (target.rfind("_operator.", 0) != 0) {
+    return false;
+  }
+  const auto sign = operators.find(target.substr(10));
   if (sign == operators.end()) {
     return false;
   }

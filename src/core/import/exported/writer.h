@@ -1,5 +1,5 @@
 // One operation of an exported program as lines of TorchScript: the general call in
-// exported_operations.cpp, what is written in another form in exported_forms.cpp.
+// operations.cpp, what is written in another form in forms.cpp.
 #pragma once
 
 #include <ATen/core/function_schema.h>
@@ -51,7 +51,7 @@ class OperationWriter {
   // A model is explained as it predicts, and what depends on the mode is fixed by the export.
   void check_mode(const std::string& name) const;
 
-  // Other forms (exported_forms.cpp); false where the operation has none of that kind.
+  // Other forms (forms.cpp); false where the operation has none of that kind.
 
   // What torch.export checks of its own: the sizes and types that it took for granted.
   bool write_check() const;

@@ -1,5 +1,5 @@
 // Models of Keras: the configuration and the weights that a Keras file holds, turned into a module
-// that computes the same. The graph comes here, the layers in keras_layers.h.
+// that computes the same. The graph comes here, the layers in layers.h.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// The graph of an ONNX file as a program of LibTorch's operations (import/exported/program.h): what each
-// operator becomes is in operators.h. Values carry what can be known of them before anything
+// The graph of an ONNX file as a program of LibTorch's operations (import/exported/program.h): what
+// each operator becomes is in operators.h. Values carry what can be known of them before anything
 // runs: sizes, constants, and the numbers of a shape, which are followed through the arithmetic
 // that exporters write for them.
 #pragma once

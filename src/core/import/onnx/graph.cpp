@@ -371,12 +371,15 @@ void Builder::call_function(const Function& function, const Node& node) {
     filled.name = (node.name.empty() ? node.operation : node.name) + "/" +
                   (inner.name.empty() ? inner.operation : inner.name);
     for (const Attribute& attribute : inner.attributes) {
-      const bool refers = attribute.type == Attribute::Type::reference;
-      const auto found = refers ? attributes.find(attribute.text) : attributes.end();
-      if (refers && found == attributes.end()) {
-        continue;  // the operator's own default
+      const Attribute* given = &attribute;
+      if (attribute.type == Attribute::Type::reference) {
+        const auto found = attributes.find(attribute.text);
+        if (found == attributes.end()) {
+          continue;  // the operator's own default
+        }
+        given = &found->second;
       }
-      filled.attributes.push_back(refers ? found->second : attribute);
+      filled.attributes.push_back(*given);
       filled.attributes.back().name = attribute.name;
     }
     // An input of the function that is not given is none of the operators inside either.

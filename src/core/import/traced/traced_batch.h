@@ -6,8 +6,9 @@
 // number that is another one in each is written as a function of the number of sequences n, which
 // the graph then reads from its first input: a n + b, and for numbers that need not be whole also
 // a / n + b, a sqrt(n) + b, a / sqrt(n) + b; both kinds a n^2 + b. Numbers inside of lists of
-// sizes, tensors of one number, tensors that repeat the same numbers for each sequence, and the places
-// of sequences one after the other (both strands in one batch, taken apart again) are found too.
+// sizes, tensors of one number, tensors that repeat the same numbers for each sequence, and the
+// places of sequences one after the other (both strands in one batch, taken apart again) are found
+// too.
 #pragma once
 
 #include <torch/csrc/jit/ir/ir.h>

@@ -24,7 +24,7 @@ struct TraceCheck {
 };
 
 struct TracedModuleOptions {
-  std::vector<TraceFile> traces;
+  std::vector<TraceFile> traces;               // one module, each of another number of sequences
   std::vector<std::string> argument_names;     // of forward, X first; those that are missing stay
   std::map<std::string, std::string> classes;  // of modules, by their paths; "" the outermost
   TraceCheck check;                            // nothing is compared where it has no inputs
