@@ -1,8 +1,10 @@
 #include "core/methods/deep_lift_shap.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/base/error.h"
+#include "core/evaluate/recompute.h"
 #include "core/halves/memo.h"
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
@@ -14,18 +16,51 @@ namespace seqlift {
 
 namespace {
 
+// The most bytes of a row's activations that are alive at once; nothing where the evaluation itself
+// will say what is wrong.
+std::optional<double> bytes_alive(const Graph& graph, Constants& constants,
+                                  const Sequences& sequences) {
+  try {
+    const std::vector<Value> row = first_row(to_compute(sequences.X(0, 1), constants),
+                                             batch_of_args(sequences, constants, 0, 1), graph);
+    double most = 0;
+    for (const Footprint::Node& node : footprint_of(graph, constants, row).nodes) {
+      most = std::max(most, node.alive);
+    }
+    return most;
+  } catch (const Error& error) {
+    if (error.kind() == "memory" || error.kind() == "interrupt") {
+      throw;
+    }
+    return std::nullopt;
+  }
+}
+
 // How many pairs are evaluated together, at most `batch_size`. A model whose weights overflow the
-// cache wants as many as there are for each reading of them; a small one wants its activations to
+// cache wants as many as there are for each reading of them, but activations of a size that the
+// allocator gives back to the system after each operation cost more: of 512 channels and 2114
+// positions 20 pairs together take a third longer than 5. A small model wants its activations to
 // stay in the cache (64 channels are assumed), which is worth a third of the time (bench/).
-int64_t pairs_together(const Model& model, int64_t length, const Constants& constants,
+int64_t pairs_together(const Graph& graph, Constants& constants, const Sequences& sequences,
                        int64_t batch_size) {
   constexpr int64_t cache = 1 << 21;
   constexpr int64_t bytes = 4;
-  if (!constants.device().is_cpu() || model.parameters * bytes > 2 * cache) {
+  constexpr double most_alive = 64 << 20;
+  constexpr int64_t least = 4;
+  if (!constants.device().is_cpu() || batch_size <= least) {
     return batch_size;
   }
-  const int64_t fitting = cache / (64 * bytes * std::max<int64_t>(length, 1));
-  return std::min(batch_size, std::max<int64_t>(4, fitting));
+  if (graph.model->parameters * bytes <= 2 * cache) {
+    const int64_t length = std::max<int64_t>(sequences.X(0, 1).size(2), 1);
+    return std::min(batch_size, std::max(least, cache / (64 * bytes * length)));
+  }
+  const std::optional<double> alive =
+      graph.layer_paths.empty() ? bytes_alive(graph, constants, sequences) : std::nullopt;
+  if (!alive || *alive <= 0) {
+    return batch_size;
+  }
+  const double fitting = std::min(most_alive / *alive, static_cast<double>(batch_size));
+  return std::min(batch_size, std::max(least, static_cast<int64_t>(fitting)));
 }
 
 // What each thread takes at once: whole sequences with all their references where these are
@@ -185,7 +220,7 @@ PairResult evaluate_alone(const PairEvaluator& pairs, const at::Tensor& X, const
 void run_operator_mode(const Inputs& in) {
   const int64_t length = in.sequences.X(0, 1).size(2);
   BatchOptions batch_options;
-  batch_options.most = pairs_together(*in.graph.model, length, in.constants, in.options.batch_size);
+  batch_options.most = pairs_together(in.graph, in.constants, in.sequences, in.options.batch_size);
   Batches batches(in.constants.device(), batch_options);
   const std::vector<Piece> pieces =
       make_pieces(in.sequences.count, in.references.count, batch_options.most, in.work);
