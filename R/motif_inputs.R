@@ -56,27 +56,35 @@ motif_input <- function(motif, label, counts, any_alphabet, call) {
     all(abs(motif) < largest_weight) && (any_alphabet || nrow(motif) == n_bases)
   if (!fits) {
     abort_argument(label,
-      if (any_alphabet) "a matrix of finite numbers, with a column for each position" else
-        "a matrix of finite numbers, with the rows A, C, G and T and a column for each position",
+      paste0("a matrix of finite numbers, with ", if (!any_alphabet) "the rows A, C, G and T and ",
+        "a column for each position"),
       describe(motif),
       hint = if (ncol(motif) == n_bases && nrow(motif) != n_bases) "Transpose it with {.fn t}.",
       call = call
     )
   }
-  rows <- toupper(rownames(motif))
-  if (nrow(motif) == n_bases && length(rows) > 0L) {
-    letters <- chartr("U", "T", rows)
-    if (!setequal(letters, base_letters)) {
-      abort_argument(label, "a motif of DNA or RNA, with the rows A, C, G and T",
-        paste("one of", toString(rownames(motif))),
-        call = call
-      )
-    }
-    motif <- motif[match(base_letters, letters), , drop = FALSE]
+  names <- rownames(motif)
+  if (nrow(motif) == n_bases) {
+    motif <- rows_by_base(motif, label, call)
+    names <- base_letters
   }
-  names <- if (nrow(motif) == n_bases) base_letters else rownames(motif)
   motif <- matrix(as.double(motif), nrow(motif), dimnames = list(names, NULL))
   if (counts == "counts" || !is_counts(motif)) motif else shares_of_columns(motif, label, call)
+}
+
+# The rows in the order of the bases, where they have names.
+rows_by_base <- function(motif, label, call) {
+  letters <- chartr("U", "T", toupper(rownames(motif)))
+  if (length(letters) == 0L) {
+    return(motif)
+  }
+  if (!setequal(letters, base_letters)) {
+    abort_argument(label, "a motif of DNA or RNA, with the rows A, C, G and T",
+      paste("one of", toString(rownames(motif))),
+      call = call
+    )
+  }
+  motif[match(base_letters, letters), , drop = FALSE]
 }
 
 # Squares of larger numbers are not finite, and no weight is of that size.

@@ -23,8 +23,8 @@
 #' - `subpatterns`: clusters of its seqlets, as patterns.
 #'
 #' `as.data.frame()` has a row for each pattern, `summary()` the same with the longest first.
-#' `plot()` draws the contributions of each pattern where they are large, and beside them those of
-#' its reverse complement.
+#' `plot()` draws the contributions of each pattern where they are large (`+`), and below them those
+#' of its reverse complement (`-`).
 #'
 #' @param x,object A result of this class.
 #' @param i Numbers, names or conditions of patterns.
@@ -128,7 +128,8 @@ plot.seqlift_motifs <- function(x, trim_threshold = 0.3, ...) {
     list(forward, forward[rev(seq_along(kept)), 4:1, drop = FALSE])
   }), recursive = FALSE, use.names = FALSE)
   width <- max(vapply(logos, nrow, 1L))
-  labels <- paste0(rep(names(x), each = 2L), c("", ", reverse complement"))
+  # Short, so that the names of many panels, which stand beside them, are whole.
+  labels <- paste(rep(names(x), each = 2L), c("+", "-"))
   values <- array(0, c(length(logos), n_bases, width),
     dimnames = list(labels, base_letters, NULL))
   for (i in seq_along(logos)) {

@@ -155,43 +155,57 @@ papers <- function(used_for, keys) {
   data.frame(used_for = rep(used_for, length(keys)), key = as.character(keys))
 }
 
-# Results of what no paper describes.
-without_papers <- c("seqlift_design", "seqlift_perturbation", "seqlift_audit")
+# Results of one method each, by their class; list(used_for, keys).
+papers_of_classes <- list(
+  seqlift_pisa = list("profile influence (PISA)", c("mcanany2025", "shrikumar2017")),
+  seqlift_dependency_map = list("dependency map", "dasilva2024"),
+  seqlift_motifs = list("discovery of motifs", c("shrikumar2018", "traag2019")),
+  seqlift_hits = list("hits of motifs", c("beck2009", "kim2007")),
+  seqlift_attribution_quality = list("quality of attributions", c("yeh2019", "petsiuk2018")),
+  seqlift_motif_cooperativity = list("cooperativity of motifs", c("avsec2021", "bliss1939")),
+  # What no paper describes.
+  seqlift_design = list("other", character()),
+  seqlift_perturbation = list("other", character()),
+  seqlift_audit = list("other", character())
+)
 
 # A data frame of used_for and key.
 papers_of <- function(x, call) {
-  is_table <- function(...) is.data.frame(x) && all(c(...) %in% names(x))
-  if (inherits(x, c("seqlift_attributions", "seqlift_layer_attributions")) ||
-    inherits(x, "seqlift_h5_attributions")) {
-    papers_of_attributions(x)
-  } else if (inherits(x, "seqlift_pisa")) {
-    papers("profile influence (PISA)", c("mcanany2025", "shrikumar2017"))
-  } else if (inherits(x, "seqlift_dependency_map")) {
-    papers("dependency map", "dasilva2024")
-  } else if (inherits(x, "seqlift_motifs")) {
-    papers("discovery of motifs", c("shrikumar2018", "traag2019"))
-  } else if (inherits(x, "seqlift_hits")) {
-    papers("hits of motifs", c("beck2009", "kim2007"))
-  } else if (inherits(x, "seqlift_attribution_quality")) {
-    papers("quality of attributions", c("yeh2019", "petsiuk2018"))
-  } else if (inherits(x, "seqlift_motif_cooperativity")) {
-    papers("cooperativity of motifs", c("avsec2021", "bliss1939"))
-  } else if (is_table("offset", "overlap", "score")) {
+  attributions <- c(
+    "seqlift_attributions", "seqlift_layer_attributions", "seqlift_h5_attributions"
+  )
+  if (inherits(x, attributions)) {
+    return(papers_of_attributions(x))
+  }
+  known <- intersect(class(x), names(papers_of_classes))
+  if (length(known) > 0L) {
+    return(do.call(papers, papers_of_classes[[known[1L]]]))
+  }
+  if (is.list(x) && !is.object(x) && length(x) > 0L) {
+    return(do.call(rbind, lapply(unname(x), papers_of, call = call)))
+  }
+  found <- if (is.data.frame(x)) papers_of_table(x)
+  if (is.null(found)) {
+    abort_argument("...", "results of this package", describe(x), call = call)
+  }
+  found
+}
+
+# Of a table without a class of its own, told by its columns; NULL for any other.
+papers_of_table <- function(x) {
+  has <- function(...) all(c(...) %in% names(x))
+  if (has("offset", "overlap", "score")) {
     papers("comparison of motifs", c("gupta2007", "tanaka2011"))
-  } else if (is_table("first_start", "second_end")) {
+  } else if (has("first_start", "second_end")) {
     papers("interactions", "greenside2018")
-  } else if (is_table("chromosome", "position", "ref", "alt")) {
+  } else if (has("chromosome", "position", "ref", "alt")) {
     tested <- any(grepl("[.]p_value$", names(x)))
     papers("p-values of variants", if (tested) c("phipson2010", "benjamini1995"))
-  } else if (is_table("example", "start", "end", "p_value")) {
+  } else if (has("example", "start", "end", "p_value")) {
     # Recursive seqlets have p-values.
     papers("seqlets", if (all(is.na(x$p_value)) && nrow(x) > 0L) "shrikumar2018")
-  } else if (is_table("example", "start", "end") || inherits(x, without_papers)) {
+  } else if (has("example", "start", "end")) {
     papers("other", character())
-  } else if (is.list(x) && !is.data.frame(x) && !is.object(x) && length(x) > 0L) {
-    do.call(rbind, lapply(unname(x), papers_of, call = call))
-  } else {
-    abort_argument("...", "results of this package", describe(x), call = call)
   }
 }
 

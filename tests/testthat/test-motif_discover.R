@@ -130,7 +130,14 @@ test_that("patterns are chosen, listed and drawn", {
   expect_error(motifs["none"], class = "seqlift_error_argument")
   expect_output(print(motifs), "pos_patterns.pattern_0")
   expect_false(is.unsorted(-summary(motifs)$seqlets))
-  expect_s3_class(plot(motifs), "ggplot")
+  panels <- levels(ggplot2::layer_data(plot(motifs))$PANEL)
+  expect_length(panels, 2L * length(motifs))
+  # Beside many panels there is room for a name and its strand.
+  many <- motifs[rep(1L, 5L)]
+  names(many) <- paste0("pos_patterns.pattern_", 0:4)
+  shown <- levels(suppressMessages(plot(many))$layers[[1L]]$data$panel)
+  expect_identical(shorten(shown, 24L), shown)
+  expect_setequal(shown, paste(rep(names(many), each = 2L), c("+", "-")))
 })
 
 test_that("patterns go to TF-MoDISco's file and back", {
