@@ -29,7 +29,7 @@ working_code <- alist(
   insertions = data.frame(example = 1L, position = 2L, alt = "GG"),
   substitutions = data.frame(example = 1L, position = 2L, ref = "C", alt = "G"),
   variants = substitutions, state_dict = read_state_dict("net.safetensors"),
-  model = load_model("tiny.pt"), heads = load_model("two_heads.pt"),
+  model = load_model("tiny.pt"), two_heads = load_model("two_heads.pt"),
   binned = load_model("bins_of_tracks.pt"),
   attributions = deep_lift_shap(model, X,
     n_shuffles = 2L, random_state = 0, hypothetical = TRUE, return_references = TRUE
@@ -89,7 +89,7 @@ own_values <- list(
   load_keras_model = alist(path = "fixed.h5"),
   load_onnx_model = alist(path = "bpnet.onnx", random_state = NULL),
   mean_effects = alist(effects = mutants), motif_consensus = alist(motifs = list(a = pwm)),
-  plot_spacing = alist(perturbation = spaced), profile_score = alist(model = heads),
+  plot_spacing = alist(perturbation = spaced), profile_score = alist(model = two_heads),
   pwm_consensus = alist(X = pwm),
   read_h5 = alist(path = { export_h5(attributions, "attributions.h5"); "attributions.h5" }),
   read_motifs = alist(
