@@ -168,16 +168,15 @@ bool Evaluation::read_exactly(const Node* node, size_t input, int visit, Value& 
   for (const Placement& placement : placements_of(letters, x.size(2))) {
     const bool fits = agrees(letters, placement, trial, others, false) &&
                       agrees(letters, placement, x, value.x.toTensor(), options_.between) &&
-                      (!value.paired ||
-                       agrees(letters, placement, X.ref.toTensor(), value.ref.toTensor(), false));
+                      (!value.paired() || agrees(letters, placement, X.ref().toTensor(),
+                                                 value.ref().toTensor(), false));
     if (fits) {
       const at::AutoGradMode enabled(true);
       Value exact;
-      exact.paired = X.paired;
       exact.depends = true;
-      exact.x = X.paired ? value.x : c10::IValue(linear_map(letters, placement, x));
-      if (X.paired) {
-        exact.ref = linear_map(letters, placement, X.ref.toTensor());
+      exact.x = X.paired() ? value.x : c10::IValue(linear_map(letters, placement, x));
+      if (X.paired()) {
+        exact.set_ref(linear_map(letters, placement, X.ref().toTensor()));
       }
       value = exact;
       return true;

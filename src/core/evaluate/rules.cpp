@@ -53,9 +53,8 @@ Value concrete(const Value& value) {
   };
   Value result;
   result.x = convert(value.x);
-  result.paired = value.paired;
-  if (value.paired) {
-    result.ref = convert(value.ref);
+  if (value.paired()) {
+    result.set_ref(convert(value.ref()));
   }
   result.tainted = true;
   return result;
@@ -266,7 +265,7 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
     moved_ = moved_ || fast;
     outputs = fast ? call.row->rule(call) : both_halves(call, tainted && !shape_only);
     const bool paired = std::any_of(call.inputs.begin(), call.inputs.end(),
-                                    [](const Value& input) { return input.paired; });
+                                    [](const Value& input) { return input.paired(); });
     if (fast && !paired) {
       // A rule speaks of two halves. What is one value would be written into a list twice.
       for (Value& output : outputs) {
@@ -283,14 +282,14 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
     outputs = options_.observe ? observed(call, tainted) : ruled(call, tainted);
   }
   for (Value& output : outputs) {
-    for (c10::IValue* half : {&output.x, &output.ref}) {
-      if (half->isTensor() && half->toTensor().defined()) {
-        *half = constants_.as_converted(half->toTensor());
+    output.each_half([&](c10::IValue& half) {
+      if (half.isTensor() && half.toTensor().defined()) {
+        half = constants_.as_converted(half.toTensor());
       }
-    }
-    const bool tensors = options_.pairs && output.depends && output.paired && output.x.isTensor();
+    });
+    const bool tensors = options_.pairs && output.depends && output.paired() && output.x.isTensor();
     if (tensors) {
-      check_rows(output.x.toTensor(), output.ref.toTensor(), options_.batch);
+      check_rows(output.x.toTensor(), output.ref().toTensor(), options_.batch);
     }
     // A result without a gradient still carries what its inputs knew of X.
     output.tainted = output.tainted || (options_.pairs && reached && !shape_only &&

@@ -228,7 +228,7 @@ std::vector<Value> Units::call(Call& call) {
     bool paired = false;
     bool tainted = false;
     for (const Value& given : call.inputs) {
-      paired = paired || given.paired;
+      paired = paired || given.paired();
       tainted = tainted || given.tainted;
     }
     const at::Tensor x = run(call, body, -1, {}, false, false);
@@ -250,8 +250,7 @@ at::Tensor Units::run(const Call& call, const std::shared_ptr<const Graph>& body
   for (size_t i = 1; i < call.inputs.size(); ++i) {
     Value value;
     const Value& given = call.inputs[i];
-    value.x = static_cast<int>(i) == position ? c10::IValue(input)
-                                              : (ref && given.paired ? given.ref : given.x);
+    value.x = static_cast<int>(i) == position ? c10::IValue(input) : given.half(ref);
     inputs.push_back(value);
   }
   EvaluateOptions options;

@@ -88,9 +88,8 @@ std::vector<Value> EditedCopies::unchanged_args(int64_t rows) const {
   int index = 1;
   for (Value& value : values) {
     const at::Tensor arg = value.x.toTensor();
-    value.paired = true;
     if (arg.dim() < 2) {
-      value.ref = repeated({value}, rows)[0].x;
+      value.set_ref(repeated({value}, rows)[0].x);
       continue;
     }
     auto change = std::make_shared<Change>();
@@ -105,7 +104,7 @@ std::vector<Value> EditedCopies::unchanged_args(int64_t rows) const {
     change->known = {0, change->length()};
     change->key = {nullptr, 0, index++};
     change->never = true;
-    value.change = std::move(change);
+    value.set_change(std::move(change));
   }
   return values;
 }
@@ -134,8 +133,7 @@ Value EditedCopies::changed_X(const int64_t* edits, int64_t rows) const {
   change->known = {0, X_.size(2)};
   Value value;
   value.x = X_;
-  value.paired = true;
-  value.change = std::move(change);
+  value.set_change(std::move(change));
   return value;
 }
 
@@ -164,11 +162,11 @@ EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t cou
   Outputs originals;
   for (const Value& value : evaluate_windows(edits, count, ranges, keeps_ ? &memo_ : nullptr)) {
     at::Tensor values;
-    if (value.change) {
-      log_.demand(*value.change);
-      values = all_values(value.x.toTensor(), *value.change);
-    } else if (value.paired && value.ref.isTensor()) {
-      values = value.ref.toTensor();
+    if (value.change()) {
+      log_.demand(*value.change());
+      values = all_values(value.x.toTensor(), *value.change());
+    } else if (value.ref().isTensor()) {
+      values = value.ref().toTensor();
     }
     if (!is_plain(values, count) || !is_plain(value.x.toTensor(), 1)) {
       return {};
@@ -225,8 +223,8 @@ bool EditedCopies::scout_by_shapes(int64_t edit, const std::atomic<bool>& cancel
   log_.shapes_alone = true;
   try {
     for (const Value& value : evaluate_windows(&edit, 1, false, nullptr)) {
-      if (value.change) {
-        log_.demand(*value.change);
+      if (value.change()) {
+        log_.demand(*value.change());
       }
     }
   } catch (const NotLocal&) {

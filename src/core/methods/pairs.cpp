@@ -50,7 +50,7 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
     throw Error("output", "The model has " + std::to_string(outputs.size()) +
                               " outputs; choose one with select_output().");
   }
-  const c10::IValue& value = ref ? outputs[0].ref : outputs[0].x;
+  const c10::IValue& value = ref ? outputs[0].ref() : outputs[0].x;
   if (!value.isTensor()) {
     refuse_output(value);
   }
@@ -78,7 +78,7 @@ bool explained(const std::vector<Value>& outputs, bool ref, int64_t rows) {
   if (outputs.size() != 1 || !outputs[0].depends) {
     return false;
   }
-  const c10::IValue& value = ref ? outputs[0].ref : outputs[0].x;
+  const c10::IValue& value = ref ? outputs[0].ref() : outputs[0].x;
   return value.isTensor() && value.toTensor().dim() >= 1 && value.toTensor().dim() <= 2 &&
          value.toTensor().size(0) == rows;
 }
@@ -178,14 +178,12 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   const at::Tensor leaf = leaf_of(references);
   Value input;
   input.x = X.clone();
-  input.ref = fresh_copy(leaf);
-  input.paired = true;
+  input.set_ref(fresh_copy(leaf));
   input.depends = true;
   std::vector<Value> inputs{input};
   for (const Value& arg : args) {
     Value paired = arg;
-    paired.paired = true;
-    paired.ref = arg.x.toTensor().repeat_interleave(r, 0);
+    paired.set_ref(arg.x.toTensor().repeat_interleave(r, 0));
     inputs.push_back(paired);
   }
   const auto units = std::make_shared<Units>(options_.registrations, false, constants_);
