@@ -257,8 +257,8 @@ int64_t outputs_in_windows(const ModelPointer& model, const Given& given, int64_
       [](const seqlift::Windows& grad) { return grad; }));
   input.depends = true;
   seqlift::EvaluateOptions options;
-  options.pairs = true;
-  options.batch = {given.X.size(0), given.references.size(1), nullptr};
+  options.mode =
+      seqlift::EvaluateOptions::Pairs{{given.X.size(0), given.references.size(1), nullptr}};
   const auto graph = graph_of(model, Settings());
   const at::Tensor columns =
       seqlift::evaluate(*graph, constants, {input}, options)[0].ref().toTensor();

@@ -140,10 +140,10 @@ Value Evaluation::in_full(const Value& value) const {
   if (!value.change()) {
     return value;
   }
-  options_.changes->demand(*value.change());
-  options_.changes->count_filled(value.x.toTensor().numel());
+  options_.changes()->demand(*value.change());
+  options_.changes()->count_filled(value.x.toTensor().numel());
   Value whole = value;
-  if (options_.changes->shapes_alone) {
+  if (options_.changes()->shapes_alone) {
     std::vector<int64_t> sizes = value.x.toTensor().sizes().vec();
     sizes[0] = value.change()->rows();
     whole.set_ref(shape_alone(sizes, value.x.toTensor().options()));
@@ -187,7 +187,7 @@ std::vector<c10::IValue> Evaluation::original_outputs(Call& call) const {
       inputs.push_back(input.x);
       input = plain;
     }
-    if (!call.is(Trait::convolves) || options_.changes->shapes_alone) {
+    if (!call.is(Trait::convolves) || options_.changes()->shapes_alone) {
       return original.evaluate(std::move(inputs));
     }
     original.batch.memo = nullptr;
@@ -204,7 +204,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
   if (random || call.node->kind() == c10::prim::CallMethod) {
     throw NotLocal();
   }
-  ChangeLog& log = *options_.changes;
+  ChangeLog& log = *options_.changes();
   log.enter(call.node);
   if (call.row->kind == Kind::shape) {
     // Nothing but sizes and types are looked at.
@@ -235,7 +235,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
       }
     }
     const OperationWork work = work_of(call, originals);
-    log.count(work, work, false, options_.batch.references);
+    log.count(work, work, false, options_.batch().references);
     return outputs;
   }
   if (call.is(Trait::element) && call.inputs[0].parts() && !call.inputs[1].paired()) {
@@ -246,7 +246,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
   }
   const std::vector<c10::IValue> originals = original_outputs(call);
   const OperationWork work = work_of(call, originals);
-  const int64_t rows = options_.batch.references;
+  const int64_t rows = options_.batch().references;
   if (call.row->change) {
     ChangeCall change_call{call, originals, log, rows};
     std::vector<Value> outputs = call.row->change(change_call);

@@ -259,7 +259,7 @@ void Evaluation::get_attribute(const Node* node) {
       // The model is never written to: what an operation writes into is a copy, one for the
       // evaluation.
       result.x = tensor.clone();
-      if (options_.pairs) {
+      if (options_.two_halves()) {
         result.set_ref(tensor.clone());
       }
       attributes_[{object.get(), name}] = result;
@@ -270,7 +270,7 @@ void Evaluation::get_attribute(const Node* node) {
       const c10::IValue original = result.x;
       std::map<const void*, c10::IValue> unshared;
       result.x = own_copy(original, written, written ? copies_of_x_ : unshared);
-      if (written && options_.pairs) {
+      if (written && options_.two_halves()) {
         result.set_ref(own_copy(original, true, copies_of_ref_));
       }
     }
@@ -336,7 +336,7 @@ c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
 
 bool Evaluation::condition(const Value& given, const Node* node) {
   const Value value = in_full(given);
-  if (value.paired() && value.x.isTensor() && options_.changes && options_.changes->shapes_alone) {
+  if (value.paired() && value.x.isTensor() && options_.changes() && options_.changes()->shapes_alone) {
     throw NotMeasurable();
   }
   const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();
@@ -346,7 +346,7 @@ bool Evaluation::condition(const Value& given, const Node* node) {
   const c10::IValue& other = value.ref();
   const bool ref = other.isTensor() ? other.toTensor().item<bool>() : other.toBool();
   if (x != ref) {
-    if (options_.batch.references > 1 && !value.tainted) {
+    if (options_.batch().references > 1 && !value.tainted) {
       throw BatchMoved();
     }
     throw Error("unsupported_operation",
@@ -453,7 +453,7 @@ void Evaluation::construct(const Node* node) {
       type->cast<c10::ListType>() &&
       !type->expectRef<c10::ListType>().getElementType()->isSubtypeOf(*c10::TensorType::get());
   const bool written = graph_.written_results.count(node) > 0;
-  paired = options_.pairs &&
+  paired = options_.two_halves() &&
            (paired || written || (node->kind() != c10::prim::TupleConstruct && !numbers));
   const c10::IValue x = build(false);
   if (in_parts) {
@@ -525,6 +525,22 @@ std::string Evaluation::place(const Node* node) const {
   const Provenance provenance = known == graph_.provenance.end() ? Provenance() : known->second;
   std::string text = provenance.module.empty() ? "the model itself" : provenance.module;
   return provenance.source.empty() ? text : text + ", " + provenance.source;
+}
+
+BatchShape EvaluateOptions::batch() const {
+  if (const auto* edits = std::get_if<Edits>(&mode)) {
+    return {1, edits->copies, edits->memo};
+  }
+  if (const auto* pairs = std::get_if<Pairs>(&mode)) {
+    return pairs->batch;
+  }
+  const auto* gradients = std::get_if<Gradients>(&mode);
+  return gradients ? gradients->batch : BatchShape();
+}
+
+ChangeLog* EvaluateOptions::changes() const {
+  const auto* edits = std::get_if<Edits>(&mode);
+  return edits ? edits->log : nullptr;
 }
 
 std::vector<Value> evaluate(const Graph& graph, Constants& constants,

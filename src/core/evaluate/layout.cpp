@@ -266,11 +266,11 @@ void Evaluation::lay_out(Call& call, int64_t visit) {
                  : half;
     };
     if (unit) {
-      const at::AutoGradMode enabled((options_.pairs && !options_.changes) || options_.gradients);
+      const at::AutoGradMode enabled(options_.records_gradients());
       input.each_half(lay);
       continue;
     }
-    if (call.is(Trait::strided) && options_.pairs && options_.batch.references > 1) {
+    if (call.is(Trait::strided) && options_.two_halves() && options_.batch().references > 1) {
       require_rows(call, expected);
     }
     call.evaluate = [evaluate = call.evaluate, expected, use, where = call.where(),
@@ -316,7 +316,7 @@ void Evaluation::keep_layout(const Call& call, std::vector<Value>& outputs, int6
     if (!expected.row_by_row) {
       expected.records = recorded(call.node, visit, true, i, halves);
     }
-    const at::AutoGradMode enabled((options_.pairs && !options_.changes) || options_.gradients);
+    const at::AutoGradMode enabled(options_.records_gradients());
     output.each_half([&](c10::IValue& half) {
       half = is_defined_tensor(half)
                  ? c10::IValue(as_expected(half.toTensor(), expected, call.where()))

@@ -167,7 +167,7 @@ bool Evaluation::read_exactly(const Node* node, size_t input, int visit, Value& 
   const at::Tensor trial = letter_rows(x.narrow(0, 0, 1)).narrow(0, n_letters + 1, trials);
   for (const Placement& placement : placements_of(letters, x.size(2))) {
     const bool fits = agrees(letters, placement, trial, others, false) &&
-                      agrees(letters, placement, x, value.x.toTensor(), options_.between) &&
+                      agrees(letters, placement, x, value.x.toTensor(), options_.letters->between) &&
                       (!value.paired() || agrees(letters, placement, X.ref().toTensor(),
                                                  value.ref().toTensor(), false));
     if (fits) {
@@ -250,15 +250,15 @@ void Evaluation::mark_steps(const Call& call, const Steps& steps,
 }
 
 void Evaluation::refuse_step(const Node* step) const {
-  if (options_.stepped) {
-    options_.stepped(step);
+  if (options_.letters->stepped) {
+    options_.letters->stepped(step);
     return;
   }
   throw Error(
       "discrete",
       "The model reads the sequence in steps: " + place_of(step, graph_) +
           ". Between them there is no slope: " +
-          (options_.pairs ? "hypothetical scores and multipliers of bases that are not there"
+          (options_.two_halves() ? "hypothetical scores and multipliers of bases that are not there"
                           : "gradients") +
           " would mean nothing.");
 }

@@ -88,8 +88,8 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
     return apply(call, tainted);
   }
   // In one batch of sequences above their references the change is between its halves.
-  const bool pairs = options_.pairs;
-  const BatchShape batch = options_.batch;
+  const bool pairs = options_.two_halves();
+  const BatchShape batch = options_.batch();
   const auto change_of = [pairs, batch](const at::Tensor& x, const at::Tensor& ref) {
     const at::NoGradGuard guard;
     if (pairs) {

@@ -188,7 +188,7 @@ void Evaluation::run_operation(const Node* node) {
   call.provenance = known == graph_.provenance.end() ? &nowhere : &known->second;
   call.name = base_name(node, writes);
   call.row = &operation_of(call.name);
-  call.batch = options_.batch;
+  call.batch = options_.batch();
   call.constants = &constants_;
   call.plain_slice = graph_.plain_slices.count(node) > 0;
   bool tainted = false;
@@ -291,7 +291,7 @@ void Evaluation::run_operation(const Node* node) {
     keep_layout(call, outputs, visit);
     // In a run as written the memory that is written to stays the memory that it was.
     if (writes && (plainly_ || shared(node, call.inputs[0]))) {
-      if (options_.changes) {
+      if (options_.changes()) {
         throw NotLocal();
       }
       write_back(call, outputs, tainted);
@@ -327,7 +327,7 @@ void Evaluation::run_operation(const Node* node) {
 // Copies of the inputs that something else writes to (the operation's own target is no such input).
 void Evaluation::shield(Call& call) const {
   const auto written = graph_.written_inputs.find(call.node);
-  const bool differentiated = (options_.pairs && !options_.changes) || options_.gradients;
+  const bool differentiated = options_.records_gradients();
   if (written == graph_.written_inputs.end() || !differentiated) {
     return;
   }
@@ -363,7 +363,7 @@ void Evaluation::write_back(const Call& call, std::vector<Value>& outputs, bool 
     refuse(call, "writes what depends on X into a tensor that is the same for all sequences");
   }
   {
-    const at::AutoGradMode enabled(options_.gradients);
+    const at::AutoGradMode enabled(options_.is<EvaluateOptions::Gradients>());
     x.copy_(outputs[0].x.toTensor());
   }
   if (self.paired()) {
@@ -444,18 +444,18 @@ bool Evaluation::shared(const Node* node, const Value& self) const {
 
 std::vector<Value> Evaluation::both_halves(const Call& call, bool tainted) {
   // What is written into later must be a tensor of its own on each half.
-  bool paired = options_.pairs && graph_.written_results.count(call.node) > 0;
+  bool paired = options_.two_halves() && graph_.written_results.count(call.node) > 0;
   for (const Value& input : call.inputs) {
     paired = paired || input.paired();
   }
   std::vector<c10::IValue> x;
   {
-    const at::AutoGradMode guard(options_.gradients);
+    const at::AutoGradMode guard(options_.is<EvaluateOptions::Gradients>());
     x = once(call.batch.memo, "operation", [&]() { return call.evaluate(call.stack(false)); });
   }
   std::vector<c10::IValue> ref;
   if (paired) {
-    const at::AutoGradMode guard(!options_.changes);
+    const at::AutoGradMode guard(!options_.changes());
     ref = call.evaluate(call.stack(true));
   }
   std::vector<Value> outputs;

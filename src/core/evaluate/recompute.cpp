@@ -363,7 +363,7 @@ void Evaluation::run_in_parts(const Block* block) {
       resume(entry.stand_ins, false);
     }
     // Slopes of this part are formed when it is evaluated again.
-    const Draft draft(options_.pairs);
+    const Draft draft(options_.two_halves());
     for (bool cut = false; !cut;) {
       const size_t end = next == cuts.end() ? nodes.size() : std::min(*next++ + 1, nodes.size());
       for (; part.end < end; ++part.end) {

@@ -254,7 +254,9 @@ at::Tensor Units::run(const Call& call, const std::shared_ptr<const Graph>& body
     inputs.push_back(value);
   }
   EvaluateOptions options;
-  options.gradients = gradients;
+  if (gradients) {
+    options.mode = EvaluateOptions::Gradients();
+  }
   const at::AutoGradMode guard(gradients);
   const std::vector<Value> outputs = evaluate(*body, constants_, inputs, options);
   if (outputs.size() != 1 || !outputs[0].x.isTensor()) {

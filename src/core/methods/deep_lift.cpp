@@ -102,8 +102,7 @@ std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs
   const int64_t count = pairs.x.size(0);
   RevealCancel rules(options.rule, count);
   EvaluateOptions evaluation;
-  evaluation.gradients = true;
-  evaluation.batch = {rules.rows(), 1, nullptr};
+  evaluation.mode = EvaluateOptions::Gradients{{rules.rows(), 1, nullptr}};
   evaluation.cancelled = &cancelled;
   evaluation.override_operation = [&](Call& call) { return rules.apply(call); };
   evaluation.cuts =

@@ -350,8 +350,10 @@ DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
   pair_options.profile = options.profile;
   pair_options.mean_normalise = options.mean_normalise;
   pair_options.integrate = options.integrate;
-  pair_options.letters = graph.layer_paths.empty() && (options.output == Output::hypothetical ||
-                                                       options.output == Output::multipliers);
+  if (graph.layer_paths.empty() &&
+      (options.output == Output::hypothetical || options.output == Output::multipliers)) {
+    pair_options.letters = Letters();
+  }
   const Inputs inputs{graph,   constants,    sequences, references,
                       options, pair_options, collector, work_on(constants.device(), options.work)};
   if (options.module_mode) {

@@ -141,11 +141,7 @@ std::vector<Value> EditedCopies::evaluate_windows(const int64_t* edits, int64_t 
                                                   Memo* memo) {
   EvaluateOptions options;
   options.cancelled = cancelled_;
-  options.pairs = true;
-  options.batch.sequences = 1;
-  options.batch.references = count;
-  options.batch.memo = memo;
-  options.changes = &log_;
+  options.mode = EvaluateOptions::Edits{count, &log_, memo};
   if (memo) {
     memo->start();
   }

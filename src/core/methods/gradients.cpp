@@ -82,9 +82,10 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
   const int64_t count = rows.X.size(0);
   EvaluateOptions evaluation;
   evaluation.cancelled = &cancelled_;
-  evaluation.gradients = true;
-  evaluation.letters = graph_.layer_paths.empty();
-  evaluation.between = rows.between;
+  evaluation.mode = EvaluateOptions::Gradients();
+  if (graph_.layer_paths.empty()) {
+    evaluation.letters = Letters{rows.between, {}};
+  }
   if (options_.relu != GradientOptions::Relu::ordinary) {
     evaluation.override_operation = [&](Call& call) { return override_relu(call, options_.relu); };
   }

@@ -60,7 +60,7 @@ struct GradientRows {
   at::Tensor X;                    // [rows, channels, length]
   std::vector<at::Tensor> args;    // of the model's other inputs
   std::vector<at::Tensor> layers;  // in place of the layers' own outputs, or none
-  bool between = false;            // X lies between sequences (EvaluateOptions)
+  bool between = false;            // X lies between sequences (Letters)
 };
 
 // What came out, for the same rows: tensors that are explained (X or layers, then args).

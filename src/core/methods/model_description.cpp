@@ -65,11 +65,7 @@ std::optional<Range> Prober::field(size_t index, int64_t length, const Setting& 
   Memo memo;
   EvaluateOptions options;
   options.cancelled = &cancelled_;
-  options.pairs = true;
-  options.batch.sequences = 1;
-  options.batch.references = rows;
-  options.batch.memo = &memo;
-  options.changes = &log;
+  options.mode = EvaluateOptions::Edits{rows, &log, &memo};
   memo.start();
   log.start(false);
   try {

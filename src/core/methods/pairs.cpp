@@ -153,25 +153,23 @@ EvaluateOptions PairEvaluator::common() const {
   EvaluateOptions evaluation;
   evaluation.cancelled = &cancelled_;
   evaluation.observe = options_.observe;
-  evaluation.integrate = options_.integrate;
   evaluation.ledger = options_.ledger;
   evaluation.letters = options_.letters;
-  evaluation.stepped = options_.stepped;
   return evaluation;
 }
 
 PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& references,
                                     const std::vector<Value>& args, int64_t r, Memo* memo) const {
   EvaluateOptions evaluation = common();
-  evaluation.pairs = true;
   BatchMemory memory;
-  if (!options_.observe && !options_.ledger && !options_.stepped) {
+  const bool audits_letters = options_.letters && options_.letters->stepped;
+  if (!options_.observe && !options_.ledger && !audits_letters) {
     memory =
         within_memory(graph_, constants_, first_row(X, args, graph_), {X.size(0), X.size(0) * r});
   }
   evaluation.cuts = memory.cuts;
   memo = memory.remembers ? memo : nullptr;
-  evaluation.batch = {X.size(0), r, memo};
+  evaluation.mode = EvaluateOptions::Pairs{{X.size(0), r, memo}};
   if (memo) {
     memo->start();
   }
@@ -193,7 +191,9 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   evaluation.layer = layers.take();
   // Parts of the graph are evaluated again when this function has returned.
   const auto integrated = std::make_shared<std::set<std::string>>();
-  evaluation.integrated = [integrated](const Call& call) { integrated->insert(call.where()); };
+  if (options_.integrate) {
+    evaluation.integrate = [integrated](const Call& call) { integrated->insert(call.where()); };
+  }
   PairResult result;
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
   if (evaluation.observe && !explained(outputs, true, leaf.size(0))) {
@@ -246,7 +246,7 @@ void PairEvaluator::explain_layers(const std::vector<Halves>& layers, const at::
 PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& references,
                                   const std::vector<Value>& args) const {
   EvaluateOptions evaluation = common();
-  evaluation.gradients = true;
+  evaluation.mode = EvaluateOptions::Gradients();
   if (!options_.observe && !options_.ledger) {
     evaluation.cuts =
         within_memory(graph_, constants_, first_row(X, args, graph_), {0, 2 * X.size(0)}).cuts;

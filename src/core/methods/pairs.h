@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -17,8 +18,7 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
-  bool letters = false;  // multipliers of bases that are not there (EvaluateOptions)
-  std::function<void(const torch::jit::Node*)> stepped;  // the audit's, as in EvaluateOptions
+  std::optional<Letters> letters;  // for multipliers of bases that are not there
   bool profile = false;         // an output [n, strands, K] counts as [n, strands K]
   bool mean_normalise = false;  // explain a column less the mean of all columns
   bool integrate = false;       // what has no rule gets the path integral of its gradient
