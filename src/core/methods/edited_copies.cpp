@@ -64,7 +64,7 @@ std::vector<at::Tensor> evaluate_whole(const EditedCall& call, const std::vector
     }
     parts.push_back(predict_rows(call.graph, call.constants, at::cat(rows), together, cancelled));
   });
-  return join_batches(parts);
+  return join_rows(parts);
 }
 
 EditedCopies::EditedCopies(const EditedCall& call, int64_t row)
@@ -275,7 +275,7 @@ EditedCopies::Outputs EditedCopies::run(const int64_t* edits, int64_t count,
   });
   done_work += log_.done_work;
   whole_work += log_.whole_work;
-  return join_batches(parts);
+  return join_rows(parts);
 }
 
 }  // namespace seqlift

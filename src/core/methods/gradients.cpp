@@ -229,20 +229,8 @@ RowGradients GradientEvaluator::forward(const at::Tensor& X,
     parts.push_back(run(rows, false));
   });
   RowGradients all;
-  std::vector<at::Tensor> f;
-  for (size_t i = 0; i < parts[0].points.size(); ++i) {
-    std::vector<at::Tensor> points;
-    for (const RowGradients& part : parts) {
-      if (part.points[i].defined()) {
-        points.push_back(part.points[i]);
-      }
-    }
-    all.points.push_back(points.empty() ? at::Tensor() : at::cat(points));
-  }
-  for (const RowGradients& part : parts) {
-    f.push_back(part.f);
-  }
-  all.f = at::cat(f).cpu();
+  all.points = join_rows(parts, &RowGradients::points);
+  all.f = join_rows(parts, &RowGradients::f).cpu();
   return all;
 }
 
@@ -299,23 +287,13 @@ GradientResult averaged(const Graph& graph, Constants& constants, const Sequence
   const int64_t rows = std::min(size * copies_of_each, options.batch_size);
   run_chunks(chunks_of(chunks, graph, passes * rows, sequences.X(0, 1).size(2)), work,
              work_on(constants.device(), options.work));
-  GradientResult result;
-  std::vector<at::Tensor> f;
-  for (size_t i = 0; chunks > 0 && i < parts[0].gradients.size(); ++i) {
-    std::vector<at::Tensor> values;
-    for (const RowGradients& part : parts) {
-      const at::Tensor& gradient = part.gradients[i];
-      if (gradient.defined()) {
-        values.push_back(options.times_input ? gradient * part.points[i].unsqueeze(-1) : gradient);
-      }
+  for (RowGradients& part : parts) {
+    for (size_t i = 0; options.times_input && i < part.gradients.size(); ++i) {
+      at::Tensor& gradient = part.gradients[i];
+      gradient = gradient.defined() ? gradient * part.points[i].unsqueeze(-1) : gradient;
     }
-    result.values.push_back(values.empty() ? at::Tensor() : at::cat(values));
   }
-  for (const RowGradients& part : parts) {
-    f.push_back(part.f);
-  }
-  result.predictions = at::cat(f);
-  return result;
+  return {join_rows(parts, &RowGradients::gradients), join_rows(parts, &RowGradients::f)};
 }
 
 }  // namespace

@@ -113,18 +113,6 @@ std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, c
   return outputs;
 }
 
-std::vector<at::Tensor> join_batches(const std::vector<std::vector<at::Tensor>>& batches) {
-  std::vector<at::Tensor> outputs;
-  for (size_t i = 0; i < batches[0].size(); ++i) {
-    std::vector<at::Tensor> rows;
-    for (const auto& batch : batches) {
-      rows.push_back(batch.at(i));
-    }
-    outputs.push_back(at::cat(rows));
-  }
-  return outputs;
-}
-
 std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
                                 const Sequences& sequences, const PredictOptions& options) {
   if (sequences.count == 0) {
@@ -159,12 +147,12 @@ std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
       const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
       batched.push_back(predict_rows(graph, constants, X, args, cancelled));
     });
-    parts[chunk] = batched.size() == 1 ? batched[0] : join_batches(batched);
+    parts[chunk] = batched.size() == 1 ? batched[0] : join_rows(batched);
   };
   const int64_t rows = std::min(together, sequences.count);
   run_chunks(chunks_of(chunks, graph, rows, length), work,
              work_on(constants.device(), options.work));
-  return join_batches(parts);
+  return join_rows(parts);
 }
 
 }  // namespace seqlift

@@ -46,9 +46,6 @@ std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, c
                                      const std::vector<Value>& args,
                                      const std::atomic<bool>& cancelled);
 
-// The outputs of several batches, each one below the other.
-std::vector<at::Tensor> join_batches(const std::vector<std::vector<at::Tensor>>& batches);
-
 // Rows begin .. end - 1 of the model's further inputs, in the dtype and on the device of the call.
 std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,
                                  int64_t end);
