@@ -431,4 +431,14 @@ std::vector<Value> Units::pool(Call& call) {
   return {output};
 }
 
+UnitRule units_as_written(Constants& constants) {
+  return [&constants](Call& call) {
+    const auto inside =
+        build_unit_graph(call.inputs[0].x, call.node->s(c10::attr::name), *call.provenance);
+    return evaluate(*inside, constants,
+                    std::vector<Value>(call.inputs.begin() + 1, call.inputs.end()),
+                    EvaluateOptions());
+  };
+}
+
 }  // namespace seqlift

@@ -1,5 +1,10 @@
 #include "core/methods/chunks.h"
 
+#include <algorithm>
+#include <iterator>
+
+#include "core/numeric/tensor_functions.h"
+
 namespace seqlift {
 
 Chunks chunks_of(int64_t count, const Graph& graph, int64_t rows, int64_t length) {

@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluate.h"
+#include "core/methods/chunks.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -37,14 +38,14 @@ std::vector<at::Tensor> evaluate_whole(const EditedCall& call, const std::vector
   std::vector<std::vector<at::Tensor>> parts;
   call.batches.run(0, static_cast<int64_t>(copies.size()), [&](int64_t begin, int64_t end) {
     std::vector<at::Tensor> rows;
-    std::vector<std::vector<at::Tensor>> args(call.sequences.args.size());
+    std::vector<std::vector<at::Tensor>> args;
     at::Tensor X;
-    std::vector<Value> own;
+    std::vector<at::Tensor> own;
     for (int64_t i = begin; i < end; ++i) {
       const WholeCopy& copy = copies[i];
       if (i == begin || copy.row != copies[i - 1].row) {
         X = to_compute(call.sequences.X(copy.row, copy.row + 1), call.constants);
-        own = batch_of_args(call.sequences, call.constants, copy.row, copy.row + 1);
+        own = arg_rows(call.sequences, call.constants, copy.row, copy.row + 1);
       }
       rows.push_back(copy.edit < 0 ? X : X.clone());
       if (copy.edit >= 0) {
@@ -54,15 +55,10 @@ std::vector<at::Tensor> evaluate_whole(const EditedCall& call, const std::vector
             .narrow(1, call.edits.start[copy.edit], width)
             .copy_(call.content[copy.edit].narrow(1, 0, width));
       }
-      for (size_t k = 0; k < own.size(); ++k) {
-        args[k].push_back(own[k].x.toTensor());
-      }
+      args.push_back(own);
     }
-    std::vector<Value> together(args.size());
-    for (size_t k = 0; k < args.size(); ++k) {
-      together[k].x = at::cat(args[k]);
-    }
-    parts.push_back(predict_rows(call.graph, call.constants, at::cat(rows), together, cancelled));
+    parts.push_back(predict_rows(call.graph, call.constants, at::cat(rows),
+                                 values_of(join_rows(args)), cancelled));
   });
   return join_rows(parts);
 }

@@ -90,12 +90,8 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
     evaluation.override_operation = [&](Call& call) { return override_relu(call, options_.relu); };
   }
   if (backward && rows.layers.empty()) {
-    std::vector<Value> args(rows.args.size());
-    for (size_t k = 0; k < args.size(); ++k) {
-      args[k].x = rows.args[k];
-    }
-    evaluation.cuts =
-        within_memory(graph_, constants_, first_row(rows.X, args, graph_), {0, count}).cuts;
+    const std::vector<Value> first = first_row(rows.X, values_of(rows.args), graph_);
+    evaluation.cuts = within_memory(graph_, constants_, first, {0, count}).cuts;
   }
   const at::Tensor leaf = leaf_of(rows.X);
   std::vector<Value> inputs(1);
@@ -238,15 +234,6 @@ BatchOptions batches_of(const GradientOptions& options) {
   BatchOptions batches;
   batches.most = options.batch_size;
   return batches;
-}
-
-std::vector<at::Tensor> arg_rows(const Sequences& sequences, Constants& constants, int64_t begin,
-                                 int64_t end) {
-  std::vector<at::Tensor> rows;
-  for (const Value& arg : batch_of_args(sequences, constants, begin, end)) {
-    rows.push_back(arg.x.toTensor());
-  }
-  return rows;
 }
 
 namespace {

@@ -104,8 +104,4 @@ class GradientEvaluator {
 // Those of a call.
 BatchOptions batches_of(const GradientOptions& options);
 
-// The further inputs of sequences begin .. end - 1.
-std::vector<at::Tensor> arg_rows(const Sequences& sequences, Constants& constants, int64_t begin,
-                                 int64_t end);
-
 }  // namespace seqlift

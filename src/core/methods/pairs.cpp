@@ -9,7 +9,6 @@
 #include "core/evaluate/recompute.h"
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
-#include "core/methods/predict.h"
 #include "core/methods/windows.h"
 #include "core/model/graph_outputs.h"
 #include "core/numeric/device.h"
@@ -17,6 +16,21 @@
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
+
+PairRows gather_pairs(const Sequences& sequences, const References& references,
+                      Constants& constants, int64_t begin, int64_t end) {
+  std::vector<at::Tensor> X;
+  std::vector<at::Tensor> own_references;
+  std::vector<std::vector<at::Tensor>> args;
+  for (int64_t pair = begin; pair < end; ++pair) {
+    const int64_t i = pair / references.count;
+    const int64_t j = pair % references.count;
+    X.push_back(to_compute(sequences.X(i, i + 1), constants));
+    own_references.push_back(to_compute(references.get(i, i + 1, j, j + 1), constants));
+    args.push_back(arg_rows(sequences, constants, i, i + 1));
+  }
+  return {at::cat(X), at::cat(own_references), values_of(join_rows(args))};
+}
 
 at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile) {
   if (profile && output.dim() > 2 && output.size(0) == rows) {

@@ -11,6 +11,7 @@
 
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/units.h"
+#include "core/methods/predict.h"
 
 namespace seqlift {
 
@@ -42,6 +43,17 @@ struct PairResult {
   at::Tensor f_ref;
   std::set<std::string> integrated;  // the operations that were, as Call::where() names them
 };
+
+// Pairs as rows, in the dtype and on the device of the call: each sequence beside its references.
+struct PairRows {
+  at::Tensor X;             // [pairs, C, L]
+  at::Tensor references;    // [pairs, C, L]
+  std::vector<Value> args;  // of the sequence of each pair
+};
+
+// Pairs begin .. end - 1 of sequences x references.
+PairRows gather_pairs(const Sequences& sequences, const References& references,
+                      Constants& constants, int64_t begin, int64_t end);
 
 // [rows, targets] of the model's output, further dimensions laid side by side for a `profile`.
 // Errors: kind "output" where it is something else.

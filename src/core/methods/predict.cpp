@@ -27,15 +27,26 @@ at::Tensor to_compute(const at::Tensor& X, const Constants& constants) {
   return X.to(constants.device(), constants.compute());
 }
 
-std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,
+std::vector<at::Tensor> arg_rows(const Sequences& sequences, Constants& constants, int64_t begin,
                                  int64_t end) {
-  std::vector<Value> values;
+  std::vector<at::Tensor> all;
   for (const at::Tensor& arg : sequences.args) {
     const at::Tensor rows = arg.narrow(0, begin, end - begin);
-    Value value;
-    value.x = at::isFloatingType(rows.scalar_type()) ? to_compute(rows, constants)
-                                                     : rows.to(constants.device());
-    values.push_back(value);
+    all.push_back(at::isFloatingType(rows.scalar_type()) ? to_compute(rows, constants)
+                                                         : rows.to(constants.device()));
+  }
+  return all;
+}
+
+std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,
+                                 int64_t end) {
+  return values_of(arg_rows(sequences, constants, begin, end));
+}
+
+std::vector<Value> values_of(const std::vector<at::Tensor>& tensors) {
+  std::vector<Value> values(tensors.size());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    values[i].x = tensors[i];
   }
   return values;
 }
