@@ -336,7 +336,8 @@ c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
 
 bool Evaluation::condition(const Value& given, const Node* node) {
   const Value value = in_full(given);
-  if (value.paired() && value.x.isTensor() && options_.changes() && options_.changes()->shapes_alone) {
+  if (value.paired() && value.x.isTensor() && options_.changes() &&
+      options_.changes()->shapes_alone) {
     throw NotMeasurable();
   }
   const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();

@@ -166,10 +166,11 @@ bool Evaluation::read_exactly(const Node* node, size_t input, int visit, Value& 
   const at::Tensor others = all.narrow(0, n_letters + 1, trials);
   const at::Tensor trial = letter_rows(x.narrow(0, 0, 1)).narrow(0, n_letters + 1, trials);
   for (const Placement& placement : placements_of(letters, x.size(2))) {
-    const bool fits = agrees(letters, placement, trial, others, false) &&
-                      agrees(letters, placement, x, value.x.toTensor(), options_.letters->between) &&
-                      (!value.paired() || agrees(letters, placement, X.ref().toTensor(),
-                                                 value.ref().toTensor(), false));
+    const bool fits =
+        agrees(letters, placement, trial, others, false) &&
+        agrees(letters, placement, x, value.x.toTensor(), options_.letters->between) &&
+        (!value.paired() ||
+         agrees(letters, placement, X.ref().toTensor(), value.ref().toTensor(), false));
     if (fits) {
       const at::AutoGradMode enabled(true);
       Value exact;
@@ -259,7 +260,7 @@ void Evaluation::refuse_step(const Node* step) const {
       "The model reads the sequence in steps: " + place_of(step, graph_) +
           ". Between them there is no slope: " +
           (options_.two_halves() ? "hypothetical scores and multipliers of bases that are not there"
-                          : "gradients") +
+                                 : "gradients") +
           " would mean nothing.");
 }
 

@@ -30,11 +30,11 @@ struct Spans {
   std::map<Name, int64_t> made;
   std::map<Name, int64_t> needed;
 
-  bool crosses(Name name, int64_t behind) const {
+  bool crosses(Name name, int64_t cut) const {
     const auto first = made.find(name);
     const auto last = needed.find(name);
-    return first != made.end() && last != needed.end() && first->second <= behind &&
-           last->second > behind;
+    return first != made.end() && last != needed.end() && first->second <= cut &&
+           last->second > cut;
   }
 };
 

@@ -259,7 +259,8 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
   }
   if (!options_.two_halves() || !reached || shape_only) {
     // Convolutions keep their fast layout where nothing is differentiated, too.
-    const bool fast = call.is(Trait::convolves) && !options_.is<EvaluateOptions::Gradients>() && !plainly_;
+    const bool fast =
+        call.is(Trait::convolves) && !options_.is<EvaluateOptions::Gradients>() && !plainly_;
     moved_ = moved_ || fast;
     outputs = fast ? call.row->rule(call) : both_halves(call, tainted && !shape_only);
     const bool paired = std::any_of(call.inputs.begin(), call.inputs.end(),
@@ -285,7 +286,8 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
         half = constants_.as_converted(half.toTensor());
       }
     });
-    const bool tensors = options_.two_halves() && output.depends && output.paired() && output.x.isTensor();
+    const bool tensors =
+        options_.two_halves() && output.depends && output.paired() && output.x.isTensor();
     if (tensors) {
       check_rows(output.x.toTensor(), output.ref().toTensor(), options_.batch());
     }

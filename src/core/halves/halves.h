@@ -49,7 +49,9 @@ struct Value {
   // Of a list or tuple of such values that is only taken apart again: its elements, or nullptr.
   const std::vector<Value>* parts() const;
   // One of the two halves. What is not paired has the same on both.
-  const c10::IValue& half(bool of_references) const { return of_references && paired() ? ref() : x; }
+  const c10::IValue& half(bool of_references) const {
+    return of_references && paired() ? ref() : x;
+  }
   // `visit(half)` may replace it.
   template <typename Visit>
   void each_half(const Visit& visit) {

@@ -87,9 +87,9 @@ std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs
   evaluation.mode = EvaluateOptions::Gradients{{rules.rows(), 1, nullptr}};
   evaluation.cancelled = &cancelled;
   evaluation.override_operation = [&](Call& call) { return rules.apply(call); };
-  evaluation.cuts =
-      within_memory(graph, constants, first_row(pairs.rows.X, pairs.rows.args, graph), {0, rules.rows()})
-          .cuts;
+  evaluation.cuts = within_memory(graph, constants, first_row(pairs.rows.X, pairs.rows.args, graph),
+                                  {0, rules.rows()})
+                        .cuts;
   if (!evaluation.cuts.empty()) {
     evaluation.carry = rules.carry();
   }

@@ -173,40 +173,40 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
 }
 
 RowGradients GradientEvaluator::sum(
-    int64_t units, const at::Tensor& weights,
+    int64_t count, const at::Tensor& weights,
     const std::function<GradientRows(const at::Tensor&, const at::Tensor&)>& rows) const {
   const int64_t each = weights.size(0);
-  const int64_t all = units * each;
+  const int64_t all = count * each;
   const int64_t blocks = (all + options_.batch_size - 1) / options_.batch_size;
   const int64_t size = (all + blocks - 1) / blocks;
   RowGradients sums;
-  const auto add = [&](at::Tensor& total, const at::Tensor& part, const at::Tensor& unit,
+  const auto add = [&](at::Tensor& total, const at::Tensor& part, const at::Tensor& which,
                        const at::Tensor& weight) {
     if (!part.defined()) {
       return;
     }
     if (!total.defined()) {
       std::vector<int64_t> sizes = part.sizes().vec();
-      sizes[0] = units;
+      sizes[0] = count;
       total = at::zeros(sizes, at::kDouble);
     }
     std::vector<int64_t> broadcast(part.dim(), 1);
     broadcast[0] = -1;
-    total.index_add_(0, unit, part.to(at::kDouble) * weight.view(broadcast));
+    total.index_add_(0, which, part.to(at::kDouble) * weight.view(broadcast));
   };
   const auto batch = [&](int64_t begin, int64_t end) {
     const at::Tensor number = at::arange(begin, end, at::kLong);
-    const at::Tensor unit = at::floor_divide(number, each);
-    const at::Tensor place = number - unit * each;
+    const at::Tensor which = at::floor_divide(number, each);
+    const at::Tensor place = number - which * each;
     const at::Tensor weight = weights.index_select(0, place);
-    const RowGradients part = on_cpu(run(rows(unit, place)));
+    const RowGradients part = on_cpu(run(rows(which, place)));
     sums.points.resize(part.points.size());
     sums.gradients.resize(part.points.size());
     for (size_t i = 0; i < part.points.size(); ++i) {
-      add(sums.points[i], part.points[i], unit, weight);
-      add(sums.gradients[i], part.gradients[i], unit, weight);
+      add(sums.points[i], part.points[i], which, weight);
+      add(sums.gradients[i], part.gradients[i], which, weight);
     }
-    add(sums.f, part.f, unit, weight);
+    add(sums.f, part.f, which, weight);
   };
   for (int64_t begin = 0; begin < all; begin += size) {
     batches_.run(begin, std::min(begin + size, all), batch);
@@ -257,8 +257,8 @@ GradientResult averaged(const Graph& graph, Constants& constants, const Sequence
     const std::vector<at::Tensor> args = arg_rows(sequences, constants, begin, end);
     const at::Tensor added = noise ? to_compute(noise(begin, end), constants) : at::Tensor();
     parts[chunk] =
-        evaluator.sum(end - begin, weights, [&](const at::Tensor& unit, const at::Tensor& place) {
-          const at::Tensor index = unit.to(X.device());
+        evaluator.sum(end - begin, weights, [&](const at::Tensor& which, const at::Tensor& place) {
+          const at::Tensor index = which.to(X.device());
           GradientRows rows;
           rows.X = X.index_select(0, index);
           rows.between = added.defined();

@@ -84,11 +84,11 @@ class GradientEvaluator {
   RowGradients run(const GradientRows& rows, bool backward = true) const;
   // Forward alone, batch by batch; `f` on the CPU.
   RowGradients forward(const at::Tensor& X, const std::vector<at::Tensor>& args) const;
-  // For `units` units (sequences, or pairs) with a point for each weight: the weighted sums over
-  // its points, batch by batch. `rows` makes the points number `place` [rows] of units `unit`
-  // [rows]. Float64.
-  RowGradients sum(int64_t units, const at::Tensor& weights,
-                   const std::function<GradientRows(const at::Tensor& unit,
+  // For each of `count` sequences, or pairs, with a point for each weight: the weighted sums over
+  // its points, batch by batch. `rows` makes the points number `place` [rows] of the sequences or
+  // pairs `which` [rows]. Float64.
+  RowGradients sum(int64_t count, const at::Tensor& weights,
+                   const std::function<GradientRows(const at::Tensor& which,
                                                     const at::Tensor& place)>& rows) const;
 
  private:

@@ -19,11 +19,11 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
-  std::optional<Letters> letters;  // for multipliers of bases that are not there
-  bool profile = false;         // an output [n, strands, K] counts as [n, strands K]
-  bool mean_normalise = false;  // explain a column less the mean of all columns
-  bool integrate = false;       // what has no rule gets the path integral of its gradient
-  Ledger* ledger = nullptr;     // the audit's: where the backward pass writes local deltas
+  std::optional<Letters> letters;            // for multipliers of bases that are not there
+  bool profile = false;                      // an output [n, strands, K] counts as [n, strands K]
+  bool mean_normalise = false;               // explain a column less the mean of all columns
+  bool integrate = false;    // what has no rule gets the path integral of its gradient
+  Ledger* ledger = nullptr;  // the audit's: where the backward pass writes local deltas
 };
 
 // A layer in place of the sequences: rows in the order of the pairs.
