@@ -97,6 +97,18 @@ test_that("other files are told of by what they are", {
   expect_match(refusal(tempfile()), "no file|not exist|missing")
 })
 
+test_that("what another format is turned into is read once for its checksum", {
+  hashed <- character()
+  md5sum <- tools::md5sum
+  local_mocked_bindings(md5sum = function(files) {
+    hashed <<- c(hashed, files)
+    md5sum(files)
+  }, .package = "tools")
+  model <- load_model(test_path("onnx", "bpnet_13.onnx"))
+  expect_length(hashed, 1L)
+  expect_identical(model$hash, unname(md5sum(model$path)))
+})
+
 test_that("a checksum is that of the file", {
   path <- model_path("tiny")
   md5 <- unname(tools::md5sum(path))
