@@ -56,7 +56,7 @@ test_that("standard errors are kept in files and experiments", {
   model <- test_model("tiny")
   X <- test_sequences(4L)
   result <- explained(model, X, n_shuffles = 5L, standard_errors = TRUE)
-  path <- expect_errors_in_file(result)
+  expect_errors_in_file(result)
   streamed <- tempfile(fileext = ".h5")
   stored <- explained(model, X, n_shuffles = 5L, standard_errors = TRUE, output = streamed)
   expect_errors_in_parts(result, stored)
