@@ -40,35 +40,24 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
   given <- as.list(environment())
   call <- rlang::current_env()
   asked <- check_substitutions(given, call)
-  sequences <- asked$sequences
-  window <- asked$window
-  method <- asked$method
-  batch_size <- asked$batch_size
-  target <- asked$target
   if (is_parallel(BPPARAM)) {
-    return(over_sequences("dependency_map", given, sequences, BPPARAM))
+    return(over_sequences("dependency_map", given, asked$sequences, BPPARAM))
   }
-  dtype <- check_dtype(dtype)
-  device <- check_device(if (is.null(device)) model$device else device)
-  check_flag(verbose, "verbose")
+  job <- substitution_job(asked, given, call)
+  sequences <- job$sequences
+  window <- job$window
   check_one_output(model, call)
 
-  y0 <- run_predict(model, sequences, args, 1L, dtype, device, FALSE, call)[[1L]]
-  check_targets_exist(target, y0, call)
-  job <- list(
-    model = model, batch_size = batch_size, dtype = dtype, device = device, method = method,
-    target = target, progress = NULL, call = call
-  )
-  codes <- sequence_codes(sequences)[window, , drop = FALSE]
-  args <- complete_args(model, args, sequences, call)
-  singles <- single_effects(job, sequences, args, window, codes, y0, target)
+  y0 <- predict_originals(job, args)[[1L]]
+  check_targets_exist(job$target, y0, call)
+  job$args <- complete_args(model, args, sequences, call)
+  singles <- single_effects(job, y0)
   progress <- progress_bar(verbose, "Substituting pairs")
   interactions <- array(0, c(sequences$n, n_bases, length(window), n_bases, length(window)))
   for (i in seq_len(sequences$n)) {
     job$progress <- scaled_progress(progress, (i - 1) / sequences$n, 1 / sequences$n)
     interactions[i, , , , ] <- pair_interactions(
-      job, one_sequence(sequences, i), lapply(args, take_outputs, axis = 1L, chosen = i), window,
-      codes[, i], mean_of_targets(y0, target)[i], array(singles[i, , ], dim(singles)[2:3])
+      job, i, mean_of_targets(y0, job$target)[i], array(singles[i, , ], dim(singles)[2:3])
     )
   }
   if (raw_outputs) {
@@ -83,7 +72,7 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
   dimnames(map) <- if (!is.null(sequences$names) || !is.null(positions)) {
     list(sequences$names, positions, positions)
   }
-  letters <- decode_one_hot(name_channels(codes_to_one_hot(codes), sequences$names))
+  letters <- decode_one_hot(name_channels(codes_to_one_hot(job$codes), sequences$names))
   map <- structure(map,
     class = c("seqlift_dependency_map", "array"), start = window[1L],
     sequence_length = sequences$length, X = letters
@@ -112,14 +101,14 @@ mean_of_targets <- function(y, target) {
 }
 
 # f(X with b at p) - f(X), [n, 4, l].
-single_effects <- function(job, sequences, args, window, codes, y0, target) {
-  y_hat <- predict_substitutions(job, sequences, args, window, codes, list(y0))$outputs[[1L]]
+single_effects <- function(job, y0) {
+  y_hat <- predict_substitutions(job, list(y0))$outputs[[1L]]
   shape <- dim(y_hat)[1:3]
-  if (!is.null(target) && length(dim(y_hat)) > 3L) {
-    y_hat <- take_outputs(y_hat, 4L, target)
+  if (!is.null(job$target) && length(dim(y_hat)) > 3L) {
+    y_hat <- take_outputs(y_hat, 4L, job$target)
   }
   array(rowMeans(matrix(y_hat, nrow = prod(shape))), shape) -
-    array(mean_of_targets(y0, target), shape)
+    array(mean_of_targets(y0, job$target), shape)
 }
 
 one_sequence <- function(sequences, i) {
@@ -133,12 +122,15 @@ one_sequence <- function(sequences, i) {
   sequences
 }
 
-# The interactions of one sequence, [4, l, 4, l]. The sequences with one substitution are the
+# The interactions of sequence number i, [4, l, 4, l]. The sequences with one substitution are the
 # originals, and the substitutions at the positions behind it are their edits.
-pair_interactions <- function(job, sequence, args, window, codes, y0, singles) {
+pair_interactions <- function(job, i, y0, singles) {
+  sequence <- one_sequence(job$sequences, i)
+  args <- lapply(job$args, take_outputs, axis = 1L, chosen = i)
+  window <- job$window
   l <- length(window)
   result <- array(0, c(n_bases, l, n_bases, l))
-  grid <- all_substitutions(matrix(codes), 1L, window)
+  grid <- all_substitutions(job$codes[, i, drop = FALSE], 1L, window)
   later <- lapply(grid$start, function(position) which(grid$start > position))
   firsts <- which(lengths(later) > 0L)
   blocks <- split(firsts, cumsum(lengths(later[firsts])) %/% substitutions_at_once)
@@ -155,14 +147,14 @@ pair_interactions <- function(job, sequence, args, window, codes, y0, singles) {
       grid$content[edits, , , drop = FALSE], job$batch_size, job$dtype, job$device, job$method,
       progress = progress, call = job$call
     )
-    i <- grid$start[first] - window[1L] + 1L
-    j <- grid$start[edits] - window[1L] + 1L
+    p <- grid$start[first] - window[1L] + 1L
+    q <- grid$start[edits] - window[1L] + 1L
     b <- grid$base[first]
     c <- grid$base[edits]
     both <- mean_of_targets(batch$outputs[[1L]], job$target) - y0
-    values <- both - singles[cbind(b, i)] - singles[cbind(c, j)]
-    result[cbind(b, i, c, j)] <- values
-    result[cbind(c, j, b, i)] <- values
+    values <- both - singles[cbind(b, p)] - singles[cbind(c, q)]
+    result[cbind(b, p, c, q)] <- values
+    result[cbind(c, q, b, p)] <- values
   }
   result
 }

@@ -68,33 +68,23 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
   began <- proc.time()[["elapsed"]]
   asked <- check_substitutions(given, call)
   check_flag(hypothetical, "hypothetical")
-  sequences <- asked$sequences
-  window <- asked$window
-  method <- asked$method
-  batch_size <- asked$batch_size
-  target <- asked$target
   if (is_parallel(BPPARAM)) {
-    return(over_sequences("saturation_mutagenesis", given, sequences, BPPARAM))
+    return(over_sequences("saturation_mutagenesis", given, asked$sequences, BPPARAM))
   }
-  dtype <- check_dtype(dtype)
-  device <- check_device(if (is.null(device)) model$device else device)
-  check_flag(verbose, "verbose")
+  job <- substitution_job(asked, given, call)
+  sequences <- job$sequences
+  window <- job$window
 
   if (!raw_outputs) {
     check_one_output(model, call, " or ask for {.code raw_outputs = TRUE}")
   }
-  # One by one, as the substitutions are: in a batch the last bits depend on the other sequences.
-  y0 <- run_predict(model, sequences, args, 1L, dtype, device, FALSE, call)
+  y0 <- predict_originals(job, args)
   if (!raw_outputs) {
-    check_targets_exist(target, y0[[1L]], call)
+    check_targets_exist(job$target, y0[[1L]], call)
   }
-  codes <- sequence_codes(sequences)[window, , drop = FALSE]
-  job <- list(
-    model = model, batch_size = batch_size, dtype = dtype, device = device, method = method,
-    progress = progress_bar(verbose, "Substituting"), call = call
-  )
-  args <- complete_args(model, args, sequences, call)
-  mutants <- predict_substitutions(job, sequences, args, window, codes, y0)
+  job$args <- complete_args(model, args, sequences, call)
+  job$progress <- progress_bar(verbose, "Substituting")
+  mutants <- predict_substitutions(job, y0)
   if (verbose) {
     share <- format(100 * mutants$work, digits = 2)
     cli::cli_inform("{share} % of the work of predicting every substituted sequence as a whole.")
@@ -104,7 +94,8 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
     y_hat <- lapply(mutants$outputs, name_substitutions, names = sequences$names, window = window)
     return(list(y0 = one_or_several(y0, model), y_hat = one_or_several(y_hat, model)))
   }
-  scores <- centred_effects(y0[[1L]], mutants$outputs[[1L]], target)
+  scores <- centred_effects(y0[[1L]], mutants$outputs[[1L]], job$target)
+  codes <- job$codes
   if (!hypothetical) {
     scores <- scores * as.vector(codes_to_one_hot(codes))
   }
@@ -113,9 +104,9 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
     X = codes, convergence_deltas = matrix(0, sequences$n, 0L),
     kind = if (hypothetical) "hypothetical" else "attributions",
     info = list(
-      method = paste0("saturation mutagenesis (", method, ")"), start = window[1L],
+      method = paste0("saturation mutagenesis (", job$method, ")"), start = window[1L],
       sequence_length = sequences$length,
-      target = target, dtype = dtype, device = device, model = model$name,
+      target = job$target, dtype = job$dtype, device = job$device, model = model$name,
       seconds = proc.time()[["elapsed"]] - began
     )
   )
@@ -137,15 +128,32 @@ check_substitutions <- function(given, call) {
   )
 }
 
+# The same with what the engine is to do: of sequences also `codes`, the letters in the window
+# [positions, n]. `args` and `progress` come later.
+substitution_job <- function(asked, given, call) {
+  device <- given$device %||% given$model$device
+  check_flag(given$verbose, "verbose", call)
+  c(asked, list(
+    model = given$model, codes = sequence_codes(asked$sequences)[asked$window, , drop = FALSE],
+    dtype = check_dtype(given$dtype, call), device = check_device(device, call), call = call
+  ))
+}
+
+# One by one, as the substitutions are: in a batch the last bits depend on the other sequences.
+predict_originals <- function(job, args) {
+  run_predict(job$model, job$sequences, args, 1L, job$dtype, job$device, FALSE, job$call)
+}
+
 # How many substitutions go to the engine at a time: an array of them is held here.
 substitutions_at_once <- 2e5
 
-# Predictions of all substitutions in `window` [positions] (`args` complete), y0 in the place of
-# those that change nothing: list(outputs = arrays [n, 4, l, ...], work).
-predict_substitutions <- function(job, sequences, args, window, codes, y0) {
-  n <- sequences$n
+# Predictions of all substitutions in the window, y0 in the place of those that change nothing:
+# list(outputs = arrays [n, 4, l, ...], work).
+predict_substitutions <- function(job, y0) {
+  n <- job$sequences$n
+  window <- job$window
   l <- length(window)
-  input <- engine_input(sequences, args)
+  input <- engine_input(job$sequences, job$args)
   values <- lapply(y0, function(y) {
     # Rows (sequence, base, position), columns the numbers of an output.
     matrix(y, nrow = n)[rep(seq_len(n), n_bases * l), , drop = FALSE]
@@ -155,7 +163,7 @@ predict_substitutions <- function(job, sequences, args, window, codes, y0) {
   work <- 0
   done <- 0
   for (rows in blocks) {
-    edits <- all_substitutions(codes, rows, window)
+    edits <- all_substitutions(job$codes, rows, window)
     progress <- scaled_progress(job$progress, done / n, length(rows) / n)
     result <- window_batch(job$model, input, edits$row, edits$start, edits$content,
       job$batch_size, job$dtype, job$device, job$method,

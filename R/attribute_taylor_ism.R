@@ -83,6 +83,13 @@ taylor_ism <- function(model, X, target = 1L,
   run_gradients(job, call)
 }
 
+cited_by_taylor_ism <- function() {
+  paper("sasse2024", "taylor_ism", "Sasse A, Chikina M, Mostafavi S", 2024L,
+    paste("Quick and effective approximation of in silico saturation mutagenesis experiments",
+      "with first-order Taylor expansion"), "iScience 27, 110807"
+  )
+}
+
 # sum over bases of weights [n, 4, L] times values [n, 4, L] or [n, 4, L, targets], at every base.
 over_bases <- function(values, weights) {
   rank <- length(dim(values))

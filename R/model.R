@@ -166,9 +166,10 @@ load_model <- function(path, device = NULL, layout = NULL,
 }
 
 # `origin`: for a model that was made here, list(format, path) of what it was made from, and
-# `sources` where that is other models: their files. `layout`: as check_layout() gives it.
-open_model <- function(path, device, origin, call, layout = own_layout,
-                       conduct = NULL) {
+# `sources` where that is other models: their files. `layout`: as check_layout() gives it. `hash`: of
+# the file, where it is known.
+open_model <- function(path, device, origin, call, layout = own_layout, conduct = NULL,
+                       hash = unname(tools::md5sum(path))) {
   by_table <- anyNA(layout$tokens)
   asked <- if (!by_table) layout
   loaded <- call_engine("load", list(path = path, layout = asked), call = call)
@@ -189,7 +190,7 @@ open_model <- function(path, device, origin, call, layout = own_layout,
   path <- normalizePath(path)
   structure(
     list(
-      path = path, hash = unname(tools::md5sum(path)), info = loaded$info, device = device,
+      path = path, hash = hash, info = loaded$info, device = device,
       wrappers = list(), args = list(), origin = origin, layout = layout, conduct = conduct,
       cache = cache
     ),
@@ -205,10 +206,11 @@ converted_model <- function(write, origin, device = NULL, call = caller_env(),
   part <- tempfile("seqlift-model-", fileext = ".part")
   on.exit(unlink(part))
   write_script(write, part)
-  path <- file.path(tempdir(), paste0("seqlift-model-", unname(tools::md5sum(part)), ".pt"))
+  hash <- unname(tools::md5sum(part))
+  path <- file.path(tempdir(), paste0("seqlift-model-", hash, ".pt"))
   file.rename(part, path)
   layout <- if (is.function(layout)) layout() else layout
-  open_model(path, device, origin, call, layout, conduct)
+  open_model(path, device, origin, call, layout, conduct, hash)
 }
 
 # LibTorch writes a file's own name into it. Under one name, the same model is the same bytes.

@@ -130,20 +130,12 @@ SEXP seqlift_torch_predict(SEXP pointer, SEXP input, SEXP options_list) {
   return guarded([&]() -> SEXP {
     Handle& handle = handle_of(pointer);
     const Rcpp::List options(options_list);
-    std::string key;
-    seqlift::GraphOptions graph_options;
-    graph_options.wrappers = to_wrappers(options, key);
     seqlift::PredictOptions predict_options;
     predict_options.batch_size = whole(options, "batch_size");
     predict_options.work = to_work(options, false);
-    const auto graph = graph_of(handle, key, graph_options);
-    const std::vector<at::Tensor> outputs = seqlift::predict(
-        *graph, constants_of(handle, options), to_sequences(Rcpp::List(input)), predict_options);
-    Rcpp::List result;
-    for (const at::Tensor& output : outputs) {
-      result.push_back(to_array(output));
-    }
-    return result;
+    return to_arrays(seqlift::predict(*wrapped_graph_of(handle, options),
+                                      constants_of(handle, options),
+                                      to_sequences(Rcpp::List(input)), predict_options));
   });
 }
 
@@ -151,11 +143,8 @@ SEXP seqlift_torch_fixed_batch(SEXP pointer, SEXP input, SEXP options_list) {
   return guarded([&]() -> SEXP {
     Handle& handle = handle_of(pointer);
     const Rcpp::List options(options_list);
-    std::string key;
-    seqlift::GraphOptions graph_options;
-    graph_options.wrappers = to_wrappers(options, key);
-    const auto graph = graph_of(handle, key, graph_options);
-    return Rcpp::wrap(static_cast<int>(seqlift::fixed_batch(*graph, constants_of(handle, options),
+    return Rcpp::wrap(static_cast<int>(seqlift::fixed_batch(*wrapped_graph_of(handle, options),
+                                                            constants_of(handle, options),
                                                             to_sequences(Rcpp::List(input)))));
   });
 }

@@ -269,6 +269,13 @@ std::shared_ptr<const seqlift::Graph> graph_of(Handle& handle, const std::string
   return graph;
 }
 
+std::shared_ptr<const seqlift::Graph> wrapped_graph_of(Handle& handle, const Rcpp::List& options) {
+  std::string key;
+  seqlift::GraphOptions graph_options;
+  graph_options.wrappers = to_wrappers(options, key);
+  return graph_of(handle, key, graph_options);
+}
+
 Prepared prepare(Handle& handle, const Rcpp::List& options) {
   Prepared prepared;
   std::string key;

@@ -27,6 +27,8 @@ Handle& handle_of(SEXP pointer);
 // Prepares a graph once per key.
 std::shared_ptr<const seqlift::Graph> graph_of(Handle& handle, const std::string& key,
                                                const seqlift::GraphOptions& options);
+// That of a prediction: with the wrappers among the options and nothing else.
+std::shared_ptr<const seqlift::Graph> wrapped_graph_of(Handle& handle, const Rcpp::List& options);
 seqlift::Constants& constants_of(Handle& handle, const Rcpp::List& options);
 
 // One option of a list.

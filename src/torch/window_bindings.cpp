@@ -46,9 +46,6 @@ SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits_list, SE
     Handle& handle = handle_of(pointer);
     const Rcpp::List options(options_list);
     const Rcpp::List given(edits_list);
-    std::string key;
-    seqlift::GraphOptions graph_options;
-    graph_options.wrappers = to_wrappers(options, key);
     seqlift::PredictWindowsOptions window_options;
     window_options.method = to_method(text(options, "method"));
     window_options.batch_size = whole(options, "batch_size");
@@ -60,7 +57,7 @@ SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits_list, SE
     const Rcpp::IntegerVector width = given["width"];
     edits.width.assign(width.begin(), width.end());
     window_options.originals = Rcpp::as<bool>(options["originals"]);
-    const auto graph = graph_of(handle, key, graph_options);
+    const auto graph = wrapped_graph_of(handle, options);
     const seqlift::PredictWindowsResult result =
         seqlift::predict_windows(*graph, constants_of(handle, options),
                                  to_sequences(Rcpp::List(input)), edits, window_options);

@@ -251,18 +251,17 @@ int64_t outputs_in_windows(const ModelPointer& model, const Given& given, int64_
   const at::Tensor leaf = given.references.flatten(0, 1).clone().requires_grad_();
   seqlift::Value input;
   input.x = given.X;
-  input.ref = seqlift::attach(
+  input.set_ref(seqlift::attach(
       leaf.detach().clone(), {leaf},
       [](const at::Tensor& grad) { return std::vector<at::Tensor>{grad}; },
-      [](const seqlift::Windows& grad) { return grad; });
-  input.paired = true;
+      [](const seqlift::Windows& grad) { return grad; }));
   input.depends = true;
   seqlift::EvaluateOptions options;
-  options.pairs = true;
-  options.batch = {given.X.size(0), given.references.size(1), nullptr};
+  options.mode =
+      seqlift::EvaluateOptions::Pairs{{given.X.size(0), given.references.size(1), nullptr}};
   const auto graph = graph_of(model, Settings());
   const at::Tensor columns =
-      seqlift::evaluate(*graph, constants, {input}, options)[0].ref.toTensor();
+      seqlift::evaluate(*graph, constants, {input}, options)[0].ref().toTensor();
   int64_t found = 0;
   for (int64_t k = 0; k < outputs; ++k) {
     seqlift::WindowedGradients windows(columns, leaf, {k});

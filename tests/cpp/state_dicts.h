@@ -81,7 +81,7 @@ inline void check_architecture(const Part& part, const std::vector<at::Tensor>& 
     const Explained result = explain(model, input, settings);
     CHECK(worst_delta(result) < 1e-10);
     CHECK(largest_change(result) > 1e-6);
-    for (const Step& step : audited(model, input, settings)) {
+    for (const nets::Step& step : audited(model, input, settings)) {
       INFO(step.operation << " of " << step.module);
       CHECK(step.supported);
       CHECK(step.faithful);

@@ -11,8 +11,8 @@ using namespace nets;
 
 namespace {
 
-const Step* find(const std::vector<Step>& steps, const std::string& operation) {
-  for (const Step& step : steps) {
+const nets::Step* find(const std::vector<nets::Step>& steps, const std::string& operation) {
+  for (const nets::Step& step : steps) {
     if (step.operation == operation) {
       return &step;
     }
@@ -41,7 +41,7 @@ TEST_CASE("the audit gives each operation its kind and rule", "[audit]") {
                                                        {"softmax", "softmax"}};
   for (const auto& row : expected) {
     INFO(row[0]);
-    const Step* step = find(steps, row[0]);
+    const nets::Step* step = find(steps, row[0]);
     REQUIRE(step);
     CHECK(step->kind == row[1]);
     CHECK(step->supported);
@@ -54,7 +54,7 @@ TEST_CASE("the audit gives each operation its kind and rule", "[audit]") {
 TEST_CASE("the audit tells a product from a scaling", "[audit]") {
   const auto steps = audited(net(), given(2, 3, 9));
   std::vector<std::string> kinds;
-  for (const Step& step : steps) {
+  for (const nets::Step& step : steps) {
     if (step.operation == "mul") {
       kinds.push_back(step.kind);
     }
@@ -66,7 +66,7 @@ TEST_CASE("the audit tells a product from a scaling", "[audit]") {
 
 TEST_CASE("what would be refused is told, and what comes after it too", "[audit]") {
   const auto steps = audited(net(), given(2, 3, 9));
-  const Step* mode = find(steps, "mode");
+  const nets::Step* mode = find(steps, "mode");
   REQUIRE(mode);
   CHECK(!mode->supported);
   CHECK(!mode->faithful);
@@ -83,7 +83,7 @@ TEST_CASE("a mask that depends on X is told of, however many rows it leaves", "[
       "y[m] = (y[m] - c[m]) ** 2 + c[m]");
   for (const int64_t references : {1, 3}) {
     const auto steps = audited(masked, given(2, references, 9));
-    const Step* index = find(steps, "index");
+    const nets::Step* index = find(steps, "index");
     REQUIRE(index);
     CHECK(!index->supported);
     CHECK(find(steps, "conv1d"));
@@ -94,7 +94,7 @@ TEST_CASE("the audit tells each operation once, in the order of evaluation", "[a
   const auto steps =
       audited(around("y = h\nfor i in range(3):\n    y = torch.tanh(y)"), given(2, 3, 9));
   int tanh = 0;
-  for (const Step& step : steps) {
+  for (const nets::Step& step : steps) {
     tanh += step.operation == "tanh" ? 1 : 0;
   }
   CHECK(tanh == 1);
@@ -114,12 +114,12 @@ TEST_CASE("in module mode the audit says what keeps only its ordinary gradient",
   Settings settings;
   settings.module_mode = true;
   const auto steps = audited(model(whole), given(2, 3, 9), settings);
-  const Step* unit = find(steps, "module");
+  const nets::Step* unit = find(steps, "module");
   REQUIRE(unit);
   CHECK(unit->module == "act");
   CHECK(unit->rule == "rescale");
   CHECK(unit->faithful);
-  const Step* exponential = find(steps, "exp");
+  const nets::Step* exponential = find(steps, "exp");
   REQUIRE(exponential);
   CHECK(!exponential->faithful);
   CHECK(exponential->rule == "ordinary gradient");
@@ -149,11 +149,11 @@ TEST_CASE("local deltas add up to the convergence delta, and name what is to bla
   const Explained explained = explain(net, pairs, module);
   const double mean = explained.deltas.abs().mean().item<double>();
   REQUIRE(mean > 1e-2);
-  for (const Step& step : steps) {
+  for (const nets::Step& step : steps) {
     INFO(step.operation);
     CHECK(step.delta == Approx(step.operation == "exp" ? mean : 0).margin(1e-10));
   }
-  for (const Step& step : audited(net, pairs)) {
+  for (const nets::Step& step : audited(net, pairs)) {
     INFO(step.operation);
     CHECK(std::abs(step.delta) < 1e-10);
   }
@@ -167,7 +167,7 @@ TEST_CASE("local deltas are measured behind every rule", "[audit]") {
                             "a, b = h.chunk(2, 1)\ny = torch.matmul(a.transpose(1, 2), b)",
                             "y = torch.layer_norm(h, [9])"}) {
     INFO(lines);
-    for (const Step& step : audited(around(lines), pairs)) {
+    for (const nets::Step& step : audited(around(lines), pairs)) {
       INFO(step.operation);
       CHECK(std::abs(step.delta) < 1e-10);
     }
@@ -177,7 +177,7 @@ TEST_CASE("local deltas are measured behind every rule", "[audit]") {
 TEST_CASE("an output that is no row of targets has no local deltas", "[audit]") {
   const auto net =
       forward("return torch.relu(torch.conv1d(x, self.w))", {{"w", numbers({4, 4, 3}, 1)}});
-  for (const Step& step : audited(net, given(2, 3, 9))) {
+  for (const nets::Step& step : audited(net, given(2, 3, 9))) {
     CHECK(std::isnan(step.delta));
   }
 }

@@ -47,8 +47,8 @@ Settings selecting(int64_t index) {
   return settings;
 }
 
-const Step* find(const std::vector<Step>& steps, const std::string& operation) {
-  for (const Step& step : steps) {
+const nets::Step* find(const std::vector<nets::Step>& steps, const std::string& operation) {
+  for (const nets::Step& step : steps) {
     if (step.operation == operation) {
       return &step;
     }
@@ -60,15 +60,15 @@ const Step* find(const std::vector<Step>& steps, const std::string& operation) {
 
 TEST_CASE("every operation knows the path, class and line of its module", "[graph]") {
   const auto steps = audited(two_heads(), given(2, 2, 9), selecting(1));
-  const Step* relu = find(steps, "relu");
+  const nets::Step* relu = find(steps, "relu");
   REQUIRE(relu);
   CHECK(relu->module == "body.0");
   CHECK(relu->class_name == "torch.nn.modules.activation.ReLU");
   CHECK(relu->source.find(':') != std::string::npos);
-  const Step* tanh = find(steps, "tanh");
+  const nets::Step* tanh = find(steps, "tanh");
   REQUIRE(tanh);
   CHECK(tanh->module == "body.act");
-  const Step* convolution = find(steps, "conv1d");
+  const nets::Step* convolution = find(steps, "conv1d");
   REQUIRE(convolution);
   CHECK(convolution->module.empty());
   CHECK(convolution->class_name == "models.TwoHeads");

@@ -86,8 +86,7 @@ void catch_all(Everything& all, size_t net) {
   const auto graph = graph_of(around(all.cases[net].lines, all.cases[net].parameters));
   all.graphs.push_back(graph);
   seqlift::EvaluateOptions options;
-  options.pairs = true;
-  options.batch = {sequence_count, 1, nullptr};
+  options.mode = seqlift::EvaluateOptions::Pairs{{sequence_count, 1, nullptr}};
   options.after = [&](const Call& call, const std::vector<seqlift::Value>&) {
     Caught one{call, net, {}, {}};
     for (size_t i = 0; i < call.inputs.size(); ++i) {

@@ -76,7 +76,7 @@ TEST_CASE("every row of the operation table is proved, refused or constant", "[r
   for (const Case& one : cases) {
     INFO(one.op << ": " << one.lines);
     try {
-      for (const Step& step : audited(around(one.lines, one.parameters), pairs)) {
+      for (const nets::Step& step : audited(around(one.lines, one.parameters), pairs)) {
         reached.insert(step.operation);
       }
     } catch (const std::exception& error) {

@@ -124,3 +124,28 @@ with_replaced <- function(name, value, code) {
   put(value)
   force(code)
 }
+
+# The standard errors of a result, in a file whose path is returned.
+expect_errors_in_file <- function(result) {
+  skip_if_not_installed("rhdf5")
+  path <- tempfile(fileext = ".h5")
+  export_h5(result, path)
+  expect_equal(standard_errors(read_h5(path)), standard_errors(result))
+  skip_if_not_installed("HDF5Array")
+  invisible(path)
+}
+
+# Those of `stored`, whose numbers are still in a file, and of an experiment made of `result`.
+expect_errors_in_parts <- function(result, stored) {
+  expect_equal(standard_errors(stored), standard_errors(result))
+  expect_equal(standard_errors(stored[2:3, , ]), standard_errors(result[2:3, , ]))
+  skip_if_not_installed("SummarizedExperiment")
+  experiment <- as_summarized_experiment(result)
+  expect_equal(
+    unname(SummarizedExperiment::assay(experiment, "standard_error")),
+    unname(apply(standard_errors(result), c(1L, 3L), sum))
+  )
+  expect_equal(standard_errors(as_seqlift_attributions(experiment[2:3, ])),
+    standard_errors(result[2:3, , ])
+  )
+}

@@ -74,23 +74,9 @@ test_that("tables have the standard error of the letter that is there", {
 
 test_that("standard errors are kept in files and experiments", {
   result <- spread_result(test_sequences(4L))
-  skip_if_not_installed("rhdf5")
-  path <- tempfile(fileext = ".h5")
-  export_h5(result, path)
-  expect_equal(standard_errors(read_h5(path)), standard_errors(result))
-  skip_if_not_installed("HDF5Array")
+  path <- expect_errors_in_file(result)
   stored <- read_h5(path, in_memory = FALSE)
-  expect_equal(standard_errors(stored), standard_errors(result))
-  expect_equal(standard_errors(stored[2:3, , ]), standard_errors(result[2:3, , ]))
-  skip_if_not_installed("SummarizedExperiment")
-  experiment <- as_summarized_experiment(result)
-  expect_equal(
-    unname(SummarizedExperiment::assay(experiment, "standard_error")),
-    unname(apply(standard_errors(result), c(1L, 3L), sum))
-  )
-  expect_equal(standard_errors(as_seqlift_attributions(experiment[2:3, ])),
-    standard_errors(result[2:3, , ])
-  )
+  expect_errors_in_parts(result, stored)
 })
 
 test_that("tracks of standard errors have those of the letters that are there", {

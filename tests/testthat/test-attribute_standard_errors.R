@@ -56,24 +56,10 @@ test_that("standard errors are kept in files and experiments", {
   model <- test_model("tiny")
   X <- test_sequences(4L)
   result <- explained(model, X, n_shuffles = 5L, standard_errors = TRUE)
-  skip_if_not_installed("rhdf5")
-  path <- tempfile(fileext = ".h5")
-  export_h5(result, path)
-  expect_equal(standard_errors(read_h5(path)), standard_errors(result))
-  skip_if_not_installed("HDF5Array")
+  expect_errors_in_file(result)
   streamed <- tempfile(fileext = ".h5")
   stored <- explained(model, X, n_shuffles = 5L, standard_errors = TRUE, output = streamed)
-  expect_equal(standard_errors(stored), standard_errors(result))
-  expect_equal(standard_errors(stored[2:3, , ]), standard_errors(result[2:3, , ]))
-  skip_if_not_installed("SummarizedExperiment")
-  experiment <- as_summarized_experiment(result)
-  expect_equal(
-    unname(SummarizedExperiment::assay(experiment, "standard_error")),
-    unname(apply(standard_errors(result), c(1L, 3L), sum))
-  )
-  expect_equal(standard_errors(as_seqlift_attributions(experiment[2:3, ])),
-    standard_errors(result[2:3, , ])
-  )
+  expect_errors_in_parts(result, stored)
 })
 
 test_that("references until stable are the first of a fixed number, which is told", {

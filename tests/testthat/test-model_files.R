@@ -97,6 +97,16 @@ test_that("other files are told of by what they are", {
   expect_match(refusal(tempfile()), "no file|not exist|missing")
 })
 
+test_that("what another format is turned into is read once for its checksum", {
+  counted <- 0L
+  tools <- asNamespace("tools")
+  suppressMessages(trace("md5sum", function() counted <<- counted + 1L, where = tools, print = FALSE))
+  on.exit(suppressMessages(untrace("md5sum", where = tools)))
+  model <- load_model(test_path("onnx", "bpnet_13.onnx"))
+  expect_identical(counted, 1L)
+  expect_identical(model$hash, unname(tools::md5sum(model$path)))
+})
+
 test_that("a checksum is that of the file", {
   path <- model_path("tiny")
   md5 <- unname(tools::md5sum(path))

@@ -11,6 +11,7 @@ help_text <- function(name) {
 }
 
 test_that("each paper is cited in the help page of its method", {
+  literature <- literature()
   expect_identical(anyDuplicated(literature$key), 0L)
   for (i in seq_len(nrow(literature))) {
     text <- gsub("[[:space:]]+", " ", help_text(literature$page[i]))
@@ -27,10 +28,35 @@ test_that("every method of attribution is in the table, and every key is a paper
   for (method in methods) {
     expect_true(any(startsWith(method, names(literature_of_methods))), info = method)
   }
+  literature <- literature()
   expect_true(all(unlist(literature_of_methods) %in% literature$key))
   # Those in the code of the function, too.
   code <- unlist(strsplit(deparse(papers_of), "[^a-z0-9]+"))
   expect_true(all(grep("^[a-z]+(19|20)[0-9]{2}$", code, value = TRUE) %in% literature$key))
+})
+
+# CONTRIBUTING.md: a new method of attribution is its own files and no code of other verbs.
+test_that("a result of a method that nothing else knows is joined, shown, kept and cited by what it says", {
+  X <- c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC")
+  new_result <- function(X) {
+    codes <- seqlift:::sequence_codes(seqlift:::as_sequences(X))
+    colnames(codes) <- names(X)
+    seqlift:::new_attributions(array(seq_len(48L * length(X)) / 7, c(length(X), 4L, 12L)), codes,
+      matrix(0, length(X), 0L), kind = "effects",
+      info = list(method = "Zzz", target = 1L, seconds = 1, papers = "majdandzic2023")
+    )
+  }
+  joined <- seqlift:::join_results(lapply(names(X), function(name) new_result(X[name])))
+  expect_s3_class(joined, "seqlift_attributions")
+  expect_identical(dim(joined), c(2L, 4L, 12L))
+  expect_identical(attr(joined, "info")$seconds, 2)
+  expect_output(print(joined), "effects of substitutions.*Zzz")
+  expect_identical(methods_references(joined)$key, "majdandzic2023")
+  expect_identical(nrow(as.data.frame(joined)), 24L)
+  skip_if_not_installed("rhdf5")
+  path <- tempfile(fileext = ".h5")
+  export_h5(joined, path)
+  expect_identical(methods_references(read_h5(path))$key, "majdandzic2023")
 })
 
 test_that("results name the papers of what was run", {

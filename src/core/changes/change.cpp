@@ -256,7 +256,7 @@ std::vector<int> ChangeCall::windowed() const {
   std::vector<int> found;
   std::vector<int> same;
   for (size_t i = 0; i < call.inputs.size(); ++i) {
-    if (call.inputs[i].change) {
+    if (call.inputs[i].change()) {
       (change(i).never ? same : found).push_back(static_cast<int>(i));
     }
   }
@@ -265,7 +265,7 @@ std::vector<int> ChangeCall::windowed() const {
 
 bool ChangeCall::others_differ() const {
   return std::any_of(call.inputs.begin(), call.inputs.end(), [](const Value& input) {
-    return input.parts || (input.paired && !input.change && input.x.isTensor());
+    return input.parts() || (input.paired() && !input.change() && input.x.isTensor());
   });
 }
 
@@ -274,8 +274,7 @@ bool ChangeCall::one_change() const {
 }
 
 const c10::IValue& ChangeCall::argument(const char* name) const {
-  const Value& value = call.inputs[call.find(name)];
-  return value.paired ? value.ref : value.x;
+  return call.inputs[call.find(name)].half(true);
 }
 
 OutputWindows fit(ChangeCall& call, int output, const std::vector<Range>& changed, int64_t length) {
@@ -317,8 +316,7 @@ Value changed_value(const c10::IValue& original, const OutputWindows& output, at
   change->key = output.key;
   Value value;
   value.x = original;
-  value.paired = true;
-  value.change = std::move(change);
+  value.set_change(std::move(change));
   return value;
 }
 

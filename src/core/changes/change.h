@@ -145,8 +145,8 @@ struct ChangeCall {
   ChangeLog& log;
   int64_t rows = 0;
 
-  bool changed(int input) const { return call.inputs[input].change != nullptr; }
-  const Change& change(int input) const { return *call.inputs[input].change; }
+  bool changed(int input) const { return call.inputs[input].change() != nullptr; }
+  const Change& change(int input) const { return *call.inputs[input].change(); }
   at::Tensor original(int input) const { return call.inputs[input].x.toTensor(); }
   at::Tensor output(int i = 0) const { return outputs[i].toTensor(); }
   // Inputs that change (all with windows where none does); and whether any other input differs

@@ -19,14 +19,13 @@ namespace {
 Value whole(const c10::IValue& original, at::Tensor values) {
   Value value;
   value.x = original;
-  value.ref = std::move(values);
-  value.paired = true;
+  value.set_ref(std::move(values));
   return value;
 }
 
 bool is_constant(const ChangeCall& call, const char* name) {
   const Value& value = call.call.inputs[call.call.find(name)];
-  return !value.paired && !value.parts;
+  return !value.paired();
 }
 
 // The differences of a sequence's positions times the weights of these positions, which are held in

@@ -180,11 +180,11 @@ std::vector<Value> elementwise(ChangeCall& call) {
   }
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.call.inputs) {
-    if (input.change && !input.change->never) {
-      const at::Tensor rows =
-          original_rows(input.x.toTensor(), input.change->sizes, input.change->axis);
+    const Change* change = input.change();
+    if (change && !change->never) {
+      const at::Tensor rows = original_rows(input.x.toTensor(), change->sizes, change->axis);
       at::Tensor values = gather_windows(rows, output.windows);
-      add_change(values, output.windows, *input.change);
+      add_change(values, output.windows, *change);
       inputs.emplace_back(to_graph(values, frame.axis));
     } else if (input.x.isTensor() && input.x.toTensor().defined()) {
       const at::Tensor seen = constant_in(input.x.toTensor(), frame, output.windows);
@@ -193,7 +193,7 @@ std::vector<Value> elementwise(ChangeCall& call) {
       }
       inputs.emplace_back(seen);
     } else {
-      inputs.push_back(input.paired ? input.ref : input.x);
+      inputs.push_back(input.half(true));
     }
   }
   const at::Tensor values = call.call.evaluate(std::move(inputs))[0].toTensor();
@@ -296,7 +296,7 @@ std::vector<Value> over_channels(ChangeCall& call) {
   if (output.windows.width > 0) {
     std::vector<c10::IValue> inputs;
     for (const Value& input : call.call.inputs) {
-      inputs.push_back(input.paired && !input.change ? input.ref : input.x);
+      inputs.push_back(input.half(!input.change()));
     }
     inputs[0] = to_graph(values, change.axis);
     const at::Tensor after = call.call.evaluate(std::move(inputs))[0].toTensor();

@@ -19,7 +19,7 @@ int64_t counted_from_front(int64_t dim, int64_t rank) { return dim < 0 ? dim + r
 std::vector<c10::IValue> evaluate_on(const ChangeCall& call, const at::Tensor& tensor) {
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.call.inputs) {
-    inputs.push_back(input.paired && !input.change ? input.ref : input.x);
+    inputs.push_back(input.half(!input.change()));
   }
   inputs[0] = tensor;
   return call.call.evaluate(std::move(inputs));
@@ -211,8 +211,7 @@ std::vector<Value> split(ChangeCall& call) {
   }
   Value result;
   result.x = call.outputs[0];
-  result.paired = true;
-  result.parts = std::make_shared<std::vector<Value>>(std::move(parts));
+  result.set_parts(std::make_shared<std::vector<Value>>(std::move(parts)));
   return {result};
 }
 
@@ -221,23 +220,24 @@ std::vector<Value> split(ChangeCall& call) {
 std::vector<Value> join(ChangeCall& call) {
   const Value& list = call.call.inputs[0];
   const at::Tensor result = call.output();
-  if (!list.parts || result.size(0) != 1) {
+  if (!list.parts() || result.size(0) != 1) {
     return {};
   }
-  const std::vector<Value>& parts = *list.parts;
+  const std::vector<Value>& parts = *list.parts();
   const bool stacked = call.call.is(Trait::adds_dimension);
   const c10::IValue& given = call.argument("dim");
   const int64_t dim = counted_from_front(given.toInt(), result.dim());
   int64_t axis = -1;
   for (const Value& part : parts) {
     const at::Tensor original = part.x.toTensor();
-    if (part.change && !part.change->never) {
-      const bool same = axis < 0 || axis == part.change->axis;
-      if (!same || part.change->is_merged(original)) {
+    const Change* change = part.change();
+    if (change && !change->never) {
+      const bool same = axis < 0 || axis == change->axis;
+      if (!same || change->is_merged(original)) {
         return {};
       }
-      axis = part.change->axis;
-    } else if (!part.change && (part.paired || part.parts)) {
+      axis = change->axis;
+    } else if (!change && part.paired()) {
       return {};
     }
   }
@@ -256,10 +256,11 @@ std::vector<Value> join(ChangeCall& call) {
       return {};
     }
     shifts.push_back(shift);
-    if (part.change && !part.change->never) {
+    const Change* change = part.change();
+    if (change && !change->never) {
       for (int64_t j = 0; j < call.rows; ++j) {
-        const int64_t start = part.change->start[j] + shift;
-        changed[j] = changed[j].with({start, start + part.change->width()});
+        const int64_t start = change->start[j] + shift;
+        changed[j] = changed[j].with({start, start + change->width()});
       }
     }
     shift += along ? original.size(axis) : 0;
@@ -268,12 +269,13 @@ std::vector<Value> join(ChangeCall& call) {
   std::vector<at::Tensor> deltas;
   for (size_t i = 0; i < parts.size(); ++i) {
     const at::Tensor original = parts[i].x.toTensor();
-    if (parts[i].change && !parts[i].change->never) {
+    const Change* change = parts[i].change();
+    if (change && !change->never) {
       const int64_t by = shifts[i];
-      look_at(call, output, *parts[i].change, [by](const Range& range) {
+      look_at(call, output, *change, [by](const Range& range) {
         return Range{range.begin - by, range.end - by};
       });
-      deltas.push_back(to_graph(move_windows(*parts[i].change, back(output, by)), axis));
+      deltas.push_back(to_graph(move_windows(*change, back(output, by)), axis));
     } else if (!along) {
       std::vector<int64_t> sizes = original.sizes().vec();
       sizes[0] = call.rows;

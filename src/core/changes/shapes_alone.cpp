@@ -114,7 +114,7 @@ bool is_choice(const Call& call) {
   for (const c10::IValue& index : call.inputs[indices].x.toListRef()) {
     if (index.isTensor() && index.toTensor().defined() &&
         index.toTensor().scalar_type() == at::kBool) {
-      return call.inputs[indices].paired;
+      return call.inputs[indices].paired();
     }
   }
   return false;
@@ -129,10 +129,10 @@ at::Tensor shape_alone(at::IntArrayRef sizes, const at::TensorOptions& options) 
 void evaluate_shapes(Call& call) {
   const bool of_numbers =
       std::any_of(call.inputs.begin(), call.inputs.end(),
-                  [](const Value& input) { return input.paired && input.x.isTensor(); });
+                  [](const Value& input) { return input.paired() && input.x.isTensor(); });
   if (!of_numbers && !call.inputs.empty() &&
       std::none_of(call.inputs.begin(), call.inputs.end(),
-                   [](const Value& input) { return input.paired && input.x.isTensorList(); })) {
+                   [](const Value& input) { return input.paired() && input.x.isTensorList(); })) {
     return;
   }
   if (is_choice(call)) {

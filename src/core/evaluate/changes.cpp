@@ -19,7 +19,7 @@ using torch::jit::Node;
 
 namespace {
 
-bool has_change(const Value& value) { return value.change || value.parts; }
+bool has_change(const Value& value) { return value.change() || value.parts(); }
 
 // How often an operation goes over its numbers: exponentials take several instructions each, a
 // softmax several passes.
@@ -44,7 +44,7 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
   }
   double read = 0;
   for (const Value& input : call.inputs) {
-    if (input.paired) {
+    if (input.paired()) {
       visit_tensors(input.x, add(read));
     }
   }
@@ -64,7 +64,7 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
     const bool added = call.row->added == 0;
     const at::Tensor first = call.inputs[added ? 1 : 0].x.toTensor();
     const Value& second = call.inputs[added ? 2 : 1];
-    if (!second.paired && second.x.isTensor()) {
+    if (!second.paired() && second.x.isTensor()) {
       work.weights = static_cast<double>(second.x.toTensor().numel()) * share_read;
     }
     work.products = first.dim() > 0 ? multiplied * static_cast<double>(first.size(-1)) : 0;
@@ -82,22 +82,21 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
 
 // Whether nothing that a value is made of differs between the rows.
 bool never_changes(const Value& value) {
-  if (value.parts) {
-    return std::all_of(value.parts->begin(), value.parts->end(), never_changes);
+  if (value.parts()) {
+    return std::all_of(value.parts()->begin(), value.parts()->end(), never_changes);
   }
-  return value.change ? value.change->never : !value.paired;
+  return value.change() ? value.change()->never : !value.paired();
 }
 
 void mark_unchanged(Value& value) {
-  if (value.change) {
-    auto change = std::make_shared<Change>(*value.change);
+  if (value.change()) {
+    auto change = std::make_shared<Change>(*value.change());
     change->never = true;
-    value.change = std::move(change);
-  }
-  if (value.parts) {
-    auto parts = std::make_shared<std::vector<Value>>(*value.parts);
+    value.set_change(std::move(change));
+  } else if (value.parts()) {
+    auto parts = std::make_shared<std::vector<Value>>(*value.parts());
     std::for_each(parts->begin(), parts->end(), mark_unchanged);
-    value.parts = std::move(parts);
+    value.set_parts(std::move(parts));
   }
 }
 
@@ -106,13 +105,13 @@ void mark_unchanged(Value& value) {
 double share_of(const std::vector<Value>& values) {
   double share = 0;
   for (const Value& value : values) {
-    if (value.parts) {
-      share = std::max(share, share_of(*value.parts));
-    } else if (value.paired && !value.change) {
+    if (value.parts()) {
+      share = std::max(share, share_of(*value.parts()));
+    } else if (value.paired() && !value.change()) {
       share = value.x.isTensor() ? 1 : share;
-    } else if (value.change && !value.change->never) {
-      share = std::max(share, static_cast<double>(value.change->width()) /
-                                  static_cast<double>(value.change->length()));
+    } else if (value.change() && !value.change()->never) {
+      share = std::max(share, static_cast<double>(value.change()->width()) /
+                                  static_cast<double>(value.change()->length()));
     }
   }
   return share;
@@ -121,40 +120,36 @@ double share_of(const std::vector<Value>& values) {
 }  // namespace
 
 Value Evaluation::in_full(const Value& value) const {
-  if (value.parts) {
-    std::vector<Value> parts = *value.parts;
+  if (value.parts()) {
     Value whole = value;
-    whole.parts = nullptr;
     std::vector<c10::IValue> elements;
-    for (Value& part : parts) {
-      part = in_full(part);
-      elements.push_back(part.paired ? part.ref : part.x);
+    for (const Value& part : *value.parts()) {
+      elements.push_back(in_full(part).half(true));
     }
     if (value.x.isTuple()) {
-      whole.ref = c10::ivalue::Tuple::create(std::move(elements));
+      whole.set_ref(c10::ivalue::Tuple::create(std::move(elements)));
       return whole;
     }
     c10::impl::GenericList list(value.x.toList().elementType());
     for (c10::IValue& element : elements) {
       list.push_back(std::move(element));
     }
-    whole.ref = list;
+    whole.set_ref(list);
     return whole;
   }
-  if (!value.change) {
+  if (!value.change()) {
     return value;
   }
-  options_.changes->demand(*value.change);
-  options_.changes->count_filled(value.x.toTensor().numel());
+  options_.changes()->demand(*value.change());
+  options_.changes()->count_filled(value.x.toTensor().numel());
   Value whole = value;
-  if (options_.changes->shapes_alone) {
+  if (options_.changes()->shapes_alone) {
     std::vector<int64_t> sizes = value.x.toTensor().sizes().vec();
-    sizes[0] = value.change->rows();
-    whole.ref = shape_alone(sizes, value.x.toTensor().options());
+    sizes[0] = value.change()->rows();
+    whole.set_ref(shape_alone(sizes, value.x.toTensor().options()));
   } else {
-    whole.ref = all_values(value.x.toTensor(), *value.change);
+    whole.set_ref(all_values(value.x.toTensor(), *value.change()));
   }
-  whole.change = nullptr;
   return whole;
 }
 
@@ -192,7 +187,7 @@ std::vector<c10::IValue> Evaluation::original_outputs(Call& call) const {
       inputs.push_back(input.x);
       input = plain;
     }
-    if (!call.is(Trait::convolves) || options_.changes->shapes_alone) {
+    if (!call.is(Trait::convolves) || options_.changes()->shapes_alone) {
       return original.evaluate(std::move(inputs));
     }
     original.batch.memo = nullptr;
@@ -209,16 +204,15 @@ std::vector<Value> Evaluation::changed(Call& call) {
   if (random || call.node->kind() == c10::prim::CallMethod) {
     throw NotLocal();
   }
-  ChangeLog& log = *options_.changes;
+  ChangeLog& log = *options_.changes();
   log.enter(call.node);
   if (call.row->kind == Kind::shape) {
     // Nothing but sizes and types are looked at.
     for (Value& input : call.inputs) {
-      if (input.change) {
+      if (input.change()) {
         std::vector<int64_t> sizes = input.x.toTensor().sizes().vec();
-        sizes[0] = input.change->rows();
-        input.ref = input.x.toTensor().expand(sizes);
-        input.change = nullptr;
+        sizes[0] = input.change()->rows();
+        input.set_ref(input.x.toTensor().expand(sizes));
       }
       input = in_full(input);
     }
@@ -233,7 +227,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
     std::vector<Value> outputs = both_halves(call, false);
     std::vector<c10::IValue> originals;
     for (const Value& output : outputs) {
-      if (output.paired) {
+      if (output.paired()) {
         originals.push_back(output.x);
         visit_tensors(output.x, [&](const at::Tensor& tensor) {
           log.widest = std::max(log.widest, tensor.defined() ? tensor.numel() : 0);
@@ -241,23 +235,23 @@ std::vector<Value> Evaluation::changed(Call& call) {
       }
     }
     const OperationWork work = work_of(call, originals);
-    log.count(work, work, false, options_.batch.references);
+    log.count(work, work, false, options_.batch().references);
     return outputs;
   }
-  if (call.is(Trait::element) && call.inputs[0].parts && !call.inputs[1].paired) {
-    const std::vector<Value>& parts = *call.inputs[0].parts;
+  if (call.is(Trait::element) && call.inputs[0].parts() && !call.inputs[1].paired()) {
+    const std::vector<Value>& parts = *call.inputs[0].parts();
     const int64_t place = call.inputs[1].x.toInt();
     const auto count = static_cast<int64_t>(parts.size());
     return {parts.at(place < 0 ? place + count : place)};
   }
   const std::vector<c10::IValue> originals = original_outputs(call);
   const OperationWork work = work_of(call, originals);
-  const int64_t rows = options_.batch.references;
+  const int64_t rows = options_.batch().references;
   if (call.row->change) {
     ChangeCall change_call{call, originals, log, rows};
     std::vector<Value> outputs = call.row->change(change_call);
     for (Value& output : outputs) {
-      output = output.parts && !kept_in_parts(call.node, {output}) ? in_full(output) : output;
+      output = output.parts() && !kept_in_parts(call.node, {output}) ? in_full(output) : output;
     }
     if (std::all_of(call.inputs.begin(), call.inputs.end(), never_changes)) {
       std::for_each(outputs.begin(), outputs.end(), mark_unchanged);
@@ -266,8 +260,8 @@ std::vector<Value> Evaluation::changed(Call& call) {
       const OperationWork done = work_of(call, originals, share_of(call.inputs), share_of(outputs));
       log.count(work, done, true, rows);
       for (const Value& output : outputs) {
-        if (output.change) {
-          log.widest = std::max(log.widest, output.change->delta.numel() / rows);
+        if (output.change()) {
+          log.widest = std::max(log.widest, output.change()->delta.numel() / rows);
         }
       }
       return outputs;
@@ -276,8 +270,7 @@ std::vector<Value> Evaluation::changed(Call& call) {
   log.count(work, work, false, rows);
   std::vector<c10::IValue> inputs;
   for (const Value& input : call.inputs) {
-    const Value whole = in_full(input);
-    inputs.push_back(whole.paired ? whole.ref : whole.x);
+    inputs.push_back(in_full(input).half(true));
   }
   const std::vector<c10::IValue> whole = call.evaluate(std::move(inputs));
   std::vector<Value> outputs;

@@ -75,8 +75,8 @@ std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
   if (graph_.model && !holds_tensor(whole.x)) {
     refuse_output(whole.x);
   }
-  if (whole.parts) {
-    return *whole.parts;
+  if (whole.parts()) {
+    return *whole.parts();
   }
   if (whole.x.isTuple() || whole.x.isList()) {
     const auto part = [](const c10::IValue& value, size_t i) {
@@ -87,7 +87,7 @@ std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
     for (size_t i = 0; i < count; ++i) {
       const c10::IValue x = part(whole.x, i);
       outputs.push_back(
-          finish(x, whole.paired ? part(whole.ref, i) : x, whole.paired, whole.tainted));
+          finish(x, whole.paired() ? part(whole.ref(), i) : x, whole.paired(), whole.tainted));
     }
   } else {
     outputs.push_back(whole);
@@ -101,12 +101,12 @@ std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
 
 Value Evaluation::finish(c10::IValue x, c10::IValue ref, bool paired, bool tainted) const {
   Value result;
-  result.paired = paired && !same(x, ref);
-  result.depends = has_gradient(result.paired ? ref : x);
+  const bool differ = paired && !same(x, ref);
+  result.depends = has_gradient(differ ? ref : x);
   result.tainted = tainted && !result.depends;
   result.x = std::move(x);
-  if (result.paired) {
-    result.ref = std::move(ref);
+  if (differ) {
+    result.set_ref(std::move(ref));
   }
   return result;
 }
@@ -259,9 +259,8 @@ void Evaluation::get_attribute(const Node* node) {
       // The model is never written to: what an operation writes into is a copy, one for the
       // evaluation.
       result.x = tensor.clone();
-      if (options_.pairs) {
-        result.ref = tensor.clone();
-        result.paired = true;
+      if (options_.two_halves()) {
+        result.set_ref(tensor.clone());
       }
       attributes_[{object.get(), name}] = result;
     }
@@ -271,9 +270,8 @@ void Evaluation::get_attribute(const Node* node) {
       const c10::IValue original = result.x;
       std::map<const void*, c10::IValue> unshared;
       result.x = own_copy(original, written, written ? copies_of_x_ : unshared);
-      if (written && options_.pairs) {
-        result.ref = own_copy(original, true, copies_of_ref_);
-        result.paired = true;
+      if (written && options_.two_halves()) {
+        result.set_ref(own_copy(original, true, copies_of_ref_));
       }
     }
     if (written) {
@@ -338,16 +336,18 @@ c10::IValue Evaluation::own_copy(const c10::IValue& value, bool written,
 
 bool Evaluation::condition(const Value& given, const Node* node) {
   const Value value = in_full(given);
-  if (value.paired && value.x.isTensor() && options_.changes && options_.changes->shapes_alone) {
+  if (value.paired() && value.x.isTensor() && options_.changes() &&
+      options_.changes()->shapes_alone) {
     throw NotMeasurable();
   }
   const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();
-  if (!value.paired) {
+  if (!value.paired()) {
     return x;
   }
-  const bool ref = value.ref.isTensor() ? value.ref.toTensor().item<bool>() : value.ref.toBool();
+  const c10::IValue& other = value.ref();
+  const bool ref = other.isTensor() ? other.toTensor().item<bool>() : other.toBool();
   if (x != ref) {
-    if (options_.batch.references > 1 && !value.tainted) {
+    if (options_.batch().references > 1 && !value.tainted) {
       throw BatchMoved();
     }
     throw Error("unsupported_operation",
@@ -370,7 +370,7 @@ void Evaluation::run_if(const Node* node) {
 
 void Evaluation::run_loop(const Node* node) {
   const Value& limit = value(node->input(0));
-  if (limit.paired) {
+  if (limit.paired()) {
     throw BatchMoved();
   }
   const int64_t count = limit.x.toInt();
@@ -439,13 +439,13 @@ void Evaluation::construct(const Node* node) {
   for (Value& part : given) {
     part = in_parts ? part : in_full(part);
     part = shown == at::ScalarType::Undefined ? concrete(part) : part;
-    paired = paired || part.paired;
+    paired = paired || part.paired();
     tainted = tainted || part.tainted;
   }
   const auto build = [&](bool ref) {
     std::vector<c10::IValue> parts;
     for (const Value& part : given) {
-      parts.push_back(ref && part.paired ? part.ref : part.x);
+      parts.push_back(part.half(ref));
     }
     return assemble(node, std::move(parts));
   };
@@ -454,14 +454,13 @@ void Evaluation::construct(const Node* node) {
       type->cast<c10::ListType>() &&
       !type->expectRef<c10::ListType>().getElementType()->isSubtypeOf(*c10::TensorType::get());
   const bool written = graph_.written_results.count(node) > 0;
-  paired = options_.pairs &&
+  paired = options_.two_halves() &&
            (paired || written || (node->kind() != c10::prim::TupleConstruct && !numbers));
   const c10::IValue x = build(false);
   if (in_parts) {
     Value result;
     result.x = x;
-    result.paired = true;
-    result.parts = std::make_shared<std::vector<Value>>(std::move(given));
+    result.set_parts(std::make_shared<std::vector<Value>>(std::move(given)));
     values_[node->output()] = result;
     return;
   }
@@ -470,8 +469,7 @@ void Evaluation::construct(const Node* node) {
   result = finish(x, ref, paired, tainted);
   result.shown = shown;
   if (written && paired) {
-    result.paired = true;
-    result.ref = ref;
+    result.set_ref(ref);
   }
 }
 
@@ -503,9 +501,9 @@ void Evaluation::unpack(const Node* node) {
       mark_step(part, steps_of(node)[0]);
     }
   }
-  if (whole.parts) {
+  if (whole.parts()) {
     for (size_t i = 0; i < node->outputs().size(); ++i) {
-      values_[node->outputs()[i]] = whole.parts->at(i);
+      values_[node->outputs()[i]] = whole.parts()->at(i);
     }
     return;
   }
@@ -513,9 +511,9 @@ void Evaluation::unpack(const Node* node) {
     return value.isTuple() ? value.toTupleRef().elements().vec() : value.toListRef().vec();
   };
   const std::vector<c10::IValue> x = parts(whole.x);
-  const std::vector<c10::IValue> ref = whole.paired ? parts(whole.ref) : x;
+  const std::vector<c10::IValue> ref = whole.paired() ? parts(whole.ref()) : x;
   for (size_t i = 0; i < node->outputs().size(); ++i) {
-    Value part = finish(x.at(i), ref.at(i), whole.paired, whole.tainted);
+    Value part = finish(x.at(i), ref.at(i), whole.paired(), whole.tainted);
     part.shown = whole.typed() && x[i].isTensor() && x[i].toTensor().is_floating_point()
                      ? whole.shown
                      : at::ScalarType::Undefined;
@@ -528,6 +526,22 @@ std::string Evaluation::place(const Node* node) const {
   const Provenance provenance = known == graph_.provenance.end() ? Provenance() : known->second;
   std::string text = provenance.module.empty() ? "the model itself" : provenance.module;
   return provenance.source.empty() ? text : text + ", " + provenance.source;
+}
+
+BatchShape EvaluateOptions::batch() const {
+  if (const auto* edits = std::get_if<Edits>(&mode)) {
+    return {1, edits->copies, edits->memo};
+  }
+  if (const auto* pairs = std::get_if<Pairs>(&mode)) {
+    return pairs->batch;
+  }
+  const auto* gradients = std::get_if<Gradients>(&mode);
+  return gradients ? gradients->batch : BatchShape();
+}
+
+ChangeLog* EvaluateOptions::changes() const {
+  const auto* edits = std::get_if<Edits>(&mode);
+  return edits ? edits->log : nullptr;
 }
 
 std::vector<Value> evaluate(const Graph& graph, Constants& constants,

@@ -5,8 +5,10 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "core/halves/constants.h"
@@ -51,12 +53,45 @@ using UnitRule = std::function<std::vector<Value>(Call& call)>;
 // goes on behind it; `again` where it was there before.
 using Resume = std::function<void(const std::vector<at::Tensor>& stand_ins, bool again)>;
 
+// How letters that are not there are evaluated.
+struct Letters {
+  // X lies between sequences, where the linear map stands for the model.
+  bool between = false;
+  // Called for each operation that would be refused, in its place: for the audit.
+  std::function<void(const torch::jit::Node*)> stepped;
+};
+
 struct EvaluateOptions {
-  // Two halves and the rules of the table; otherwise one batch (Value::x alone).
-  bool pairs = false;
-  // Record gradients in a one-batch evaluation (module mode, ordinary gradients).
-  bool gradients = false;
-  BatchShape batch;
+  // One batch (Value::x alone) for what comes out.
+  struct Prediction {};
+  // One batch whose gradients are recorded (module mode, ordinary gradients). `batch` is what
+  // Call::batch says to those who know what its rows are.
+  struct Gradients {
+    BatchShape batch;
+  };
+  // Two halves and the rules of the table; the gradients of the references' half are recorded.
+  struct Pairs {
+    BatchShape batch;
+  };
+  // The x half is one sequence and the other half edited copies of it, which are evaluated where
+  // they differ from it (change.h).
+  struct Edits {
+    int64_t copies = 0;
+    ChangeLog* log = nullptr;  // never nullptr in an evaluation
+    Memo* memo = nullptr;      // what is known of the sequence from an earlier batch of copies
+  };
+  std::variant<Prediction, Gradients, Pairs, Edits> mode;
+
+  bool two_halves() const { return is<Pairs>() || is<Edits>(); }
+  bool records_gradients() const { return is<Gradients>() || is<Pairs>(); }
+  template <typename Mode>
+  bool is() const {
+    return std::holds_alternative<Mode>(mode);
+  }
+  BatchShape batch() const;
+  // That of Edits, or nullptr.
+  ChangeLog* changes() const;
+
   UnitRule unit;
   // Module mode: the peers' rule for an operation inside a registered class, or nothing.
   UnitRule override_operation;
@@ -67,30 +102,22 @@ struct EvaluateOptions {
   // Called for every operation reached from X. Operations without a rule are then evaluated with
   // their ordinary gradient instead of being refused: for the audit, never for numbers.
   std::function<void(const Step&)> observe;
-  // Operations without a rule get the path integral of their gradient; `integrated` is told of
-  // each.
-  bool integrate = false;
-  std::function<void(const Call&)> integrated;
-  // The x half is one sequence and the other half edited copies of it, which are evaluated where
-  // they differ from it (change.h).
-  ChangeLog* changes = nullptr;
+  // Operations without a rule are refused, or get the path integral of their gradient and are told
+  // of here.
+  std::function<void(const Call&)> integrate;
   // Local deltas are measured if there is a ledger to write them to.
   Ledger* ledger = nullptr;
   // Set by another thread to stop at the next operation (error kind "interrupt").
   const std::atomic<bool>* cancelled = nullptr;
   // Multipliers of bases that are not there, and gradients: what reads X in steps (comparisons,
   // roundings, look-ups) is evaluated as the linear map of X's letters that it is, or refused
-  // (evaluate/letters.cpp).
-  bool letters = false;
-  // Called for each operation that would be refused so, in its place: for the audit.
-  std::function<void(const torch::jit::Node*)> stepped;
-  // X lies between sequences, where such a map stands for the model.
-  bool between = false;
+  // (evaluate/letters.cpp). All else looks at the letters that are there.
+  std::optional<Letters> letters;
   // Memory by recomputation (recompute.h): behind these nodes of the graph's block, counted from 0,
   // the graph is cut. Of an evaluation with gradients only the values that cross a cut are kept;
   // the backward pass evaluates each part once more, so that all that is named here must live, and
-  // answer the same, until then. Not with `changes`, `ledger`, `observe`, `before` or `after`, and
-  // not of a graph that hands out layers.
+  // answer the same, until then. Not with `ledger`, `observe`, `before` or `after`, and not of a
+  // graph that hands out layers.
   std::vector<size_t> cuts;
   // Told of what crosses a cut, for what is known of values beside their numbers.
   std::function<Resume(const std::vector<at::Tensor>& crossing)> carry;

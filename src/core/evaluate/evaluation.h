@@ -31,7 +31,7 @@ class Evaluation {
       : graph_(graph),
         constants_(constants),
         options_(options),
-        moved_(options.pairs),
+        moved_(options.two_halves()),
         layouts_(*graph.layouts) {}
 
   std::vector<Value> run(const std::vector<Value>& inputs);

@@ -13,6 +13,7 @@
 #include "core/base/memory.h"
 #include "core/evaluate/evaluation.h"
 #include "core/evaluate/recompute.h"
+#include "core/evaluate/units.h"
 #include "core/model/operation_table.h"
 #include "core/numeric/device.h"
 #include "core/numeric/visit_tensors.h"
@@ -166,14 +167,7 @@ Footprint footprint_of(const Graph& graph, Constants& constants, const std::vect
   const at::NoGradGuard guard;
   EvaluateOptions options;
   options.footprint = &footprint;
-  // A module that is kept whole for its rule.
-  options.unit = [&](Call& call) {
-    const auto inside =
-        build_unit_graph(call.inputs[0].x, call.node->s(c10::attr::name), *call.provenance);
-    return evaluate(*inside, constants,
-                    std::vector<Value>(call.inputs.begin() + 1, call.inputs.end()),
-                    EvaluateOptions());
-  };
+  options.unit = units_as_written(constants);
   std::vector<Value> own = inputs;
   for (Value& input : own) {
     input.x = input.x.isTensor() ? c10::IValue(input.x.toTensor().clone()) : input.x;

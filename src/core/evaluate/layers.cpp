@@ -17,11 +17,11 @@ std::function<Value(int64_t layer, const Value& output)> Layers::take(
       throw Error("layer", place + "has an output that does not depend on the sequences.");
     }
     Value passed = output;
-    if (output.paired) {
+    if (output.paired()) {
       own.x = output.x.toTensor().clone();
-      own.ref = fresh_copy(output.ref.toTensor());
+      own.ref = fresh_copy(output.ref().toTensor());
       passed.x = own.x.clone();
-      passed.ref = fresh_copy(own.ref);
+      passed.set_ref(fresh_copy(own.ref));
     } else {
       own.x = given.empty() ? fresh_copy(output.x.toTensor()) : given[layer];
       passed.x = fresh_copy(own.x);

@@ -175,11 +175,11 @@ namespace {
 
 std::vector<at::Tensor> halves_of(const Value& value) {
   std::vector<at::Tensor> halves;
-  for (const c10::IValue* half : {&value.x, &value.ref}) {
-    if (is_defined_tensor(*half)) {
-      halves.push_back(half->toTensor());
+  value.each_half([&](const c10::IValue& half) {
+    if (is_defined_tensor(half)) {
+      halves.push_back(half.toTensor());
     }
-  }
+  });
   return halves;
 }
 
@@ -208,11 +208,9 @@ void check_reach(const std::vector<c10::IValue>& stack, const Layout& layout,
 void require_rows(const Call& call, const Expected& expected) {
   const Value& input = call.inputs[0];
   for (const bool ref : {false, true}) {
-    const auto argument = [&](size_t i) -> const c10::IValue& {
-      return ref && call.inputs[i].paired ? call.inputs[i].ref : call.inputs[i].x;
-    };
+    const auto argument = [&](size_t i) -> const c10::IValue& { return call.inputs[i].half(ref); };
     const at::Tensor tensor =
-        ref && is_defined_tensor(input.ref) ? input.ref.toTensor() : input.x.toTensor();
+        ref && is_defined_tensor(input.ref()) ? input.ref().toTensor() : input.x.toTensor();
     const auto layout = expected.of(tensor);
     const std::vector<int64_t> sizes = argument(1).toIntVector();
     const std::vector<int64_t> strides = argument(2).toIntVector();
@@ -253,7 +251,7 @@ void Evaluation::lay_out(Call& call, int64_t visit) {
   for (size_t i = 0; i < (unit ? call.inputs.size() : 1); ++i) {
     Value& input = call.inputs[i];
     const std::vector<at::Tensor> halves =
-        input.change ? std::vector<at::Tensor>{input.x.toTensor()} : halves_of(input);
+        input.change() ? std::vector<at::Tensor>{input.x.toTensor()} : halves_of(input);
     if (halves.empty()) {
       continue;
     }
@@ -262,16 +260,17 @@ void Evaluation::lay_out(Call& call, int64_t visit) {
     if (!expected.row_by_row) {
       expected.records = recorded(call.node, visit, false, i, halves);
     }
+    const auto lay = [&](c10::IValue& half) {
+      half = is_defined_tensor(half)
+                 ? c10::IValue(as_expected(half.toTensor(), expected, call.where()))
+                 : half;
+    };
     if (unit) {
-      const at::AutoGradMode enabled((options_.pairs && !options_.changes) || options_.gradients);
-      for (c10::IValue* half : {&input.x, &input.ref}) {
-        *half = is_defined_tensor(*half)
-                    ? c10::IValue(as_expected(half->toTensor(), expected, call.where()))
-                    : *half;
-      }
+      const at::AutoGradMode enabled(options_.records_gradients());
+      input.each_half(lay);
       continue;
     }
-    if (call.is(Trait::strided) && options_.pairs && options_.batch.references > 1) {
+    if (call.is(Trait::strided) && options_.two_halves() && options_.batch().references > 1) {
       require_rows(call, expected);
     }
     call.evaluate = [evaluate = call.evaluate, expected, use, where = call.where(),
@@ -309,7 +308,7 @@ void Evaluation::keep_layout(const Call& call, std::vector<Value>& outputs, int6
   for (size_t i = 0; i < outputs.size(); ++i) {
     Value& output = outputs[i];
     const std::vector<at::Tensor> halves = halves_of(output);
-    if (output.change || halves.empty()) {
+    if (output.change() || halves.empty()) {
       continue;
     }
     Expected expected;
@@ -317,12 +316,12 @@ void Evaluation::keep_layout(const Call& call, std::vector<Value>& outputs, int6
     if (!expected.row_by_row) {
       expected.records = recorded(call.node, visit, true, i, halves);
     }
-    const at::AutoGradMode enabled((options_.pairs && !options_.changes) || options_.gradients);
-    for (c10::IValue* half : {&output.x, &output.ref}) {
-      *half = is_defined_tensor(*half)
-                  ? c10::IValue(as_expected(half->toTensor(), expected, call.where()))
-                  : *half;
-    }
+    const at::AutoGradMode enabled(options_.records_gradients());
+    output.each_half([&](c10::IValue& half) {
+      half = is_defined_tensor(half)
+                 ? c10::IValue(as_expected(half.toTensor(), expected, call.where()))
+                 : half;
+    });
   }
 }
 

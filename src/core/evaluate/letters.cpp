@@ -166,18 +166,18 @@ bool Evaluation::read_exactly(const Node* node, size_t input, int visit, Value& 
   const at::Tensor others = all.narrow(0, n_letters + 1, trials);
   const at::Tensor trial = letter_rows(x.narrow(0, 0, 1)).narrow(0, n_letters + 1, trials);
   for (const Placement& placement : placements_of(letters, x.size(2))) {
-    const bool fits = agrees(letters, placement, trial, others, false) &&
-                      agrees(letters, placement, x, value.x.toTensor(), options_.between) &&
-                      (!value.paired ||
-                       agrees(letters, placement, X.ref.toTensor(), value.ref.toTensor(), false));
+    const bool fits =
+        agrees(letters, placement, trial, others, false) &&
+        agrees(letters, placement, x, value.x.toTensor(), options_.letters->between) &&
+        (!value.paired() ||
+         agrees(letters, placement, X.ref().toTensor(), value.ref().toTensor(), false));
     if (fits) {
       const at::AutoGradMode enabled(true);
       Value exact;
-      exact.paired = X.paired;
       exact.depends = true;
-      exact.x = X.paired ? value.x : c10::IValue(linear_map(letters, placement, x));
-      if (X.paired) {
-        exact.ref = linear_map(letters, placement, X.ref.toTensor());
+      exact.x = X.paired() ? value.x : c10::IValue(linear_map(letters, placement, x));
+      if (X.paired()) {
+        exact.set_ref(linear_map(letters, placement, X.ref().toTensor()));
       }
       value = exact;
       return true;
@@ -251,16 +251,16 @@ void Evaluation::mark_steps(const Call& call, const Steps& steps,
 }
 
 void Evaluation::refuse_step(const Node* step) const {
-  if (options_.stepped) {
-    options_.stepped(step);
+  if (options_.letters->stepped) {
+    options_.letters->stepped(step);
     return;
   }
   throw Error(
       "discrete",
       "The model reads the sequence in steps: " + place_of(step, graph_) +
           ". Between them there is no slope: " +
-          (options_.pairs ? "hypothetical scores and multipliers of bases that are not there"
-                          : "gradients") +
+          (options_.two_halves() ? "hypothetical scores and multipliers of bases that are not there"
+                                 : "gradients") +
           " would mean nothing.");
 }
 

@@ -18,7 +18,7 @@ namespace {
 std::vector<at::Tensor> with_gradient(const c10::IValue& value) {
   std::vector<at::Tensor> found;
   visit_tensors(value, [&](const at::Tensor& tensor) {
-    if (tensor.defined() && tensor.requires_grad()) {
+    if (has_gradient(tensor)) {
       found.push_back(tensor);
     }
   });
@@ -33,8 +33,7 @@ c10::IValue replaced(const c10::IValue& value, const std::vector<at::Tensor>& re
   c10::impl::GenericList list(value.toList().elementType());
   size_t next = 0;
   for (const c10::IValue& element : value.toListRef()) {
-    const bool gradient =
-        element.isTensor() && element.toTensor().defined() && element.toTensor().requires_grad();
+    const bool gradient = element.isTensor() && has_gradient(element.toTensor());
     list.push_back(gradient ? c10::IValue(replacements[next++]) : element);
   }
   return list;
@@ -89,8 +88,8 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
     return apply(call, tainted);
   }
   // In one batch of sequences above their references the change is between its halves.
-  const bool pairs = options_.pairs;
-  const BatchShape batch = options_.batch;
+  const bool pairs = options_.two_halves();
+  const BatchShape batch = options_.batch();
   const auto change_of = [pairs, batch](const at::Tensor& x, const at::Tensor& ref) {
     const at::NoGradGuard guard;
     if (pairs) {
@@ -107,15 +106,23 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
     std::vector<at::Tensor> x;
     std::vector<at::Tensor> ref;
     visit_tensors(value.x, [&](const at::Tensor& tensor) { x.push_back(tensor); });
-    visit_tensors(pairs ? value.ref : value.x,
+    visit_tensors(pairs ? value.ref() : value.x,
                   [&](const at::Tensor& tensor) { ref.push_back(tensor); });
     std::vector<at::Tensor> found;
     for (size_t i = 0; i < ref.size(); ++i) {
-      if (ref[i].defined() && ref[i].requires_grad()) {
+      if (has_gradient(ref[i])) {
         found.push_back(x[i]);
       }
     }
     return found;
+  };
+
+  const auto put = [pairs](Value& value, c10::IValue side) {
+    if (pairs) {
+      value.set_ref(std::move(side));
+    } else {
+      value.x = std::move(side);
+    }
   };
 
   // What writes into a list must be given that list.
@@ -130,7 +137,7 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
   std::vector<at::Tensor> leaves;
   std::vector<at::Tensor> changes;
   for (Value& input : call.inputs) {
-    c10::IValue& side = pairs ? input.ref : input.x;
+    const c10::IValue side = pairs ? input.ref() : input.x;
     if (!input.depends || !can_be_replaced(side)) {
       continue;
     }
@@ -145,14 +152,14 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
       const auto known = changes_.find(given[i].grad_fn().get());
       changes.push_back(known != changes_.end() ? known->second.second : change_of(x[i], given[i]));
     }
-    side = replaced(side, own);
+    put(input, replaced(side, own));
   }
   std::vector<Value> outputs = apply(call, tainted);
   if (leaves.empty()) {
     return outputs;
   }
   for (Value& output : outputs) {
-    c10::IValue& side = pairs ? output.ref : output.x;
+    const c10::IValue side = pairs ? output.ref() : output.x;
     if (!output.depends || !can_be_replaced(side)) {
       continue;
     }
@@ -179,7 +186,7 @@ std::vector<Value> Evaluation::measured(Call& call, bool tainted) {
         changes_[node.get()] = {node, change_out};
       }
     }
-    side = replaced(side, seen);
+    put(output, replaced(side, seen));
   }
   return outputs;
 }

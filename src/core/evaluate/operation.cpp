@@ -188,7 +188,7 @@ void Evaluation::run_operation(const Node* node) {
   call.provenance = known == graph_.provenance.end() ? &nowhere : &known->second;
   call.name = base_name(node, writes);
   call.row = &operation_of(call.name);
-  call.batch = options_.batch;
+  call.batch = options_.batch();
   call.constants = &constants_;
   call.plain_slice = graph_.plain_slices.count(node) > 0;
   bool tainted = false;
@@ -291,7 +291,7 @@ void Evaluation::run_operation(const Node* node) {
     keep_layout(call, outputs, visit);
     // In a run as written the memory that is written to stays the memory that it was.
     if (writes && (plainly_ || shared(node, call.inputs[0]))) {
-      if (options_.changes) {
+      if (options_.changes()) {
         throw NotLocal();
       }
       write_back(call, outputs, tainted);
@@ -327,18 +327,17 @@ void Evaluation::run_operation(const Node* node) {
 // Copies of the inputs that something else writes to (the operation's own target is no such input).
 void Evaluation::shield(Call& call) const {
   const auto written = graph_.written_inputs.find(call.node);
-  const bool differentiated = (options_.pairs && !options_.changes) || options_.gradients;
+  const bool differentiated = options_.records_gradients();
   if (written == graph_.written_inputs.end() || !differentiated) {
     return;
   }
   const at::AutoGradMode enabled(true);
   for (const int position : written->second) {
-    Value& input = call.inputs[position];
-    for (c10::IValue* half : {&input.x, &input.ref}) {
-      if (half->isTensor() && half->toTensor().defined()) {
-        *half = half->toTensor().clone();
+    call.inputs[position].each_half([](c10::IValue& half) {
+      if (half.isTensor() && half.toTensor().defined()) {
+        half = half.toTensor().clone();
       }
-    }
+    });
   }
 }
 
@@ -360,25 +359,24 @@ void Evaluation::write_back(const Call& call, std::vector<Value>& outputs, bool 
     outputs[0] = concrete(outputs[0]);
     tainted = true;
   }
-  if (!self.paired && outputs[0].paired) {
+  if (!self.paired() && outputs[0].paired()) {
     refuse(call, "writes what depends on X into a tensor that is the same for all sequences");
   }
   {
-    const at::AutoGradMode enabled(options_.gradients);
+    const at::AutoGradMode enabled(options_.is<EvaluateOptions::Gradients>());
     x.copy_(outputs[0].x.toTensor());
   }
-  if (self.paired) {
+  if (self.paired()) {
     const at::AutoGradMode enabled(true);
-    self.ref.toTensor().copy_((outputs[0].paired ? outputs[0].ref : outputs[0].x).toTensor());
+    self.ref().toTensor().copy_(outputs[0].half(true).toTensor());
   }
   const at::ScalarType shown = self.shown;
-  outputs[0] = finish(self.x, self.paired ? self.ref : self.x, self.paired, tainted);
+  outputs[0] = finish(self.x, self.half(true), self.paired(), tainted);
   outputs[0].shown = shown;
   const auto refresh = [&](Value& other) {
     if (other.x.isTensor() && other.x.toTensor().defined() && other.x.toTensor().is_alias_of(x)) {
       const at::ScalarType own = other.shown;
-      other = finish(other.x, other.paired ? other.ref : other.x, other.paired,
-                     other.tainted || tainted);
+      other = finish(other.x, other.half(true), other.paired(), other.tainted || tainted);
       other.shown = own;
     }
   };
@@ -409,10 +407,9 @@ void Evaluation::refresh_containers(const Node* node) {
   const auto refresh = [&](Value& other) {
     if (other.x.is(written.x)) {
       const Value before = other;
-      other = finish(other.x, other.paired ? other.ref : other.x, other.paired, tainted);
+      other = finish(other.x, other.half(true), other.paired(), tainted);
       // Lists that are equal now may differ when they are written to again.
-      other.paired = before.paired;
-      other.ref = before.ref;
+      other.pair_like(before);
     }
   };
   for (auto& entry : values_) {
@@ -446,32 +443,27 @@ bool Evaluation::shared(const Node* node, const Value& self) const {
 }
 
 std::vector<Value> Evaluation::both_halves(const Call& call, bool tainted) {
-  std::vector<c10::IValue> x_inputs;
-  std::vector<c10::IValue> ref_inputs;
   // What is written into later must be a tensor of its own on each half.
-  bool paired = options_.pairs && graph_.written_results.count(call.node) > 0;
+  bool paired = options_.two_halves() && graph_.written_results.count(call.node) > 0;
   for (const Value& input : call.inputs) {
-    x_inputs.push_back(input.x);
-    ref_inputs.push_back(input.paired ? input.ref : input.x);
-    paired = paired || input.paired;
+    paired = paired || input.paired();
   }
   std::vector<c10::IValue> x;
   {
-    const at::AutoGradMode guard(options_.gradients);
-    x = once(call.batch.memo, "operation", [&]() { return call.evaluate(x_inputs); });
+    const at::AutoGradMode guard(options_.is<EvaluateOptions::Gradients>());
+    x = once(call.batch.memo, "operation", [&]() { return call.evaluate(call.stack(false)); });
   }
   std::vector<c10::IValue> ref;
   if (paired) {
-    const at::AutoGradMode guard(!options_.changes);
-    ref = call.evaluate(std::move(ref_inputs));
+    const at::AutoGradMode guard(!options_.changes());
+    ref = call.evaluate(call.stack(true));
   }
   std::vector<Value> outputs;
   for (size_t i = 0; i < x.size(); ++i) {
     outputs.push_back(finish(x[i], paired ? ref[i] : x[i], paired, tainted));
     const bool container = x[i].isList() || x[i].isGenericDict();
     if (paired && container && graph_.written_results.count(call.node) > 0) {
-      outputs.back().paired = true;
-      outputs.back().ref = ref[i];
+      outputs.back().set_ref(ref[i]);
     }
   }
   return outputs;

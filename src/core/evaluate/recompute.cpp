@@ -30,11 +30,11 @@ struct Spans {
   std::map<Name, int64_t> made;
   std::map<Name, int64_t> needed;
 
-  bool crosses(Name name, int64_t behind) const {
+  bool crosses(Name name, int64_t cut) const {
     const auto first = made.find(name);
     const auto last = needed.find(name);
-    return first != made.end() && last != needed.end() && first->second <= behind &&
-           last->second > behind;
+    return first != made.end() && last != needed.end() && first->second <= cut &&
+           last->second > cut;
   }
 };
 
@@ -183,14 +183,12 @@ std::vector<at::Tensor> Evaluation::crossing() {
   std::vector<at::Tensor> found;
   std::set<const void*> seen;
   for (const Value* value : values_in_order()) {
-    for (const c10::IValue* half : {&value->x, &value->ref}) {
-      visit_tensors(*half, [&](const at::Tensor& tensor) {
-        if (tensor.defined() && tensor.requires_grad() &&
-            seen.insert(tensor.unsafeGetTensorImpl()).second) {
-          found.push_back(tensor);
-        }
-      });
-    }
+    const auto add = [&](const at::Tensor& tensor) {
+      if (has_gradient(tensor) && seen.insert(tensor.unsafeGetTensorImpl()).second) {
+        found.push_back(tensor);
+      }
+    };
+    std::as_const(*value).each_half([&](const c10::IValue& half) { visit_tensors(half, add); });
   }
   return found;
 }
@@ -226,18 +224,10 @@ c10::IValue with_stand_ins(const c10::IValue& value, const StandIns& stand_ins) 
   return list;
 }
 
-bool carries_gradient(const c10::IValue& value) {
-  bool found = false;
-  visit_tensors(value, [&](const at::Tensor& tensor) {
-    found = found || (tensor.defined() && tensor.requires_grad());
-  });
-  return found;
-}
-
 // Whether its tensors can be told and with_stand_ins.
 bool can_be_replaced_in(const c10::IValue& value) {
   if (value.isGenericDict()) {
-    return !carries_gradient(value);
+    return !has_gradient(value);
   }
   if (value.isTuple()) {
     const auto& elements = value.toTupleRef().elements();
@@ -258,8 +248,7 @@ void Evaluation::replace(const std::vector<at::Tensor>& from, const std::vector<
     stand_ins[from[i].unsafeGetTensorImpl()] = to.at(i);
   }
   for (auto& entry : values_) {
-    entry.second.x = with_stand_ins(entry.second.x, stand_ins);
-    entry.second.ref = with_stand_ins(entry.second.ref, stand_ins);
+    entry.second.each_half([&](c10::IValue& half) { half = with_stand_ins(half, stand_ins); });
   }
 }
 
@@ -275,13 +264,13 @@ void Evaluation::forget(const Block* block, size_t end) {
 bool Evaluation::can_be_cut() const {
   for (const auto& entry : values_) {
     const Value& value = entry.second;
-    if (value.change || value.parts || !can_be_replaced_in(value.x) ||
-        !can_be_replaced_in(value.ref)) {
+    if (value.change() || value.parts() || !can_be_replaced_in(value.x) ||
+        !can_be_replaced_in(value.ref())) {
       return false;
     }
   }
   return std::none_of(attributes_.begin(), attributes_.end(), [](const auto& entry) {
-    return carries_gradient(entry.second.x) || carries_gradient(entry.second.ref);
+    return has_gradient(entry.second.x) || has_gradient(entry.second.ref());
   });
 }
 
@@ -374,7 +363,7 @@ void Evaluation::run_in_parts(const Block* block) {
       resume(entry.stand_ins, false);
     }
     // Slopes of this part are formed when it is evaluated again.
-    const Draft draft(options_.pairs);
+    const Draft draft(options_.two_halves());
     for (bool cut = false; !cut;) {
       const size_t end = next == cuts.end() ? nodes.size() : std::min(*next++ + 1, nodes.size());
       for (; part.end < end; ++part.end) {

@@ -47,11 +47,10 @@ Value RevealCancel::to_one_batch(const Call& call, const c10::IValue& result) {
   Value value;
   value.x = result;
   visit_tensors(result, [&](const at::Tensor& tensor) {
-    const bool defined = tensor.defined();
-    if (defined && !at::isFloatingType(tensor.scalar_type())) {
+    if (tensor.defined() && !at::isFloatingType(tensor.scalar_type())) {
       refuse(call, "turns what depends on X into whole numbers, which has no rule");
     }
-    value.depends = value.depends || (defined && tensor.requires_grad());
+    value.depends = value.depends || has_gradient(tensor);
   });
   return value;
 }

@@ -199,7 +199,7 @@ std::optional<std::vector<Value>> RevealCancel::scaled(Call& call) {
     Call halves = call;
     halves.inputs[position] = to_value(input.detach().narrow(0, 0, input.size(0) / rows()), input);
     halves.batch = {1, rows(), nullptr};
-    straight = call.row->rule(halves)[0].ref.toTensor();
+    straight = call.row->rule(halves)[0].ref().toTensor();
   } else {
     straight = run(call, arguments(call));
   }
@@ -269,7 +269,7 @@ std::optional<std::vector<Value>> RevealCancel::weighted(Call& call) {
         return c10::IValue(signal == 0 ? std::vector<at::Tensor>{half, by}
                                        : std::vector<at::Tensor>{by, half});
       };
-      place = to_value(list(of.x.toTensor()), list(of.ref.toTensor()));
+      place = to_value(list(of.x.toTensor()), list(of.half(true).toTensor()));
       place.depends = of.depends;
     } else {
       place = of;
@@ -293,7 +293,7 @@ std::optional<std::vector<Value>> RevealCancel::weighted(Call& call) {
         with(to_value(leaf.detach().narrow(0, 0, leaf.size(0) / pairs), leaf), by, false);
     product.batch = {1, pairs, nullptr};
     const Value output = call.row->rule(product)[0];
-    const at::Tensor whole = output.ref.toTensor();
+    const at::Tensor whole = output.ref().toTensor();
     if (!is_row_by_row(output.x.toTensor(), whole.detach(), pairs, copies)) {
       refuse(call,
              "mixes or moves the sequences of a batch, which the rules of RevealCancel need "
@@ -305,7 +305,6 @@ std::optional<std::vector<Value>> RevealCancel::weighted(Call& call) {
   const bool fresh = layer_behind(stack) == Layer::none && parts_by_sign(blocks);
   Value reference;
   reference.x = copied(blocks.reference.detach(), copies);
-  reference.ref = reference.x;
   at::Tensor y_reference;
   {
     const at::NoGradGuard guard;
@@ -399,7 +398,7 @@ std::vector<Value> RevealCancel::elementwise(Call& call) {
       const at::AutoGradMode enabled(true);
       const Value given = call.row->rule(halves).at(0);
       y = first_copy(given.x.toTensor(), copies);
-      ref = given.ref.toTensor();
+      ref = given.ref().toTensor();
     }
     y_reference = first_copy(ref.detach(), copies);
     if (!reveal) {
@@ -519,16 +518,16 @@ std::vector<Value> RevealCancel::shared(Call& call) {
       value.x = given.x;
       value.tainted = true;
       outputs.push_back(value);
-    } else if (given.ref.isTensorList()) {
+    } else if (given.ref().isTensorList()) {
       const std::vector<at::Tensor> x = given.x.toTensorVector();
-      const std::vector<at::Tensor> ref = given.ref.toTensorVector();
+      const std::vector<at::Tensor> ref = given.ref().toTensorVector();
       std::vector<at::Tensor> stacked;
       for (size_t i = 0; i < ref.size(); ++i) {
         stacked.push_back(stack_of(x[i], ref[i]));
       }
       outputs.push_back(to_one_batch(call, stacked));
     } else {
-      outputs.push_back(to_one_batch(call, stack_of(given.x.toTensor(), given.ref.toTensor())));
+      outputs.push_back(to_one_batch(call, stack_of(given.x.toTensor(), given.ref().toTensor())));
     }
   }
   return outputs;

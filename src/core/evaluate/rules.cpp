@@ -53,9 +53,8 @@ Value concrete(const Value& value) {
   };
   Value result;
   result.x = convert(value.x);
-  result.paired = value.paired;
-  if (value.paired) {
-    result.ref = convert(value.ref);
+  if (value.paired()) {
+    result.set_ref(convert(value.ref()));
   }
   result.tainted = true;
   return result;
@@ -130,9 +129,7 @@ std::vector<Value> Evaluation::ruled(Call& call, bool tainted) {
     }
   }
   std::vector<Value> outputs = rules::integral(call);
-  if (options_.integrated) {
-    options_.integrated(call);
-  }
+  options_.integrate(call);
   return outputs;
 }
 
@@ -228,7 +225,7 @@ void Evaluation::report_ordinary(const Call& call) const {
 }
 
 std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
-  if (options_.changes) {
+  if (options_.changes()) {
     return changed(call);
   }
   bool depends = false;
@@ -260,13 +257,14 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
   if (shape_only) {
     make_concrete(call);
   }
-  if (!options_.pairs || !reached || shape_only) {
+  if (!options_.two_halves() || !reached || shape_only) {
     // Convolutions keep their fast layout where nothing is differentiated, too.
-    const bool fast = call.is(Trait::convolves) && !options_.gradients && !plainly_;
+    const bool fast =
+        call.is(Trait::convolves) && !options_.is<EvaluateOptions::Gradients>() && !plainly_;
     moved_ = moved_ || fast;
     outputs = fast ? call.row->rule(call) : both_halves(call, tainted && !shape_only);
     const bool paired = std::any_of(call.inputs.begin(), call.inputs.end(),
-                                    [](const Value& input) { return input.paired; });
+                                    [](const Value& input) { return input.paired(); });
     if (fast && !paired) {
       // A rule speaks of two halves. What is one value would be written into a list twice.
       for (Value& output : outputs) {
@@ -277,23 +275,24 @@ std::vector<Value> Evaluation::apply(Call& call, bool tainted) {
       report_ordinary(call);
     }
   } else {
-    if (touches_batch_dimension(call) && options_.batch.references > 1) {
+    if (touches_batch_dimension(call) && options_.batch().references > 1) {
       throw BatchMoved();
     }
     outputs = options_.observe ? observed(call, tainted) : ruled(call, tainted);
   }
   for (Value& output : outputs) {
-    for (c10::IValue* half : {&output.x, &output.ref}) {
-      if (half->isTensor() && half->toTensor().defined()) {
-        *half = constants_.as_converted(half->toTensor());
+    output.each_half([&](c10::IValue& half) {
+      if (half.isTensor() && half.toTensor().defined()) {
+        half = constants_.as_converted(half.toTensor());
       }
-    }
-    const bool tensors = options_.pairs && output.depends && output.paired && output.x.isTensor();
+    });
+    const bool tensors =
+        options_.two_halves() && output.depends && output.paired() && output.x.isTensor();
     if (tensors) {
-      check_rows(output.x.toTensor(), output.ref.toTensor(), options_.batch);
+      check_rows(output.x.toTensor(), output.ref().toTensor(), options_.batch());
     }
     // A result without a gradient still carries what its inputs knew of X.
-    output.tainted = output.tainted || (options_.pairs && reached && !shape_only &&
+    output.tainted = output.tainted || (options_.two_halves() && reached && !shape_only &&
                                         !output.depends && !(kind == Kind::linear && !tainted));
   }
   return outputs;

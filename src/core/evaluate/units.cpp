@@ -228,7 +228,7 @@ std::vector<Value> Units::call(Call& call) {
     bool paired = false;
     bool tainted = false;
     for (const Value& given : call.inputs) {
-      paired = paired || given.paired;
+      paired = paired || given.paired();
       tainted = tainted || given.tainted;
     }
     const at::Tensor x = run(call, body, -1, {}, false, false);
@@ -250,12 +250,13 @@ at::Tensor Units::run(const Call& call, const std::shared_ptr<const Graph>& body
   for (size_t i = 1; i < call.inputs.size(); ++i) {
     Value value;
     const Value& given = call.inputs[i];
-    value.x = static_cast<int>(i) == position ? c10::IValue(input)
-                                              : (ref && given.paired ? given.ref : given.x);
+    value.x = static_cast<int>(i) == position ? c10::IValue(input) : given.half(ref);
     inputs.push_back(value);
   }
   EvaluateOptions options;
-  options.gradients = gradients;
+  if (gradients) {
+    options.mode = EvaluateOptions::Gradients();
+  }
   const at::AutoGradMode guard(gradients);
   const std::vector<Value> outputs = evaluate(*body, constants_, inputs, options);
   if (outputs.size() != 1 || !outputs[0].x.isTensor()) {
@@ -428,6 +429,16 @@ std::vector<Value> Units::pool(Call& call) {
   output.x = attach(value.detach(), {given}, backward);
   output.depends = true;
   return {output};
+}
+
+UnitRule units_as_written(Constants& constants) {
+  return [&constants](Call& call) {
+    const auto inside =
+        build_unit_graph(call.inputs[0].x, call.node->s(c10::attr::name), *call.provenance);
+    return evaluate(*inside, constants,
+                    std::vector<Value>(call.inputs.begin() + 1, call.inputs.end()),
+                    EvaluateOptions());
+  };
 }
 
 }  // namespace seqlift

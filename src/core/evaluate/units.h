@@ -40,6 +40,9 @@ const Registrations& peer_registrations();
 constexpr double peer_threshold = 1e-6;
 constexpr double peer_pool_threshold = 1e-7;
 
+// Each unit as its module is written.
+UnitRule units_as_written(Constants& constants);
+
 // How units are evaluated in one chunk of work. Keeps the state that lasts for the chunk.
 class Units {
  public:

@@ -15,8 +15,25 @@
 #include "core/halves/tiles.h"
 #include "core/numeric/device.h"
 #include "core/numeric/tensor_functions.h"
+#include "core/numeric/visit_tensors.h"
 
 namespace seqlift {
+
+const c10::IValue& Value::ref() const {
+  static const c10::IValue none;
+  const auto* own = std::get_if<c10::IValue>(&other_);
+  return own ? *own : none;
+}
+
+const Change* Value::change() const {
+  const auto* own = std::get_if<std::shared_ptr<const Change>>(&other_);
+  return own ? own->get() : nullptr;
+}
+
+const std::vector<Value>* Value::parts() const {
+  const auto* own = std::get_if<std::shared_ptr<const std::vector<Value>>>(&other_);
+  return own ? own->get() : nullptr;
+}
 
 namespace {
 
@@ -127,6 +144,14 @@ void check_rows(const at::Tensor& x, const at::Tensor& ref, const BatchShape& ba
   if (!rows || x.sizes().slice(1) != ref.sizes().slice(1)) {
     throw BatchMoved();
   }
+}
+
+bool has_gradient(const at::Tensor& tensor) { return tensor.defined() && tensor.requires_grad(); }
+
+bool has_gradient(const c10::IValue& value) {
+  bool found = false;
+  visit_tensors(value, [&](const at::Tensor& tensor) { found = found || has_gradient(tensor); });
+  return found;
 }
 
 at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Backward backward,

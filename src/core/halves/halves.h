@@ -10,6 +10,8 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "core/halves/memo.h"
@@ -27,21 +29,56 @@ struct Change;
 // One value of the graph on both halves.
 struct Value {
   c10::IValue x;         // the sequences' half; the only one of a value that is not paired
-  c10::IValue ref;       // the references' half
-  bool paired = false;   // the halves differ (at least in the number of rows)
   bool depends = false;  // a gradient with respect to X flows through it
   bool tainted = false;  // it depends on X by a path that has no gradient (a comparison, an index)
   // Truth values and whole numbers that depend on X are kept as floating-point numbers, so that a
   // gradient flows through them; the model takes them for this type. Undefined: for what they are.
   at::ScalarType shown = at::ScalarType::Undefined;
-  // Edited copies of a sequence (change.h): where the reference half differs from the x half,
-  // instead of `ref`.
-  std::shared_ptr<const Change> change;
-  // Of a list or tuple of such values that is only taken apart again: its elements, instead of
-  // `ref`.
-  std::shared_ptr<const std::vector<Value>> parts;
 
   bool typed() const { return shown != at::ScalarType::Undefined; }
+
+  // The other half is one of four: none of its own, its numbers, how it differs from the x half, or
+  // the elements of a list.
+
+  // Whether the halves differ (at least in the number of rows).
+  bool paired() const { return !std::holds_alternative<Shared>(other_); }
+  // Its numbers; nothing where it has others, or none.
+  const c10::IValue& ref() const;
+  // Edited copies of a sequence (change.h): where they differ from the x half, or nullptr.
+  const Change* change() const;
+  // Of a list or tuple of such values that is only taken apart again: its elements, or nullptr.
+  const std::vector<Value>* parts() const;
+  // One of the two halves. What is not paired has the same on both.
+  const c10::IValue& half(bool of_references) const {
+    return of_references && paired() ? ref() : x;
+  }
+  // `visit(half)` may replace it.
+  template <typename Visit>
+  void each_half(const Visit& visit) {
+    visit(x);
+    if (auto* own = std::get_if<c10::IValue>(&other_)) {
+      visit(*own);
+    }
+  }
+  template <typename Visit>
+  void each_half(const Visit& visit) const {
+    visit(x);
+    if (const auto* own = std::get_if<c10::IValue>(&other_)) {
+      visit(*own);
+    }
+  }
+
+  void set_ref(c10::IValue ref) { other_ = std::move(ref); }
+  void set_change(std::shared_ptr<const Change> change) { other_ = std::move(change); }
+  void set_parts(std::shared_ptr<const std::vector<Value>> parts) { other_ = std::move(parts); }
+  // The other half is what that of `value` is.
+  void pair_like(const Value& value) { other_ = value.other_; }
+
+ private:
+  struct Shared {};
+  std::variant<Shared, c10::IValue, std::shared_ptr<const Change>,
+               std::shared_ptr<const std::vector<Value>>>
+      other_;
 };
 
 // A tensor on both halves, inside a rule.
@@ -92,6 +129,11 @@ at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Back
 const WindowBackward* window_rule(const torch::autograd::Node& node);
 // The window gradient of an elementwise operation with this multiplier.
 WindowBackward times_in_windows(const at::Tensor& slope);
+
+// Whether a gradient flows through a tensor, which may be undefined; or through any tensor that a
+// value holds.
+bool has_gradient(const at::Tensor& tensor);
+bool has_gradient(const c10::IValue& value);
 
 // A copy of `point` with its gradient: the model may write into the copy, and the gradient with
 // respect to `point` stays what it was.

@@ -35,8 +35,8 @@ class Auditor {
     letters_options_.registrations = options.registrations;
     letters_options_.integrate = options.integrate;
     letters_options_.observe = [](const Step&) {};
-    letters_options_.letters = true;
-    letters_options_.stepped = [this](const torch::jit::Node* node) { stepped_.insert(node); };
+    letters_options_.letters =
+        Letters{false, [this](const torch::jit::Node* node) { stepped_.insert(node); }};
     letters_ = std::make_unique<PairEvaluator>(graph, constants, letters_options_, never_);
   }
 

@@ -10,6 +10,7 @@
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/evaluation.h"
 #include "core/evaluate/recompute.h"
+#include "core/evaluate/units.h"
 #include "core/model/graph_passes.h"
 #include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
@@ -58,14 +59,7 @@ Given ask(const Graph& graph, Constants& constants, const Company& rows, const A
   options.after = after;
   Footprint footprint;
   options.footprint = weighed ? &footprint : nullptr;
-  // A module that is kept whole for its rule.
-  options.unit = [&](Call& call) {
-    const auto inside =
-        build_unit_graph(call.inputs[0].x, call.node->s(c10::attr::name), *call.provenance);
-    return evaluate(*inside, constants,
-                    std::vector<Value>(call.inputs.begin() + 1, call.inputs.end()),
-                    EvaluateOptions());
-  };
+  options.unit = units_as_written(constants);
   std::vector<Value> inputs(1);
   inputs[0].x = to_compute(rows.X, constants).clone();
   for (const Value& arg : rows.args) {

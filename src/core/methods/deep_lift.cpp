@@ -15,40 +15,22 @@ namespace seqlift {
 
 namespace {
 
-// Pairs as rows: [pairs, C, L] of both, and the arguments of the sequence for each.
+// Rows, and which of them are of one sequence.
 struct Pairs {
-  at::Tensor x;
-  at::Tensor reference;
-  std::vector<Value> args;
+  PairRows rows;
   std::vector<int64_t> sequence;  // of each pair: which of the sequences
   std::vector<int64_t> firsts;    // of each sequence: its first pair
 };
 
 Pairs gather(const Sequences& sequences, const References& references, Constants& constants,
              int64_t begin, int64_t end) {
-  std::vector<at::Tensor> x;
-  std::vector<at::Tensor> reference;
-  std::vector<std::vector<at::Tensor>> args(sequences.args.size());
-  for (int64_t pair = begin; pair < end; ++pair) {
-    const int64_t i = pair / references.count;
-    const int64_t j = pair % references.count;
-    x.push_back(to_compute(sequences.X(i, i + 1), constants));
-    reference.push_back(to_compute(references.get(i, i + 1, j, j + 1), constants));
-    const std::vector<Value> own = batch_of_args(sequences, constants, i, i + 1);
-    for (size_t k = 0; k < own.size(); ++k) {
-      args[k].push_back(own[k].x.toTensor());
-    }
-  }
-  Pairs pairs{at::cat(x), at::cat(reference), std::vector<Value>(args.size()), {}, {}};
+  Pairs pairs{gather_pairs(sequences, references, constants, begin, end), {}, {}};
   for (int64_t pair = begin; pair < end; ++pair) {
     const int64_t sequence = pair / references.count - begin / references.count;
     if (sequence == static_cast<int64_t>(pairs.firsts.size())) {
       pairs.firsts.push_back(pair - begin);
     }
     pairs.sequence.push_back(sequence);
-  }
-  for (size_t k = 0; k < args.size(); ++k) {
-    pairs.args[k].x = at::cat(args[k]);
   }
   return pairs;
 }
@@ -61,15 +43,15 @@ at::Tensor predictions(const Graph& graph, Constants& constants, const Pairs& pa
   const at::NoGradGuard guard;
   EvaluateOptions evaluation;
   evaluation.cancelled = &cancelled;
-  const at::Tensor firsts = at::tensor(pairs.firsts, at::kLong).to(pairs.x.device());
+  const at::Tensor firsts = at::tensor(pairs.firsts, at::kLong).to(pairs.rows.X.device());
   const auto once = [&](const at::Tensor& rows, const at::Tensor& company) {
     const at::Tensor own = rows.index_select(0, firsts);
     return own.size(0) > 1 ? own : at::cat({own, company.narrow(0, 0, 1)});
   };
   Value input;
-  input.x = once(pairs.x, pairs.reference);
+  input.x = once(pairs.rows.X, pairs.rows.references);
   std::vector<Value> inputs{input};
-  for (const Value& arg : pairs.args) {
+  for (const Value& arg : pairs.rows.args) {
     Value own;
     own.x = once(arg.x.toTensor(), arg.x.toTensor());
     inputs.push_back(own);
@@ -99,27 +81,26 @@ struct Point {
 std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs& pairs,
                            const DeepLiftOptions& options, const at::Tensor& f_x,
                            at::Tensor& f_reference, const std::atomic<bool>& cancelled) {
-  const int64_t count = pairs.x.size(0);
+  const int64_t count = pairs.rows.X.size(0);
   RevealCancel rules(options.rule, count);
   EvaluateOptions evaluation;
-  evaluation.gradients = true;
-  evaluation.batch = {rules.rows(), 1, nullptr};
+  evaluation.mode = EvaluateOptions::Gradients{{rules.rows(), 1, nullptr}};
   evaluation.cancelled = &cancelled;
   evaluation.override_operation = [&](Call& call) { return rules.apply(call); };
-  evaluation.cuts =
-      within_memory(graph, constants, first_row(pairs.x, pairs.args, graph), {0, rules.rows()})
-          .cuts;
+  evaluation.cuts = within_memory(graph, constants, first_row(pairs.rows.X, pairs.rows.args, graph),
+                                  {0, rules.rows()})
+                        .cuts;
   if (!evaluation.cuts.empty()) {
     evaluation.carry = rules.carry();
   }
   Layers layers(graph);
   evaluation.layer = layers.take();
-  const at::Tensor leaf = RevealCancel::input(pairs.x, pairs.reference);
+  const at::Tensor leaf = RevealCancel::input(pairs.rows.X, pairs.rows.references);
   Value input;
   input.x = fresh_copy(leaf);
   input.depends = true;
   std::vector<Value> inputs{input};
-  for (const Value& arg : pairs.args) {
+  for (const Value& arg : pairs.rows.args) {
     Value repeated;
     repeated.x = RevealCancel::repeat(arg.x.toTensor());
     inputs.push_back(repeated);
@@ -132,7 +113,7 @@ std::vector<Point> explain(const Graph& graph, Constants& constants, const Pairs
   const at::Tensor columns = explained_columns(outputs, false, rules.rows(), what);
   f_reference = chosen(Blocks::of(columns).reference, options.targets);
   if (!constants.reduced()) {  // which rounds too coarsely to tell
-    check_company(f_x, chosen(Blocks::of(columns).x, options.targets), pairs.x.scalar_type());
+    check_company(f_x, chosen(Blocks::of(columns).x, options.targets), pairs.rows.X.scalar_type());
   }
   const at::Tensor change = RevealCancel::change(columns);
   std::vector<at::Tensor> stacks;

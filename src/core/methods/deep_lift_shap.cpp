@@ -294,25 +294,9 @@ void run_module_mode(const Inputs& in) {
     const PairEvaluator evaluator(in.graph, in.constants, in.pair_options, cancelled);
     const int64_t begin = number * size;
     const int64_t end = std::min(begin + size, pairs);
-    std::vector<at::Tensor> X;
-    std::vector<at::Tensor> ref;
-    std::vector<std::vector<at::Tensor>> args(in.sequences.args.size());
-    for (int64_t pair = begin; pair < end; ++pair) {
-      const int64_t i = pair / r;
-      const int64_t j = pair % r;
-      X.push_back(to_compute(in.sequences.X(i, i + 1), in.constants));
-      ref.push_back(to_compute(in.references.get(i, i + 1, j, j + 1), in.constants));
-      const std::vector<Value> own = batch_of_args(in.sequences, in.constants, i, i + 1);
-      for (size_t k = 0; k < own.size(); ++k) {
-        args[k].push_back(own[k].x.toTensor());
-      }
-    }
-    std::vector<Value> joined(args.size());
-    for (size_t k = 0; k < args.size(); ++k) {
-      joined[k].x = at::cat(args[k]);
-    }
     batches.attempt(end - begin, [&]() {
-      const PairResult result = evaluator.stacked(at::cat(X), at::cat(ref), joined);
+      const PairRows rows = gather_pairs(in.sequences, in.references, in.constants, begin, end);
+      const PairResult result = evaluator.stacked(rows.X, rows.references, rows.args);
       for (int64_t pair = begin; pair < end; ++pair) {
         const int64_t k = pair - begin;
         PairResult one;
@@ -320,7 +304,8 @@ void run_module_mode(const Inputs& in) {
         one.f_x = result.f_x.narrow(0, k, 1);
         one.f_ref = result.f_ref.narrow(0, k, 1);
         const Piece piece{pair / r, pair / r + 1, pair % r, pair % r + 1};
-        in.collector.add(piece, piece, X[k], ref[k], one);
+        in.collector.add(piece, piece, rows.X.narrow(0, k, 1), rows.references.narrow(0, k, 1),
+                         one);
       }
     });
   };
@@ -350,8 +335,10 @@ DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
   pair_options.profile = options.profile;
   pair_options.mean_normalise = options.mean_normalise;
   pair_options.integrate = options.integrate;
-  pair_options.letters = graph.layer_paths.empty() && (options.output == Output::hypothetical ||
-                                                       options.output == Output::multipliers);
+  if (graph.layer_paths.empty() &&
+      (options.output == Output::hypothetical || options.output == Output::multipliers)) {
+    pair_options.letters = Letters();
+  }
   const Inputs inputs{graph,   constants,    sequences, references,
                       options, pair_options, collector, work_on(constants.device(), options.work)};
   if (options.module_mode) {

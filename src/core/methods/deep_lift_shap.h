@@ -12,13 +12,6 @@
 
 namespace seqlift {
 
-struct References {
-  int64_t count = 0;  // references of each sequence
-  // References j_begin .. j_end - 1 of sequences i_begin .. i_end - 1, sequence by sequence:
-  // [(i_end - i_begin) (j_end - j_begin), channels, length].
-  std::function<at::Tensor(int64_t i_begin, int64_t i_end, int64_t j_begin, int64_t j_end)> get;
-};
-
 struct DeepLiftShapOptions {
   enum class Output {
     attributions,  // hypothetical scores of the letters that are there: [n, 4, L]

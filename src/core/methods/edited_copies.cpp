@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluate.h"
+#include "core/methods/chunks.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -37,14 +38,14 @@ std::vector<at::Tensor> evaluate_whole(const EditedCall& call, const std::vector
   std::vector<std::vector<at::Tensor>> parts;
   call.batches.run(0, static_cast<int64_t>(copies.size()), [&](int64_t begin, int64_t end) {
     std::vector<at::Tensor> rows;
-    std::vector<std::vector<at::Tensor>> args(call.sequences.args.size());
+    std::vector<std::vector<at::Tensor>> args;
     at::Tensor X;
-    std::vector<Value> own;
+    std::vector<at::Tensor> own;
     for (int64_t i = begin; i < end; ++i) {
       const WholeCopy& copy = copies[i];
       if (i == begin || copy.row != copies[i - 1].row) {
         X = to_compute(call.sequences.X(copy.row, copy.row + 1), call.constants);
-        own = batch_of_args(call.sequences, call.constants, copy.row, copy.row + 1);
+        own = arg_rows(call.sequences, call.constants, copy.row, copy.row + 1);
       }
       rows.push_back(copy.edit < 0 ? X : X.clone());
       if (copy.edit >= 0) {
@@ -54,17 +55,12 @@ std::vector<at::Tensor> evaluate_whole(const EditedCall& call, const std::vector
             .narrow(1, call.edits.start[copy.edit], width)
             .copy_(call.content[copy.edit].narrow(1, 0, width));
       }
-      for (size_t k = 0; k < own.size(); ++k) {
-        args[k].push_back(own[k].x.toTensor());
-      }
+      args.push_back(own);
     }
-    std::vector<Value> together(args.size());
-    for (size_t k = 0; k < args.size(); ++k) {
-      together[k].x = at::cat(args[k]);
-    }
-    parts.push_back(predict_rows(call.graph, call.constants, at::cat(rows), together, cancelled));
+    parts.push_back(predict_rows(call.graph, call.constants, at::cat(rows),
+                                 values_of(join_rows(args)), cancelled));
   });
-  return join_batches(parts);
+  return join_rows(parts);
 }
 
 EditedCopies::EditedCopies(const EditedCall& call, int64_t row)
@@ -88,9 +84,8 @@ std::vector<Value> EditedCopies::unchanged_args(int64_t rows) const {
   int index = 1;
   for (Value& value : values) {
     const at::Tensor arg = value.x.toTensor();
-    value.paired = true;
     if (arg.dim() < 2) {
-      value.ref = repeated({value}, rows)[0].x;
+      value.set_ref(repeated({value}, rows)[0].x);
       continue;
     }
     auto change = std::make_shared<Change>();
@@ -105,7 +100,7 @@ std::vector<Value> EditedCopies::unchanged_args(int64_t rows) const {
     change->known = {0, change->length()};
     change->key = {nullptr, 0, index++};
     change->never = true;
-    value.change = std::move(change);
+    value.set_change(std::move(change));
   }
   return values;
 }
@@ -134,8 +129,7 @@ Value EditedCopies::changed_X(const int64_t* edits, int64_t rows) const {
   change->known = {0, X_.size(2)};
   Value value;
   value.x = X_;
-  value.paired = true;
-  value.change = std::move(change);
+  value.set_change(std::move(change));
   return value;
 }
 
@@ -143,11 +137,7 @@ std::vector<Value> EditedCopies::evaluate_windows(const int64_t* edits, int64_t 
                                                   Memo* memo) {
   EvaluateOptions options;
   options.cancelled = cancelled_;
-  options.pairs = true;
-  options.batch.sequences = 1;
-  options.batch.references = count;
-  options.batch.memo = memo;
-  options.changes = &log_;
+  options.mode = EvaluateOptions::Edits{count, &log_, memo};
   if (memo) {
     memo->start();
   }
@@ -164,11 +154,11 @@ EditedCopies::Outputs EditedCopies::in_windows(const int64_t* edits, int64_t cou
   Outputs originals;
   for (const Value& value : evaluate_windows(edits, count, ranges, keeps_ ? &memo_ : nullptr)) {
     at::Tensor values;
-    if (value.change) {
-      log_.demand(*value.change);
-      values = all_values(value.x.toTensor(), *value.change);
-    } else if (value.paired && value.ref.isTensor()) {
-      values = value.ref.toTensor();
+    if (value.change()) {
+      log_.demand(*value.change());
+      values = all_values(value.x.toTensor(), *value.change());
+    } else if (value.ref().isTensor()) {
+      values = value.ref().toTensor();
     }
     if (!is_plain(values, count) || !is_plain(value.x.toTensor(), 1)) {
       return {};
@@ -225,8 +215,8 @@ bool EditedCopies::scout_by_shapes(int64_t edit, const std::atomic<bool>& cancel
   log_.shapes_alone = true;
   try {
     for (const Value& value : evaluate_windows(&edit, 1, false, nullptr)) {
-      if (value.change) {
-        log_.demand(*value.change);
+      if (value.change()) {
+        log_.demand(*value.change());
       }
     }
   } catch (const NotLocal&) {
@@ -281,7 +271,7 @@ EditedCopies::Outputs EditedCopies::run(const int64_t* edits, int64_t count,
   });
   done_work += log_.done_work;
   whole_work += log_.whole_work;
-  return join_batches(parts);
+  return join_rows(parts);
 }
 
 }  // namespace seqlift

@@ -82,19 +82,16 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
   const int64_t count = rows.X.size(0);
   EvaluateOptions evaluation;
   evaluation.cancelled = &cancelled_;
-  evaluation.gradients = true;
-  evaluation.letters = graph_.layer_paths.empty();
-  evaluation.between = rows.between;
+  evaluation.mode = EvaluateOptions::Gradients();
+  if (graph_.layer_paths.empty()) {
+    evaluation.letters = Letters{rows.between, {}};
+  }
   if (options_.relu != GradientOptions::Relu::ordinary) {
     evaluation.override_operation = [&](Call& call) { return override_relu(call, options_.relu); };
   }
   if (backward && rows.layers.empty()) {
-    std::vector<Value> args(rows.args.size());
-    for (size_t k = 0; k < args.size(); ++k) {
-      args[k].x = rows.args[k];
-    }
-    evaluation.cuts =
-        within_memory(graph_, constants_, first_row(rows.X, args, graph_), {0, count}).cuts;
+    const std::vector<Value> first = first_row(rows.X, values_of(rows.args), graph_);
+    evaluation.cuts = within_memory(graph_, constants_, first, {0, count}).cuts;
   }
   const at::Tensor leaf = leaf_of(rows.X);
   std::vector<Value> inputs(1);
@@ -176,40 +173,40 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
 }
 
 RowGradients GradientEvaluator::sum(
-    int64_t units, const at::Tensor& weights,
+    int64_t count, const at::Tensor& weights,
     const std::function<GradientRows(const at::Tensor&, const at::Tensor&)>& rows) const {
   const int64_t each = weights.size(0);
-  const int64_t all = units * each;
+  const int64_t all = count * each;
   const int64_t blocks = (all + options_.batch_size - 1) / options_.batch_size;
   const int64_t size = (all + blocks - 1) / blocks;
   RowGradients sums;
-  const auto add = [&](at::Tensor& total, const at::Tensor& part, const at::Tensor& unit,
+  const auto add = [&](at::Tensor& total, const at::Tensor& part, const at::Tensor& which,
                        const at::Tensor& weight) {
     if (!part.defined()) {
       return;
     }
     if (!total.defined()) {
       std::vector<int64_t> sizes = part.sizes().vec();
-      sizes[0] = units;
+      sizes[0] = count;
       total = at::zeros(sizes, at::kDouble);
     }
     std::vector<int64_t> broadcast(part.dim(), 1);
     broadcast[0] = -1;
-    total.index_add_(0, unit, part.to(at::kDouble) * weight.view(broadcast));
+    total.index_add_(0, which, part.to(at::kDouble) * weight.view(broadcast));
   };
   const auto batch = [&](int64_t begin, int64_t end) {
     const at::Tensor number = at::arange(begin, end, at::kLong);
-    const at::Tensor unit = at::floor_divide(number, each);
-    const at::Tensor place = number - unit * each;
+    const at::Tensor which = at::floor_divide(number, each);
+    const at::Tensor place = number - which * each;
     const at::Tensor weight = weights.index_select(0, place);
-    const RowGradients part = on_cpu(run(rows(unit, place)));
+    const RowGradients part = on_cpu(run(rows(which, place)));
     sums.points.resize(part.points.size());
     sums.gradients.resize(part.points.size());
     for (size_t i = 0; i < part.points.size(); ++i) {
-      add(sums.points[i], part.points[i], unit, weight);
-      add(sums.gradients[i], part.gradients[i], unit, weight);
+      add(sums.points[i], part.points[i], which, weight);
+      add(sums.gradients[i], part.gradients[i], which, weight);
     }
-    add(sums.f, part.f, unit, weight);
+    add(sums.f, part.f, which, weight);
   };
   for (int64_t begin = 0; begin < all; begin += size) {
     batches_.run(begin, std::min(begin + size, all), batch);
@@ -228,20 +225,8 @@ RowGradients GradientEvaluator::forward(const at::Tensor& X,
     parts.push_back(run(rows, false));
   });
   RowGradients all;
-  std::vector<at::Tensor> f;
-  for (size_t i = 0; i < parts[0].points.size(); ++i) {
-    std::vector<at::Tensor> points;
-    for (const RowGradients& part : parts) {
-      if (part.points[i].defined()) {
-        points.push_back(part.points[i]);
-      }
-    }
-    all.points.push_back(points.empty() ? at::Tensor() : at::cat(points));
-  }
-  for (const RowGradients& part : parts) {
-    f.push_back(part.f);
-  }
-  all.f = at::cat(f).cpu();
+  all.points = join_rows(parts, &RowGradients::points);
+  all.f = join_rows(parts, &RowGradients::f).cpu();
   return all;
 }
 
@@ -249,15 +234,6 @@ BatchOptions batches_of(const GradientOptions& options) {
   BatchOptions batches;
   batches.most = options.batch_size;
   return batches;
-}
-
-std::vector<at::Tensor> arg_rows(const Sequences& sequences, Constants& constants, int64_t begin,
-                                 int64_t end) {
-  std::vector<at::Tensor> rows;
-  for (const Value& arg : batch_of_args(sequences, constants, begin, end)) {
-    rows.push_back(arg.x.toTensor());
-  }
-  return rows;
 }
 
 namespace {
@@ -281,8 +257,8 @@ GradientResult averaged(const Graph& graph, Constants& constants, const Sequence
     const std::vector<at::Tensor> args = arg_rows(sequences, constants, begin, end);
     const at::Tensor added = noise ? to_compute(noise(begin, end), constants) : at::Tensor();
     parts[chunk] =
-        evaluator.sum(end - begin, weights, [&](const at::Tensor& unit, const at::Tensor& place) {
-          const at::Tensor index = unit.to(X.device());
+        evaluator.sum(end - begin, weights, [&](const at::Tensor& which, const at::Tensor& place) {
+          const at::Tensor index = which.to(X.device());
           GradientRows rows;
           rows.X = X.index_select(0, index);
           rows.between = added.defined();
@@ -298,23 +274,13 @@ GradientResult averaged(const Graph& graph, Constants& constants, const Sequence
   const int64_t rows = std::min(size * copies_of_each, options.batch_size);
   run_chunks(chunks_of(chunks, graph, passes * rows, sequences.X(0, 1).size(2)), work,
              work_on(constants.device(), options.work));
-  GradientResult result;
-  std::vector<at::Tensor> f;
-  for (size_t i = 0; chunks > 0 && i < parts[0].gradients.size(); ++i) {
-    std::vector<at::Tensor> values;
-    for (const RowGradients& part : parts) {
-      const at::Tensor& gradient = part.gradients[i];
-      if (gradient.defined()) {
-        values.push_back(options.times_input ? gradient * part.points[i].unsqueeze(-1) : gradient);
-      }
+  for (RowGradients& part : parts) {
+    for (size_t i = 0; options.times_input && i < part.gradients.size(); ++i) {
+      at::Tensor& gradient = part.gradients[i];
+      gradient = gradient.defined() ? gradient * part.points[i].unsqueeze(-1) : gradient;
     }
-    result.values.push_back(values.empty() ? at::Tensor() : at::cat(values));
   }
-  for (const RowGradients& part : parts) {
-    f.push_back(part.f);
-  }
-  result.predictions = at::cat(f);
-  return result;
+  return {join_rows(parts, &RowGradients::gradients), join_rows(parts, &RowGradients::f)};
 }
 
 }  // namespace

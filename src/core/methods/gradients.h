@@ -60,7 +60,7 @@ struct GradientRows {
   at::Tensor X;                    // [rows, channels, length]
   std::vector<at::Tensor> args;    // of the model's other inputs
   std::vector<at::Tensor> layers;  // in place of the layers' own outputs, or none
-  bool between = false;            // X lies between sequences (EvaluateOptions)
+  bool between = false;            // X lies between sequences (Letters)
 };
 
 // What came out, for the same rows: tensors that are explained (X or layers, then args).
@@ -84,11 +84,11 @@ class GradientEvaluator {
   RowGradients run(const GradientRows& rows, bool backward = true) const;
   // Forward alone, batch by batch; `f` on the CPU.
   RowGradients forward(const at::Tensor& X, const std::vector<at::Tensor>& args) const;
-  // For `units` units (sequences, or pairs) with a point for each weight: the weighted sums over
-  // its points, batch by batch. `rows` makes the points number `place` [rows] of units `unit`
-  // [rows]. Float64.
-  RowGradients sum(int64_t units, const at::Tensor& weights,
-                   const std::function<GradientRows(const at::Tensor& unit,
+  // For each of `count` sequences, or pairs, with a point for each weight: the weighted sums over
+  // its points, batch by batch. `rows` makes the points number `place` [rows] of the sequences or
+  // pairs `which` [rows]. Float64.
+  RowGradients sum(int64_t count, const at::Tensor& weights,
+                   const std::function<GradientRows(const at::Tensor& which,
                                                     const at::Tensor& place)>& rows) const;
 
  private:
@@ -103,9 +103,5 @@ class GradientEvaluator {
 
 // Those of a call.
 BatchOptions batches_of(const GradientOptions& options);
-
-// The further inputs of sequences begin .. end - 1.
-std::vector<at::Tensor> arg_rows(const Sequences& sequences, Constants& constants, int64_t begin,
-                                 int64_t end);
 
 }  // namespace seqlift

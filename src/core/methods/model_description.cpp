@@ -41,9 +41,8 @@ std::optional<Range> Prober::field(size_t index, int64_t length, const Setting& 
   std::vector<Value> all = one;
   for (size_t i = 0; i < all.size(); ++i) {
     const at::Tensor original = one[i].x.toTensor();
-    all[i].paired = true;
     if (original.dim() < 2) {
-      all[i].ref = original.repeat({rows});
+      all[i].set_ref(original.repeat({rows}));
       continue;
     }
     auto change = std::make_shared<Change>();
@@ -59,18 +58,14 @@ std::optional<Range> Prober::field(size_t index, int64_t length, const Setting& 
     change->delta =
         i > 0 ? at::zeros(sizes, original.options()) : at::ones(sizes, original.options());
     change->start.assign(rows, i > 0 ? 0 : length / 2);
-    all[i].change = std::move(change);
+    all[i].set_change(std::move(change));
   }
-  const ChangeKey X = all[0].change->key;
+  const ChangeKey X = all[0].change()->key;
   ChangeLog log;
   Memo memo;
   EvaluateOptions options;
   options.cancelled = &cancelled_;
-  options.pairs = true;
-  options.batch.sequences = 1;
-  options.batch.references = rows;
-  options.batch.memo = &memo;
-  options.changes = &log;
+  options.mode = EvaluateOptions::Edits{rows, &log, &memo};
   memo.start();
   log.start(false);
   try {
@@ -83,8 +78,8 @@ std::optional<Range> Prober::field(size_t index, int64_t length, const Setting& 
     const auto graph = build_graph(model_, alone);
     const Value output = evaluate(*graph, constants_, all, options).at(0);
     *positional = false;
-    if (output.change) {
-      const Change& change = *output.change;
+    if (output.change()) {
+      const Change& change = *output.change();
       const bool merged = change.is_merged(output.x.toTensor());
       *positional = !merged && change.axis > 0;
       if (*positional) {

@@ -9,7 +9,6 @@
 #include "core/evaluate/recompute.h"
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
-#include "core/methods/predict.h"
 #include "core/methods/windows.h"
 #include "core/model/graph_outputs.h"
 #include "core/numeric/device.h"
@@ -17,6 +16,21 @@
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
+
+PairRows gather_pairs(const Sequences& sequences, const References& references,
+                      Constants& constants, int64_t begin, int64_t end) {
+  std::vector<at::Tensor> X;
+  std::vector<at::Tensor> own_references;
+  std::vector<std::vector<at::Tensor>> args;
+  for (int64_t pair = begin; pair < end; ++pair) {
+    const int64_t i = pair / references.count;
+    const int64_t j = pair % references.count;
+    X.push_back(to_compute(sequences.X(i, i + 1), constants));
+    own_references.push_back(to_compute(references.get(i, i + 1, j, j + 1), constants));
+    args.push_back(arg_rows(sequences, constants, i, i + 1));
+  }
+  return {at::cat(X), at::cat(own_references), values_of(join_rows(args))};
+}
 
 at::Tensor columns_of(const at::Tensor& output, int64_t rows, bool profile) {
   if (profile && output.dim() > 2 && output.size(0) == rows) {
@@ -50,7 +64,7 @@ at::Tensor single_output(const std::vector<Value>& outputs, bool ref) {
     throw Error("output", "The model has " + std::to_string(outputs.size()) +
                               " outputs; choose one with select_output().");
   }
-  const c10::IValue& value = ref ? outputs[0].ref : outputs[0].x;
+  const c10::IValue& value = ref ? outputs[0].ref() : outputs[0].x;
   if (!value.isTensor()) {
     refuse_output(value);
   }
@@ -78,7 +92,7 @@ bool explained(const std::vector<Value>& outputs, bool ref, int64_t rows) {
   if (outputs.size() != 1 || !outputs[0].depends) {
     return false;
   }
-  const c10::IValue& value = ref ? outputs[0].ref : outputs[0].x;
+  const c10::IValue& value = ref ? outputs[0].ref() : outputs[0].x;
   return value.isTensor() && value.toTensor().dim() >= 1 && value.toTensor().dim() <= 2 &&
          value.toTensor().size(0) == rows;
 }
@@ -153,39 +167,35 @@ EvaluateOptions PairEvaluator::common() const {
   EvaluateOptions evaluation;
   evaluation.cancelled = &cancelled_;
   evaluation.observe = options_.observe;
-  evaluation.integrate = options_.integrate;
   evaluation.ledger = options_.ledger;
   evaluation.letters = options_.letters;
-  evaluation.stepped = options_.stepped;
   return evaluation;
 }
 
 PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& references,
                                     const std::vector<Value>& args, int64_t r, Memo* memo) const {
   EvaluateOptions evaluation = common();
-  evaluation.pairs = true;
   BatchMemory memory;
-  if (!options_.observe && !options_.ledger && !options_.stepped) {
+  const bool audits_letters = options_.letters && options_.letters->stepped;
+  if (!options_.observe && !options_.ledger && !audits_letters) {
     memory =
         within_memory(graph_, constants_, first_row(X, args, graph_), {X.size(0), X.size(0) * r});
   }
   evaluation.cuts = memory.cuts;
   memo = memory.remembers ? memo : nullptr;
-  evaluation.batch = {X.size(0), r, memo};
+  evaluation.mode = EvaluateOptions::Pairs{{X.size(0), r, memo}};
   if (memo) {
     memo->start();
   }
   const at::Tensor leaf = leaf_of(references);
   Value input;
   input.x = X.clone();
-  input.ref = fresh_copy(leaf);
-  input.paired = true;
+  input.set_ref(fresh_copy(leaf));
   input.depends = true;
   std::vector<Value> inputs{input};
   for (const Value& arg : args) {
     Value paired = arg;
-    paired.paired = true;
-    paired.ref = arg.x.toTensor().repeat_interleave(r, 0);
+    paired.set_ref(arg.x.toTensor().repeat_interleave(r, 0));
     inputs.push_back(paired);
   }
   const auto units = std::make_shared<Units>(options_.registrations, false, constants_);
@@ -195,7 +205,9 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   evaluation.layer = layers.take();
   // Parts of the graph are evaluated again when this function has returned.
   const auto integrated = std::make_shared<std::set<std::string>>();
-  evaluation.integrated = [integrated](const Call& call) { integrated->insert(call.where()); };
+  if (options_.integrate) {
+    evaluation.integrate = [integrated](const Call& call) { integrated->insert(call.where()); };
+  }
   PairResult result;
   const std::vector<Value> outputs = evaluate(graph_, constants_, inputs, evaluation);
   if (evaluation.observe && !explained(outputs, true, leaf.size(0))) {
@@ -248,7 +260,7 @@ void PairEvaluator::explain_layers(const std::vector<Halves>& layers, const at::
 PairResult PairEvaluator::stacked(const at::Tensor& X, const at::Tensor& references,
                                   const std::vector<Value>& args) const {
   EvaluateOptions evaluation = common();
-  evaluation.gradients = true;
+  evaluation.mode = EvaluateOptions::Gradients();
   if (!options_.observe && !options_.ledger) {
     evaluation.cuts =
         within_memory(graph_, constants_, first_row(X, args, graph_), {0, 2 * X.size(0)}).cuts;

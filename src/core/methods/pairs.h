@@ -4,12 +4,14 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/units.h"
+#include "core/methods/predict.h"
 
 namespace seqlift {
 
@@ -17,12 +19,11 @@ struct PairOptions {
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0
   Registrations registrations;
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
-  bool letters = false;  // multipliers of bases that are not there (EvaluateOptions)
-  std::function<void(const torch::jit::Node*)> stepped;  // the audit's, as in EvaluateOptions
-  bool profile = false;         // an output [n, strands, K] counts as [n, strands K]
-  bool mean_normalise = false;  // explain a column less the mean of all columns
-  bool integrate = false;       // what has no rule gets the path integral of its gradient
-  Ledger* ledger = nullptr;     // the audit's: where the backward pass writes local deltas
+  std::optional<Letters> letters;            // for multipliers of bases that are not there
+  bool profile = false;                      // an output [n, strands, K] counts as [n, strands K]
+  bool mean_normalise = false;               // explain a column less the mean of all columns
+  bool integrate = false;    // what has no rule gets the path integral of its gradient
+  Ledger* ledger = nullptr;  // the audit's: where the backward pass writes local deltas
 };
 
 // A layer in place of the sequences: rows in the order of the pairs.
@@ -42,6 +43,17 @@ struct PairResult {
   at::Tensor f_ref;
   std::set<std::string> integrated;  // the operations that were, as Call::where() names them
 };
+
+// Pairs as rows, in the dtype and on the device of the call: each sequence beside its references.
+struct PairRows {
+  at::Tensor X;             // [pairs, C, L]
+  at::Tensor references;    // [pairs, C, L]
+  std::vector<Value> args;  // of the sequence of each pair
+};
+
+// Pairs begin .. end - 1 of sequences x references.
+PairRows gather_pairs(const Sequences& sequences, const References& references,
+                      Constants& constants, int64_t begin, int64_t end);
 
 // [rows, targets] of the model's output, further dimensions laid side by side for a `profile`.
 // Errors: kind "output" where it is something else.

@@ -114,29 +114,6 @@ PathResult run_chunk(const Inputs& in, const GradientEvaluator& evaluator, const
   return result;
 }
 
-std::vector<at::Tensor> join(const std::vector<PathResult>& parts,
-                             std::vector<at::Tensor> PathResult::*field) {
-  std::vector<at::Tensor> joined;
-  for (size_t i = 0; i < (parts[0].*field).size(); ++i) {
-    std::vector<at::Tensor> rows;
-    for (const PathResult& part : parts) {
-      if ((part.*field)[i].defined()) {
-        rows.push_back((part.*field)[i]);
-      }
-    }
-    joined.push_back(rows.empty() ? at::Tensor() : at::cat(rows));
-  }
-  return joined;
-}
-
-at::Tensor join(const std::vector<PathResult>& parts, at::Tensor PathResult::*field) {
-  std::vector<at::Tensor> rows;
-  for (const PathResult& part : parts) {
-    rows.push_back(part.*field);
-  }
-  return at::cat(rows);
-}
-
 }  // namespace
 
 PathResult path_gradients(const Graph& graph, Constants& constants, const Sequences& sequences,
@@ -170,10 +147,10 @@ PathResult path_gradients(const Graph& graph, Constants& constants, const Sequen
   run_chunks(chunks_of(chunks, graph, passes * rows, sequences.X(0, 1).size(2)), work,
              work_on(constants.device(), own.work));
   PathResult result;
-  result.values = join(parts, &PathResult::values);
-  result.deltas = join(parts, &PathResult::deltas);
-  result.predictions = join(parts, &PathResult::predictions);
-  result.reference_predictions = join(parts, &PathResult::reference_predictions);
+  result.values = join_rows(parts, &PathResult::values);
+  result.deltas = join_rows(parts, &PathResult::deltas);
+  result.predictions = join_rows(parts, &PathResult::predictions);
+  result.reference_predictions = join_rows(parts, &PathResult::reference_predictions);
   return result;
 }
 

@@ -27,15 +27,26 @@ at::Tensor to_compute(const at::Tensor& X, const Constants& constants) {
   return X.to(constants.device(), constants.compute());
 }
 
-std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,
+std::vector<at::Tensor> arg_rows(const Sequences& sequences, Constants& constants, int64_t begin,
                                  int64_t end) {
-  std::vector<Value> values;
+  std::vector<at::Tensor> all;
   for (const at::Tensor& arg : sequences.args) {
     const at::Tensor rows = arg.narrow(0, begin, end - begin);
-    Value value;
-    value.x = at::isFloatingType(rows.scalar_type()) ? to_compute(rows, constants)
-                                                     : rows.to(constants.device());
-    values.push_back(value);
+    all.push_back(at::isFloatingType(rows.scalar_type()) ? to_compute(rows, constants)
+                                                         : rows.to(constants.device()));
+  }
+  return all;
+}
+
+std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,
+                                 int64_t end) {
+  return values_of(arg_rows(sequences, constants, begin, end));
+}
+
+std::vector<Value> values_of(const std::vector<at::Tensor>& tensors) {
+  std::vector<Value> values(tensors.size());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    values[i].x = tensors[i];
   }
   return values;
 }
@@ -113,18 +124,6 @@ std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, c
   return outputs;
 }
 
-std::vector<at::Tensor> join_batches(const std::vector<std::vector<at::Tensor>>& batches) {
-  std::vector<at::Tensor> outputs;
-  for (size_t i = 0; i < batches[0].size(); ++i) {
-    std::vector<at::Tensor> rows;
-    for (const auto& batch : batches) {
-      rows.push_back(batch.at(i));
-    }
-    outputs.push_back(at::cat(rows));
-  }
-  return outputs;
-}
-
 std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
                                 const Sequences& sequences, const PredictOptions& options) {
   if (sequences.count == 0) {
@@ -159,12 +158,12 @@ std::vector<at::Tensor> predict(const Graph& graph, Constants& constants,
       const std::vector<Value> args = batch_of_args(sequences, constants, begin, end);
       batched.push_back(predict_rows(graph, constants, X, args, cancelled));
     });
-    parts[chunk] = batched.size() == 1 ? batched[0] : join_batches(batched);
+    parts[chunk] = batched.size() == 1 ? batched[0] : join_rows(batched);
   };
   const int64_t rows = std::min(together, sequences.count);
   run_chunks(chunks_of(chunks, graph, rows, length), work,
              work_on(constants.device(), options.work));
-  return join_batches(parts);
+  return join_rows(parts);
 }
 
 }  // namespace seqlift

@@ -24,6 +24,13 @@ struct Sequences {
   std::vector<at::Tensor> args;  // further inputs of the model, first dimension `count`
 };
 
+struct References {
+  int64_t count = 0;  // references of each sequence
+  // References j_begin .. j_end - 1 of sequences i_begin .. i_end - 1, sequence by sequence:
+  // [(i_end - i_begin) (j_end - j_begin), channels, length].
+  std::function<at::Tensor(int64_t i_begin, int64_t i_end, int64_t j_begin, int64_t j_end)> get;
+};
+
 struct PredictOptions {
   int64_t batch_size = 32;  // sequences at a time
   WorkOptions work;
@@ -46,12 +53,13 @@ std::vector<at::Tensor> predict_rows(const Graph& graph, Constants& constants, c
                                      const std::vector<Value>& args,
                                      const std::atomic<bool>& cancelled);
 
-// The outputs of several batches, each one below the other.
-std::vector<at::Tensor> join_batches(const std::vector<std::vector<at::Tensor>>& batches);
-
 // Rows begin .. end - 1 of the model's further inputs, in the dtype and on the device of the call.
+std::vector<at::Tensor> arg_rows(const Sequences& sequences, Constants& constants, int64_t begin,
+                                 int64_t end);
 std::vector<Value> batch_of_args(const Sequences& sequences, Constants& constants, int64_t begin,
                                  int64_t end);
+// Tensors as the values of a batch.
+std::vector<Value> values_of(const std::vector<at::Tensor>& tensors);
 // A one-hot batch in the dtype and on the device of the call.
 at::Tensor to_compute(const at::Tensor& X, const Constants& constants);
 

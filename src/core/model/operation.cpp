@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/model/operation_table.h"
-#include "core/numeric/visit_tensors.h"
 
 namespace seqlift {
 
@@ -61,7 +60,15 @@ std::vector<int> Call::dependent() const {
 Halves Call::halves(int input) const {
   const Value& value = inputs[input];
   const at::Tensor x = value.x.toTensor();
-  return {x, value.paired ? value.ref.toTensor() : x};
+  return {x, value.half(true).toTensor()};
+}
+
+std::vector<c10::IValue> Call::stack(bool of_references) const {
+  std::vector<c10::IValue> values;
+  for (const Value& input : inputs) {
+    values.push_back(input.half(of_references));
+  }
+  return values;
 }
 
 std::string plain_name(const torch::jit::Node* node) {
@@ -80,19 +87,10 @@ std::string Call::where() const {
   return "The operation " + place_of(node, *provenance) + (provenance->source.empty() ? "" : ",");
 }
 
-bool has_gradient(const c10::IValue& value) {
-  bool found = false;
-  visit_tensors(value, [&](const at::Tensor& tensor) {
-    found = found || (tensor.defined() && tensor.requires_grad());
-  });
-  return found;
-}
-
 Value to_value(const c10::IValue& x, const c10::IValue& ref) {
   Value value;
   value.x = x;
-  value.paired = true;
-  value.ref = ref;
+  value.set_ref(ref);
   value.depends = has_gradient(ref);
   return value;
 }

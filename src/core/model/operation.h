@@ -39,12 +39,12 @@ struct Call {
   std::vector<int> dependent() const;
   Halves halves(int input) const;
   const c10::IValue& constant(int input) const { return inputs[input].x; }
+  // All inputs as they are on one half: what evaluate() takes.
+  std::vector<c10::IValue> stack(bool of_references) const;
   // "aten::relu (body.3.act, model.py:34)".
   std::string where() const;
 };
 
-// Whether a gradient flows through a value: through any tensor that it holds.
-bool has_gradient(const c10::IValue& value);
 // A result of a rule as a value of the graph.
 Value to_value(const Halves& halves);
 // The same for truth values and whole numbers, which the model takes for the type `shown`.

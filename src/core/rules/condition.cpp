@@ -37,14 +37,14 @@ Halves operand(const Call& call, int position, at::ScalarType dtype) {
   };
   const Value& value = call.inputs[position];
   const at::Tensor x = tensor(value.x);
-  return {x, value.paired ? tensor(value.ref) : x};
+  return {x, value.paired() ? tensor(value.ref()) : x};
 }
 
 // The type of the floating-point input that the operation is about.
 at::ScalarType number_type(const Call& call) {
   for (const int position : call.dependent()) {
     if (call.inputs[position].x.isTensor()) {
-      return call.inputs[position].ref.toTensor().scalar_type();
+      return call.inputs[position].ref().toTensor().scalar_type();
     }
   }
   return at::kDouble;
@@ -291,11 +291,10 @@ std::vector<Value> index_put(Call& call) {
                ? indices.toListRef()[0].toTensor()
                : at::Tensor();
   };
-  const at::Tensor mask = mask_of(list.ref);
-  const Value& target = call.inputs[0];
+  const at::Tensor mask = mask_of(list.ref());
   const bool adds = call.constant(call.find("accumulate")).toBool();
   const at::Tensor values = call.constant(2).toTensor();
-  const at::Tensor into = (target.paired ? target.ref : target.x).toTensor();
+  const at::Tensor into = call.inputs[0].half(true).toTensor();
   if (!mask.defined() || list.shown != at::kBool || mask.dim() > into.dim() || adds ||
       values.numel() != 1) {
     throw Error("unsupported_operation",

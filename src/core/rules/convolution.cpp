@@ -90,13 +90,13 @@ bool is_plain(const Call& call) {
   const bool transposed_name = call.is(Trait::transposed);
   const int transposed = call.find("transposed");
   if (transposed_name || (transposed >= 0 && call.constant(transposed).toBool()) ||
-      call.inputs[weight].paired || call.constants->reduced()) {
+      call.inputs[weight].paired() || call.constants->reduced()) {
     return false;
   }
   const int bias = call.find("bias");
   const at::Tensor kernel = call.constant(weight).toTensor();
   const at::Tensor x = input.x.toTensor();
-  return !call.inputs[bias].paired && x.is_cpu() && x.scalar_type() == at::kFloat &&
+  return !call.inputs[bias].paired() && x.is_cpu() && x.scalar_type() == at::kFloat &&
          kernel.scalar_type() == at::kFloat && (kernel.dim() == 3 || kernel.dim() == 4) &&
          x.dim() == kernel.dim();
 }
@@ -282,7 +282,7 @@ WindowBackward windows_of(const Convolution& c, const std::vector<int64_t>& size
 // A batched input, constant weights, and the same padding on both sides.
 bool is_batched(const Call& call) {
   const int weight = call.find("weight");
-  const bool constant = !call.inputs[weight].paired && !call.inputs[call.find("bias")].paired;
+  const bool constant = !call.inputs[weight].paired() && !call.inputs[call.find("bias")].paired();
   return constant && !call.constants->reduced() &&
          call.inputs[0].x.toTensor().dim() == call.constant(weight).toTensor().dim() &&
          read(call).pad_first.empty();
@@ -303,10 +303,7 @@ std::vector<Value> any_convolution(Call& call) {
   const Convolution c = read(call);
   const Halves input = call.halves(0);
   const auto run = [&](const at::Tensor& value, bool ref) {
-    std::vector<c10::IValue> stack;
-    for (const Value& given : call.inputs) {
-      stack.push_back(ref && given.paired ? given.ref : given.x);
-    }
+    std::vector<c10::IValue> stack = call.stack(ref);
     stack[0] = value;
     return call.evaluate(std::move(stack))[0].toTensor();
   };
@@ -318,8 +315,7 @@ std::vector<Value> any_convolution(Call& call) {
   const at::NoGradGuard guard;
   Value result;
   result.x = once_tensor(call.batch.memo, "any convolution", [&]() { return run(input.x, false); });
-  result.paired = call.inputs[0].paired;
-  if (result.paired) {
+  if (call.inputs[0].paired()) {
     const at::Tensor ref = input.ref.detach();
     const at::Tensor output = attach(
         run(ref, true), {input.ref},
@@ -331,7 +327,7 @@ std::vector<Value> any_convolution(Call& call) {
           return std::vector<at::Tensor>{std::get<0>(gradients)};
         },
         transposed ? WindowBackward() : windows_of(c, ref.sizes().vec(), any_backward));
-    result.ref = output;
+    result.set_ref(output);
     result.depends = output.requires_grad();
   }
   return {result};
@@ -356,8 +352,7 @@ std::vector<Value> convolution(Call& call) {
   const at::Tensor x =
       once_tensor(call.batch.memo, "convolution", [&]() { return forward(c, input.x, constants); });
   result.x = x;
-  result.paired = call.inputs[0].paired;
-  if (result.paired) {
+  if (call.inputs[0].paired()) {
     std::vector<int64_t> padded = input.ref.sizes().vec();
     for (size_t i = 0; i < c.pad_first.size(); i += 2) {
       padded[padded.size() - 1 - i / 2] += c.pad_first[i] + c.pad_first[i + 1];
@@ -378,7 +373,7 @@ std::vector<Value> convolution(Call& call) {
                                 const std::vector<int64_t>& sizes) {
                      return backward(inside, grad, sizes, constants);
                    }));
-    result.ref = output;
+    result.set_ref(output);
     result.depends = output.requires_grad();
   }
   return {result};

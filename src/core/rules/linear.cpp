@@ -34,25 +34,20 @@ std::vector<Value> linear(Call& call) {
   if (call.is(Trait::drops)) {
     return {call.inputs[0]};
   }
-  std::vector<c10::IValue> x_inputs;
-  std::vector<c10::IValue> ref_inputs;
-  for (const Value& input : call.inputs) {
-    x_inputs.push_back(input.x);
-    ref_inputs.push_back(input.paired ? input.ref : input.x);
-  }
   // `detach` stops ordinary gradients; the prediction still moves with what is detached.
   const bool see_through = call.is(Trait::detaches);
   std::vector<c10::IValue> x;
   {
     const at::NoGradGuard guard;
-    x = see_through ? std::vector<c10::IValue>{x_inputs[0]}
-                    : once(call.batch.memo, "operation", [&]() { return call.evaluate(x_inputs); });
+    x = see_through ? std::vector<c10::IValue>{call.inputs[0].x}
+                    : once(call.batch.memo, "operation",
+                           [&]() { return call.evaluate(call.stack(false)); });
   }
   std::vector<c10::IValue> ref;
   {
     const at::AutoGradMode guard(true);
-    ref = see_through ? std::vector<c10::IValue>{ref_inputs[0]}
-                      : call.evaluate(std::move(ref_inputs));
+    ref = see_through ? std::vector<c10::IValue>{call.inputs[0].half(true)}
+                      : call.evaluate(call.stack(true));
   }
   std::vector<Value> outputs;
   for (size_t i = 0; i < x.size(); ++i) {

@@ -86,9 +86,7 @@ std::vector<Value> cross_entropy(Call& call) {
       if (call.constant(weight).isTensor()) {
         weights = call.constant(weight).toTensor();
       }
-      return at::nll_loss_nd(log_probability,
-                             (ref && classes.paired ? classes.ref : classes.x).toTensor(), weights,
-                             0, ignored);
+      return at::nll_loss_nd(log_probability, classes.half(ref).toTensor(), weights, 0, ignored);
     };
   };
   const Halves input = call.halves(0);

@@ -13,15 +13,14 @@ bool in_list(const Slot& slot) { return slot.element >= 0; }
 std::vector<Slot> dependent_slots(const Call& call) {
   std::vector<Slot> slots;
   for (const int input : call.dependent()) {
-    const Value& value = call.inputs[input];
-    const c10::IValue& ref = value.paired ? value.ref : value.x;
+    const c10::IValue& ref = call.inputs[input].half(true);
     if (ref.isTensor()) {
       slots.push_back({input, -1});
       continue;
     }
     const std::vector<at::Tensor> elements = ref.toTensorVector();
     for (size_t i = 0; i < elements.size(); ++i) {
-      if (elements[i].requires_grad()) {
+      if (has_gradient(elements[i])) {
         slots.push_back({input, static_cast<int>(i)});
       }
     }
@@ -34,20 +33,19 @@ Halves slot_halves(const Call& call, const Slot& slot) {
     return call.halves(slot.input);
   }
   return {call.inputs[slot.input].x.toTensorVector()[slot.element],
-          call.inputs[slot.input].ref.toTensorVector()[slot.element]};
+          call.inputs[slot.input].ref().toTensorVector()[slot.element]};
 }
 
 MultiOutput function_of(const Call& call, const std::vector<Slot>& slots, bool ref) {
-  std::vector<c10::IValue> inputs;
-  for (const Value& input : call.inputs) {
-    inputs.push_back(ref && input.paired ? input.ref : input.x);
+  std::vector<c10::IValue> inputs = call.stack(ref);
+  for (c10::IValue& input : inputs) {
     // A list of the model's may be appended to later, with what comes of this very operation.
-    if (inputs.back().isTensorList()) {
-      std::vector<at::Tensor> elements = inputs.back().toTensorVector();
+    if (input.isTensorList()) {
+      std::vector<at::Tensor> elements = input.toTensorVector();
       for (at::Tensor& element : elements) {
         element = element.detach();
       }
-      inputs.back() = elements;
+      input = elements;
     }
   }
   for (const Slot& slot : slots) {
@@ -79,10 +77,7 @@ MultiOutput function_of(const Call& call, const std::vector<Slot>& slots, bool r
 }
 
 Nary function_in_type(const Call& call, const std::vector<int>& positions, bool ref) {
-  std::vector<c10::IValue> inputs;
-  for (const Value& input : call.inputs) {
-    inputs.push_back(ref && input.paired ? input.ref : input.x);
-  }
+  std::vector<c10::IValue> inputs = call.stack(ref);
   // The operands take their places: converting those for each piece of a tensor would take longer
   // than the piece.
   for (const int position : positions) {

@@ -214,10 +214,10 @@ std::vector<Value> lookup(Call& call) {
   // Which element of a list of indices it is.
   int64_t element = -1;
   if (in_list) {
-    const c10::List<c10::IValue> list = index.ref.toList();
+    const c10::List<c10::IValue> list = index.ref().toList();
     for (int64_t i = 0; i < static_cast<int64_t>(list.size()); ++i) {
       const c10::IValue entry = list.get(i);
-      if (entry.isTensor() && entry.toTensor().requires_grad()) {
+      if (entry.isTensor() && has_gradient(entry.toTensor())) {
         if (element >= 0) {
           refuse(" looks up by several indices that depend on X, which has no rule.");
         }
@@ -231,14 +231,11 @@ std::vector<Value> lookup(Call& call) {
   const auto index_of_half = [&](const c10::IValue& half) {
     return in_list ? half.toListRef()[element].toTensor() : half.toTensor();
   };
-  const at::Tensor i_ref = index_of_half(index.ref);
+  const at::Tensor i_ref = index_of_half(index.ref());
   const at::Tensor i_x = index_of_half(index.x);
   const auto evaluate = [call, in_list, element, index_position, value_position](
                             bool ref, const at::Tensor& values, const at::Tensor& where) {
-    std::vector<c10::IValue> stack;
-    for (const Value& input : call.inputs) {
-      stack.push_back(ref && input.paired ? input.ref : input.x);
-    }
+    std::vector<c10::IValue> stack = call.stack(ref);
     const at::Tensor whole = where.detach().to(at::kLong);
     if (in_list) {
       c10::impl::GenericList list(stack[index_position].toList().elementType());

@@ -118,7 +118,7 @@ std::vector<Value> quotient(Call& call) {
       output.x = scale(numerator.x, inverse.x);
     }
     const at::AutoGradMode guard(true);
-    output.ref = scale(numerator.paired ? numerator.ref : numerator.x, inverse.ref);
+    output.ref = scale(numerator.half(true), inverse.ref);
     return {to_value(output)};
   }
   return {to_value(divide(call.halves(0), call.halves(1), call.batch))};

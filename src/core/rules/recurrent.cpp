@@ -51,7 +51,7 @@ std::vector<at::Tensor> tensors_of(const c10::IValue& value) {
 std::vector<Halves> initial_states(const Call& call) {
   const Value& value = call.inputs[call.find("hx")];
   const std::vector<at::Tensor> x = tensors_of(value.x);
-  const std::vector<at::Tensor> ref = value.paired ? tensors_of(value.ref) : x;
+  const std::vector<at::Tensor> ref = value.paired() ? tensors_of(value.ref()) : x;
   std::vector<Halves> states;
   for (size_t i = 0; i < x.size(); ++i) {
     states.push_back({x[i], ref[i]});

@@ -70,7 +70,7 @@ class BatchTracker {
     program_.numbers[batch_value] = "int";
     made_.push_back(std::move(count));
     for (ExportedNode& node : program_.nodes) {
-      follow(node);
+      trace_batch(node);
       made_.push_back(std::move(node));
     }
     program_.nodes = std::move(made_);
@@ -152,7 +152,7 @@ class BatchTracker {
     return result;
   }
 
-  void follow(ExportedNode& node) {
+  void trace_batch(ExportedNode& node) {
     const auto read = values_read(node);
     const std::string* from = carrier(read);
     const std::string prefix = "torch.ops.aten.";

@@ -79,7 +79,7 @@ ModulePart softmax_over(int64_t dimension, bool logarithm) {
                    : activation_layer("Softmax", "torch.softmax(input, " + at + ")");
 }
 
-Built alone(Call& call, ModulePart part) {
+Built alone(LayerCall& call, ModulePart part) {
   Built built;
   built.output = call.inputs.front();
   built.part = std::move(part);
@@ -102,7 +102,7 @@ bool activation_expression(const std::string& name, int version, const std::stri
 }
 
 // A name, or what Keras writes of a function: {"class_name": "function", "config": "relu"}.
-std::string activation_name(Call& call, const char* option, const std::string& otherwise) {
+std::string activation_name(LayerCall& call, const char* option, const std::string& otherwise) {
   const json* value = call.config.value(option);
   if (value && value->is_object() && value->value("class_name", json()) == "function" &&
       value->contains("config")) {
@@ -120,7 +120,7 @@ std::string activation_name(Call& call, const char* option, const std::string& o
   return of_crested ? name.substr(8) : name;
 }
 
-void add_activation(Steps& steps, Call& call, const Described& at, const char* option) {
+void add_activation(Steps& steps, LayerCall& call, const Described& at, const char* option) {
   const json* value = call.config.value(option);
   if (value && value->is_object() && value->value("class_name", json()) != "function" &&
       value->contains("class_name") && (*value)["class_name"].is_string()) {
@@ -133,9 +133,9 @@ void add_activation(Steps& steps, Call& call, const Described& at, const char* o
     }
     static const json none = json::object();
     const json& options = value->contains("config") ? (*value)["config"] : none;
-    Call inner{class_name,   Config(options, class_name + " in " + call.config.layer()),
-               call.weights, {at},
-               call.version, call.theano};
+    LayerCall inner{class_name,   Config(options, class_name + " in " + call.config.layer()),
+                    call.weights, {at},
+                    call.version, call.theano};
     Built built = find_builder(class_name)(inner);
     inner.config.finish();
     if (!built.nothing) {
@@ -161,7 +161,7 @@ void add_activation(Steps& steps, Call& call, const Described& at, const char* o
                      activation_part(found->class_name, fill_in(found->expression, "input")));
 }
 
-Built activation(Call& call) {
+Built activation(LayerCall& call) {
   if (!call.config.has("activation")) {
     call.config.refuse("activation", "is missing");
   }
@@ -171,7 +171,7 @@ Built activation(Call& call) {
 }
 
 // max_value from there on, x from `threshold` on, negative_slope (x - threshold) below.
-Built relu_layer(Call& call) {
+Built relu_layer(LayerCall& call) {
   const double slope = call.config.number("negative_slope", 0);
   const double threshold = call.config.number("threshold", 0);
   const bool bounded = call.config.has("max_value");
@@ -204,24 +204,24 @@ Built relu_layer(Call& call) {
                                       ") * " + source_number(slope) + ")"));
 }
 
-Built leaky_relu(Call& call) {
+Built leaky_relu(LayerCall& call) {
   const double slope = call.config.number("negative_slope", call.config.number("alpha", 0.3));
   return alone(
       call, activation_layer("LeakyReLU", "torch.leaky_relu(input, " + source_number(slope) + ")"));
 }
 
-Built elu(Call& call) {
+Built elu(LayerCall& call) {
   const double alpha = call.config.number("alpha", 1);
   return alone(call, activation_layer("ELU", "torch.elu(input, " + source_number(alpha) + ")"));
 }
 
-Built thresholded_relu(Call& call) {
+Built thresholded_relu(LayerCall& call) {
   const std::string theta = source_number(call.config.number("theta", 1));
   return alone(call, activation_layer("Threshold", "torch.threshold(input, " + theta + ", 0.)"));
 }
 
 // x above 0, alpha x below, alpha being one number for each unit but along the shared axes.
-Built parametric_relu(Call& call) {
+Built parametric_relu(LayerCall& call) {
   const Described& input = call.inputs.front();
   Shape shape = input.shape;
   if (call.config.has("shared_axes")) {
@@ -246,7 +246,7 @@ Built parametric_relu(Call& call) {
   return alone(call, part);
 }
 
-Built softmax(Call& call) {
+Built softmax(LayerCall& call) {
   const Described& input = call.inputs.front();
   int64_t axis = -1;
   if (call.config.has("axis")) {

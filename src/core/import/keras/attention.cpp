@@ -24,7 +24,7 @@ ModulePart projection(const at::Tensor& kernel, const at::Tensor& bias, int64_t 
 }  // namespace
 
 // Keras 3: layers/attention/multi_head_attention.py. Query, value and, where it is another, key.
-Built multi_head_attention(Call& call) {
+Built multi_head_attention(LayerCall& call) {
   const size_t given = call.inputs.size();
   if (given < 2 || given > 3) {
     call.refuse("takes a query, a value and at most a key, not " + std::to_string(given) +
@@ -114,7 +114,7 @@ struct Equation {
   std::string input, kernel, output;
 };
 
-Equation read_equation(Call& call) {
+Equation read_equation(LayerCall& call) {
   std::string text = call.config.text("equation", "");
   text.erase(std::remove(text.begin(), text.end(), ' '), text.end());
   const size_t comma = text.find(',');
@@ -158,7 +158,7 @@ Equation read_equation(Call& call) {
 }  // namespace
 
 // Keras 3: layers/core/einsum_dense.py.
-Built einsum_dense(Call& call) {
+Built einsum_dense(LayerCall& call) {
   call.inputs.front().channels_first = false;
   const Equation equation = read_equation(call);
   std::map<char, int64_t> sizes;
@@ -230,7 +230,7 @@ Built einsum_dense(Call& call) {
 
 // CREsted, FastISM: softmax over each window of positions, by logits that are a product of all its
 // channels with the weight.
-Built attention_pool(Call& call) {
+Built attention_pool(LayerCall& call) {
   call.demand_rank(2);
   call.demand_known(0);
   call.demand_known(1);
@@ -263,7 +263,7 @@ Built attention_pool(Call& call) {
 }
 
 // CREsted: tl/zoo/utils/_attention.py; Enformer's and Borzoi's attention with relative positions.
-Built relative_attention(Call& call) {
+Built relative_attention(LayerCall& call) {
   call.demand_rank(2);
   call.demand_known(1);
   Described& input = call.inputs.front();

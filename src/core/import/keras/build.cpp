@@ -103,7 +103,8 @@ Scope Scope::inside(const std::string& layer) const {
   return scope;
 }
 // The permutation between the two orders, done once for each value.
-std::string NetworkBuilder::in_order(Forward& forward, const Value& value, bool channels_first) {
+std::string NetworkBuilder::in_order(Forward& forward, const ForwardValue& value,
+                                     bool channels_first) {
   const size_t rank = value.described.shape.size();
   if (value.described.channels_first == channels_first || rank < 2) {
     return value.variable;
@@ -141,18 +142,18 @@ void NetworkBuilder::add_part(ModulePart& module, const std::string& name, Modul
   module.parts.emplace_back(name, std::move(part));
 }
 
-std::vector<Value> NetworkBuilder::call_layer(Forward& forward, ModulePart& module,
-                                              const Layer& layer, const std::string& name,
-                                              const Scope& scope,
-                                              const std::vector<Value>& inputs) {
+std::vector<ForwardValue> NetworkBuilder::call_layer(Forward& forward, ModulePart& module,
+                                                     const Layer& layer, const std::string& name,
+                                                     const Scope& scope,
+                                                     const std::vector<ForwardValue>& inputs) {
   const std::string description = layer.class_name + " \"" + layer.name + "\"";
-  Call call{layer.class_name,
-            Config(layer.options, description),
-            Weights(scope.of(layer.name), description, claimed_, complaints_),
-            {},
-            version_,
-            theano_};
-  for (const Value& input : inputs) {
+  LayerCall call{layer.class_name,
+                 Config(layer.options, description),
+                 LayerWeights(scope.of(layer.name), description, claimed_, complaints_),
+                 {},
+                 version_,
+                 theano_};
+  for (const ForwardValue& input : inputs) {
     call.inputs.push_back(input.described);
   }
   Built built;
@@ -196,17 +197,17 @@ std::string signature(const std::vector<std::string>& arguments) {
 }  // namespace
 
 // A model inside takes its inputs with channels first.
-std::vector<Value> NetworkBuilder::call_network(Forward& forward, ModulePart& module,
-                                                const Layer& layer, const std::string& name,
-                                                const Scope& scope,
-                                                const std::vector<Value>& inputs) {
+std::vector<ForwardValue> NetworkBuilder::call_network(Forward& forward, ModulePart& module,
+                                                       const Layer& layer, const std::string& name,
+                                                       const Scope& scope,
+                                                       const std::vector<ForwardValue>& inputs) {
   const std::string description = "the model \"" + layer.name + "\"";
   const Network network = read_network(layer.class_name, layer.options, description, true);
   if (network.inputs.size() != inputs.size()) {
     refuse("The model \"" + layer.name + "\" is called with " + std::to_string(inputs.size()) +
            " inputs and has " + std::to_string(network.inputs.size()) + ".");
   }
-  std::vector<Value> given;
+  std::vector<ForwardValue> given;
   std::vector<std::string> names;
   std::string arguments;
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -218,7 +219,7 @@ std::vector<Value> NetworkBuilder::call_network(Forward& forward, ModulePart& mo
   BuiltNetwork inner = build(network, scope.inside(layer.name), given, names, {},
                              "keras." + layer.class_name, false);
   add_part(module, name, std::move(inner.part), layer.name);
-  std::vector<Value> values;
+  std::vector<ForwardValue> values;
   const std::string result = forward.next();
   std::string variables = result;
   if (inner.outputs.size() > 1) {
@@ -257,7 +258,7 @@ Shape agreed_shape(const Shape& given, const Shape& declared, const std::string&
 }  // namespace
 
 BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
-                                   const std::vector<Value>& given,
+                                   const std::vector<ForwardValue>& given,
                                    const std::vector<std::string>& arguments,
                                    const std::vector<std::string>& before,
                                    const std::string& class_name, bool keras_order) {
@@ -268,7 +269,7 @@ BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
   forward.lines = before;
   forward.arguments = arguments;
   // The values there are, by layer and call.
-  std::map<std::pair<size_t, int64_t>, std::vector<Value>> values;
+  std::map<std::pair<size_t, int64_t>, std::vector<ForwardValue>> values;
   std::vector<std::string> names;
   std::set<std::string> taken;
   for (const Layer& layer : network.layers) {
@@ -276,7 +277,7 @@ BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
   }
   for (size_t i = 0; i < network.inputs.size(); ++i) {
     const size_t at = calls.layer(network.inputs[i]);
-    Value value = given[i];
+    ForwardValue value = given[i];
     Shape declared;
     if (declared_shape(network.layers[at], declared)) {
       value.described.shape =
@@ -316,7 +317,7 @@ BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
         continue;
       }
       stack.pop_back();
-      std::vector<Value> taken_inputs;
+      std::vector<ForwardValue> taken_inputs;
       for (const Reference& input : inputs) {
         const auto& outputs = values[{calls.layer(input), calls.call(input)}];
         if (input.output >= static_cast<int64_t>(outputs.size())) {
@@ -338,7 +339,7 @@ BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
       refuse("The layer \"" + output.layer + "\" has no output " +
              std::to_string(output.output + 1) + ".");
     }
-    Value value = outputs[static_cast<size_t>(output.output)];
+    ForwardValue value = outputs[static_cast<size_t>(output.output)];
     if (keras_order) {
       value.variable = in_order(forward, value, false);
       value.described.channels_first = false;

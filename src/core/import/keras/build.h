@@ -14,7 +14,7 @@
 namespace seqlift {
 namespace keras {
 
-using Weight = Weights::Weight;
+using Weight = LayerWeights::Weight;
 
 // The weights of one level: at the top those of each layer, inside a model all that the file has of
 // it, told apart by the layers' names in theirs.
@@ -33,7 +33,7 @@ std::string attribute_name(const std::string& name, std::set<std::string>& taken
 std::string joined(const std::vector<std::string>& texts);
 
 // A value of the forward method.
-struct Value {
+struct ForwardValue {
   std::string variable;
   Described described;
 };
@@ -62,7 +62,8 @@ class NetworkBuilder {
   }
 
   // `given`: the values of the inputs, by the order of the network's own.
-  BuiltNetwork build(const Network& network, const Scope& scope, const std::vector<Value>& given,
+  BuiltNetwork build(const Network& network, const Scope& scope,
+                     const std::vector<ForwardValue>& given,
                      const std::vector<std::string>& arguments,
                      const std::vector<std::string>& before, const std::string& class_name,
                      bool keras_order);
@@ -88,13 +89,13 @@ class NetworkBuilder {
     }
   };
 
-  std::string in_order(Forward& forward, const Value& value, bool channels_first);
-  std::vector<Value> call_layer(Forward& forward, ModulePart& module, const Layer& layer,
-                                const std::string& name, const Scope& scope,
-                                const std::vector<Value>& inputs);
-  std::vector<Value> call_network(Forward& forward, ModulePart& module, const Layer& layer,
-                                  const std::string& name, const Scope& scope,
-                                  const std::vector<Value>& inputs);
+  std::string in_order(Forward& forward, const ForwardValue& value, bool channels_first);
+  std::vector<ForwardValue> call_layer(Forward& forward, ModulePart& module, const Layer& layer,
+                                       const std::string& name, const Scope& scope,
+                                       const std::vector<ForwardValue>& inputs);
+  std::vector<ForwardValue> call_network(Forward& forward, ModulePart& module, const Layer& layer,
+                                         const std::string& name, const Scope& scope,
+                                         const std::vector<ForwardValue>& inputs);
   void add_part(ModulePart& module, const std::string& name, ModulePart part,
                 const std::string& layer);
 

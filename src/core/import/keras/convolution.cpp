@@ -76,7 +76,7 @@ at::Tensor turn_for_theano(const at::Tensor& kernel, size_t dimensions, bool the
 
 // Keras 1 stored a kernel as [width, 1, in, out], before 1.2 as [out, in, width, 1], and that of a
 // two-dimensional one with channels first as [out, in, height, width].
-std::function<at::Tensor(const at::Tensor&)> from_older(const Call& call, const Window& window,
+std::function<at::Tensor(const at::Tensor&)> from_older(const LayerCall& call, const Window& window,
                                                         int64_t filters) {
   const bool old = call.version < 2;
   const bool theano = call.theano;
@@ -110,13 +110,13 @@ void add_convolution(Steps& steps, const Window& window, const at::Tensor& weigh
 }
 
 // What every convolution returns: an empty part where its weights are wrong.
-Built finished(Call& call, const Window& window, Steps steps, const Shape& shape) {
+Built finished(LayerCall& call, const Window& window, Steps steps, const Shape& shape) {
   Described output{shape, window.channels_last};
   add_activation(steps, call, output);
   return chain("keras." + call.class_name, std::move(steps), output);
 }
 
-Built ordinary(Call& call, bool rev_comp) {
+Built ordinary(LayerCall& call, bool rev_comp) {
   const Window window = read_window(call, "kernel_size");
   const int64_t filters = call.config.whole("filters", 1);
   const int64_t groups = call.config.whole("groups", 1, 1);
@@ -163,7 +163,7 @@ at::Tensor depthwise_weight(const at::Tensor& kernel, size_t dimensions) {
   return kernel.permute(order).reshape(sizes).contiguous();
 }
 
-Built by_channel(Call& call, bool separable) {
+Built by_channel(LayerCall& call, bool separable) {
   const Window window = read_window(call, "kernel_size");
   const int64_t multiplier = call.config.whole("depth_multiplier", 1, 1);
   const int64_t channels = call.shape()[window.channel()];
@@ -203,13 +203,13 @@ Built by_channel(Call& call, bool separable) {
 
 }  // namespace
 
-Built convolution(Call& call) { return ordinary(call, false); }
-Built rev_comp_convolution(Call& call) { return ordinary(call, true); }
-Built separable_convolution(Call& call) { return by_channel(call, true); }
-Built depthwise_convolution(Call& call) { return by_channel(call, false); }
+Built convolution(LayerCall& call) { return ordinary(call, false); }
+Built rev_comp_convolution(LayerCall& call) { return ordinary(call, true); }
+Built separable_convolution(LayerCall& call) { return by_channel(call, true); }
+Built depthwise_convolution(LayerCall& call) { return by_channel(call, false); }
 
 // The gradient of a convolution from L stride positions ("same"), or of a valid one, to L.
-Built transposed_convolution(Call& call) {
+Built transposed_convolution(LayerCall& call) {
   const Window window = read_window(call, "kernel_size");
   const int64_t filters = call.config.whole("filters", 1);
   const bool biased = call.config.flag("use_bias", true);

@@ -167,7 +167,7 @@ KerasModel keras_model(const KerasFile& file) {
   }
   std::set<std::string> taken{"sequences_"};
   std::vector<std::string> arguments, before;
-  std::vector<keras::Value> given(network.inputs.size());
+  std::vector<keras::ForwardValue> given(network.inputs.size());
   for (const size_t i : order) {
     const std::string& name = network.inputs[i].layer;
     arguments.push_back(attribute_name(name, taken));

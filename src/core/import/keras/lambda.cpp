@@ -145,7 +145,7 @@ bool is_known_lambda(const json& options) {
          is_log_sum_exp(bytes, 20, code_of_python_3_11());
 }
 
-Built known_lambda(Call& call) {
+Built known_lambda(LayerCall& call) {
   for (const char* option :
        {"function", "function_type", "output_shape", "output_shape_type", "output_shape_module"}) {
     call.config.value(option);

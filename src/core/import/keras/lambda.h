@@ -9,7 +9,7 @@ namespace seqlift {
 namespace keras {
 
 bool is_known_lambda(const nlohmann::json& options);
-Built known_lambda(Call& call);
+Built known_lambda(LayerCall& call);
 
 }  // namespace keras
 }  // namespace seqlift

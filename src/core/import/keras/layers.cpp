@@ -11,11 +11,11 @@ namespace keras {
 
 // ---- what the layers share ------------------------------------------------------------------
 
-void Call::refuse(const std::string& because) const {
+void LayerCall::refuse(const std::string& because) const {
   throw Error("model", "The layer " + config.layer() + " " + because + ".");
 }
 
-void Call::demand_rank(size_t rank) const {
+void LayerCall::demand_rank(size_t rank) const {
   for (const Described& input : inputs) {
     if (input.shape.size() != rank) {
       refuse("takes an input of " + std::to_string(rank + 1) + " dimensions, not of " +
@@ -24,7 +24,7 @@ void Call::demand_rank(size_t rank) const {
   }
 }
 
-void Call::demand_known(size_t dimension) const {
+void LayerCall::demand_known(size_t dimension) const {
   if (dimension >= rank() || shape()[dimension] < 0) {
     refuse("needs an input whose dimension " + std::to_string(dimension + 1) +
            " is fixed, which the file does not say");
@@ -74,7 +74,7 @@ int64_t module_dimension(const Described& value, int64_t axis) {
   return axis == last ? 1 : axis + 2;
 }
 
-int64_t plain_axis(const Call& call, int64_t axis, size_t rank) {
+int64_t plain_axis(const LayerCall& call, int64_t axis, size_t rank) {
   const int64_t dimensions = static_cast<int64_t>(rank);
   if (axis == 0 || axis < -dimensions || axis > dimensions) {
     call.config.refuse("axis", "is not one of the dimensions of its input after the batch");
@@ -89,7 +89,7 @@ Built with_part(Described output, ModulePart part) {
   return built;
 }
 
-int64_t entries(const Call& call, const Shape& shape) {
+int64_t entries(const LayerCall& call, const Shape& shape) {
   int64_t product = 1;
   for (const int64_t size : shape) {
     if (size < 0) {
@@ -103,13 +103,13 @@ int64_t entries(const Call& call, const Shape& shape) {
   return product;
 }
 
-int64_t one_axis(Call& call, int64_t otherwise) {
+int64_t one_axis(LayerCall& call, int64_t otherwise) {
   return call.config.numbers("axis", 1, -8, {otherwise})[0];
 }
 
 namespace {
 
-Built identity(Call& call) {
+Built identity(LayerCall& call) {
   Built built;
   built.output = call.inputs.front();
   built.nothing = true;
@@ -119,7 +119,7 @@ Built identity(Call& call) {
 // ---- dense --------------------------------------------------------------------------------
 
 // On Keras's last dimension, whatever comes before it.
-Built dense(Call& call) {
+Built dense(LayerCall& call) {
   const int64_t units = call.config.whole("units", 1);
   const bool biased = call.config.flag("use_bias", true);
   call.inputs.front().channels_first = false;
@@ -145,7 +145,7 @@ Built dense(Call& call) {
 
 // keras-genomics: [L, C] flattened, the second half of the channels with the weights of the first
 // from the other end.
-Built dense_after_rev_comp(Call& call) {
+Built dense_after_rev_comp(LayerCall& call) {
   call.demand_rank(2);
   const int64_t units = call.config.whole("units", 1);
   const bool biased = call.config.flag("use_bias", true);
@@ -181,7 +181,7 @@ Built dense_after_rev_comp(Call& call) {
 // ---- normalisation ----------------------------------------------------------------------------
 
 // With the means and variances of training. PyTorch's normalises dimension 1.
-Built batch_normalization(Call& call) {
+Built batch_normalization(LayerCall& call) {
   if (call.config.whole("mode", 0, 0) != 0) {
     call.config.refuse("mode", "is not supported");
   }
@@ -231,7 +231,7 @@ Built batch_normalization(Call& call) {
 }
 
 // Over Keras's last dimension.
-Built layer_normalization(Call& call) {
+Built layer_normalization(LayerCall& call) {
   const double eps = call.config.number("epsilon", 1e-3);
   const bool scaled = call.config.flag("scale", true);
   const bool centred = call.config.flag("center", true);

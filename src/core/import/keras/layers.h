@@ -67,11 +67,11 @@ struct ExpectedWeight {
 };
 
 // The weights of one layer.
-class Weights {
+class LayerWeights {
  public:
   using Weight = std::pair<std::string, at::Tensor>;
-  Weights(std::vector<const Weight*> weights, std::string layer, std::set<const Weight*>& claimed,
-          Complaints& complaints)
+  LayerWeights(std::vector<const Weight*> weights, std::string layer,
+               std::set<const Weight*>& claimed, Complaints& complaints)
       : weights_(std::move(weights)),
         layer_(std::move(layer)),
         claimed_(&claimed),
@@ -81,11 +81,11 @@ class Weights {
   std::vector<at::Tensor> take(const std::vector<ExpectedWeight>& expected);
   size_t size() const { return weights_.size(); }
   // Those of the layer inside that goes `direction` ("forward", "backward").
-  Weights of_direction(const std::string& direction) const;
+  LayerWeights of_direction(const std::string& direction) const;
   // Those of the layer inside that is called `role` ("query"), or is its attribute ("query_dense").
-  Weights of_part(const std::string& role) const;
+  LayerWeights of_part(const std::string& role) const;
   // Those of an archive that are of no layer inside.
-  Weights own() const;
+  LayerWeights own() const;
 
  private:
   std::vector<const Weight*> weights_;
@@ -95,10 +95,10 @@ class Weights {
 };
 
 // A layer where it is called.
-struct Call {
+struct LayerCall {
   std::string class_name;
   Config config;
-  Weights weights;
+  LayerWeights weights;
   std::vector<Described> inputs;  // `channels_first` is what the layer asks for
   int version = 2;                // of Keras
   bool theano = false;
@@ -116,7 +116,7 @@ struct Built {
   bool nothing = false;  // returns its input
 };
 
-using Builder = Built (*)(Call&);
+using Builder = Built (*)(LayerCall&);
 // By Keras 2's class names; null for a class that is not known.
 Builder find_builder(const std::string& class_name);
 
@@ -132,56 +132,56 @@ ModulePart part_of(const std::string& class_name, const std::string& expression,
 ModulePart part_of_lines(const std::string& class_name, const std::vector<std::string>& lines);
 
 // Adds the activation that the option names, if it does anything.
-void add_activation(Steps& steps, Call& call, const Described& at,
+void add_activation(Steps& steps, LayerCall& call, const Described& at,
                     const char* option = "activation");
 // The expression of an activation of `input`; false for one that is not known.
 bool activation_expression(const std::string& name, int version, const std::string& input,
                            std::string& expression);
-std::string activation_name(Call& call, const char* option, const std::string& otherwise);
+std::string activation_name(LayerCall& call, const char* option, const std::string& otherwise);
 
 Built with_part(Described output, ModulePart part);
 // The number of entries of the dimensions; -1 where one is not known.
-int64_t entries(const Call& call, const Shape& shape);
+int64_t entries(const LayerCall& call, const Shape& shape);
 // The option "axis", one number.
-int64_t one_axis(Call& call, int64_t otherwise);
+int64_t one_axis(LayerCall& call, int64_t otherwise);
 
 // The dimension of the module's tensor that is Keras's `axis`, counted without the batch from 0.
 int64_t module_dimension(const Described& value, int64_t axis);
 // Keras's axis, which counts the batch and may be negative, from 0 without the batch.
-int64_t plain_axis(const Call& call, int64_t axis, size_t rank);
+int64_t plain_axis(const LayerCall& call, int64_t axis, size_t rank);
 
-Built convolution(Call& call);
-Built transposed_convolution(Call& call);
-Built separable_convolution(Call& call);
-Built depthwise_convolution(Call& call);
-Built rev_comp_convolution(Call& call);
-Built pooling(Call& call);
-Built global_pooling(Call& call);
-Built activation(Call& call);
-Built relu_layer(Call& call);
-Built leaky_relu(Call& call);
-Built parametric_relu(Call& call);
-Built elu(Call& call);
-Built thresholded_relu(Call& call);
-Built softmax(Call& call);
-Built flatten(Call& call);
-Built reshape(Call& call);
-Built permute(Call& call);
-Built repeat_vector(Call& call);
-Built cropping(Call& call);
-Built zero_padding(Call& call);
-Built up_sampling(Call& call);
-Built merge(Call& call);
-Built concatenate(Call& call);
-Built recurrent(Call& call);
-Built multi_head_attention(Call& call);
-Built einsum_dense(Call& call);
-Built attention_pool(Call& call);
-Built relative_attention(Call& call);
-Built group_normalization(Call& call);
-Built unit_normalization(Call& call);
-Built stochastic_depth(Call& call);
-Built bidirectional(Call& call);
+Built convolution(LayerCall& call);
+Built transposed_convolution(LayerCall& call);
+Built separable_convolution(LayerCall& call);
+Built depthwise_convolution(LayerCall& call);
+Built rev_comp_convolution(LayerCall& call);
+Built pooling(LayerCall& call);
+Built global_pooling(LayerCall& call);
+Built activation(LayerCall& call);
+Built relu_layer(LayerCall& call);
+Built leaky_relu(LayerCall& call);
+Built parametric_relu(LayerCall& call);
+Built elu(LayerCall& call);
+Built thresholded_relu(LayerCall& call);
+Built softmax(LayerCall& call);
+Built flatten(LayerCall& call);
+Built reshape(LayerCall& call);
+Built permute(LayerCall& call);
+Built repeat_vector(LayerCall& call);
+Built cropping(LayerCall& call);
+Built zero_padding(LayerCall& call);
+Built up_sampling(LayerCall& call);
+Built merge(LayerCall& call);
+Built concatenate(LayerCall& call);
+Built recurrent(LayerCall& call);
+Built multi_head_attention(LayerCall& call);
+Built einsum_dense(LayerCall& call);
+Built attention_pool(LayerCall& call);
+Built relative_attention(LayerCall& call);
+Built group_normalization(LayerCall& call);
+Built unit_normalization(LayerCall& call);
+Built stochastic_depth(LayerCall& call);
+Built bidirectional(LayerCall& call);
 
 }  // namespace keras
 }  // namespace seqlift

@@ -8,7 +8,7 @@ namespace keras {
 
 // Keras 3: layers/normalization/group_normalization.py; over the positions and the channels of each
 // group.
-Built group_normalization(Call& call) {
+Built group_normalization(LayerCall& call) {
   Described& input = call.inputs.front();
   const double eps = call.config.number("epsilon", 1e-3);
   const bool scaled = call.config.flag("scale", true);
@@ -52,7 +52,7 @@ Built group_normalization(Call& call) {
 }
 
 // Keras 3: layers/normalization/unit_normalization.py.
-Built unit_normalization(Call& call) {
+Built unit_normalization(LayerCall& call) {
   Described& input = call.inputs.front();
   if (call.rank() > 1) {
     input.channels_first = true;
@@ -66,7 +66,7 @@ Built unit_normalization(Call& call) {
 
 // In a prediction: of Keras's applications, nothing; of KerasCV, the second input times what is
 // left of it on average is added to the first; of TensorFlow Addons the same.
-Built stochastic_depth(Call& call) {
+Built stochastic_depth(LayerCall& call) {
   if (call.inputs.size() == 1 && call.config.has("drop_path_rate")) {
     call.config.number("drop_path_rate", 0.0);
     Built built;

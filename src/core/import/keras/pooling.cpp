@@ -9,7 +9,7 @@ namespace keras {
 // The padding of "same" does not take part: a maximum never falls on it, a mean does not count it.
 // With a stride of 2 or more PyTorch's ceil_mode adds what is missing at the end; with a stride of
 // 1 the longer side is padded on both, and the first position dropped where they differ.
-Built pooling(Call& call) {
+Built pooling(LayerCall& call) {
   const Window window = read_window(call, "pool_size");
   const bool max = call.class_name.compare(0, 3, "Max") == 0;
   const Shape shape = slid(call, window, call.shape()[window.channel()]);
@@ -53,7 +53,7 @@ Built pooling(Call& call) {
   return chain("keras." + call.class_name, std::move(steps), output);
 }
 
-Built global_pooling(Call& call) {
+Built global_pooling(LayerCall& call) {
   const size_t dimensions = dimensions_of(call);
   call.demand_rank(dimensions + 1);
   const bool last = call.config.text("data_format", "channels_last") != "channels_first";

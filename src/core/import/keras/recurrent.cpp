@@ -26,15 +26,15 @@ struct Recurrence {
   bool backwards = false;
   bool resets_after = false;
   std::string activation, gate_activation;
-  // Weights in Keras's layout: [channels, gates x units], [units, gates x units], [gates x units],
-  // and the bias of the recurrent product where a GRU resets after it.
+  // Weights in Keras's layout: [channels, gates x units], [units, gates x units], [gates x
+  // units], and the bias of the recurrent product where a GRU resets after it.
   at::Tensor kernel, recurrent, bias, recurrent_bias;
 
   int64_t gates() const { return kind == "LSTM" ? 4 : kind == "GRU" ? 3 : 1; }
 };
 
 // Keras 1 had a weight for each gate, the LSTM's in the order input, cell, forget, output.
-std::vector<at::Tensor> take_by_gate(Call& call, const Recurrence& net) {
+std::vector<at::Tensor> take_by_gate(LayerCall& call, const Recurrence& net) {
   const std::vector<std::string> gates = net.kind == "LSTM"
                                              ? std::vector<std::string>{"i", "c", "f", "o"}
                                              : std::vector<std::string>{"z", "r", "h"};
@@ -61,7 +61,7 @@ std::vector<at::Tensor> take_by_gate(Call& call, const Recurrence& net) {
   return joined;
 }
 
-bool take_weights(Call& call, Recurrence& net) {
+bool take_weights(LayerCall& call, Recurrence& net) {
   const int64_t wide = net.gates() * net.units;
   std::vector<at::Tensor> weights;
   const bool by_gate = call.version < 2 && net.kind != "SimpleRNN" && call.weights.size() > 3;
@@ -87,7 +87,7 @@ bool take_weights(Call& call, Recurrence& net) {
   return true;
 }
 
-Recurrence read(Call& call) {
+Recurrence read(LayerCall& call) {
   Recurrence net;
   net.kind = call.class_name;
   call.demand_rank(2);
@@ -249,12 +249,12 @@ ModulePart loop(const Recurrence& net, int version) {
   return part;
 }
 
-Described output_of(const Call& call, const Recurrence& net) {
+Described output_of(const LayerCall& call, const Recurrence& net) {
   return net.sequences ? Described{{call.shape()[0], net.units}, false}
                        : Described{{net.units}, false};
 }
 
-Built build(Call& call, Recurrence net) {
+Built build(LayerCall& call, Recurrence net) {
   Built built;
   built.output = output_of(call, net);
   if (take_weights(call, net)) {
@@ -269,7 +269,7 @@ struct Inner {
 };
 
 // The layer that Bidirectional runs, as it is written there.
-Inner inner_layer(Call& call, const char* option) {
+Inner inner_layer(LayerCall& call, const char* option) {
   const json* value = call.config.value(option);
   if (!value || !value->is_object() || !value->contains("class_name") ||
       !(*value)["class_name"].is_string() || !value->contains("config")) {
@@ -285,10 +285,10 @@ Inner inner_layer(Call& call, const char* option) {
 
 }  // namespace
 
-Built recurrent(Call& call) { return build(call, read(call)); }
+Built recurrent(LayerCall& call) { return build(call, read(call)); }
 
 // One layer from each end; what the backward one returns for every position is turned round again.
-Built bidirectional(Call& call) {
+Built bidirectional(LayerCall& call) {
   const Inner inner = inner_layer(call, "layer");
   const Inner other =
       call.config.has("backward_layer") ? inner_layer(call, "backward_layer") : inner;
@@ -296,15 +296,15 @@ Built bidirectional(Call& call) {
   const std::string mode = call.config.text("merge_mode", "");
   call.inputs.front().channels_first = false;
   const auto call_of = [&](const Inner& layer, const char* direction) {
-    return Call{layer.class_name,
-                Config(layer.options, layer.class_name + " in " + call.config.layer()),
-                call.weights.of_direction(direction),
-                call.inputs,
-                call.version,
-                call.theano};
+    return LayerCall{layer.class_name,
+                     Config(layer.options, layer.class_name + " in " + call.config.layer()),
+                     call.weights.of_direction(direction),
+                     call.inputs,
+                     call.version,
+                     call.theano};
   };
-  Call ahead = call_of(inner, "forward");
-  Call back = call_of(other, "backward");
+  LayerCall ahead = call_of(inner, "forward");
+  LayerCall back = call_of(other, "backward");
   Recurrence first = read(ahead);
   Recurrence second = read(back);
   ahead.config.finish();

@@ -17,7 +17,7 @@ struct Positions {
   size_t first;  // of them in Keras's shape
 };
 
-Positions positions_of(Call& call) {
+Positions positions_of(LayerCall& call) {
   const size_t dimensions = call.class_name.find("2D") != std::string::npos ? 2 : 1;
   call.demand_rank(dimensions + 1);
   const bool last = call.config.text("data_format", "channels_last") != "channels_first";
@@ -26,7 +26,7 @@ Positions positions_of(Call& call) {
 }
 
 // All in one order: channels first where one comes so and all have positions.
-bool order_alike(Call& call) {
+bool order_alike(LayerCall& call) {
   bool first = false;
   for (const Described& input : call.inputs) {
     if (input.shape.size() != call.rank()) {
@@ -56,7 +56,7 @@ ModulePart joining(const std::string& class_name, size_t inputs, const std::stri
 // ---- shapes -------------------------------------------------------------------------------------
 
 // In Keras's order, positions before channels.
-Built flatten(Call& call) {
+Built flatten(LayerCall& call) {
   Described& input = call.inputs.front();
   const bool first = call.config.text("data_format", "channels_last") == "channels_first";
   const Described output{{entries(call, input.shape)}, false};
@@ -77,7 +77,7 @@ Built flatten(Call& call) {
   return with_part(output, part_of("torch.nn.modules.flatten.Flatten", "torch.flatten(input, 1)"));
 }
 
-Built reshape(Call& call) {
+Built reshape(LayerCall& call) {
   call.inputs.front().channels_first = false;
   Shape target = call.config.list("target_shape");
   const int64_t given = entries(call, call.shape());
@@ -110,7 +110,7 @@ Built reshape(Call& call) {
                    part_of("keras.Reshape", "torch.reshape(input, [" + sizes + "])"));
 }
 
-Built permute(Call& call) {
+Built permute(LayerCall& call) {
   call.inputs.front().channels_first = false;
   const std::vector<int64_t> order = call.config.list("dims");
   std::vector<int64_t> sorted = order;
@@ -132,7 +132,7 @@ Built permute(Call& call) {
       output, part_of("keras.Permute", "torch.permute(input, " + source_list(dimensions) + ")"));
 }
 
-Built repeat_vector(Call& call) {
+Built repeat_vector(LayerCall& call) {
   call.demand_rank(1);
   const int64_t n = call.config.whole("n", 1);
   return with_part({{n, call.shape()[0]}, false},
@@ -140,7 +140,7 @@ Built repeat_vector(Call& call) {
                                                      std::to_string(n) + ", -1])"));
 }
 
-Built cropping(Call& call) {
+Built cropping(LayerCall& call) {
   const Positions at = positions_of(call);
   const auto crops = call.config.pairs("cropping", at.dimensions);
   Described output = call.inputs.front();
@@ -159,7 +159,7 @@ Built cropping(Call& call) {
   return with_part(output, part_of("keras." + call.class_name, expression + "]"));
 }
 
-Built zero_padding(Call& call) {
+Built zero_padding(LayerCall& call) {
   const Positions at = positions_of(call);
   const auto zeros = call.config.pairs("padding", at.dimensions);
   Described output = call.inputs.front();
@@ -173,7 +173,7 @@ Built zero_padding(Call& call) {
                                    "torch.constant_pad_nd(input, " + source_list(widths) + ", 0)"));
 }
 
-Built up_sampling(Call& call) {
+Built up_sampling(LayerCall& call) {
   const Positions at = positions_of(call);
   const auto sizes =
       call.config.numbers("size", at.dimensions, 1, std::vector<int64_t>(at.dimensions, 2));
@@ -196,7 +196,7 @@ Built up_sampling(Call& call) {
 
 // ---- several inputs -----------------------------------------------------------------------------
 
-Built merge(Call& call) {
+Built merge(LayerCall& call) {
   if (call.inputs.size() < 2) {
     call.refuse("joins at least two inputs, not one");
   }
@@ -234,7 +234,7 @@ Built merge(Call& call) {
   return with_part(output, joining("keras." + kind, call.inputs.size(), expression));
 }
 
-Built concatenate(Call& call) {
+Built concatenate(LayerCall& call) {
   const bool first = order_alike(call);
   const int64_t axis = plain_axis(call, one_axis(call, -1), call.rank());
   const size_t at = static_cast<size_t>(axis);

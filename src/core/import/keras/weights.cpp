@@ -62,7 +62,7 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-std::vector<at::Tensor> Weights::take(const std::vector<ExpectedWeight>& expected) {
+std::vector<at::Tensor> LayerWeights::take(const std::vector<ExpectedWeight>& expected) {
   std::vector<const Weight*> given;
   for (const Weight* weight : weights_) {
     if (is_seed(weight->first)) {
@@ -109,7 +109,7 @@ std::vector<at::Tensor> Weights::take(const std::vector<ExpectedWeight>& expecte
   return whole ? taken : std::vector<at::Tensor>();
 }
 
-Weights Weights::of_direction(const std::string& direction) const {
+LayerWeights LayerWeights::of_direction(const std::string& direction) const {
   std::vector<const Weight*> own;
   bool named = false;
   for (const Weight* weight : weights_) {
@@ -128,10 +128,10 @@ Weights Weights::of_direction(const std::string& direction) const {
     own = direction == "forward" ? std::vector<const Weight*>(weights_.begin(), half)
                                  : std::vector<const Weight*>(half, weights_.end());
   }
-  return Weights(own, "the " + direction + " layer of " + layer_, *claimed_, *complaints_);
+  return LayerWeights(own, "the " + direction + " layer of " + layer_, *claimed_, *complaints_);
 }
 
-Weights Weights::own() const {
+LayerWeights LayerWeights::own() const {
   std::vector<const Weight*> own;
   for (const Weight* weight : weights_) {
     const size_t slash = weight->first.rfind('/');
@@ -139,10 +139,10 @@ Weights Weights::own() const {
       own.push_back(weight);
     }
   }
-  return Weights(own, layer_, *claimed_, *complaints_);
+  return LayerWeights(own, layer_, *claimed_, *complaints_);
 }
 
-Weights Weights::of_part(const std::string& role) const {
+LayerWeights LayerWeights::of_part(const std::string& role) const {
   std::vector<const Weight*> own;
   for (const Weight* weight : weights_) {
     const std::string name = without_output(weight->first);
@@ -155,7 +155,7 @@ Weights Weights::of_part(const std::string& role) const {
       own.push_back(weight);
     }
   }
-  return Weights(own, "the " + role + " of " + layer_, *claimed_, *complaints_);
+  return LayerWeights(own, "the " + role + " of " + layer_, *claimed_, *complaints_);
 }
 
 }  // namespace keras

@@ -3,11 +3,11 @@
 namespace seqlift {
 namespace keras {
 
-size_t dimensions_of(const Call& call) {
+size_t dimensions_of(const LayerCall& call) {
   return call.class_name.find("2D") != std::string::npos ? 2 : 1;
 }
 
-Window read_window(Call& call, const char* size) {
+Window read_window(LayerCall& call, const char* size) {
   Window window;
   window.dimensions = dimensions_of(call);
   call.demand_rank(window.dimensions + 1);
@@ -34,7 +34,7 @@ Window read_window(Call& call, const char* size) {
   return window;
 }
 
-Shape slid(Call& call, const Window& window, int64_t channels) {
+Shape slid(LayerCall& call, const Window& window, int64_t channels) {
   Shape shape = call.shape();
   shape[window.channel()] = channels;
   for (size_t i = 0; i < window.dimensions; ++i) {

@@ -23,13 +23,13 @@ struct Window {
   std::string suffix() const { return std::to_string(dimensions) + "d"; }
 };
 
-size_t dimensions_of(const Call& call);
+size_t dimensions_of(const LayerCall& call);
 
 // `size`: the option that holds its size, "kernel_size" or "pool_size".
-Window read_window(Call& call, const char* size);
+Window read_window(LayerCall& call, const char* size);
 
 // The shape after the window has slid over the input.
-Shape slid(Call& call, const Window& window, int64_t channels);
+Shape slid(LayerCall& call, const Window& window, int64_t channels);
 
 // The zeros of padding "same" in dimension i, as a name of the source: total_i.
 std::string total_line(const Window& window, size_t i);

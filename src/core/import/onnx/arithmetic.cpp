@@ -14,9 +14,9 @@ namespace {
 
 // Both as numbers that can be followed, where neither is a tensor that is computed and one of them
 // is such a list: broadcast to one length.
-bool followed(Operator& op, Wholes& one, Wholes& other, bool& scalar) {
-  const Value& a = op.in(0);
-  const Value& b = op.in(1);
+bool read_wholes(Operator& op, Wholes& one, Wholes& other, bool& scalar) {
+  const ProgramValue& a = op.in(0);
+  const ProgramValue& b = op.in(1);
   if (!a.wholes && !b.wholes) {
     return false;
   }
@@ -38,11 +38,11 @@ bool followed(Operator& op, Wholes& one, Wholes& other, bool& scalar) {
 }
 
 // Sizes are no negative numbers, for which ONNX rounds the other way.
-bool follow(Operator& op, const std::string& operation) {
+bool compute_wholes(Operator& op, const std::string& operation) {
   Wholes one;
   Wholes other;
   bool scalar = false;
-  if (!followed(op, one, other, scalar)) {
+  if (!read_wholes(op, one, other, scalar)) {
     return false;
   }
   Wholes result;
@@ -54,7 +54,9 @@ bool follow(Operator& op, const std::string& operation) {
 }
 
 // A number in one dimension or none, which LibTorch may be told as such.
-bool is_number(const Value& value) { return value.constant && value.constant->tensor.numel() == 1; }
+bool is_number(const ProgramValue& value) {
+  return value.constant && value.constant->tensor.numel() == 1;
+}
 
 }  // namespace
 
@@ -65,11 +67,11 @@ void binary(Operator& op) {
       {"And", {"logical_and", nullptr}}, {"Or", {"logical_or", nullptr}},
       {"Xor", {"logical_xor", nullptr}}};
   const auto& [target, operation] = targets.at(op.node.operation);
-  if (operation && follow(op, operation)) {
+  if (operation && compute_wholes(op, operation)) {
     return;
   }
-  const Value& x = op.in(0);
-  const Value& y = op.in(1);
+  const ProgramValue& x = op.in(0);
+  const ProgramValue& y = op.in(1);
   if (op.node.operation == "Div" && !x.is_float()) {
     return op.give(op.emit("div.Tensor_mode",
                            {{"self", x}, {"other", y}, {"rounding_mode", "trunc"}},
@@ -81,10 +83,10 @@ void binary(Operator& op) {
 void variadic(Operator& op) {
   const std::string& name = op.node.operation;
   const bool extreme = name == "Max" || name == "Min";
-  if (op.count() == 2 && extreme && follow(op, name == "Max" ? "max" : "min")) {
+  if (op.count() == 2 && extreme && compute_wholes(op, name == "Max" ? "max" : "min")) {
     return;
   }
-  Value result = op.in(0);
+  ProgramValue result = op.in(0);
   for (size_t i = 1; i < op.count(); ++i) {
     result = op.two(name == "Max"   ? "maximum"
                     : name == "Min" ? "minimum"
@@ -98,8 +100,8 @@ void variadic(Operator& op) {
 }
 
 void power(Operator& op) {
-  const Value& x = op.in(0);
-  const Value& y = op.in(1);
+  const ProgramValue& x = op.in(0);
+  const ProgramValue& y = op.in(1);
   if (is_number(y) && x.is_float() && y.rank() <= x.rank()) {
     const double exponent = op.known_number(1, "an exponent");
     if (exponent == 2) {
@@ -116,7 +118,7 @@ void power(Operator& op) {
 
 void modulus(Operator& op) {
   const bool like_c = op.whole("fmod", 0) != 0;
-  if (!like_c && follow(op, "mod")) {
+  if (!like_c && compute_wholes(op, "mod")) {
     return;
   }
   op.give(op.two(like_c ? "fmod.Tensor" : "remainder.Tensor", op.in(0), op.in(1)));
@@ -132,7 +134,7 @@ void comparison(Operator& op) {
   Wholes one;
   Wholes other;
   bool scalar = false;
-  if (op.node.operation == "Equal" && followed(op, one, other, scalar)) {
+  if (op.node.operation == "Equal" && read_wholes(op, one, other, scalar)) {
     Wholes flags;
     bool told = true;
     for (size_t i = 0; i < one.size(); ++i) {
@@ -147,16 +149,16 @@ void comparison(Operator& op) {
       return op.give(op.build.of_wholes(flags, scalar, at::kBool));
     }
   }
-  const Value result = op.two(targets.at(op.node.operation), op.in(0), op.in(1));
-  Value flags = result;
+  const ProgramValue result = op.two(targets.at(op.node.operation), op.in(0), op.in(1));
+  ProgramValue flags = result;
   flags.dtype = at::kBool;
   op.give(result.constant ? result : flags);
 }
 
 void where(Operator& op) {
-  const Value& chosen = op.in(0);
-  const Value& x = op.in(1);
-  const Value& y = op.in(2);
+  const ProgramValue& chosen = op.in(0);
+  const ProgramValue& x = op.in(1);
+  const ProgramValue& y = op.in(2);
   const at::Tensor flags = op.build.known(chosen);
   const auto one = x.wholes || y.wholes ? op.build.contents(x) : nullptr;
   const auto other = one ? op.build.contents(y) : nullptr;

@@ -56,7 +56,7 @@ int64_t product_of(const Sizes& sizes, size_t begin, size_t end) {
   return product;
 }
 
-at::Tensor Builder::known(const Value& value) const {
+at::Tensor Builder::known(const ProgramValue& value) const {
   if (value.constant) {
     return value.constant->tensor;
   }
@@ -71,8 +71,8 @@ at::Tensor Builder::known(const Value& value) const {
   return tensor.reshape(value.sizes);
 }
 
-Value Builder::constant(const at::Tensor& tensor, bool parameter) {
-  Value value;
+ProgramValue Builder::constant(const at::Tensor& tensor, bool parameter) {
+  ProgramValue value;
   value.constant = std::make_shared<Constant>();
   value.constant->tensor = tensor;
   value.constant->parameter = parameter;
@@ -81,8 +81,8 @@ Value Builder::constant(const at::Tensor& tensor, bool parameter) {
   return value;
 }
 
-Value Builder::of_wholes(const Wholes& wholes, bool scalar, at::ScalarType dtype) {
-  Value value;
+ProgramValue Builder::of_wholes(const Wholes& wholes, bool scalar, at::ScalarType dtype) {
+  ProgramValue value;
   value.wholes = std::make_shared<const Wholes>(wholes);
   value.dtype = dtype;
   if (!scalar) {
@@ -92,7 +92,7 @@ Value Builder::of_wholes(const Wholes& wholes, bool scalar, at::ScalarType dtype
   return tensor.defined() ? constant(tensor) : value;
 }
 
-std::shared_ptr<const Wholes> Builder::contents(const Value& value, bool reads) {
+std::shared_ptr<const Wholes> Builder::contents(const ProgramValue& value, bool reads) {
   if (value.wholes) {
     return value.wholes;
   }
@@ -129,7 +129,7 @@ std::shared_ptr<const Wholes> Builder::contents(const Value& value, bool reads) 
   return std::make_shared<const Wholes>(wholes);
 }
 
-Whole Builder::size(const Value& value, int64_t dim) {
+Whole Builder::size(const ProgramValue& value, int64_t dim) {
   const int64_t known = value.sizes[static_cast<size_t>(dim)];
   if (known >= 0) {
     return known;
@@ -152,7 +152,7 @@ Whole Builder::size(const Value& value, int64_t dim) {
   return whole;
 }
 
-Wholes Builder::sizes(const Value& value) {
+Wholes Builder::sizes(const ProgramValue& value) {
   Wholes wholes;
   for (int64_t i = 0; i < value.rank(); ++i) {
     wholes.push_back(size(value, i));
@@ -229,7 +229,7 @@ void Builder::push(ExportedNode node) {
   program_.nodes.push_back(std::move(node));
 }
 
-ExportedArgument Builder::tensor_argument(const Value& value, const char* role) {
+ExportedArgument Builder::tensor_argument(const ProgramValue& value, const char* role) {
   ExportedArgument argument;
   argument.kind = ArgumentKind::value;
   if (!value.name.empty()) {
@@ -301,7 +301,7 @@ ExportedArgument Builder::exported(const Argument& given, const char* role) {
     case Kind::tensors:
       argument.kind = ArgumentKind::list;
       argument.tensors = true;
-      for (const Value& one : given.tensors) {
+      for (const ProgramValue& one : given.tensors) {
         argument.items.push_back(tensor_argument(one, role));
       }
       return argument;
@@ -349,7 +349,7 @@ bool Builder::can_fold(const Arguments& arguments, const std::vector<Result>& re
   }
   double read = 0;
   for (const auto& [name, argument] : arguments) {
-    for (const Value& one : argument.tensors) {
+    for (const ProgramValue& one : argument.tensors) {
       const at::Tensor tensor = known(one);
       if (!tensor.defined()) {
         return false;
@@ -368,10 +368,10 @@ bool Builder::can_fold(const Arguments& arguments, const std::vector<Result>& re
   return made <= std::max(static_cast<double>(most_folded), 4 * read) && 8 * made <= room_;
 }
 
-Value Builder::folded(const at::Tensor& tensor, const Arguments& arguments) {
+ProgramValue Builder::folded(const at::Tensor& tensor, const Arguments& arguments) {
   bool parameter = false;
   for (const auto& one : arguments) {
-    for (const Value& value : one.second.tensors) {
+    for (const ProgramValue& value : one.second.tensors) {
       parameter = parameter || (value.constant && value.constant->parameter);
     }
   }
@@ -379,15 +379,15 @@ Value Builder::folded(const at::Tensor& tensor, const Arguments& arguments) {
   return constant(tensor, parameter);
 }
 
-std::vector<Value> Builder::emit(const std::string& target, const Arguments& arguments,
-                                 const std::vector<Result>& results, bool list) {
+std::vector<ProgramValue> Builder::emit(const std::string& target, const Arguments& arguments,
+                                        const std::vector<Result>& results, bool list) {
   for (const Result& result : results) {
     check_size(result.sizes);
   }
-  std::vector<Value> values;
+  std::vector<ProgramValue> values;
   if (can_fold(arguments, results)) {
     const auto tensors =
-        run_operation(target, arguments, [&](const Value& value) { return known(value); });
+        run_operation(target, arguments, [&](const ProgramValue& value) { return known(value); });
     for (const at::Tensor& tensor : tensors) {
       values.push_back(folded(tensor, arguments));
     }
@@ -404,7 +404,7 @@ std::vector<Value> Builder::emit(const std::string& target, const Arguments& arg
     node.inputs.emplace_back(name, exported(argument, self ? "constant" : name));
   }
   for (const Result& result : results) {
-    Value value;
+    ProgramValue value;
     value.name = new_value();
     value.dtype = result.dtype;
     value.sizes = result.sizes;
@@ -417,24 +417,24 @@ std::vector<Value> Builder::emit(const std::string& target, const Arguments& arg
   return values;
 }
 
-Value Builder::emit(const std::string& target, const Arguments& arguments, const Sizes& sizes,
-                    at::ScalarType dtype) {
+ProgramValue Builder::emit(const std::string& target, const Arguments& arguments,
+                           const Sizes& sizes, at::ScalarType dtype) {
   return emit(target, arguments, {{sizes, dtype}}, false)[0];
 }
 
-std::vector<Value> Builder::write(const std::vector<std::string>& lines,
-                                  const std::vector<Argument>& arguments,
-                                  const std::vector<Result>& results) {
+std::vector<ProgramValue> Builder::write(const std::vector<std::string>& lines,
+                                         const std::vector<Argument>& arguments,
+                                         const std::vector<Result>& results) {
   ExportedNode node;
   node.target = "seqlift.lines";
   node.lines = lines;
   for (const Argument& argument : arguments) {
     node.inputs.emplace_back("input", exported(argument, "weight"));
   }
-  std::vector<Value> values;
+  std::vector<ProgramValue> values;
   for (const Result& result : results) {
     check_size(result.sizes);
-    Value value;
+    ProgramValue value;
     value.name = new_value();
     value.dtype = result.dtype;
     value.sizes = result.sizes;
@@ -446,7 +446,7 @@ std::vector<Value> Builder::write(const std::vector<std::string>& lines,
   return values;
 }
 
-Value Builder::for_each_sequence(const Value& value) {
+ProgramValue Builder::for_each_sequence(const ProgramValue& value) {
   if (fixed_batch_ == 0 || !value.constant || value.rank() < 2 || value.sizes[0] != fixed_batch_) {
     return value;
   }
@@ -454,9 +454,9 @@ Value Builder::for_each_sequence(const Value& value) {
   if (!at::equal(row.expand_as(value.constant->tensor), value.constant->tensor)) {
     return value;
   }
-  const Value one = constant(row.contiguous(), value.constant->parameter);
+  const ProgramValue one = constant(row.contiguous(), value.constant->parameter);
   folds_ = false;
-  const Value all =
+  const ProgramValue all =
       emit("expand", {{"self", one}, {"size", value.sizes}}, value.sizes, value.dtype);
   folds_ = true;
   return all;

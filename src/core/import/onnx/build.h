@@ -37,7 +37,7 @@ struct Constant {
   std::string value;       // in the program, once something reads it
 };
 
-struct Value {
+struct ProgramValue {
   std::string name;  // in the program; "" of one that is known or is `wholes`
   std::shared_ptr<Constant> constant;
   std::shared_ptr<const Wholes> wholes;  // of whole numbers in at most one dimension
@@ -52,14 +52,14 @@ struct Value {
 struct Argument {
   enum class Kind { none, tensor, tensors, whole, wholes, number, boolean, text, dtype };
   Kind kind = Kind::none;
-  std::vector<Value> tensors;
+  std::vector<ProgramValue> tensors;
   Wholes wholes;
   double number = 0;
   std::string text;
 
   Argument() = default;
-  Argument(const Value& value) : kind(Kind::tensor), tensors{value} {}
-  Argument(const std::vector<Value>& values) : kind(Kind::tensors), tensors(values) {}
+  Argument(const ProgramValue& value) : kind(Kind::tensor), tensors{value} {}
+  Argument(const std::vector<ProgramValue>& values) : kind(Kind::tensors), tensors(values) {}
   Argument(const Whole& whole) : kind(Kind::whole), wholes{whole} {}
   Argument(int64_t whole) : kind(Kind::whole), wholes{Whole(whole)} {}
   Argument(int whole) : kind(Kind::whole), wholes{Whole(whole)} {}
@@ -92,28 +92,28 @@ class Builder {
   const std::string& layout() const { return layout_; }
 
   // One operation: "relu", "add.Tensor". Computed here where all that it reads is known.
-  Value emit(const std::string& target, const Arguments& arguments, const Sizes& sizes,
-             at::ScalarType dtype);
+  ProgramValue emit(const std::string& target, const Arguments& arguments, const Sizes& sizes,
+                    at::ScalarType dtype);
   // One that returns several tensors, or, with `list`, a list of tensors.
-  std::vector<Value> emit(const std::string& target, const Arguments& arguments,
-                          const std::vector<Result>& results, bool list);
+  std::vector<ProgramValue> emit(const std::string& target, const Arguments& arguments,
+                                 const std::vector<Result>& results, bool list);
   // Lines of TorchScript; {0} stands for the first argument, {=0} for the first result.
-  std::vector<Value> write(const std::vector<std::string>& lines,
-                           const std::vector<Argument>& arguments,
-                           const std::vector<Result>& results);
+  std::vector<ProgramValue> write(const std::vector<std::string>& lines,
+                                  const std::vector<Argument>& arguments,
+                                  const std::vector<Result>& results);
 
-  Value constant(const at::Tensor& tensor, bool parameter = false);
-  Value of_wholes(const Wholes& wholes, bool scalar, at::ScalarType dtype = at::kLong);
+  ProgramValue constant(const at::Tensor& tensor, bool parameter = false);
+  ProgramValue of_wholes(const Wholes& wholes, bool scalar, at::ScalarType dtype = at::kLong);
   // The tensor where it is known, else an undefined one.
-  at::Tensor known(const Value& value) const;
+  at::Tensor known(const ProgramValue& value) const;
   // The numbers of whole numbers in at most one dimension, where they can be followed; `reads`
   // lets the program read them from the tensor.
-  std::shared_ptr<const Wholes> contents(const Value& value, bool reads = false);
+  std::shared_ptr<const Wholes> contents(const ProgramValue& value, bool reads = false);
 
   // The size of dimension `dim`, from 0.
-  Whole size(const Value& value, int64_t dim);
+  Whole size(const ProgramValue& value, int64_t dim);
   // All of them.
-  Wholes sizes(const Value& value);
+  Wholes sizes(const ProgramValue& value);
   // "add", "sub", "mul", "floordiv", "mod"; "max" and "min".
   Whole compute(const std::string& operation, const Whole& one, const Whole& other);
 
@@ -121,11 +121,11 @@ class Builder {
   int64_t fixed_batch() const { return fixed_batch_; }
   // One row, or that of a constant whose rows are all alike, for each sequence of that number, as
   // an operation that can be set free; another constant as it is.
-  Value for_each_sequence(const Value& value);
+  ProgramValue for_each_sequence(const ProgramValue& value);
 
   int64_t version(const std::string& domain) const;
   // A graph inside an operator, in the scope of that; its outputs.
-  std::vector<Value> build_inner(const Graph& graph);
+  std::vector<ProgramValue> build_inner(const Graph& graph);
 
   [[noreturn]] void refuse(const Node& node, const std::string& why) const;
 
@@ -133,7 +133,7 @@ class Builder {
   friend class Operator;
 
   struct Scope {
-    std::map<std::string, Value> values;
+    std::map<std::string, ProgramValue> values;
     std::map<std::string, std::string>
         withheld;  // outputs that are not computed, and whose they are
     bool sees_outer = true;
@@ -144,15 +144,15 @@ class Builder {
   void build_node(const Node& node);
   void call_function(const Function& function, const Node& node);
   const Function* find_function(const Node& node) const;
-  const Value& look_up(const std::string& name) const;
-  void name_value(const std::string& name, const Value& value);
+  const ProgramValue& look_up(const std::string& name) const;
+  void name_value(const std::string& name, const ProgramValue& value);
   std::string path_of(const Node& node);
   std::string new_value() { return "value " + std::to_string(values_++); }
   ExportedArgument exported(const Argument& argument, const char* role);
-  ExportedArgument tensor_argument(const Value& value, const char* role);
+  ExportedArgument tensor_argument(const ProgramValue& value, const char* role);
   void push(ExportedNode node);
   bool can_fold(const Arguments& arguments, const std::vector<Result>& results) const;
-  Value folded(const at::Tensor& tensor, const Arguments& arguments);
+  ProgramValue folded(const at::Tensor& tensor, const Arguments& arguments);
   void check_size(const Sizes& sizes) const;
 
   const Model& model_;

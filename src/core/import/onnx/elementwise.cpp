@@ -41,7 +41,7 @@ void unary(Operator& op) {
                                                              {"Atanh", "atanh"},
                                                              {"Not", "logical_not"},
                                                              {"IsNaN", "isnan"}};
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const std::string& name = op.node.operation;
   const auto numbers = x.wholes;
   if (name == "Neg" && numbers) {
@@ -52,9 +52,9 @@ void unary(Operator& op) {
     return op.give(op.build.of_wholes(wholes, x.rank() == 0, x.dtype));
   }
   const bool logical = name == "Not" || name == "IsNaN";
-  const Value result = op.same(targets.at(name), x);
+  const ProgramValue result = op.same(targets.at(name), x);
   if (logical && !result.constant) {
-    Value flags = result;
+    ProgramValue flags = result;
     flags.dtype = at::kBool;
     return op.give(flags);
   }
@@ -63,7 +63,7 @@ void unary(Operator& op) {
 
 // x / (1 + |x|)
 void softsign(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   op.give(op.two("div.Tensor", x, op.shifted(op.same("abs", x), 1)));
 }
 
@@ -98,8 +98,8 @@ void leaky_relu(Operator& op) {
 
 // PyTorch has one slope or one for each channel, dimension 1; ONNX whatever broadcasts.
 void prelu(Operator& op) {
-  const Value& x = op.in(0);
-  const Value& slope = op.in(1);
+  const ProgramValue& x = op.in(0);
+  const ProgramValue& slope = op.in(1);
   const int64_t count = product_of(slope.sizes);
   const bool by_channel = slope.rank() > 0 && slope.rank() <= x.rank() && x.rank() >= 2 &&
                           x.rank() - slope.rank() <= 1 && count >= 0 &&
@@ -111,7 +111,7 @@ void prelu(Operator& op) {
   }
   op.class_name = "onnx.PRelu";
   // max(x, 0) - slope max(-x, 0)
-  const Value below = op.same("relu", op.same("neg", x));
+  const ProgramValue below = op.same("relu", op.same("neg", x));
   op.give(op.two("sub.Tensor", op.same("relu", x), op.multiply(below, slope)));
 }
 
@@ -122,7 +122,7 @@ void hard_sigmoid(Operator& op) {
     return op.give(op.same("hardsigmoid", op.in(0)));
   }
   op.class_name = "onnx.HardSigmoid";
-  const Value line = op.shifted(op.scaled(op.in(0), alpha), beta);
+  const ProgramValue line = op.shifted(op.scaled(op.in(0), alpha), beta);
   op.give(op.same("hardtanh", line, {{"min_val", 0}, {"max_val", 1}}));
 }
 
@@ -140,12 +140,12 @@ void shrink(Operator& op) {
 }
 
 void clip(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const double none = std::numeric_limits<double>::infinity();
   const bool by_attribute = op.has("min") || op.has("max");
   double low = op.real("min", -none);
   double high = op.real("max", none);
-  Value result = x;
+  ProgramValue result = x;
   // Bounds that are computed are a maximum and a minimum.
   const auto bound = [&](size_t index, double& number, const char* target) {
     if (by_attribute || !op.given(index)) {
@@ -188,7 +188,7 @@ void gelu(Operator& op) {
 // Before version 13 all dimensions from the axis on are one.
 void softmax(Operator& op) {
   const std::string target = op.node.operation == "Softmax" ? "softmax.int" : "log_softmax.int";
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const bool joins = op.version < 13;
   const int64_t axis = op.axis(op.whole("axis", joins ? 1 : -1), x.rank());
   const int64_t rest = product_of(x.sizes, static_cast<size_t>(axis) + 1);
@@ -197,8 +197,8 @@ void softmax(Operator& op) {
   }
   Sizes flat(x.sizes.begin(), x.sizes.begin() + axis);
   flat.push_back(product_of(x.sizes, static_cast<size_t>(axis)));
-  const Value row = op.emit("flatten.using_ints",
-                            {{"self", x}, {"start_dim", axis}, {"end_dim", -1}}, flat, x.dtype);
+  const ProgramValue row = op.emit(
+      "flatten.using_ints", {{"self", x}, {"start_dim", axis}, {"end_dim", -1}}, flat, x.dtype);
   op.give(op.reshaped(op.same(target, row, {{"dim", -1}}), op.build.sizes(x)));
 }
 
@@ -215,14 +215,14 @@ void dropout(Operator& op) {
 void identity(Operator& op) { op.give(op.in(0)); }
 
 void cast(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   op.ignore("saturate");
   const at::ScalarType to = op.node.operation == "CastLike"
                                 ? op.in(1).dtype
                                 : scalar_type(op.whole("to", 0), "its result");
   const bool whole = !at::isFloatingType(to) && to != at::kBool;
   if (x.wholes && whole) {
-    Value result = x;
+    ProgramValue result = x;
     result.dtype = to;
     return op.give(result);
   }

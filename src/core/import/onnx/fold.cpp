@@ -17,7 +17,7 @@ namespace onnx {
 
 namespace {
 
-using Known = std::function<at::Tensor(const Value&)>;
+using Known = std::function<at::Tensor(const ProgramValue&)>;
 
 const c10::Type* inner_of(const c10::Type* type) {
   const bool optional = type->kind() == c10::TypeKind::OptionalType;
@@ -44,13 +44,13 @@ c10::IValue tensors_of(const Argument& argument, const c10::Type* type, const Kn
   const auto& inside = type->containedTypes();
   if (!inside.empty() && inside[0]->kind() == c10::TypeKind::OptionalType) {
     c10::impl::GenericList list(c10::OptionalType::ofTensor());
-    for (const Value& one : argument.tensors) {
+    for (const ProgramValue& one : argument.tensors) {
       list.push_back(c10::IValue(known(one)));
     }
     return list;
   }
   std::vector<at::Tensor> list;
-  for (const Value& one : argument.tensors) {
+  for (const ProgramValue& one : argument.tensors) {
     list.push_back(known(one));
   }
   return list;

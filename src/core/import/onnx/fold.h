@@ -13,7 +13,7 @@ namespace onnx {
 // `target`: "add.Tensor". `values`: the tensors of the arguments, in their order. Errors: kind
 // "model", with what LibTorch says.
 std::vector<at::Tensor> run_operation(const std::string& target, const Arguments& arguments,
-                                      const std::function<at::Tensor(const Value&)>& known);
+                                      const std::function<at::Tensor(const ProgramValue&)>& known);
 
 }  // namespace onnx
 }  // namespace seqlift

@@ -11,7 +11,8 @@ namespace onnx {
 namespace {
 
 // From 0, where the operator allows to count from the end.
-Value from_front(Operator& op, const Value& index, const Value& x, int64_t axis) {
+ProgramValue from_front(Operator& op, const ProgramValue& index, const ProgramValue& x,
+                        int64_t axis) {
   const at::Tensor known = op.build.known(index);
   const int64_t size = x.sizes[static_cast<size_t>(axis)];
   if (known.defined()) {
@@ -28,7 +29,7 @@ Value from_front(Operator& op, const Value& index, const Value& x, int64_t axis)
       return op.build.constant(at::where(wide.lt(0), wide + size, wide));
     }
   }
-  const Value wide =
+  const ProgramValue wide =
       index.dtype == at::kLong
           ? index
           : op.emit("to.dtype", {{"self", index}, {"dtype", at::kLong}}, index.sizes, at::kLong);
@@ -37,16 +38,17 @@ Value from_front(Operator& op, const Value& index, const Value& x, int64_t axis)
 }
 
 // The places in each of the first dimensions, of a tensor that has them side by side.
-std::vector<Value> places_of(Operator& op, const Value& x, const Value& index) {
+std::vector<ProgramValue> places_of(Operator& op, const ProgramValue& x,
+                                    const ProgramValue& index) {
   const int64_t depth = index.rank() == 0 ? -1 : index.sizes.back();
   if (depth < 1 || depth > x.rank()) {
     op.refuse("has places of " + std::to_string(depth) + " numbers in " + std::to_string(x.rank()) +
               " dimensions");
   }
   const Sizes sizes(index.sizes.begin(), index.sizes.end() - 1);
-  std::vector<Value> places;
+  std::vector<ProgramValue> places;
   for (int64_t i = 0; i < depth; ++i) {
-    const Value one =
+    const ProgramValue one =
         op.emit("select.int", {{"self", index}, {"dim", -1}, {"index", i}}, sizes, index.dtype);
     places.push_back(from_front(op, one, x, i));
   }
@@ -56,8 +58,8 @@ std::vector<Value> places_of(Operator& op, const Value& x, const Value& index) {
 }  // namespace
 
 void gather(Operator& op) {
-  const Value& x = op.in(0);
-  const Value& index = op.in(1);
+  const ProgramValue& x = op.in(0);
+  const ProgramValue& index = op.in(1);
   const int64_t axis = op.axis(op.whole("axis", 0), x.rank());
   const auto places = op.build.contents(index);
   const bool known = places && std::all_of(places->begin(), places->end(),
@@ -86,13 +88,13 @@ void gather(Operator& op) {
   // Tokens that are looked up in a table.
   if (axis == 0 && x.rank() == 2 && !op.build.known(index).defined() && x.constant) {
     op.class_name = "torch.nn.modules.sparse.Embedding";
-    const Value wide =
+    const ProgramValue wide =
         index.dtype == at::kLong
             ? index
             : op.emit("to.dtype", {{"self", index}, {"dtype", at::kLong}}, index.sizes, at::kLong);
     return op.give(op.emit("embedding", {{"weight", x}, {"indices", wide}}, sizes, x.dtype));
   }
-  const Value front = from_front(op, index, x, axis);
+  const ProgramValue front = from_front(op, index, x, axis);
   Sizes flat(x.sizes.begin(), x.sizes.end());
   flat[static_cast<size_t>(axis)] = product_of(index.sizes);
   if (index.rank() == 1) {
@@ -103,25 +105,25 @@ void gather(Operator& op) {
   const Wholes inner = op.build.sizes(index);
   shape.erase(shape.begin() + axis);
   shape.insert(shape.begin() + axis, inner.begin(), inner.end());
-  const Value row = op.reshaped(front, {Whole(-1)});
+  const ProgramValue row = op.reshaped(front, {Whole(-1)});
   op.give(op.reshaped(
       op.emit("index_select", {{"self", x}, {"dim", axis}, {"index", row}}, flat, x.dtype), shape));
 }
 
 void gather_elements(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const int64_t axis = op.axis(op.whole("axis", 0), x.rank());
-  const Value index = from_front(op, op.in(1), x, axis);
+  const ProgramValue index = from_front(op, op.in(1), x, axis);
   op.give(op.emit("gather", {{"self", x}, {"dim", axis}, {"index", index}}, index.sizes, x.dtype));
 }
 
 void gather_nd(Operator& op) {
-  const Value& x = op.in(0);
-  const Value& index = op.in(1);
+  const ProgramValue& x = op.in(0);
+  const ProgramValue& index = op.in(1);
   if (op.whole("batch_dims", 0) != 0) {
     op.refuse("has `batch_dims`, which is not supported");
   }
-  const std::vector<Value> places = places_of(op, x, index);
+  const std::vector<ProgramValue> places = places_of(op, x, index);
   const auto depth = static_cast<int64_t>(places.size());
   Sizes sizes(index.sizes.begin(), index.sizes.end() - 1);
   sizes.insert(sizes.end(), x.sizes.begin() + depth, x.sizes.end());
@@ -130,7 +132,7 @@ void gather_nd(Operator& op) {
 
 // Tokens as columns; `values` are what stands for no and for yes.
 void one_hot(Operator& op) {
-  const Value& tokens = op.in(0);
+  const ProgramValue& tokens = op.in(0);
   const Sizes depth = op.known_wholes(1, "a depth");
   const at::Tensor values = op.known(2, "values").to(at::kDouble).reshape({-1}).contiguous();
   const int64_t rank = tokens.rank() + 1;
@@ -140,12 +142,13 @@ void one_hot(Operator& op) {
   }
   Sizes sizes = tokens.sizes;
   sizes.push_back(depth[0]);
-  const Value wide =
+  const ProgramValue wide =
       tokens.dtype == at::kLong
           ? tokens
           : op.emit("to.dtype", {{"self", tokens}, {"dtype", at::kLong}}, tokens.sizes, at::kLong);
   const at::ScalarType dtype = op.in(2).dtype;
-  Value hot = op.emit("one_hot", {{"self", wide}, {"num_classes", depth[0]}}, sizes, at::kLong);
+  ProgramValue hot =
+      op.emit("one_hot", {{"self", wide}, {"num_classes", depth[0]}}, sizes, at::kLong);
   if (dtype != at::kLong) {
     hot = op.emit("to.dtype", {{"self", hot}, {"dtype", dtype}}, sizes, dtype);
   }
@@ -177,17 +180,17 @@ bool adds(Operator& op) {
 }  // namespace
 
 void scatter_elements(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const int64_t axis = op.axis(op.whole("axis", 0), x.rank());
-  const Value index = from_front(op, op.in(1), x, axis);
+  const ProgramValue index = from_front(op, op.in(1), x, axis);
   op.give(op.emit(adds(op) ? "scatter_add" : "scatter.src",
                   {{"self", x}, {"dim", axis}, {"index", index}, {"src", op.in(2)}}, x.sizes,
                   x.dtype));
 }
 
 void scatter_nd(Operator& op) {
-  const Value& x = op.in(0);
-  const std::vector<Value> places = places_of(op, x, op.in(1));
+  const ProgramValue& x = op.in(0);
+  const std::vector<ProgramValue> places = places_of(op, x, op.in(1));
   op.give(
       op.emit("index_put",
               {{"self", x}, {"indices", places}, {"values", op.in(2)}, {"accumulate", adds(op)}},

@@ -125,7 +125,7 @@ int64_t Builder::version(const std::string& domain) const {
   return found == versions_.back()->end() ? 0 : found->second;
 }
 
-const Value& Builder::look_up(const std::string& name) const {
+const ProgramValue& Builder::look_up(const std::string& name) const {
   for (size_t i = scopes_.size(); i-- > 0;) {
     const Scope& scope = scopes_[i];
     const auto found = scope.values.find(name);
@@ -145,7 +145,7 @@ const Value& Builder::look_up(const std::string& name) const {
   throw Error("file", "The ONNX file reads \"" + printable(name) + "\", which it never computes.");
 }
 
-void Builder::name_value(const std::string& name, const Value& value) {
+void Builder::name_value(const std::string& name, const ProgramValue& value) {
   if (!scopes_.back().values.emplace(name, value).second) {
     throw Error("file", "The ONNX file computes \"" + printable(name) + "\" twice.");
   }
@@ -177,7 +177,7 @@ void Builder::add_inputs() {
   fixed_batch_ = whole ? fixed : 0;
   std::set<std::string> taken;
   for (const Input& input : inputs) {
-    Value value;
+    ProgramValue value;
     value.name = keras::attribute_name(input.name, taken);
     value.dtype = input.dtype;
     value.sizes = input.sizes;
@@ -217,7 +217,7 @@ ExportedProgram Builder::build() {
   return std::move(program_);
 }
 
-std::vector<Value> Builder::build_inner(const Graph& graph) {
+std::vector<ProgramValue> Builder::build_inner(const Graph& graph) {
   if (!graph.inputs.empty()) {
     throw Error("model", "its graph takes inputs");
   }
@@ -230,7 +230,7 @@ std::vector<Value> Builder::build_inner(const Graph& graph) {
   build_nodes(graph.nodes, graph.outputs);
   node_ = outer;
   path_ = path;
-  std::vector<Value> outputs;
+  std::vector<ProgramValue> outputs;
   for (const std::string& output : graph.outputs) {
     outputs.push_back(look_up(output));
   }
@@ -298,11 +298,11 @@ void Builder::build_node(const Node& node) {
                                      : "is of the domain \"" + printable(node.domain) +
                                            "\", whose operators are not known here");
   }
-  std::vector<Value> inputs;
+  std::vector<ProgramValue> inputs;
   std::vector<bool> given;
   for (const std::string& input : node.inputs) {
     given.push_back(!input.empty());
-    inputs.push_back(input.empty() ? Value() : look_up(input));
+    inputs.push_back(input.empty() ? ProgramValue() : look_up(input));
   }
   path_ = path_of(node);
   const std::string path = path_;
@@ -394,7 +394,7 @@ void Builder::call_function(const Function& function, const Node& node) {
   scopes_.push_back(std::move(scope));
   versions_.push_back(function.versions.empty() ? versions_.back() : &function.versions);
   build_nodes(nodes, function.outputs);
-  std::vector<Value> outputs;
+  std::vector<ProgramValue> outputs;
   for (size_t i = 0; i < function.outputs.size() && i < node.outputs.size(); ++i) {
     outputs.push_back(look_up(function.outputs[i]));
   }

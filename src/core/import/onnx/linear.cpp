@@ -11,10 +11,10 @@ namespace onnx {
 
 namespace {
 
-Value transposed(Operator& op, const Value& x) { return op.permuted(x, {1, 0}); }
+ProgramValue transposed(Operator& op, const ProgramValue& x) { return op.permuted(x, {1, 0}); }
 
 // Of a matrix product, as numpy has it.
-Sizes product_sizes(Operator& op, const Value& x, const Value& y) {
+Sizes product_sizes(Operator& op, const ProgramValue& x, const ProgramValue& y) {
   if (x.rank() == 0 || y.rank() == 0) {
     op.refuse("has an input without dimensions");
   }
@@ -56,8 +56,8 @@ void gemm(Operator& op) {
   if (op.in(0).rank() != 2 || op.in(1).rank() != 2) {
     op.refuse("multiplies what are no matrices");
   }
-  const Value x = trans_a ? transposed(op, op.in(0)) : op.in(0);
-  const Value weight = trans_b ? op.in(1) : transposed(op, op.in(1));
+  const ProgramValue x = trans_a ? transposed(op, op.in(0)) : op.in(0);
+  const ProgramValue weight = trans_b ? op.in(1) : transposed(op, op.in(1));
   const int64_t columns = weight.sizes[0];
   const bool biased = op.given(2);
   const bool row = !biased || (op.in(2).rank() <= 2 && product_of(op.in(2).sizes) == columns &&
@@ -73,7 +73,7 @@ void gemm(Operator& op) {
     return op.give(
         op.emit("linear", {{"input", x}, {"weight", weight}, {"bias", bias}}, sizes, x.dtype));
   }
-  Value result = op.scaled(
+  ProgramValue result = op.scaled(
       op.emit("linear", {{"input", x}, {"weight", weight}, {"bias", Argument()}}, sizes, x.dtype),
       alpha);
   if (biased) {
@@ -83,8 +83,8 @@ void gemm(Operator& op) {
 }
 
 void matmul(Operator& op) {
-  const Value& x = op.in(0);
-  const Value& y = op.in(1);
+  const ProgramValue& x = op.in(0);
+  const ProgramValue& y = op.in(1);
   op.give(op.emit("matmul", {{"self", x}, {"other", y}}, product_sizes(op, x, y), x.dtype));
 }
 
@@ -100,13 +100,13 @@ void einsum(Operator& op) {
   const std::string terms = equation.substr(0, arrow);
   std::map<char, int64_t> sizes;
   std::map<char, int> times;
-  std::vector<Value> inputs;
+  std::vector<ProgramValue> inputs;
   size_t begin = 0;
   while (begin <= terms.size()) {
     const size_t end = std::min(terms.find(',', begin), terms.size());
     const std::string term = terms.substr(begin, end - begin);
     begin = end + 1;
-    const Value& x = op.in(inputs.size());
+    const ProgramValue& x = op.in(inputs.size());
     if (static_cast<int64_t>(term.size()) != x.rank()) {
       op.refuse("has the equation \"" + printable(equation) + "\", which does not fit its inputs");
     }
@@ -143,7 +143,7 @@ void einsum(Operator& op) {
 }
 
 void cumsum(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const Sizes axes = op.known_wholes(1, "an axis");
   if (axes.size() != 1) {
     op.refuse("has another number of axes than one");
@@ -151,10 +151,10 @@ void cumsum(Operator& op) {
   const int64_t axis = op.axis(axes[0], x.rank());
   const bool exclusive = op.whole("exclusive", 0) != 0;
   const bool reverse = op.whole("reverse", 0) != 0;
-  const auto turned = [&](const Value& value) {
+  const auto turned = [&](const ProgramValue& value) {
     return reverse ? op.same("flip", value, {{"dims", Sizes{axis}}}) : value;
   };
-  Value sum = turned(op.same("cumsum", turned(x), {{"dim", axis}}));
+  ProgramValue sum = turned(op.same("cumsum", turned(x), {{"dim", axis}}));
   if (exclusive) {
     sum = op.two("sub.Tensor", sum, x);
   }

@@ -278,12 +278,12 @@ class Reader {
     for (const float number : floats) {
       attribute.reals.push_back(shortest(number));
     }
-    settle(attribute, type, reference);
+    decide_type(attribute, type, reference);
     return attribute;
   }
 
   // What the file calls the type decides: zero and empty lists are not written.
-  static void settle(Attribute& attribute, int64_t type, const std::string& reference) {
+  static void decide_type(Attribute& attribute, int64_t type, const std::string& reference) {
     using Type = Attribute::Type;
     static const std::map<int64_t, Type> types = {
         {1, Type::real},  {2, Type::whole}, {3, Type::text},   {4, Type::tensor},

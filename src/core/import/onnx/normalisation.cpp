@@ -16,7 +16,7 @@ std::string with_dimensions(const std::string& class_name, int64_t rank) {
 }  // namespace
 
 void batch_normalisation(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   op.ignore("momentum");
   if (op.whole("training_mode", 0) != 0) {
     op.refuse("was exported in training mode: call model.eval() before the export");
@@ -39,7 +39,7 @@ void batch_normalisation(Operator& op) {
 }
 
 void instance_normalisation(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   op.class_name = with_dimensions("torch.nn.modules.instancenorm.InstanceNorm", x.rank());
   op.give(op.emit("instance_norm",
                   {{"input", x},
@@ -55,7 +55,7 @@ void instance_normalisation(Operator& op) {
 }
 
 void layer_normalisation(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   op.ignore("stash_type");  // the type that the mean is computed in
   const int64_t axis = op.axis(op.whole("axis", -1), x.rank());
   const Wholes all = op.build.sizes(x);
@@ -63,14 +63,14 @@ void layer_normalisation(Operator& op) {
   const Sizes known(x.sizes.begin() + axis, x.sizes.end());
   const bool fits = product_of(known) >= 0 && op.in(1).sizes == known &&
                     (!op.given(2) || op.in(2).sizes == known);
-  Value result = op.emit("layer_norm",
-                         {{"input", x},
-                          {"normalized_shape", sizes},
-                          {"weight", fits ? Argument(op.in(1)) : Argument()},
-                          {"bias", fits && op.given(2) ? Argument(op.in(2)) : Argument()},
-                          {"eps", op.real("epsilon", 1e-5)},
-                          {"cudnn_enable", false}},
-                         x.sizes, x.dtype);
+  ProgramValue result = op.emit("layer_norm",
+                                {{"input", x},
+                                 {"normalized_shape", sizes},
+                                 {"weight", fits ? Argument(op.in(1)) : Argument()},
+                                 {"bias", fits && op.given(2) ? Argument(op.in(2)) : Argument()},
+                                 {"eps", op.real("epsilon", 1e-5)},
+                                 {"cudnn_enable", false}},
+                                x.sizes, x.dtype);
   if (!fits) {
     result = op.multiply(result, op.in(1));
     result = op.given(2) ? op.add(result, op.in(2)) : result;
@@ -80,7 +80,7 @@ void layer_normalisation(Operator& op) {
 
 // Version 18 has a factor for each group, version 21 one for each channel.
 void group_normalisation(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   op.ignore("stash_type");
   const int64_t groups = op.whole("num_groups", 0);
   const int64_t channels = x.rank() < 2 ? -1 : x.sizes[1];
@@ -88,7 +88,7 @@ void group_normalisation(Operator& op) {
     op.refuse("has " + std::to_string(groups) + " groups of " + std::to_string(channels) +
               " channels");
   }
-  const auto by_channel = [&](const Value& given) {
+  const auto by_channel = [&](const ProgramValue& given) {
     if (op.version >= 21 || product_of(given.sizes) == channels) {
       return given;
     }
@@ -107,7 +107,7 @@ void group_normalisation(Operator& op) {
 
 // x over the sum of |x|, or over the root of that of its squares.
 void lp_normalisation(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const int64_t axis = op.axis(op.whole("axis", -1), x.rank());
   const int64_t p = op.whole("p", 2);
   if (p != 1 && p != 2) {
@@ -115,7 +115,7 @@ void lp_normalisation(Operator& op) {
   }
   Sizes sizes = x.sizes;
   sizes[static_cast<size_t>(axis)] = 1;
-  Value norm = op.emit(
+  ProgramValue norm = op.emit(
       "sum.dim_IntList",
       {{"self", op.same(p == 1 ? "abs" : "square", x)}, {"dim", Sizes{axis}}, {"keepdim", true}},
       sizes, x.dtype);
@@ -125,7 +125,7 @@ void lp_normalisation(Operator& op) {
 
 // (x - mean) / (its deviation + 1e-9), as the operator is defined.
 void mean_variance_normalisation(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   Sizes axes = op.has("axes") ? op.wholes("axes") : Sizes{0, 2, 3};
   for (int64_t& axis : axes) {
     axis = op.axis(axis, x.rank());
@@ -137,11 +137,11 @@ void mean_variance_normalisation(Operator& op) {
   for (const int64_t axis : axes) {
     sizes[static_cast<size_t>(axis)] = 1;
   }
-  const auto mean = [&](const Value& of) {
+  const auto mean = [&](const ProgramValue& of) {
     return op.emit("mean.dim", {{"self", of}, {"dim", axes}, {"keepdim", true}}, sizes, x.dtype);
   };
-  const Value centred = op.two("sub.Tensor", x, mean(x));
-  const Value deviation = op.same("sqrt", mean(op.same("square", centred)));
+  const ProgramValue centred = op.two("sub.Tensor", x, mean(x));
+  const ProgramValue deviation = op.same("sqrt", mean(op.same("square", centred)));
   op.give(op.two("div.Tensor", centred, op.shifted(deviation, 1e-9)));
 }
 

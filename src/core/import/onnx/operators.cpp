@@ -192,7 +192,7 @@ void Operator::check_read() const {
   }
 }
 
-const Value& Operator::in(size_t index) const {
+const ProgramValue& Operator::in(size_t index) const {
   if (!given(index)) {
     refuse("has no input " + std::to_string(index + 1));
   }
@@ -242,32 +242,33 @@ int64_t Operator::axis(int64_t given, int64_t rank) const {
   return given < 0 ? given + rank : given;
 }
 
-void Operator::give(const Value& value, size_t index) {
+void Operator::give(const ProgramValue& value, size_t index) {
   if (index < outputs_.size()) {
     outputs_[index] = value;
     has_output_[index] = true;
   }
 }
 
-Value Operator::same(const std::string& target, const Value& x, Arguments more) {
+ProgramValue Operator::same(const std::string& target, const ProgramValue& x, Arguments more) {
   more.insert(more.begin(), {"self", x});
   return emit(target, more, x.sizes, x.dtype);
 }
 
-Value Operator::two(const std::string& target, const Value& one, const Value& other) {
+ProgramValue Operator::two(const std::string& target, const ProgramValue& one,
+                           const ProgramValue& other) {
   return emit(target, {{"self", one}, {"other", other}}, broadcast(one.sizes, other.sizes),
               one.dtype);
 }
 
-Value Operator::scaled(const Value& x, double factor) {
+ProgramValue Operator::scaled(const ProgramValue& x, double factor) {
   return factor == 1 ? x : same("mul.Scalar", x, {{"other", factor}});
 }
 
-Value Operator::shifted(const Value& x, double by) {
+ProgramValue Operator::shifted(const ProgramValue& x, double by) {
   return by == 0 ? x : same("add.Scalar", x, {{"other", by}});
 }
 
-Value Operator::reshaped(const Value& x, const Wholes& sizes) {
+ProgramValue Operator::reshaped(const ProgramValue& x, const Wholes& sizes) {
   Sizes known;
   int64_t open = -1;
   for (size_t i = 0; i < sizes.size(); ++i) {
@@ -287,7 +288,7 @@ Value Operator::reshaped(const Value& x, const Wholes& sizes) {
   return emit("reshape", {{"self", x}, {"shape", sizes}}, known, x.dtype);
 }
 
-Value Operator::permuted(const Value& x, const Sizes& order) {
+ProgramValue Operator::permuted(const ProgramValue& x, const Sizes& order) {
   Sizes sizes;
   bool moves = false;
   for (size_t i = 0; i < order.size(); ++i) {
@@ -297,7 +298,8 @@ Value Operator::permuted(const Value& x, const Sizes& order) {
   return moves ? emit("permute", {{"self", x}, {"dims", order}}, sizes, x.dtype) : x;
 }
 
-Value Operator::sliced(const Value& x, int64_t dim, const Whole& begin, const Whole& end) {
+ProgramValue Operator::sliced(const ProgramValue& x, int64_t dim, const Whole& begin,
+                              const Whole& end) {
   Sizes sizes = x.sizes;
   int64_t& size = sizes[static_cast<size_t>(dim)];
   if (size >= 0 && begin.known() && end.known()) {

@@ -17,7 +17,8 @@ namespace onnx {
 // One node about to become operations.
 class Operator {
  public:
-  Operator(Builder& builder, const Node& node, std::vector<Value> inputs, std::vector<bool> given)
+  Operator(Builder& builder, const Node& node, std::vector<ProgramValue> inputs,
+           std::vector<bool> given)
       : build(builder),
         node(node),
         version(builder.version(node.domain)),
@@ -48,7 +49,7 @@ class Operator {
   // Inputs.
   size_t count() const { return inputs_.size(); }
   bool given(size_t index) const { return index < given_.size() && given_[index]; }
-  const Value& in(size_t index) const;
+  const ProgramValue& in(size_t index) const;
   // Those that must be known; `what`: "pads", for the message.
   at::Tensor known(size_t index, const char* what) const;
   double known_number(size_t index, const char* what) const;
@@ -64,33 +65,37 @@ class Operator {
   bool wanted(size_t index) const {
     return index < node.outputs.size() && !node.outputs[index].empty();
   }
-  void give(const Value& value, size_t index = 0);
+  void give(const ProgramValue& value, size_t index = 0);
 
   // Shorthands.
-  Value emit(const std::string& target, const Arguments& arguments, const Sizes& sizes,
-             at::ScalarType dtype) {
+  ProgramValue emit(const std::string& target, const Arguments& arguments, const Sizes& sizes,
+                    at::ScalarType dtype) {
     return build.emit(target, arguments, sizes, dtype);
   }
   // An operation of one tensor that keeps its sizes and type.
-  Value same(const std::string& target, const Value& x, Arguments more = {});
+  ProgramValue same(const std::string& target, const ProgramValue& x, Arguments more = {});
   // An operation of two tensors.
-  Value two(const std::string& target, const Value& one, const Value& other);
-  Value add(const Value& one, const Value& other) { return two("add.Tensor", one, other); }
-  Value multiply(const Value& one, const Value& other) { return two("mul.Tensor", one, other); }
-  Value scaled(const Value& x, double factor);
-  Value shifted(const Value& x, double by);
-  Value reshaped(const Value& x, const Wholes& sizes);
-  Value permuted(const Value& x, const Sizes& order);
-  Value sliced(const Value& x, int64_t dim, const Whole& begin, const Whole& end);
+  ProgramValue two(const std::string& target, const ProgramValue& one, const ProgramValue& other);
+  ProgramValue add(const ProgramValue& one, const ProgramValue& other) {
+    return two("add.Tensor", one, other);
+  }
+  ProgramValue multiply(const ProgramValue& one, const ProgramValue& other) {
+    return two("mul.Tensor", one, other);
+  }
+  ProgramValue scaled(const ProgramValue& x, double factor);
+  ProgramValue shifted(const ProgramValue& x, double by);
+  ProgramValue reshaped(const ProgramValue& x, const Wholes& sizes);
+  ProgramValue permuted(const ProgramValue& x, const Sizes& order);
+  ProgramValue sliced(const ProgramValue& x, int64_t dim, const Whole& begin, const Whole& end);
 
  private:
   friend class Builder;
 
   void check_read() const;
 
-  std::vector<Value> inputs_;
+  std::vector<ProgramValue> inputs_;
   std::vector<bool> given_;
-  std::vector<Value> outputs_;
+  std::vector<ProgramValue> outputs_;
   std::vector<bool> has_output_;
   std::set<std::string> read_;
 };

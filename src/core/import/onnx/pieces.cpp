@@ -10,7 +10,7 @@ namespace seqlift {
 namespace onnx {
 
 void concat(Operator& op) {
-  std::vector<Value> inputs;
+  std::vector<ProgramValue> inputs;
   bool lists = true;
   bool list = false;
   for (size_t i = 0; i < op.count(); ++i) {
@@ -24,7 +24,7 @@ void concat(Operator& op) {
   const int64_t axis = op.axis(op.whole("axis", 1), inputs[0].rank());
   if (lists && list) {
     Wholes all;
-    for (const Value& one : inputs) {
+    for (const ProgramValue& one : inputs) {
       const auto numbers = op.build.contents(one, true);
       lists = lists && numbers;
       if (lists) {
@@ -36,10 +36,11 @@ void concat(Operator& op) {
     }
   }
   // What is joined to each sequence, a token of its own for example.
-  const bool all_known = std::all_of(inputs.begin(), inputs.end(),
-                                     [](const Value& one) { return one.constant != nullptr; });
+  const bool all_known = std::all_of(inputs.begin(), inputs.end(), [](const ProgramValue& one) {
+    return one.constant != nullptr;
+  });
   if (axis > 0 && !all_known) {
-    for (Value& one : inputs) {
+    for (ProgramValue& one : inputs) {
       one = op.build.for_each_sequence(one);
     }
   }
@@ -60,7 +61,7 @@ void concat(Operator& op) {
 }
 
 void split(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const int64_t axis = op.axis(op.whole("axis", 0), x.rank());
   const auto parts = static_cast<int64_t>(op.node.outputs.size());
   Sizes lengths = op.given(1) ? op.known_wholes(1, "lengths") : op.wholes("split");
@@ -124,8 +125,8 @@ Steps steps_of(int64_t size, int64_t start, int64_t end, int64_t step) {
   return steps;
 }
 
-Value stepped(Operator& op, const Value& x, int64_t axis, const Whole& start, const Whole& end,
-              int64_t step) {
+ProgramValue stepped(Operator& op, const ProgramValue& x, int64_t axis, const Whole& start,
+                     const Whole& end, int64_t step) {
   Sizes sizes = x.sizes;
   int64_t& size = sizes[static_cast<size_t>(axis)];
   const bool known = size >= 0 && start.known() && end.known();
@@ -149,7 +150,7 @@ Value stepped(Operator& op, const Value& x, int64_t axis, const Whole& start, co
       end.number <=
           (size < 0 ? static_cast<int64_t>(std::numeric_limits<int32_t>::min()) + 1 : -size - 1);
   if (whole) {
-    const Value turned = op.same("flip", x, {{"dims", Sizes{axis}}});
+    const ProgramValue turned = op.same("flip", x, {{"dims", Sizes{axis}}});
     if (step == -1) {
       return turned;
     }
@@ -166,7 +167,7 @@ Value stepped(Operator& op, const Value& x, int64_t axis, const Whole& start, co
     places.push_back(steps.start + i * step);
   }
   size = steps.count;
-  const Value index = op.build.constant(at::tensor(places, at::TensorOptions(at::kLong)));
+  const ProgramValue index = op.build.constant(at::tensor(places, at::TensorOptions(at::kLong)));
   return op.emit("index_select", {{"self", x}, {"dim", axis}, {"index", index}}, sizes, x.dtype);
 }
 
@@ -176,7 +177,7 @@ Wholes whole_list(const Sizes& sizes) { return Wholes(sizes.begin(), sizes.end()
 
 // Attributes before version 10, inputs from there on.
 void slice(Operator& op) {
-  Value x = op.in(0);
+  ProgramValue x = op.in(0);
   const bool by_input = op.count() > 1;
   const Wholes starts = by_input ? op.contents(1, "starts") : whole_list(op.wholes("starts"));
   const Wholes ends = by_input ? op.contents(2, "ends") : whole_list(op.wholes("ends"));
@@ -213,7 +214,7 @@ void slice(Operator& op) {
 }
 
 void pad(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const std::string mode = op.text("mode", "constant");
   const bool by_attribute = op.has("pads");
   const Wholes given = by_attribute ? whole_list(op.wholes("pads")) : op.contents(1, "pads");

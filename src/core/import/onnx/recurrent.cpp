@@ -163,8 +163,8 @@ void read_weights(Operator& op, Recurrence& net) {
 
 // [directions, n, units], that of every sequence alike where it is known: the number of sequences
 // in the file is not that of the batch then.
-Value initial(Operator& op, const Recurrence& net, size_t index) {
-  Value state = op.in(index);
+ProgramValue initial(Operator& op, const Recurrence& net, size_t index) {
+  ProgramValue state = op.in(index);
   if (state.rank() != 3) {
     op.refuse("has an initial state of " + std::to_string(state.rank()) + " dimensions");
   }
@@ -384,7 +384,7 @@ void check_lengths(Operator& op, const Recurrence& net) {
 void recurrent(Operator& op) {
   const Recurrence net = read_recurrence(op);
   check_lengths(op, net);
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const bool lstm = net.kind == "LSTM";
   const auto count = static_cast<int64_t>(net.directions.size());
   std::vector<std::string> lines;
@@ -430,7 +430,7 @@ void recurrent(Operator& op) {
     lines.push_back("{=2} = torch.stack([" + cells + "], " + (first ? "1)" : "0)"));
     results.push_back({states, x.dtype});
   }
-  const std::vector<Value> made = op.build.write(lines, arguments, results);
+  const std::vector<ProgramValue> made = op.build.write(lines, arguments, results);
   for (size_t i = 0; i < made.size(); ++i) {
     op.give(made[i], i);
   }

@@ -15,13 +15,14 @@ struct Reduction {
   Sizes sizes;  // of the result
 };
 
-Value over(Operator& op, const std::string& target, const Value& x, const Reduction& reduction) {
+ProgramValue over(Operator& op, const std::string& target, const ProgramValue& x,
+                  const Reduction& reduction) {
   return op.emit(target, {{"self", x}, {"dim", reduction.axes}, {"keepdim", reduction.keep}},
                  reduction.sizes, x.dtype);
 }
 
 // One dimension after the other, from the last one.
-Value product(Operator& op, Value x, const Reduction& reduction) {
+ProgramValue product(Operator& op, ProgramValue x, const Reduction& reduction) {
   for (size_t i = reduction.axes.size(); i-- > 0;) {
     Sizes sizes = x.sizes;
     const auto at = static_cast<size_t>(reduction.axes[i]);
@@ -39,7 +40,7 @@ Value product(Operator& op, Value x, const Reduction& reduction) {
 
 // The product, sum or extreme of the numbers of a shape.
 bool reduce_contents(Operator& op, const Reduction& reduction) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const std::string& name = op.node.operation;
   const std::string how = name == "ReduceProd"  ? "mul"
                           : name == "ReduceSum" ? "add"
@@ -60,7 +61,7 @@ bool reduce_contents(Operator& op, const Reduction& reduction) {
 }  // namespace
 
 void reduce(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const std::string& name = op.node.operation;
   bool present = false;
   Reduction reduction;
@@ -102,7 +103,9 @@ void reduce(Operator& op) {
     }
     return op.give(x);
   }
-  const auto sum = [&](const Value& of) { return over(op, "sum.dim_IntList", of, reduction); };
+  const auto sum = [&](const ProgramValue& of) {
+    return over(op, "sum.dim_IntList", of, reduction);
+  };
   if (name == "ReduceSum") {
     op.give(sum(x));
   } else if (name == "ReduceMean") {
@@ -130,7 +133,7 @@ void reduce(Operator& op) {
 }
 
 void arg_extreme(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const int64_t axis = op.axis(op.whole("axis", 0), x.rank());
   const bool keep = op.whole("keepdims", 1) != 0;
   if (op.whole("select_last_index", 0) != 0) {
@@ -147,7 +150,7 @@ void arg_extreme(Operator& op) {
 }
 
 void top_k(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const int64_t axis = op.axis(op.whole("axis", -1), x.rank());
   const bool largest = op.whole("largest", 1) != 0;
   op.ignore("sorted");  // any order is right where none is asked for

@@ -59,13 +59,14 @@ bool repeats(const Ways& ways, const Change& change) {
          ((ways.coordinates == "asymmetric" && ways.nearest == "floor") || (half && rounds));
 }
 
-Sizes with_size(const Value& x, const Change& change) {
+Sizes with_size(const ProgramValue& x, const Change& change) {
   Sizes sizes = x.sizes;
   sizes[static_cast<size_t>(change.dim)] = change.to.known() ? change.to.number : -1;
   return sizes;
 }
 
-Value by_nearest(Operator& op, const Ways& ways, const Value& x, const Change& change) {
+ProgramValue by_nearest(Operator& op, const Ways& ways, const ProgramValue& x,
+                        const Change& change) {
   if (repeats(ways, change)) {
     return op.emit(
         "repeat_interleave.self_int",
@@ -83,12 +84,13 @@ Value by_nearest(Operator& op, const Ways& ways, const Value& x, const Change& c
                            static_cast<double>(change.to.number), change.scale),
                 change.from.number));
   }
-  const Value index = op.build.constant(at::tensor(places, at::TensorOptions(at::kLong)));
+  const ProgramValue index = op.build.constant(at::tensor(places, at::TensorOptions(at::kLong)));
   return op.emit("index_select", {{"self", x}, {"dim", change.dim}, {"index", index}},
                  with_size(x, change), x.dtype);
 }
 
-Value by_matrix(Operator& op, const Ways& ways, const Value& x, const Change& change) {
+ProgramValue by_matrix(Operator& op, const Ways& ways, const ProgramValue& x,
+                       const Change& change) {
   const int64_t from = change.from.number;
   const int64_t to = change.to.number;
   if (from * to > (int64_t{1} << 26)) {
@@ -111,17 +113,17 @@ Value by_matrix(Operator& op, const Ways& ways, const Value& x, const Change& ch
     order.push_back(i);
   }
   std::swap(order[static_cast<size_t>(change.dim)], order.back());
-  const Value last = op.permuted(x, order);
+  const ProgramValue last = op.permuted(x, order);
   Sizes sizes = last.sizes;
   sizes.back() = to;
-  const Value product = op.emit(
+  const ProgramValue product = op.emit(
       "matmul", {{"self", last}, {"other", op.build.constant(matrix.to(x.dtype))}}, sizes, x.dtype);
   return op.permuted(product, order);
 }
 
 // Lengths that are not known: as LibTorch has it, all dimensions at once.
-Value by_libtorch(Operator& op, const Ways& ways, const Value& x,
-                  const std::vector<Change>& changes) {
+ProgramValue by_libtorch(Operator& op, const Ways& ways, const ProgramValue& x,
+                         const std::vector<Change>& changes) {
   const bool corners = ways.coordinates == "align_corners";
   const bool half = ways.coordinates == "half_pixel" || ways.coordinates == "pytorch_half_pixel";
   const bool whole = std::all_of(changes.begin(), changes.end(), [](const Change& change) {
@@ -146,7 +148,7 @@ Value by_libtorch(Operator& op, const Ways& ways, const Value& x,
                  {{"self", x}, {"output_size", to}, {"align_corners", corners}}, sizes, x.dtype);
 }
 
-std::vector<Change> read_changes(Operator& op, const Value& x, const Sizes& axes) {
+std::vector<Change> read_changes(Operator& op, const ProgramValue& x, const Sizes& axes) {
   const bool upsample = op.node.operation == "Upsample";
   const size_t scales_at = upsample || op.version < 11 ? 1 : 2;
   std::vector<double> scales = op.has("scales") ? op.reals("scales") : std::vector<double>();
@@ -211,7 +213,7 @@ std::vector<Change> read_changes(Operator& op, const Value& x, const Sizes& axes
 }  // namespace
 
 void resize(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const bool older = op.node.operation == "Upsample" || op.version < 11;
   Ways ways;
   ways.mode = op.text("mode", "nearest");
@@ -255,7 +257,7 @@ void resize(Operator& op) {
   if (ways.mode == "linear" && !lengths) {
     return op.give(by_libtorch(op, ways, x, changes));
   }
-  Value result = x;
+  ProgramValue result = x;
   for (const Change& change : changes) {
     result = ways.mode == "nearest" ? by_nearest(op, ways, result, change)
                                     : by_matrix(op, ways, result, change);

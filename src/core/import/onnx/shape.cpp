@@ -12,7 +12,7 @@ namespace onnx {
 namespace {
 
 // The numbers that are `value` given another shape of at most one dimension.
-bool give_contents(Operator& op, const Value& value, bool scalar) {
+bool give_contents(Operator& op, const ProgramValue& value, bool scalar) {
   if (!value.wholes) {
     return false;
   }
@@ -23,7 +23,7 @@ bool give_contents(Operator& op, const Value& value, bool scalar) {
 }  // namespace
 
 void shape(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const auto place = [&](int64_t at) {
     return std::clamp<int64_t>(at < 0 ? at + x.rank() : at, 0, x.rank());
   };
@@ -45,7 +45,7 @@ void size(Operator& op) {
 }
 
 void reshape(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   Wholes sizes;
   if (op.has("shape")) {
     for (const int64_t one : op.wholes("shape")) {
@@ -81,7 +81,7 @@ void reshape(Operator& op) {
 
 // To a matrix of the dimensions before the axis and those from it on.
 void flatten(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const int64_t given = op.whole("axis", 1);
   const int64_t axis = given == x.rank() ? given : op.axis(given, x.rank());
   const Wholes sizes = op.build.sizes(x);
@@ -103,7 +103,7 @@ void flatten(Operator& op) {
 }
 
 void squeeze(Operator& op) {
-  Value x = op.in(0);
+  ProgramValue x = op.in(0);
   bool present = false;
   Sizes axes = op.axes("axes", 1, present);
   if (!present) {
@@ -139,7 +139,7 @@ void squeeze(Operator& op) {
 }
 
 void unsqueeze(Operator& op) {
-  Value x = op.in(0);
+  ProgramValue x = op.in(0);
   bool present = false;
   Sizes axes = op.axes("axes", 1, present);
   const int64_t rank = x.rank() + static_cast<int64_t>(axes.size());
@@ -163,7 +163,7 @@ void unsqueeze(Operator& op) {
 }
 
 void transpose(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   Sizes order = op.wholes("perm");
   if (order.empty()) {
     for (int64_t i = x.rank(); i-- > 0;) {
@@ -182,7 +182,7 @@ void transpose(Operator& op) {
 }
 
 void expand(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   Wholes sizes = op.contents(1, "a shape");
   if (x.wholes && sizes.size() == 1 && x.wholes->size() == 1 && sizes[0].known() &&
       sizes[0].number >= 0 && sizes[0].number < 64) {
@@ -221,7 +221,7 @@ void expand(Operator& op) {
 }
 
 void tile(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   const Wholes times = op.contents(1, "repeats");
   if (static_cast<int64_t>(times.size()) != x.rank()) {
     op.refuse("has repeats for another number of dimensions");

@@ -64,7 +64,7 @@ Sizes numbers(Operator& op, const char* name, int64_t dimensions, int64_t otherw
 }
 
 // SAME: as many positions as the input has strides.
-void pad_same(Operator& op, const Value& x, Window& window, bool upper) {
+void pad_same(Operator& op, const ProgramValue& x, Window& window, bool upper) {
   for (size_t i = 0; i < static_cast<size_t>(window.dimensions); ++i) {
     Whole total;
     if (window.stride[i] == 1) {
@@ -85,7 +85,7 @@ void pad_same(Operator& op, const Value& x, Window& window, bool upper) {
   }
 }
 
-Window read_window(Operator& op, const Value& x, const Sizes& kernel) {
+Window read_window(Operator& op, const ProgramValue& x, const Sizes& kernel) {
   Window window;
   window.dimensions = x.rank() - 2;
   if (window.dimensions < 1 || window.dimensions > 3) {
@@ -140,7 +140,7 @@ void slide(const Window& window, Sizes& sizes) {
   }
 }
 
-Value padded(Operator& op, const Value& x, const Window& window, double value) {
+ProgramValue padded(Operator& op, const ProgramValue& x, const Window& window, double value) {
   if (!window.pads()) {
     return x;
   }
@@ -174,7 +174,7 @@ bool own_padding(const Window& window) {
   return true;
 }
 
-Sizes kernel_of(Operator& op, const Value& weight) {
+Sizes kernel_of(Operator& op, const ProgramValue& weight) {
   const Sizes given = op.wholes("kernel_shape");
   const Sizes own(weight.sizes.begin() + std::min<int64_t>(2, weight.rank()), weight.sizes.end());
   if (!given.empty() && product_of(own) >= 0 && given != own) {
@@ -186,8 +186,8 @@ Sizes kernel_of(Operator& op, const Value& weight) {
 }  // namespace
 
 void convolution(Operator& op) {
-  const Value& x = op.in(0);
-  const Value& weight = op.in(1);
+  const ProgramValue& x = op.in(0);
+  const ProgramValue& weight = op.in(1);
   if (weight.rank() != x.rank()) {
     op.refuse("has weights of " + std::to_string(weight.rank()) + " dimensions for an input of " +
               std::to_string(x.rank()));
@@ -201,7 +201,7 @@ void convolution(Operator& op) {
   Sizes sizes = x.sizes;
   sizes[1] = weight.sizes[0];
   slide(window, sizes);
-  Value input = x;
+  ProgramValue input = x;
   if (!window.even()) {
     input = padded(op, x, window, 0);
     no_padding(window);
@@ -220,8 +220,8 @@ void convolution(Operator& op) {
 
 // stride (L - 1) + output_padding + span - padding positions.
 void transposed_convolution(Operator& op) {
-  const Value& x = op.in(0);
-  const Value& weight = op.in(1);
+  const ProgramValue& x = op.in(0);
+  const ProgramValue& weight = op.in(1);
   const int64_t dimensions = x.rank() - 2;
   if (weight.rank() != x.rank() || dimensions < 1 || dimensions > 3) {
     op.refuse("has weights of " + std::to_string(weight.rank()) + " dimensions for an input of " +
@@ -300,16 +300,16 @@ void transposed_convolution(Operator& op) {
   }
   op.class_name = "torch.nn.modules.conv.ConvTranspose" + window.suffix();
   const std::string overload = dimensions == 1 ? "" : ".input";
-  Value result = op.emit("conv_transpose" + window.suffix() + overload,
-                         {{"input", x},
-                          {"weight", weight},
-                          {"bias", op.given(2) ? Argument(op.in(2)) : Argument()},
-                          {"stride", window.stride},
-                          {"padding", padding},
-                          {"output_padding", more},
-                          {"groups", groups},
-                          {"dilation", window.dilation}},
-                         full, x.dtype);
+  ProgramValue result = op.emit("conv_transpose" + window.suffix() + overload,
+                                {{"input", x},
+                                 {"weight", weight},
+                                 {"bias", op.given(2) ? Argument(op.in(2)) : Argument()},
+                                 {"stride", window.stride},
+                                 {"padding", padding},
+                                 {"output_padding", more},
+                                 {"groups", groups},
+                                 {"dilation", window.dilation}},
+                                full, x.dtype);
   for (size_t i = 0; !even && i < padding.size(); ++i) {
     const int64_t before = pads[i];
     const int64_t after = pads[i + static_cast<size_t>(dimensions)];
@@ -323,13 +323,13 @@ void transposed_convolution(Operator& op) {
 }
 
 void max_pool(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   Window window = read_window(op, x, op.wholes("kernel_shape"));
   window.ceil = op.whole("ceil_mode", 0) != 0;
   op.ignore("storage_order");  // of the places, which are not computed
   Sizes sizes = x.sizes;
   slide(window, sizes);
-  Value input = x;
+  ProgramValue input = x;
   if (!own_padding(window)) {
     if (window.ceil) {
       op.refuse("has `ceil_mode` and a padding that is not alike on both sides");
@@ -351,8 +351,8 @@ void max_pool(Operator& op) {
 
 namespace {
 
-Value mean_of_window(Operator& op, const Value& x, const Window& window, bool with_padding,
-                     const Sizes& sizes) {
+ProgramValue mean_of_window(Operator& op, const ProgramValue& x, const Window& window,
+                            bool with_padding, const Sizes& sizes) {
   Arguments arguments{{"self", x},
                       {"kernel_size", window.kernel},
                       {"stride", window.stride},
@@ -372,7 +372,7 @@ void undilated(Operator& op, const Window& window) {
 }  // namespace
 
 void average_pool(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   Window window = read_window(op, x, op.wholes("kernel_shape"));
   window.ceil = op.whole("ceil_mode", 0) != 0;
   const bool with_padding = op.whole("count_include_pad", 0) != 0;
@@ -386,10 +386,10 @@ void average_pool(Operator& op) {
   if (window.ceil) {
     op.refuse("has `ceil_mode` and a padding that is not alike on both sides");
   }
-  const Value input = padded(op, x, window, 0);
-  const Value ones = padded(op, op.same("ones_like", x), window, 0);
+  const ProgramValue input = padded(op, x, window, 0);
+  const ProgramValue ones = padded(op, op.same("ones_like", x), window, 0);
   no_padding(window);
-  Value mean = mean_of_window(op, input, window, true, sizes);
+  ProgramValue mean = mean_of_window(op, input, window, true, sizes);
   if (!with_padding) {
     // Over the positions that are there.
     mean = op.two("div.Tensor", mean, mean_of_window(op, ones, window, true, sizes));
@@ -399,7 +399,7 @@ void average_pool(Operator& op) {
 
 // (sum |x|^p)^(1/p), the sum being the mean times the size of the kernel.
 void lp_pool(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   Window window = read_window(op, x, op.wholes("kernel_shape"));
   window.ceil = op.whole("ceil_mode", 0) != 0;
   const int64_t p = op.whole("p", 2);
@@ -409,17 +409,17 @@ void lp_pool(Operator& op) {
   }
   Sizes sizes = x.sizes;
   slide(window, sizes);
-  const Value powers = op.same("pow.Tensor_Scalar", op.same("abs", x), {{"exponent", p}});
-  const Value input = padded(op, powers, window, 0);
+  const ProgramValue powers = op.same("pow.Tensor_Scalar", op.same("abs", x), {{"exponent", p}});
+  const ProgramValue input = padded(op, powers, window, 0);
   no_padding(window);
-  const Value mean = mean_of_window(op, input, window, true, sizes);
-  const Value sum = op.scaled(mean, static_cast<double>(product_of(window.kernel)));
+  const ProgramValue mean = mean_of_window(op, input, window, true, sizes);
+  const ProgramValue sum = op.scaled(mean, static_cast<double>(product_of(window.kernel)));
   op.give(p == 1 ? sum
                  : op.same("pow.Tensor_Scalar", sum, {{"exponent", 1. / static_cast<double>(p)}}));
 }
 
 void global_pool(Operator& op) {
-  const Value& x = op.in(0);
+  const ProgramValue& x = op.in(0);
   if (x.rank() < 3) {
     op.refuse("has an input of " + std::to_string(x.rank()) + " dimensions");
   }
@@ -442,9 +442,9 @@ void global_pool(Operator& op) {
   if (p < 1) {
     op.refuse("has a form that is not supported");
   }
-  const Value powers = op.same("pow.Tensor_Scalar", op.same("abs", x), {{"exponent", p}});
-  const Value sum = op.emit("sum.dim_IntList", {{"self", powers}, {"dim", dims}, {"keepdim", true}},
-                            sizes, x.dtype);
+  const ProgramValue powers = op.same("pow.Tensor_Scalar", op.same("abs", x), {{"exponent", p}});
+  const ProgramValue sum = op.emit(
+      "sum.dim_IntList", {{"self", powers}, {"dim", dims}, {"keepdim", true}}, sizes, x.dtype);
   op.give(op.same("pow.Tensor_Scalar", sum, {{"exponent", 1. / static_cast<double>(p)}}));
 }
 
