@@ -91,7 +91,7 @@ class NetworkBuilder {
   std::string in_order(Forward& forward, const Value& value, bool channels_first);
   std::vector<Value> call_layer(Forward& forward, ModulePart& module, const Layer& layer,
                                 const std::string& name, const Scope& scope,
-                                const std::vector<Value>& inputs);
+                                const std::vector<Value>& inputs, size_t number);
   std::vector<Value> call_network(Forward& forward, ModulePart& module, const Layer& layer,
                                   const std::string& name, const Scope& scope,
                                   const std::vector<Value>& inputs);

@@ -112,8 +112,9 @@ struct Call {
 
 struct Built {
   Described output;
-  ModulePart part;       // of one Tensor for each input
-  bool nothing = false;  // returns its input
+  std::vector<Described> outputs;  // of one that has several
+  ModulePart part;                 // of one Tensor for each input
+  bool nothing = false;            // returns its input
 };
 
 using Builder = Built (*)(Call&);
@@ -182,6 +183,18 @@ Built group_normalization(Call& call);
 Built unit_normalization(Call& call);
 Built stochastic_depth(Call& call);
 Built bidirectional(Call& call);
+Built time_distributed(Call& call);
+Built recurrence_of_cell(Call& call);
+Built plain_attention(Call& call);
+Built dot(Call& call);
+Built rescaling(Call& call);
+Built normalization(Call& call);
+Built rms_normalization(Call& call);
+// Of layer normalisation, over any dimensions; `centres`: takes the mean off.
+Built normalization_over(Call& call, const std::vector<int64_t>& axes, bool centres);
+Built activity_regularization(Call& call);
+Built adaptive_pooling(Call& call);
+Built locally_connected(Call& call);
 
 }  // namespace keras
 }  // namespace seqlift
