@@ -14,7 +14,8 @@
 #' | Keras: HDF5 (`.h5`) and archive (`.keras`) | opened, as by [load_keras_model()] |
 #' | a whole model that `torch.save(model, path)` wrote | opened where its class is bpnet-lite's `BPNet`, `BasePairNet` or `ChromBPNet`, as by [bpnet()] and [chrombpnet()]; else refused by its class |
 #' | Cherimoya: weights with their configuration | opened, as by [cherimoya()] |
-#' | a state dict, a checkpoint, safetensors | weights without their computation: refused, with the call that takes them |
+#' | a state dict, a checkpoint, safetensors, also in several files with their index | weights without their computation: refused, with the call that takes them |
+#' | a folder of Hugging Face's (`model.safetensors`, `pytorch_model.bin`, or their `.index.json`), of Keras's (`model.save(zipped = False)`) | as the files in it |
 #' | ONNX (`.onnx`) | opened, as by [load_onnx_model()] |
 #' | a SavedModel of TensorFlow, `torch_save()` of R's torch | refused, with what to do instead |
 #'
@@ -137,7 +138,7 @@ load_model <- function(path, device = NULL, layout = NULL,
   layout <- check_layout(layout, call)
   conduct <- check_conduct(batch, allow_random, random_state, call)
   source <- path
-  path <- local_file(path, checksum, call)
+  path <- file_of_folder(local_file(path, checksum, call))
   refuse_r_torch_file(path, call)
   kind <- model_file_kind(path, call)
   refuse_model_file(path, kind, call)

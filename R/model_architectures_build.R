@@ -78,7 +78,7 @@ weights_of <- function(state_dict, prefix, call) {
     return(unclass(state_dict)[c("path", "prefix")])
   }
   if (is.character(state_dict)) {
-    path <- path.expand(check_string(state_dict, "state_dict", call = call))
+    path <- file_of_folder(path.expand(check_string(state_dict, "state_dict", call = call)))
     return(list(path = path, prefix = prefix))
   }
   names <- names(state_dict)

@@ -6,6 +6,9 @@
 model_file_kind <- function(path, call) {
   kind <- core_file_kinds(path)
   if (kind == "folder") {
+    if (is_keras_folder(path)) {
+      return("keras")
+    }
     saved <- file.exists(file.path(path, c("saved_model.pb", "keras_metadata.pb")))
     return(if (any(saved)) "saved_model" else "folder")
   }
@@ -29,7 +32,73 @@ model_file_kind <- function(path, call) {
     (length(head) > 9L && head[9L] == charToRaw("{"))) {
     return("weights")
   }
-  if (is_onnx_head(head)) "onnx" else "other"
+  if (is_onnx_head(head)) "onnx" else other_format(head, path)
+}
+
+# Files that people have in the place of a model, by how they begin.
+other_format <- function(head, path) {
+  text <- rawToChar(head[head != 0L])
+  begins <- function(pattern) grepl(pattern, text, useBytes = TRUE, ignore.case = TRUE)
+  at_five <- if (length(head) > 8L) rawToChar(head[5:8][head[5:8] != 0L])
+  if (begins("^version https://git-lfs")) {
+    "lfs"
+  } else if (begins("^\\s*<(!doctype|html|head|[?]xml)")) {
+    "page"
+  } else if (identical(at_five, "TFL3") || identical(at_five, "ORTM")) {
+    at_five
+  } else if (identical(head[1:2], as.raw(c(0x1f, 0x8b)))) {
+    "gzip"
+  } else if (begins("^\\s*[{]")) {
+    if (is_weight_index(path)) "weights" else "json"
+  } else {
+    "other"
+  }
+}
+
+# As the engine knows it (src/core/files/shards.cpp).
+is_weight_index <- function(path) {
+  most <- 2^26
+  file.size(path) <= most && grepl("\"weight_map\"",
+    rawToChar({
+      bytes <- readBin(path, "raw", most)
+      bytes[bytes != 0L]
+    }),
+    fixed = TRUE, useBytes = TRUE
+  )
+}
+
+# What Hugging Face's tools put into a folder: the weights in one file, or the index of several.
+weight_files <- c(
+  "model.safetensors.index.json", "model.safetensors", "pytorch_model.bin.index.json",
+  "pytorch_model.bin"
+)
+
+# The file of a folder that holds its weights; else `path` as it is.
+file_of_folder <- function(path) {
+  if (core_file_kinds(path) != "folder" || is_keras_folder(path)) {
+    return(path)
+  }
+  inside <- file.path(path, weight_files)
+  inside <- inside[file.exists(inside)]
+  if (length(inside) > 0L) inside[1L] else path
+}
+
+# An archive of Keras that is not packed.
+is_keras_folder <- function(path) {
+  all(core_file_kinds(file.path(path, c("config.json", "model.weights.h5"))) == "file")
+}
+
+# What the configuration beside the weights calls the model, or NULL.
+model_type_beside <- function(path) {
+  config <- file.path(dirname(path), "config.json")
+  if (core_file_kinds(config) != "file" || file.access(config, 4L) != 0L ||
+    file.size(config) > 2^20) {
+    return(NULL)
+  }
+  bytes <- readBin(config, "raw", 2^20)
+  text <- gsub("[\r\n]", " ", rawToChar(bytes[bytes != 0L]), useBytes = TRUE)
+  pattern <- '^.*"model_type"\\s*:\\s*"([A-Za-z0-9_.-]{1,60})".*$'
+  if (grepl(pattern, text, useBytes = TRUE)) sub(pattern, "\\1", text, useBytes = TRUE)
 }
 
 # By its bytes, so that rhdf5 need not be there to tell: the signature is at the beginning, or
@@ -124,8 +193,11 @@ open_weights <- function(path, device, call) {
      {.code torch.jit.trace(model.eval(), example).save(path)}; {.fn read_state_dict} reads the
      weights."
   }
+  type <- model_type_beside(path)
   abort_seqlift("file",
-    c(paste0("{.path {path}} is ", what, " (with the keys {.val {keys}} ...)."), i = advice),
+    c(paste0("{.path {path}} is ", what, " (with the keys {.val {keys}} ...)."), i = advice,
+      i = if (!is.null(type)) "{.file config.json} beside it calls the model {.val {type}}."
+    ),
     call = call
   )
 }
@@ -145,6 +217,22 @@ refuse_model_file <- function(path, kind, call) {
     zip = c("is a zip archive without a model.",
       i = "TorchScript has {.file constants.pkl} in it, Keras {.file config.json} and
            {.file model.weights.h5}."
+    ),
+    lfs = c("is a pointer of Git LFS, which says where the file is, not the file itself.",
+      i = "{.code git lfs pull} fetches it."
+    ),
+    page = c("is a web page, not a model: the download did not lead to the file.",
+      i = "The address may need a password, or lead to a page about the file."
+    ),
+    gzip = c("is compressed (gzip).", i = "Give the file that {.code gunzip} makes of it."),
+    TFL3 = c("is a model of TensorFlow Lite, which is not read.",
+      i = "The model that it was made from is: Keras ({.file .keras}, {.file .h5}) or ONNX."
+    ),
+    ORTM = c("is a model in ONNX Runtime's own format, which is not read.",
+      i = "The {.file .onnx} file that it was made from is."
+    ),
+    json = c("is JSON: a configuration, or an index of other files than weights, but no model.",
+      i = "The configuration of Keras goes with weights: {.code load_keras_model(weights, json = )}."
     ),
     folder = c("is a folder, not a file.",
       i = "Give the path of the model's file in it."

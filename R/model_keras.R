@@ -9,7 +9,8 @@
 #' `model.save()`, and makes the same model of it, without Python: Sequential and functional models
 #' of Keras 1.2, Keras 2 (`tf.keras` too) and Keras 3, such as those of BPNet, ChromBPNet and
 #' CREsted. A file of weights alone
-#' (`model.save_weights()`) needs the configuration (`model.to_json()`) in `json`.
+#' (`model.save_weights()`, `.weights.h5`) needs the configuration (`model.to_json()`) in `json`. A
+#' folder of `model.save(zipped = False)` is read as the archive that it would be.
 #'
 #' ## What goes in and out
 #' Sequences are `[n, 4, L]` here as everywhere in seqlift, where Keras has `[n, L, 4]`; models that
@@ -22,17 +23,24 @@
 #'
 #' ## Layers
 #' Conv1D and Conv2D (also separable, depthwise and transposed), Dense, Flatten, Reshape, Permute,
-#' RepeatVector, EinsumDense, MultiHeadAttention, BatchNormalization, LayerNormalization,
-#' GroupNormalization, UnitNormalization, pooling and global pooling (maximum and
-#' average), StochasticDepth, Activation and the layers of activations, Dropout and noise (which do
-#' nothing in a prediction), Add, Subtract, Multiply, Average, Maximum, Minimum, Concatenate,
-#' Cropping, ZeroPadding, UpSampling (nearest), LSTM, GRU, SimpleRNN and Bidirectional; of
-#' keras-genomics RevCompConv1D (which computes `2 conv(x) + b`), RevCompConv1DBatchNorm and
+#' RepeatVector, EinsumDense, MultiHeadAttention, Attention, AdditiveAttention, Dot,
+#' BatchNormalization, LayerNormalization, RMSNormalization, GroupNormalization, UnitNormalization,
+#' Normalization, Rescaling, pooling, adaptive and global pooling (maximum and average),
+#' LocallyConnected1D, TimeDistributed, StochasticDepth, Activation and the layers of activations,
+#' Dropout and noise (which do nothing in a prediction), Add, Subtract, Multiply, Average, Maximum,
+#' Minimum, Concatenate, Cropping, ZeroPadding, UpSampling (nearest), LSTM, GRU, SimpleRNN, RNN of
+#' one of their cells and Bidirectional; of keras-genomics RevCompConv1D (which computes
+#' `2 conv(x) + b`), RevCompConv1DBatchNorm and
 #' DenseAfterRevcompConv1D; of CREsted AttentionPool1D and MultiheadAttention, whose relative
 #' positions are Enformer's or Borzoi's; models inside models. Every layer is a module by its own
 #' name, and has PyTorch's class where PyTorch has one, so that `rules = "module"` and
 #' `nonlinear_ops` in [deep_lift_shap()] know it. Any other layer, and any option that is not
 #' understood, is an error that names it.
+#'
+#' Operations on tensors between layers are read too: those of `keras.ops` in Keras 3 (`x + y`, `x[:,
+#' 5:-5]`, `ops.mean(x, axis = 1)`) and TensorFlow's in tf.keras (`TFOpLambda`), as far as they are
+#' elementwise, reduce, move or cut dimensions, join, or multiply. What reaches over the dimension
+#' of the sequences is refused.
 #'
 #' A Lambda layer is Python code, which is never run, and is refused. The one exception is
 #' `lambda x: tf.math.reduce_logsumexp(x, axis=-1, keepdims=True)`, which stands in every ChromBPNet
@@ -88,7 +96,10 @@
 #' predict(model, "GATTACAGATTACAGATTAC") # its GC content
 load_keras_model <- function(path, json = NULL, device = NULL) {
   call <- rlang::current_env()
-  path <- check_file(path, folder_hint = keras_folder_hint)
+  path <- path.expand(check_string(path, "path"))
+  if (!is_keras_folder(path)) {
+    path <- check_file(path, folder_hint = keras_folder_hint)
+  }
   json <- check_string(json, "json", null = TRUE)
   device <- if (is.null(device)) NULL else check_device(device)
   open_keras_model(path, json, device, call)
@@ -96,7 +107,8 @@ load_keras_model <- function(path, json = NULL, device = NULL) {
 
 open_keras_model <- function(path, json, device, call, conduct = NULL) {
   check_package(c("rhdf5", "callr"), "Reading a model of Keras", call = call)
-  archive <- identical(readBin(path, "raw", 4L), as.raw(c(0x50, 0x4b, 3L, 4L)))
+  archive <- is_keras_folder(path) ||
+    identical(readBin(path, "raw", 4L), as.raw(c(0x50, 0x4b, 3L, 4L)))
   file <- if (archive) {
     read_keras_archive(path, json, call)
   } else {
@@ -131,6 +143,17 @@ read_keras_file <- function(path, json, call) {
   if (is.null(file)) {
     refuse("is not an HDF5 file", "In Python, {.code model.save(\"model.h5\")} writes one.")
   }
+  if (is.null(file$layers) && file$native && !is.null(config)) {
+    # Of model.save_weights() in Keras 3.
+    found <- read_keras_apart(read_keras_paths, path, path, call)
+    if (found$too_large) {
+      refuse("declares weights that are much larger than the file itself")
+    }
+    return(list(
+      config = config, keras_version = "3", backend = "", dtype = found$dtype,
+      layers = list(list(name = "", weights = found$weights))
+    ))
+  }
   if (is.null(file$layers)) {
     refuse(
       if (file$native) {
@@ -138,7 +161,11 @@ read_keras_file <- function(path, json, call) {
       } else {
         "holds no weights of a Keras model: it has no {.field layer_names}"
       },
-      "In Python, {.code model.save(\"model.h5\")} writes what is read here."
+      if (file$native) {
+        "Give the file of {.code model.to_json()} in {.arg json}."
+      } else {
+        "In Python, {.code model.save(\"model.h5\")} writes what is read here."
+      }
     )
   }
   if (file$too_large) {

@@ -10,7 +10,8 @@ read_keras_archive <- function(path, json, call) {
       call = call
     )
   }
-  names <- call_engine("archive_names", path, call = call)
+  packed <- !dir.exists(path)
+  names <- if (packed) call_engine("archive_names", path, call = call) else list.files(path)
   if (!"config.json" %in% names) {
     refuse("is no archive of Keras: it has no {.path config.json}")
   }
@@ -24,6 +25,9 @@ read_keras_archive <- function(path, json, call) {
   dir.create(folder)
   on.exit(unlink(folder, recursive = TRUE))
   extract <- function(name) {
+    if (!packed) {
+      return(check_file(file.path(path, name), call = call))
+    }
     to <- file.path(folder, name)
     call_engine("archive_member", path, name, to, call = call)
     to

@@ -62,7 +62,7 @@
 #' state_dict$weight
 read_state_dict <- function(path, prefix = NULL) {
   call <- rlang::current_env()
-  path <- path.expand(check_string(path, "path"))
+  path <- file_of_folder(path.expand(check_string(path, "path")))
   refuse_r_torch_file(path, call, refused = "rds")
   prefix <- check_string(prefix, "prefix", null = TRUE) %||% ""
   found <- ask_engine("state_dict", list(path = path, prefix = prefix), call = call)

@@ -236,6 +236,20 @@ class ClassToken(nn.Module):
         return self.dense(torch.tanh(h.cumsum(1))[:, -1])
 
 
+class Heads(nn.Module):
+    """PyTorch's own attention, which has positions before sequences."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(4, 8, 5, padding=2)
+        self.attention = nn.MultiheadAttention(8, 2)
+        self.dense = nn.Linear(8, 2)
+
+    def forward(self, x):
+        h = self.conv(x).permute(2, 0, 1)
+        return self.dense((self.attention(h, h, h, need_weights=False)[0] + h).mean(0))
+
+
 class Control(nn.Module):
     def __init__(self):
         super().__init__()
@@ -291,6 +305,7 @@ def exports():
     export("activations", Activations(), (x,), [14])
     export("strands", Strands(), (x,), [13])
     export("token", ClassToken(), (x,), [13])
+    export("heads", Heads(), (x,), [13])
     control = torch.arange(3 * 2 * LENGTH).reshape(3, 2, LENGTH) % 5 / 4
     export("control", Control(), (control, x), [13], names=["control.1", "x"], outputs=["a/b", "counts"])
     for name, module in {"bpnet": BPNet(), "basset": Basset(), "double": Basset().double()}.items():

@@ -543,6 +543,48 @@ recurrent("LSTM_activations", "LSTM", "forward", custom=[hard, F.softsign, torch
 recurrent("GRU_activations", "GRU", "reverse", custom=[hard, F.elu], linear_before_reset=1,
           activations=["HardSigmoid", "Elu"], activation_alpha=[0.3, 1.0], activation_beta=[0.4])
 
+# ---- turned round, unpacked, counted ----
+
+row("Einsum_dots", 13, [n("Einsum", "h w", equation="...cl,lk->...kc")],
+    lambda h: torch.einsum("ncl,lk->nkc", h, t(values(LENGTH, 3))), {"w": values(LENGTH, 3)}, "df")
+row("Einsum_dots_of_two", 13, [n("Unsqueeze", "h two", "u"), n("Einsum", "h u", "v", equation="...l,...kl->...k"),
+                               n("Squeeze", "v two")],
+    lambda h: (h * h).sum(2), {"two": ints(2)})
+row("Einsum_dots_implicit", 13, [n("Einsum", "w h", equation="kl,...l")],
+    lambda h: torch.einsum("kl,ncl->nck", t(values(3, LENGTH)), h), {"w": values(3, LENGTH)}, "df")
+row("ReverseSequence", 13, [n("ReverseSequence", "h lengths", batch_axis=0, time_axis=2)], lambda h: h.flip(2),
+    {"lengths": ints(LENGTH)}, "f")
+row("DepthToSpace", 13, [n("Unsqueeze", "h two", "u"), n("DepthToSpace", "u", blocksize=2)],
+    lambda h: h.reshape(-1, 2, 2, 1, 1, LENGTH).permute(0, 3, 4, 1, 5, 2).reshape(-1, 1, 2, 2 * LENGTH), {"two": ints(2)})
+row("DepthToSpace_columns", 13, [n("Unsqueeze", "h two", "u"), n("DepthToSpace", "u", blocksize=2, mode="CRD")],
+    lambda h: F.pixel_shuffle(h[:, :, None], 2), {"two": ints(2)})
+row("SpaceToDepth", 13, [n("Unsqueeze", "h one", "u"), n("SpaceToDepth", "u", blocksize=2)],
+    lambda h: h.reshape(-1, 1, 2, 2, LENGTH // 2, 2).permute(0, 3, 5, 1, 2, 4).reshape(-1, 4, 2, LENGTH // 2), {"one": ints(1)}, "df")
+row("EyeLike", 13, [n("EyeLike", "w", "e", k=1), n("MatMul", "h e")],
+    lambda h: F.pad(h, (1, 0))[:, :, :LENGTH], {"w": values(LENGTH, LENGTH)}, "df")
+row("DequantizeLinear", 13, [n("DequantizeLinear", "q s z", "w", axis=1), n("Cast", "w", "v", to=11), n("MatMul", "h v")],
+    lambda h: h @ t((np.arange(36).reshape(LENGTH, 3) % 7 - 3.0 - np.array([0, 1, 2])) * np.array([0.5, 0.25, 0.125])),
+    {"q": (np.arange(36).reshape(LENGTH, 3) % 7 - 3).astype(np.int8), "s": np.array([0.5, 0.25, 0.125], "f4"),
+     "z": np.array([0, 1, 2], np.int8)}, "df")
+row("NonZero", 9, [n("ConstantOfShape", "l", "o", value=numpy_helper.from_array(ints(1))), n("NonZero", "o", "p"),
+                   n("Transpose", "p", "q"), n("Squeeze", "q", "r", axes=[1]), n("Cast", "r", "f", to=11), n("Mul", "h f")],
+    lambda h: h * torch.arange(LENGTH).double(), {"l": ints(LENGTH)}, "df")
+row("Scatter", 9, [n("Transpose", "h", "a", perm=[1, 2, 0]), n("Slice", "a", "u", axes=[0], starts=[0], ends=[1]),
+                   n("Shape", "u", "s"), n("Expand", "i s", "j"), n("Scatter", "a j u", "b", axis=0),
+                   n("Transpose", "b", perm=[2, 0, 1])],
+    lambda h: torch.cat([h[:, :3], h[:, :1]], 1), {"i": ints(3).reshape(1, 1, 1)}, "d")
+row("Reshape_heads", 13, [n("Shape", "h", "s"), n("Slice", "s zero one", "b"), n("Concat", "b rest", "r", axis=0),
+                          n("Reshape", "h r", "u"), n("Shape", "u", "t"), n("Gather", "t i1", "k", axis=0), n("Cast", "k", "f", to=11),
+                          n("Range", "from f by", "p"), n("Reshape", "p shape", "q"), n("Mul", "u q")],
+    lambda h: h.reshape(-1, 24, 2, 1) * torch.arange(24).double().reshape(24, 1, 1),
+    {"zero": ints(0), "one": ints(1), "rest": ints(-1, 2, 1), "i1": np.array(1), "from": np.array(0.0), "by": np.array(1.0),
+     "shape": ints(24, 1, 1)}, "df")
+row("LpNormalization_zeros", 13, [n("Relu", "h", "a"), n("Sub", "a a", "o"), n("LpNormalization", "o", axis=2)],
+    lambda h: h * 0)
+row("Gemm_matrix", 13, [n("ReduceMean", "h", "m", axes=[0], keepdims=0), n("Gemm", "w v c", "g"), n("MatMul", "h g")],
+    lambda h: h @ t(values(LENGTH, 2) @ values(2, 3) + values(LENGTH, 3)),
+    {"w": values(LENGTH, 2), "v": values(2, 3), "c": values(LENGTH, 3)}, "df")
+
 # ---- conditions ----
 
 

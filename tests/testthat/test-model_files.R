@@ -273,8 +273,18 @@ test_that("a file or folder without a model is told by what it is", {
   rows <- list(
     list(at("plain"), "is a folder, not a file"), list(at("saved"), "TensorFlow's (SavedModel)"),
     list(at("text.pt"), "is not a TorchScript file"), list(at("empty.pt"), "is too short"),
-    list(at("absent.pt"), "There is no file")
+    list(at("absent.pt"), "There is no file"),
+    list(at("lfs.pt"), "pointer of Git LFS"), list(at("page.h5"), "is a web page"),
+    list(at("packed.pt.gz"), "is compressed"), list(at("lite.tflite"), "TensorFlow Lite"),
+    list(at("settings.json"), "is JSON")
   )
+  writeLines("version https://git-lfs.github.com/spec/v1", at("lfs.pt"))
+  writeLines("<!DOCTYPE html><html></html>", at("page.h5"))
+  connection <- gzfile(at("packed.pt.gz"), "wb")
+  writeBin(as.raw(1:100), connection)
+  close(connection)
+  writeBin(c(as.raw(c(28L, 0L, 0L, 0L)), charToRaw("TFL3"), raw(20L)), at("lite.tflite"))
+  writeLines("{\"class_name\": \"Sequential\"}", at("settings.json"))
   if (nzchar(Sys.which("zip"))) {
     rows <- c(rows, list(
       list(archive(at("part.keras"), "config.json"), "but no 'model.weights.h5'"),
@@ -299,4 +309,64 @@ test_that("Keras's folders are told as folders", {
   )
   expect_match(conditionMessage(error), "is a[[:space:]]+folder")
   expect_no_match(conditionMessage(error), "exist")
+})
+
+# Weights as float32, as safetensors has them.
+write_safetensors <- function(dict, path) {
+  at <- 0
+  entries <- vapply(names(dict), function(name) {
+    shape <- dim(dict[[name]]) %||% length(dict[[name]])
+    begin <- at
+    at <<- at + 4 * prod(shape)
+    sprintf('"%s":{"dtype":"F32","shape":[%s],"data_offsets":[%d,%d]}', name,
+      paste(shape, collapse = ","), begin, at
+    )
+  }, "")
+  header <- paste0("{", paste(entries, collapse = ","), "}")
+  header <- charToRaw(paste0(header, strrep(" ", -nchar(header) %% 8L)))
+  connection <- file(path, "wb")
+  on.exit(close(connection))
+  writeBin(c(length(header), 0L), connection, size = 4L, endian = "little")
+  writeBin(header, connection)
+  for (one in dict) {
+    writeBin(as.vector(aperm(as.array(one))), connection, size = 4L, endian = "little")
+  }
+}
+
+test_that("weights in several files are read by their index, and by the folder that holds it", {
+  folder <- new_folder()
+  dict <- bpnet_dict(tracks = 0L)
+  halves <- list(a = names(dict)[1:4], b = names(dict)[-(1:4)])
+  shard <- function(half) paste0("model-", half, ".safetensors")
+  for (half in names(halves)) {
+    write_safetensors(dict[halves[[half]]], file.path(folder, shard(half)))
+  }
+  index <- file.path(folder, "model.safetensors.index.json")
+  write_index <- function(files) {
+    map <- paste0('"', unlist(halves), '":"', files, '"', collapse = ",")
+    writeLines(paste0('{"metadata":{},"weight_map":{', map, "}}"), index)
+  }
+  files <- rep(shard(names(halves)), lengths(halves))
+  write_index(files)
+  X <- random_one_hot(c(2, 4, 140), random_state = 1)
+  whole <- predict(bpnet(dict, trimming = 40), X)
+  expect_identical(predict(bpnet(folder, trimming = 40), X), whole)
+  expect_identical(predict(bpnet(index, trimming = 40), X), whole)
+  expect_setequal(names(read_state_dict(folder)), names(dict))
+  writeLines('{"model_type": "basepair"}', file.path(folder, "config.json"))
+  error <- expect_error(load_model(folder), class = "seqlift_error_file")
+  said <- gsub("\\s+", " ", conditionMessage(error))
+  expect_match(said, "bpnet()", fixed = TRUE)
+  expect_match(said, "basepair", fixed = TRUE)
+  refused <- list(
+    "../other.safetensors" = "no file beside it", "absent.safetensors" = "absent.safetensors"
+  )
+  for (file in names(refused)) {
+    write_index(replace(files, 5L, file))
+    error <- expect_error(read_state_dict(index), class = "seqlift_error_file")
+    expect_match(gsub("\\s+", " ", conditionMessage(error)), refused[[file]], fixed = TRUE)
+  }
+  write_index(rep(shard("a"), length(files)))
+  error <- expect_error(read_state_dict(index), class = "seqlift_error_file")
+  expect_match(conditionMessage(error), "in none of its files", fixed = TRUE)
 })

@@ -36,7 +36,9 @@ test_that("networks predict what PyTorch predicts, in batches of any size", {
 
 test_that("33 sequences at once and one by one are the same", {
   X <- random_one_hot(c(33, 4, 32), random_state = 1)
-  fixed <- c("basset_11_fixed", "attention_13_fixed", "gru_13_fixed", "upsampled_13_fixed")
+  fixed <- c(
+    "basset_11_fixed", "attention_13_fixed", "gru_13_fixed", "upsampled_13_fixed", "heads_13_fixed"
+  )
   for (file in c("basset_11", fixed)) {
     model <- load_onnx(onnx_path(paste0(file, ".onnx")))
     all <- predict(model, X, batch_size = 33L, dtype = "float64")

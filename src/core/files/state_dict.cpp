@@ -6,6 +6,7 @@
 #include "core/base/error.h"
 #include "core/files/pickled_state_dict.h"
 #include "core/files/safetensors.h"
+#include "core/files/shards.h"
 #include "core/files/state_dict_names.h"
 #include "core/files/torch_files.h"
 #include "core/numeric/tensor_functions.h"
@@ -50,6 +51,16 @@ PickledWeights read_any(const Bytes& file, const std::string& name, const std::s
   } else if (is_safetensors(file)) {
     format = "safetensors";
     weights.tensors = read_safetensors(file, name);
+  } else if (is_shard_index(file)) {
+    format = "PyTorch in several files";
+    weights.tensors = read_shards(file, name, [&](const std::string& path) {
+      const Bytes part = map_file(path);
+      if (is_shard_index(part)) {
+        throw Error("file", "\"" + path + "\" is an index of files of weights inside of another.");
+      }
+      std::string format_of_part;
+      return read_any(part, path, "", format_of_part).tensors;
+    });
   } else if (starts_with(file, "\x89HDF\r\n\x1a\n")) {
     throw Error("file",
                 "\"" + name + "\" is an HDF5 file: read a Keras model by load_keras_model().");

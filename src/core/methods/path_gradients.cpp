@@ -13,7 +13,7 @@ namespace seqlift {
 
 namespace {
 
-struct Inputs {
+struct PathInputs {
   const Graph& graph;
   const PathOptions& options;
   int64_t references;
@@ -51,7 +51,7 @@ bool is_explained(const PathOptions& options, const at::Tensor& arg) {
 }
 
 // The part of a result that one chunk gives: PathResult for its sequences.
-PathResult run_chunk(const Inputs& in, const GradientEvaluator& evaluator, const at::Tensor& X,
+PathResult run_chunk(const PathInputs& in, const GradientEvaluator& evaluator, const at::Tensor& X,
                      const at::Tensor& references, const std::vector<at::Tensor>& args,
                      const std::vector<at::Tensor>& reference_args, const at::Tensor& share) {
   const int64_t n = X.size(0);
@@ -126,7 +126,7 @@ PathResult path_gradients(const Graph& graph, Constants& constants, const Sequen
   // Whole sequences with all their pairs, so that sums do not depend on the threads.
   const int64_t size = std::max<int64_t>(1, own.batch_size / (r * nodes));
   const int64_t chunks = (sequences.count + size - 1) / size;
-  const Inputs inputs{graph, options, r};
+  const PathInputs inputs{graph, options, r};
   Sequences at_references = sequences;
   if (own.args && !options.reference_args.empty()) {
     at_references.args = options.reference_args;

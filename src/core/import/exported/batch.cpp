@@ -171,14 +171,17 @@ class BatchTracker {
     }
     const Sizes in = *sizes_of(*from);
     const int64_t d = place_[*from];
+    const int64_t outer = outer_of(*from);
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       const Sizes* out = sizes_of(node.outputs[i]);
       if (!out || out->empty()) {
         continue;
       }
-      const int64_t place = through(node, name, in, d, *out, i);
+      const Place found = through(node, name, in, {d, outer}, *out, i);
+      const int64_t place = found.dimension;
       if (place >= 0) {
         place_[node.outputs[i]] = place;
+        outer_[node.outputs[i]] = found.outer;
         if (sizes && sizes->kind == ArgumentKind::list) {
           replace(node, *sizes, name, *out, place);
         }
@@ -186,19 +189,36 @@ class BatchTracker {
     }
   }
 
-  // Where the batch is in output `index`, given that it is the outer part of dimension `d` of the
-  // input; -1 where it is not in it.
-  int64_t through(ExportedNode& node, const std::string& name, const Sizes& in, int64_t d,
-                  const Sizes& out, size_t index) const {
+  // The batch makes up a dimension with `outer` before it in memory, and what is left behind it:
+  // one that has been joined with the dimensions before.
+  struct Place {
+    int64_t dimension = -1;
+    int64_t outer = 1;
+  };
+
+  int64_t outer_of(const std::string& value) const {
+    const auto found = outer_.find(value);
+    return found == outer_.end() ? 1 : found->second;
+  }
+
+  Place through(ExportedNode& node, const std::string& name, const Sizes& in, Place at,
+                const Sizes& out, size_t index) const {
+    static const std::unordered_set<std::string> views = {
+        "view", "reshape", "_unsafe_view", "_reshape_alias", "flatten", "unflatten", "view_copy"};
+    if (views.count(name) > 0) {
+      return through_view(node, in, at, out);
+    }
+    return {through_others(node, name, in, at.dimension, out, index), at.outer};
+  }
+
+  // Where the batch is in output `index`, given that it is in dimension `d` of the input; -1 where
+  // it is not in it.
+  int64_t through_others(ExportedNode& node, const std::string& name, const Sizes& in, int64_t d,
+                         const Sizes& out, size_t index) const {
     const auto dimensions = static_cast<int64_t>(in.size());
     const auto count_below = [&](const std::vector<int64_t>& places) {
       return std::count_if(places.begin(), places.end(), [&](int64_t place) { return place < d; });
     };
-    static const std::unordered_set<std::string> views = {
-        "view", "reshape", "_unsafe_view", "_reshape_alias", "flatten", "unflatten", "view_copy"};
-    if (views.count(name) > 0) {
-      return through_view(node, in, d, out);
-    }
     if (name == "expand" || name == "broadcast_to" || name == "repeat") {
       return d + static_cast<int64_t>(out.size()) - dimensions;
     }
@@ -263,18 +283,31 @@ class BatchTracker {
 
   // A view keeps the order of all numbers: what is before the batch in memory is before it still,
   // so the sizes before it multiply to the same number.
-  int64_t through_view(const ExportedNode& node, const Sizes& in, int64_t d,
-                       const Sizes& out) const {
-    const int64_t before = product(in, 0, static_cast<size_t>(d));
-    const auto fits = [&](size_t e) {
-      return product(out, 0, e) == before && out[e] > 0 && out[e] % n_ == 0;
+  Place through_view(const ExportedNode& node, const Sizes& in, Place at, const Sizes& out) const {
+    const auto d = static_cast<size_t>(at.dimension);
+    const int64_t before = product(in, 0, d) * at.outer;
+    const auto fits = [&](size_t e, bool alone) {
+      return e < out.size() && product(out, 0, e) == before && out[e] > 0 &&
+             (alone ? out[e] == n_ : out[e] % n_ == 0);
     };
-    if (static_cast<size_t>(d) < out.size() && fits(static_cast<size_t>(d))) {
-      return d;
+    // A tensor that loses dimensions, as the operands of a matrix product do, loses them to the
+    // first one, [L, n, C] to [L n, C], where the batch has none of its own afterwards.
+    if (out.size() < in.size() && before > 1) {
+      for (size_t e = 0; e < out.size(); ++e) {
+        if (fits(e, true)) {
+          return {static_cast<int64_t>(e), 1};
+        }
+      }
+      if (out[0] > 0 && out[0] == before * n_) {
+        return {0, before};
+      }
+    }
+    if (fits(d, false)) {
+      return {at.dimension, 1};
     }
     for (size_t e = 0; e < out.size(); ++e) {
-      if (fits(e)) {
-        return static_cast<int64_t>(e);
+      if (fits(e, false)) {
+        return {static_cast<int64_t>(e), 1};
       }
     }
     refuse(program_,
@@ -354,6 +387,7 @@ class BatchTracker {
   std::vector<ExportedNode> made_;
   std::unordered_map<std::string, int64_t> wanted_;
   std::unordered_map<std::string, int64_t> place_;  // of the batch, in each tensor that has it
+  std::unordered_map<std::string, int64_t> outer_;  // what is before it in that dimension
 };
 
 // Numbers that repeat nowhere, so that no two sequences are alike.

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/import/keras/lambda.h"
+#include "core/import/keras/operations.h"
 #include "core/model/standard_layers.h"
 
 namespace seqlift {
@@ -145,7 +146,8 @@ void NetworkBuilder::add_part(ModulePart& module, const std::string& name, Modul
 std::vector<ForwardValue> NetworkBuilder::call_layer(Forward& forward, ModulePart& module,
                                                      const Layer& layer, const std::string& name,
                                                      const Scope& scope,
-                                                     const std::vector<ForwardValue>& inputs) {
+                                                     const std::vector<ForwardValue>& inputs,
+                                                     size_t number) {
   const std::string description = layer.class_name + " \"" + layer.name + "\"";
   LayerCall call{layer.class_name,
                  Config(layer.options, description),
@@ -157,19 +159,23 @@ std::vector<ForwardValue> NetworkBuilder::call_layer(Forward& forward, ModulePar
     call.inputs.push_back(input.described);
   }
   Built built;
-  if (layer.class_name == "Lambda") {
+  if (!layer.operation.empty()) {
+    built = operation(call, layer.operation, layer.arguments[number]);
+  } else if (layer.class_name == "Lambda") {
     built = known_lambda(call);
   } else {
     const bool joins = layer.class_name == "Concatenate" || inputs.size() == 1;
     static const std::set<std::string> merges = {
-        "Add",      "Average",  "Maximum",         "Minimum",
-        "Multiply", "Subtract", "StochasticDepth", "MultiHeadAttention"};
+        "Add", "Average",  "Maximum",  "Minimum",         "Attention",         "AdditiveAttention",
+        "Dot", "Multiply", "Subtract", "StochasticDepth", "MultiHeadAttention"};
     if (!joins && merges.count(layer.class_name) == 0) {
       call.refuse("takes one input, not " + std::to_string(inputs.size()));
     }
     built = find_builder(layer.class_name)(call);
   }
-  call.config.finish();
+  if (layer.operation.empty()) {
+    call.config.finish();
+  }
   if (built.nothing) {
     call.weights.take({});
     return {{in_order(forward, inputs[0], built.output.channels_first), built.output}};
@@ -180,8 +186,18 @@ std::vector<ForwardValue> NetworkBuilder::call_layer(Forward& forward, ModulePar
   }
   add_part(module, name, std::move(built.part), layer.name);
   const std::string variable = forward.next();
-  forward.lines.push_back(variable + " = self." + name + ".forward(" + arguments + ")");
-  return {{variable, built.output}};
+  std::vector<ForwardValue> values{{variable, built.output}};
+  std::string variables = variable;
+  if (built.outputs.size() > 1) {
+    values.clear();
+    variables.clear();
+    for (size_t i = 0; i < built.outputs.size(); ++i) {
+      values.push_back({variable + "_" + std::to_string(i), built.outputs[i]});
+      variables += (i ? ", " : "") + values.back().variable;
+    }
+  }
+  forward.lines.push_back(variables + " = self." + name + ".forward(" + arguments + ")");
+  return values;
 }
 
 namespace {
@@ -329,7 +345,8 @@ BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
       const std::string& name = names[key.first];
       values[key] = is_network(layer.class_name)
                         ? call_network(forward, built.part, layer, name, scope, taken_inputs)
-                        : call_layer(forward, built.part, layer, name, scope, taken_inputs);
+                        : call_layer(forward, built.part, layer, name, scope, taken_inputs,
+                                     static_cast<size_t>(key.second));
     }
   }
   std::string results;

@@ -92,7 +92,7 @@ class NetworkBuilder {
   std::string in_order(Forward& forward, const ForwardValue& value, bool channels_first);
   std::vector<ForwardValue> call_layer(Forward& forward, ModulePart& module, const Layer& layer,
                                        const std::string& name, const Scope& scope,
-                                       const std::vector<ForwardValue>& inputs);
+                                       const std::vector<ForwardValue>& inputs, size_t number);
   std::vector<ForwardValue> call_network(Forward& forward, ModulePart& module, const Layer& layer,
                                          const std::string& name, const Scope& scope,
                                          const std::vector<ForwardValue>& inputs);

@@ -8,6 +8,7 @@
 #include "core/import/keras/build.h"
 #include "core/import/keras/lambda.h"
 #include "core/import/keras/network.h"
+#include "core/import/keras/operations.h"
 
 namespace seqlift {
 
@@ -23,6 +24,8 @@ void collect_unknown(const Network& network, std::vector<std::string>& unknown) 
     if (is_network(layer.class_name)) {
       const std::string of = "the model \"" + layer.name + "\"";
       collect_unknown(read_network(layer.class_name, layer.options, of, true), unknown);
+    } else if (is_operation(layer.operation)) {
+      continue;
     } else if (layer.class_name != "InputLayer" && layer.class_name != "Lambda" &&
                !find_builder(layer.class_name)) {
       unknown.push_back(layer.class_name + " (\"" + layer.name + "\")");

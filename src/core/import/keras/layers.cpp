@@ -1,6 +1,7 @@
 #include "core/import/keras/layers.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "core/base/error.h"
 #include "core/model/standard_layers.h"
@@ -230,16 +231,20 @@ Built batch_normalization(LayerCall& call) {
                                            weights[statistics], weights[statistics + 1], options));
 }
 
-// Over Keras's last dimension.
+// Over Keras's last dimension, as PyTorch's; else written out.
 Built layer_normalization(LayerCall& call) {
+  call.config.demand_flag("rms_scaling", false);
+  const auto* given = call.config.value("axis");
+  const auto axes = given && given->is_array() ? call.config.list("axis")
+                                               : std::vector<int64_t>{one_axis(call, -1)};
+  const int64_t last = static_cast<int64_t>(call.rank());
+  if (axes.size() != 1 || plain_axis(call, axes[0], call.rank()) + 1 != last) {
+    return normalization_over(call, axes, true);
+  }
   const double eps = call.config.number("epsilon", 1e-3);
   const bool scaled = call.config.flag("scale", true);
   const bool centred = call.config.flag("center", true);
   call.demand_known(call.rank() - 1);
-  if (plain_axis(call, one_axis(call, -1), call.rank()) + 1 != static_cast<int64_t>(call.rank())) {
-    call.config.refuse("axis", "is not the last dimension of its input");
-  }
-  call.config.demand_flag("rms_scaling", false);
   call.inputs.front().channels_first = false;
   const Shape shape{call.shape().back()};
   std::vector<ExpectedWeight> expected;
@@ -273,9 +278,14 @@ Built layer_normalization(LayerCall& call) {
 Builder find_builder(const std::string& class_name) {
   static const std::map<std::string, Builder> builders = {
       {"Activation", activation},
+      {"ActivityRegularization", activity_regularization},
+      {"AdaptiveAveragePooling1D", adaptive_pooling},
+      {"AdaptiveMaxPooling1D", adaptive_pooling},
       {"Add", merge},
+      {"AdditiveAttention", plain_attention},
       {"AlphaDropout", identity},
       {"Average", merge},
+      {"Attention", plain_attention},
       {"AttentionPool1D", attention_pool},
       {"AveragePooling1D", pooling},
       {"AveragePooling2D", pooling},
@@ -293,6 +303,7 @@ Builder find_builder(const std::string& class_name) {
       {"DenseAfterRevcompConv1D", dense_after_rev_comp},
       {"DepthwiseConv1D", depthwise_convolution},
       {"DepthwiseConv2D", depthwise_convolution},
+      {"Dot", dot},
       {"Dropout", identity},
       {"ELU", elu},
       {"EinsumDense", einsum_dense},
@@ -309,6 +320,7 @@ Builder find_builder(const std::string& class_name) {
       {"LSTM", recurrent},
       {"LayerNormalization", layer_normalization},
       {"LeakyReLU", leaky_relu},
+      {"LocallyConnected1D", locally_connected},
       {"MaxPooling1D", pooling},
       {"MaxPooling2D", pooling},
       {"Maximum", merge},
@@ -316,11 +328,15 @@ Builder find_builder(const std::string& class_name) {
       {"MultiHeadAttention", multi_head_attention},
       {"MultiheadAttention", relative_attention},
       {"Multiply", merge},
+      {"Normalization", normalization},
       {"PReLU", parametric_relu},
       {"Permute", permute},
+      {"RMSNormalization", rms_normalization},
+      {"RNN", recurrence_of_cell},
       {"ReLU", relu_layer},
       {"RepeatVector", repeat_vector},
       {"Reshape", reshape},
+      {"Rescaling", rescaling},
       {"RevCompConv1D", rev_comp_convolution},
       {"RevCompConv1DBatchNorm", batch_normalization},
       {"SeparableConv1D", separable_convolution},
@@ -332,6 +348,7 @@ Builder find_builder(const std::string& class_name) {
       {"StochasticDepth", stochastic_depth},
       {"Subtract", merge},
       {"ThresholdedReLU", thresholded_relu},
+      {"TimeDistributed", time_distributed},
       {"UnitNormalization", unit_normalization},
       {"UpSampling1D", up_sampling},
       {"UpSampling2D", up_sampling},

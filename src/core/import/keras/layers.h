@@ -112,8 +112,9 @@ struct LayerCall {
 
 struct Built {
   Described output;
-  ModulePart part;       // of one Tensor for each input
-  bool nothing = false;  // returns its input
+  std::vector<Described> outputs;  // of one that has several
+  ModulePart part;                 // of one Tensor for each input
+  bool nothing = false;            // returns its input
 };
 
 using Builder = Built (*)(LayerCall&);
@@ -182,6 +183,18 @@ Built group_normalization(LayerCall& call);
 Built unit_normalization(LayerCall& call);
 Built stochastic_depth(LayerCall& call);
 Built bidirectional(LayerCall& call);
+Built time_distributed(LayerCall& call);
+Built recurrence_of_cell(LayerCall& call);
+Built plain_attention(LayerCall& call);
+Built dot(LayerCall& call);
+Built rescaling(LayerCall& call);
+Built normalization(LayerCall& call);
+Built rms_normalization(LayerCall& call);
+// Of layer normalisation, over any dimensions; `centres`: takes the mean off.
+Built normalization_over(LayerCall& call, const std::vector<int64_t>& axes, bool centres);
+Built activity_regularization(LayerCall& call);
+Built adaptive_pooling(LayerCall& call);
+Built locally_connected(LayerCall& call);
 
 }  // namespace keras
 }  // namespace seqlift

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/base/error.h"
+#include "core/import/keras/operations.h"
 
 namespace seqlift {
 namespace keras {
@@ -66,9 +67,9 @@ Reference to_reference(const json& value, const std::string& of) {
   return {value[0].get<std::string>(), value[1].get<int64_t>(), value[2].get<int64_t>()};
 }
 
-// MultiHeadAttention's inputs after the query may be given by name.
+// MultiHeadAttention's inputs may be given by name.
 bool is_attention_input(const std::string& name, const json& value) {
-  return (name == "value" || name == "key") && value.is_object() &&
+  return (name == "query" || name == "value" || name == "key") && value.is_object() &&
          value.value("class_name", json()) == "__keras_tensor__";
 }
 
@@ -81,8 +82,7 @@ void check_arguments(const json& arguments, const std::string& of) {
     const bool off = one.value().is_boolean() && !one.value().get<bool>() &&
                      (one.key() == "use_causal_mask" || one.key() == "return_attention_scores");
     const bool is_input = is_attention_input(one.key(), one.value());
-    if (!one.value().is_null() && one.key() != "training" && one.key() != "mask" && !off &&
-        !is_input) {
+    if (!one.value().is_null() && one.key() != "training" && !off && !is_input) {
       refuse("The layer \"" + of + "\" is called with the argument `" + one.key() +
              "`, which is not supported.");
     }
@@ -109,7 +109,7 @@ std::vector<Reference> read_call(const json& node, const std::string& of) {
     add_histories(member(node, "args", "the layer \"" + of + "\""), of, references);
     if (node.contains("kwargs")) {
       check_arguments(node["kwargs"], of);
-      for (const char* name : {"value", "key"}) {
+      for (const char* name : {"query", "value", "key"}) {
         if (node["kwargs"].is_object() && node["kwargs"].contains(name) &&
             is_attention_input(name, node["kwargs"][name])) {
           add_histories(node["kwargs"][name], of, references);
@@ -133,6 +133,66 @@ std::vector<Reference> read_call(const json& node, const std::string& of) {
   return references;
 }
 
+// With {input_mark: i} for the tensors, which become references.
+json marked_inputs(const json& value, const std::string& of, bool tensorflow,
+                   std::vector<Reference>& references) {
+  const bool named = value.is_object() && value.value("class_name", json()) == "__keras_tensor__";
+  const bool listed = tensorflow && is_reference(value) && value[1] >= 0;
+  if (named || listed) {
+    references.push_back(
+        to_reference(named ? member(member(value, "config", of), "keras_history", of) : value,
+                     "the layer \"" + of + "\""));
+    return json{{input_mark, references.size() - 1}};
+  }
+  if (!value.is_array()) {
+    return value;
+  }
+  json marked = json::array();
+  for (const json& one : value) {
+    marked.push_back(marked_inputs(one, of, tensorflow, references));
+  }
+  return marked;
+}
+
+// tf.keras: ["conv", 0, 0, {"y": 2.0}], or a list of these; a number that comes first is
+// ["_CONSTANT_VALUE", -1, 2.0, {...}].
+json tensorflow_operands(const json& node, const std::string& of) {
+  const bool one = node.is_array() && !node.empty() && node[0].is_string();
+  const json entries = one ? json::array({node}) : node;
+  json operands = json::array();
+  for (const json& entry : entries.is_array() ? entries : json::array()) {
+    if (!entry.is_array() || entry.size() < 3) {
+      refuse("A connection of the layer \"" + of + "\" is not [layer, call, output].");
+    }
+    operands.push_back(entry[0] == "_CONSTANT_VALUE" ? entry[2]
+                                                     : json::array({entry[0], entry[1], entry[2]}));
+  }
+  return one ? operands : json::array({operands});
+}
+
+void read_operation_call(const json& node, Layer& layer) {
+  std::vector<Reference> references;
+  const bool tensorflow = !node.is_object();
+  json positional = tensorflow ? tensorflow_operands(node, layer.name)
+                               : member(node, "args", "the layer \"" + layer.name + "\"");
+  json named = json::object();
+  if (tensorflow) {
+    const json& entry = !node.empty() && node[0].is_array() ? node[0] : node;
+    named = entry.is_array() && entry.size() > 3 ? entry[3] : named;
+  } else if (node.contains("kwargs")) {
+    named = node["kwargs"];
+  }
+  positional = marked_inputs(positional, layer.name, tensorflow, references);
+  if (named.is_object()) {
+    for (const auto& one : named.items()) {
+      one.value() = marked_inputs(one.value(), layer.name, tensorflow, references);
+    }
+  }
+  layer.arguments.push_back(
+      operation_arguments(layer.operation, layer.options, positional, named, tensorflow));
+  layer.calls.push_back(std::move(references));
+}
+
 // One reference, a list of them, or a set of them by name, which Keras takes in the names' order.
 std::vector<Reference> read_ends(const json& value, const std::string& of) {
   if (is_reference(value)) {
@@ -148,6 +208,20 @@ std::vector<Reference> read_ends(const json& value, const std::string& of) {
   return references;
 }
 
+// Keras 3's HDF5 files say of no class where it is from. Every layer says whether it is trained,
+// and a layer that joins others is given them as one list.
+bool is_unmarked_operation(const json& entry, const Layer& layer) {
+  const auto nodes = entry.find("inbound_nodes");
+  const bool called = nodes != entry.end() && nodes->is_array() && !nodes->empty() &&
+                      (*nodes)[0].is_object() && (*nodes)[0].contains("args");
+  if (entry.contains("module") || !called || !is_operation(layer.class_name) ||
+      !layer.options.is_object() || layer.options.contains("trainable")) {
+    return false;
+  }
+  return !find_builder(layer.class_name) || (*nodes)[0]["args"].size() > 1 ||
+         layer.options.contains("newshape");
+}
+
 Layer read_layer(const json& entry, const std::string& of) {
   Layer layer;
   layer.class_name = string_member(entry, "class_name", "a layer of " + of);
@@ -157,6 +231,19 @@ Layer read_layer(const json& entry, const std::string& of) {
   } else if (layer.options.is_object() && layer.options.contains("name") &&
              layer.options["name"].is_string()) {
     layer.name = layer.options["name"].get<std::string>();
+  }
+  // Some operations of Keras 3 have the names of layers.
+  const json module = entry.value("module", json());
+  const bool tensorflow = layer.class_name == "TFOpLambda" || layer.class_name == "SlicingOpLambda";
+  const bool says_so =
+      module.is_string() && module.get<std::string>().find(".ops.") != std::string::npos;
+  if (tensorflow || says_so || is_unmarked_operation(entry, layer)) {
+    const std::string name =
+        tensorflow ? string_member(layer.options, "function", "the layer \"" + layer.name + "\"")
+                   : layer.class_name;
+    layer.operation = tensorflow ? operation_of_tensorflow(name) : name;
+    layer.class_name = (tensorflow ? "tf." : "keras.ops.") + name;
+    return layer;
   }
   if (!is_network(layer.class_name)) {
     to_keras_2(layer.class_name, layer.options);
@@ -234,7 +321,11 @@ Network read_network(const std::string& class_name, const json& options, const s
       refuse("The connections of the layer \"" + layer.name + "\" are not a list.");
     }
     for (const json& node : nodes) {
-      layer.calls.push_back(read_call(node, layer.name));
+      if (is_operation(layer.operation)) {
+        read_operation_call(node, layer);
+      } else if (layer.operation.empty()) {
+        layer.calls.push_back(read_call(node, layer.name));
+      }
     }
     network.layers.push_back(std::move(layer));
   }

@@ -25,6 +25,9 @@ struct Layer {
   std::string class_name;
   nlohmann::json options;
   std::vector<std::vector<Reference>> calls;  // the inputs of each
+  // Of one that is an operation on tensors: its name in Keras 3, and what each call is given.
+  std::string operation;
+  std::vector<nlohmann::json> arguments;
 };
 
 struct Network {

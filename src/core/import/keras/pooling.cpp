@@ -79,5 +79,22 @@ Built global_pooling(LayerCall& call) {
   return built;
 }
 
+// As many positions as are asked for, each over its share of the input; PyTorch's has the same
+// ones.
+Built adaptive_pooling(LayerCall& call) {
+  call.demand_rank(2);
+  const bool last = call.config.text("data_format", "channels_last") != "channels_first";
+  call.inputs.front().channels_first = last;
+  const int64_t size = call.config.numbers("output_size", 1, 1)[0];
+  Described output = call.inputs.front();
+  output.shape[last ? 0 : 1] = size;
+  const bool average = call.class_name == "AdaptiveAveragePooling1D";
+  const std::string list = ", [" + std::to_string(size) + "])";
+  return with_part(output, part_of(std::string("torch.nn.modules.pooling.Adaptive") +
+                                       (average ? "Avg" : "Max") + "Pool1d",
+                                   average ? "torch.adaptive_avg_pool1d(input" + list
+                                           : "torch.adaptive_max_pool1d(input" + list + "[0]"));
+}
+
 }  // namespace keras
 }  // namespace seqlift

@@ -45,6 +45,9 @@ bool has_role(const std::string& name, const std::string& role) {
                   [](unsigned char letter) { return std::isdigit(letter) != 0; })) {
     return true;
   }
+  if (role == "depthwise_kernel" && own == "kernel") {
+    return true;  // Keras 3's
+  }
   const auto older = keras_1.find(role);
   return ends_with(own, "_" + (older == keras_1.end() ? role : older->second));
 }
@@ -111,7 +114,9 @@ std::vector<at::Tensor> LayerWeights::take(const std::vector<ExpectedWeight>& ex
 
 LayerWeights LayerWeights::of_direction(const std::string& direction) const {
   std::vector<const Weight*> own;
+  std::set<const Weight*> with_name;
   bool named = false;
+  bool all_of_one = true;
   for (const Weight* weight : weights_) {
     for (const char* one : {"forward", "backward"}) {
       const std::string prefix = std::string(one) + "_";
@@ -119,6 +124,18 @@ LayerWeights LayerWeights::of_direction(const std::string& direction) const {
                        weight->first.find("/" + prefix) != std::string::npos;
       named = named || has;
       if (has && one == direction) {
+        own.push_back(weight);
+      }
+      all_of_one = all_of_one && (!has || std::string(one) == "forward");
+      if (has) {
+        with_name.insert(weight);
+      }
+    }
+  }
+  // A backward layer of the user's own has a name of the user's own.
+  if (named && all_of_one && direction == "backward") {
+    for (const Weight* weight : weights_) {
+      if (with_name.count(weight) == 0) {
         own.push_back(weight);
       }
     }

@@ -60,8 +60,9 @@ void gemm(Operator& op) {
   const ProgramValue weight = trans_b ? op.in(1) : transposed(op, op.in(1));
   const int64_t columns = weight.sizes[0];
   const bool biased = op.given(2);
-  const bool row = !biased || (op.in(2).rank() <= 2 && product_of(op.in(2).sizes) == columns &&
-                               op.in(2).rank() > 0 && op.in(2).sizes.back() == columns);
+  const bool row = !biased || (op.in(2).rank() > 0 && op.in(2).rank() <= 2 && columns >= 0 &&
+                               op.in(2).sizes.back() == columns &&
+                               (op.in(2).rank() == 1 || op.in(2).sizes[0] == 1));
   if (x.sizes[1] >= 0 && weight.sizes[1] >= 0 && x.sizes[1] != weight.sizes[1]) {
     op.refuse("multiplies " + std::to_string(x.sizes[1]) + " columns with " +
               std::to_string(weight.sizes[1]) + " rows");
@@ -88,14 +89,69 @@ void matmul(Operator& op) {
   op.give(op.emit("matmul", {{"self", x}, {"other", y}}, product_sizes(op, x, y), x.dtype));
 }
 
+namespace {
+
+// With letters in the place of "...", which stands for dimensions that broadcast: the last ones of
+// an input that has fewer. Without an arrow they come first.
+std::string without_dots(const Operator& op, const std::string& equation) {
+  const std::string dots = "...";
+  if (equation.find(dots) == std::string::npos) {
+    return equation;
+  }
+  const size_t arrow = equation.find("->");
+  const std::string terms = equation.substr(0, arrow);
+  std::vector<size_t> places;
+  size_t begin = 0;
+  size_t most = 0;
+  for (size_t i = 0; begin <= terms.size(); ++i) {
+    const size_t end = std::min(terms.find(',', begin), terms.size());
+    const std::string term = terms.substr(begin, end - begin);
+    begin = end + 1;
+    if (term.find(dots) == std::string::npos) {
+      continue;
+    }
+    const size_t rank = static_cast<size_t>(op.in(i).rank());
+    if (rank + dots.size() < term.size() || rank > 8) {
+      op.refuse("has the equation \"" + printable(equation) + "\", which does not fit its inputs");
+    }
+    places.push_back(rank + dots.size() - term.size());
+    most = std::max(most, places.back());
+  }
+  std::string letters;
+  for (char letter = 'A'; letters.size() < most && letter <= 'Z'; ++letter) {
+    letters += equation.find(letter) == std::string::npos ? std::string(1, letter) : "";
+  }
+  std::string result;
+  size_t next = 0;
+  std::map<char, int> times;
+  for (size_t i = 0; i < equation.size(); ++i) {
+    const bool behind = arrow != std::string::npos && i > arrow;
+    if (equation.compare(i, dots.size(), dots) != 0) {
+      result += equation[i];
+      times[equation[i]] += std::isalpha(static_cast<unsigned char>(equation[i])) != 0 ? 1 : 0;
+      continue;
+    }
+    const size_t count = behind || next >= places.size() ? most : places[next++];
+    result += letters.substr(most - count);
+    i += dots.size() - 1;
+  }
+  if (arrow == std::string::npos) {
+    result += "->" + letters;
+    for (const auto& [letter, count] : times) {
+      result += count == 1 ? std::string(1, letter) : "";
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
 void einsum(Operator& op) {
   std::string equation = op.text("equation", "");
   equation.erase(std::remove_if(equation.begin(), equation.end(),
                                 [](unsigned char letter) { return std::isspace(letter); }),
                  equation.end());
-  if (equation.find('.') != std::string::npos) {
-    op.refuse("has \"...\" in its equation, which is not supported");
-  }
+  equation = without_dots(op, equation);
   const size_t arrow = equation.find("->");
   const std::string terms = equation.substr(0, arrow);
   std::map<char, int64_t> sizes;

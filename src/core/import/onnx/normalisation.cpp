@@ -120,6 +120,8 @@ void lp_normalisation(Operator& op) {
       {{"self", op.same(p == 1 ? "abs" : "square", x)}, {"dim", Sizes{axis}}, {"keepdim", true}},
       sizes, x.dtype);
   norm = p == 1 ? norm : op.same("sqrt", norm);
+  // Zeros stay zeros.
+  norm = op.same("clamp_min", norm, {{"min", x.dtype == at::kDouble ? 1e-300 : 1e-37}});
   op.give(op.two("div.Tensor", x, norm));
 }
 

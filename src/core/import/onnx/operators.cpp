@@ -83,6 +83,13 @@ std::vector<OperatorRow> make_rows() {
       {"OneHot", one_hot, nullptr},
       {"ScatterElements", scatter_elements, nullptr},
       {"ScatterND", scatter_nd, nullptr},
+      {"Scatter", scatter_elements, nullptr},  // its name before version 11
+      {"ReverseSequence", reverse_sequence, nullptr},
+      {"DepthToSpace", depth_and_space, nullptr},
+      {"SpaceToDepth", depth_and_space, nullptr},
+      {"EyeLike", eye_like, nullptr},
+      {"NonZero", non_zero, nullptr},
+      {"DequantizeLinear", dequantise, nullptr},
       {"LSTM", recurrent, "torch.nn.modules.rnn.LSTM"},
       {"GRU", recurrent, "torch.nn.modules.rnn.GRU"},
       {"RNN", recurrent, "torch.nn.modules.rnn.RNN"},
@@ -275,7 +282,8 @@ ProgramValue Operator::reshaped(const ProgramValue& x, const Wholes& sizes) {
     known.push_back(sizes[i].known() ? sizes[i].number : -1);
     open = sizes[i].known() && sizes[i].number == -1 ? static_cast<int64_t>(i) : open;
   }
-  // What is left for -1, where all else is known.
+  // What is left for -1, where all else is known, or is a size of the input in the same place: that
+  // of the batch, mostly.
   const int64_t total = product_of(x.sizes);
   if (open >= 0 && total >= 0) {
     Sizes others = known;
@@ -283,6 +291,16 @@ ProgramValue Operator::reshaped(const ProgramValue& x, const Wholes& sizes) {
     const int64_t rest = product_of(others);
     if (rest > 0) {
       known[static_cast<size_t>(open)] = total % rest == 0 ? total / rest : -1;
+    }
+  }
+  if (open > 0 && total < 0 && x.rank() > 0 && x.sizes[0] < 0 && !sizes[0].known() &&
+      sizes[0].value == build.size(x, 0).value) {
+    const int64_t row = product_of(x.sizes, 1);
+    Sizes others(known.begin() + 1, known.end());
+    others[static_cast<size_t>(open) - 1] = 1;
+    const int64_t rest = product_of(others);
+    if (row > 0 && rest > 0 && row % rest == 0) {
+      known[static_cast<size_t>(open)] = row / rest;
     }
   }
   return emit("reshape", {{"self", x}, {"shape", sizes}}, known, x.dtype);

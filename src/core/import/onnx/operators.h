@@ -194,6 +194,11 @@ void gather_elements(Operator& op);
 void gather_nd(Operator& op);
 void one_hot(Operator& op);
 void scatter_elements(Operator& op);
+void reverse_sequence(Operator& op);
+void depth_and_space(Operator& op);
+void eye_like(Operator& op);
+void dequantise(Operator& op);
+void non_zero(Operator& op);
 void scatter_nd(Operator& op);
 
 // recurrent.cpp
