@@ -1,4 +1,4 @@
-"""Write more models of the R tests into tests/testthat/models/: bins and tracks, many targets.
+"""Write more models of the R tests into tests/testthat/models/: bins, targets, shared modules.
 
     PYTHONHASHSEED=0 /usr/bin/python3 tests/models/make_more_models.py
 
@@ -45,9 +45,31 @@ class Counted(nn.Module):
         return self.dense(torch.relu(self.conv(x)).flatten(1))
 
 
+class Shared(nn.Module):
+    """One ReLU and one max-pooling for every layer, at other shapes each time, as Malinois has it."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv1d(4, 3, 3, padding=1)
+        self.conv2 = nn.Conv1d(3, 5, 3, padding=1)
+        self.dense1 = nn.Linear(15, 6)
+        self.dense2 = nn.Linear(6, 2)
+        self.act = nn.ReLU()
+        self.pool = nn.MaxPool1d(2)
+
+    def forward(self, x):
+        h = self.pool(self.act(self.conv1(x)))
+        h = self.pool(self.act(self.conv2(h)))
+        return self.dense2(self.act(self.dense1(torch.flatten(h, 1))))
+
+
 if __name__ == "__main__":
     use_relative_paths()
     settings = {"tracks_of_bins": (True, 0), "bins_of_tracks": (False, 0), "middle_bins": (False, 6)}
     for name, values in settings.items():
         torch.jit.script(pattern(Binned(*values)).eval()).save(str(OUT / f"{name}.pt"))
     torch.jit.script(pattern(Counted()).eval()).save(str(OUT / "counted.pt"))
+    shared = pattern(Shared()).eval()
+    torch.jit.script(shared).save(str(OUT / "shared_modules.pt"))
+    example = torch.eye(4)[[0, 1, 2, 3] * 3].T[None]
+    torch.jit.trace(shared, example).save(str(OUT / "shared_modules_traced.pt"))

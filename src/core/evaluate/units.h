@@ -58,9 +58,9 @@ class Units {
   std::function<Resume(const std::vector<at::Tensor>& crossing)> carry(const Graph& graph);
 
  private:
+  struct Seen;
   struct Last;
-  std::shared_ptr<Last> remember(const std::string& module, const at::Tensor& input,
-                                 const at::Tensor& output, const at::Tensor& indices = {});
+  std::shared_ptr<const Last> remember(const std::string& module, const Seen& call, bool depends);
   std::vector<Value> in_module_mode(Call& call, const Registration& registration,
                                     const std::shared_ptr<const Graph>& body, int input);
   std::vector<Value> in_operator_mode(Call& call, const Registration& registration,
