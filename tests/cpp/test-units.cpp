@@ -347,6 +347,28 @@ TEST_CASE("a module at shapes that the peers' hooks fail on is as many modules i
   }
 }
 
+TEST_CASE("where the hooks fail on one module every call of the model is explained by its own",
+          "[units]") {
+  // `act` alone would have its last call's numbers for both calls.
+  const std::string twice = "y = (self.act.forward(x) + self.act.forward(x * -2.0 + 0.7)).sum(2)\n";
+  Part whole;
+  whole.parameters = {{"dtype_", numbers({1}, 0)}};
+  whole.parts = {{"act", relu()}, {"other", relu()}};
+  const auto net = [&](const std::string& result) {
+    whole.source = "def forward(self, x: Tensor):\n" + indented(twice + "return " + result);
+    return model(whole);
+  };
+  const Given pairs = given(3, 4, 8);
+  const auto delta = [&](const std::string& result) {
+    return worst_delta(explain(net(result), pairs, module_mode()));
+  };
+  CHECK(delta("y + self.other.forward(x - 0.5).sum(2)") > 1e-2);
+  CHECK(delta("y + self.other.forward(self.other.forward(x - 0.5).mean(2, keepdim=True)).sum(2)") >
+        1e-2);
+  CHECK(delta("y + self.other.forward(self.other.forward(x - 0.5)[:, :, :3] - 0.1).sum(2)") <
+        1e-10);
+}
+
 // The last input is -x: x = (1, 5) has its maximum -1 first, the reference (2, 0) its maximum 0
 // last. The change -1 of the maximum is the reference's, over the change -5 there: 1/5 for the
 // first call, and 10 times that, with the sign of -x, for the last.

@@ -5,9 +5,11 @@
 Apart from make_models.py, whose lines stand in the traces that it writes.
 """
 
+from typing import Dict
+
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from make_models import OUT, pattern, use_relative_paths
 
@@ -63,13 +65,30 @@ class Shared(nn.Module):
         return self.dense2(self.act(self.dense1(torch.flatten(h, 1))))
 
 
+class LoopedHeads(nn.Module):
+    """A dictionary that is filled in a loop, under keys that the code puts together."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(4, 2, 3, padding=1)
+
+    def forward(self, x):
+        h = torch.relu(self.conv(x))
+        heads: Dict[str, Tensor] = {}
+        for i in range(h.size(1)):
+            heads["track" + str(i)] = h[:, i]
+        return heads
+
+
 if __name__ == "__main__":
     use_relative_paths()
     settings = {"tracks_of_bins": (True, 0), "bins_of_tracks": (False, 0), "middle_bins": (False, 6)}
     for name, values in settings.items():
         torch.jit.script(pattern(Binned(*values)).eval()).save(str(OUT / f"{name}.pt"))
     torch.jit.script(pattern(Counted()).eval()).save(str(OUT / "counted.pt"))
-    shared = pattern(Shared()).eval()
+    torch.jit.script(pattern(LoopedHeads()).eval()).save(str(OUT / "looped_heads.pt"))
+    torch.manual_seed(1)
+    shared = Shared().eval()
     torch.jit.script(shared).save(str(OUT / "shared_modules.pt"))
     example = torch.eye(4)[[0, 1, 2, 3] * 3].T[None]
     torch.jit.trace(shared, example).save(str(OUT / "shared_modules_traced.pt"))

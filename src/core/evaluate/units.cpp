@@ -4,7 +4,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
-#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -89,8 +88,8 @@ struct Units::Seen {
 
 // The hooks of the peers remember the last call of a module and apply its differences to the
 // gradients of every call: wrong numbers, with a delta that shows it, where they broadcast to them,
-// and an error where they do not. The former are the peers' numbers; of the latter there are none,
-// and each call has its own.
+// and an error where they do not. The former are the peers' numbers. For a model with one of the
+// latter there are none, and each call of it is explained by its own.
 struct Units::Last {
   Seen call;
   std::set<std::pair<Sizes, Sizes>> shapes;  // of all calls whose input depends on X
@@ -140,10 +139,22 @@ std::function<Resume(const std::vector<at::Tensor>&)> Units::carry(const Graph& 
   }
   return [this](const std::vector<at::Tensor>&) {
     for (auto last = last_.begin(); last != last_.end();) {
-      last = repeated_.count(last->first) > 0 ? std::next(last) : last_.erase(last);
+      if (repeated_.count(last->first) > 0) {
+        ++last;
+      } else {
+        hooks_fail_ = hooks_fail_ || !last->second->fits_all();
+        last = last_.erase(last);
+      }
     }
     return [this](const std::vector<at::Tensor>&, bool again) { again_ = again; };
   };
+}
+
+bool Units::hooks_fail() {
+  hooks_fail_ = hooks_fail_ || std::any_of(last_.begin(), last_.end(), [](const auto& last) {
+                  return !last.second->fits_all();
+                });
+  return hooks_fail_;
 }
 
 const Registration* find_registration(const Registrations& registrations, const std::string& path,
@@ -306,14 +317,14 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
     const Halves whole = integrate(function, {{x, leaf}}, {x.size(0), 1, nullptr})[0];
     return torch::autograd::grad({whole.ref}, {leaf}, {grad})[0];
   };
-  const auto backward = [point, value, own, last, rule, user = registration.function, quotient,
-                         along_path](const at::Tensor& grad) {
+  const auto backward = [this, point, value, own, last, rule, user = registration.function,
+                         quotient, along_path](const at::Tensor& grad) {
     const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
     if (rule == Registration::Rule::integrate) {
       return std::vector<at::Tensor>{
           twice(along_path(first_half(own.input), second_half(own.input), first_half(grad)))};
     }
-    const Seen& seen = last->fits_all() ? last->call : own;
+    const Seen& seen = hooks_fail() ? own : last->call;
     const at::Tensor x = first_half(seen.input);
     const at::Tensor x_ref = second_half(seen.input);
     const at::Tensor y = first_half(seen.output);
@@ -405,7 +416,7 @@ std::vector<Value> Units::pool(Call& call) {
   const auto last = remember(place.module, own, true);
   const auto backward = [=](const at::Tensor& grad) {
     const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
-    const auto& [input, output, indices] = last->fits_all() ? last->call : own;
+    const auto& [input, output, indices] = hooks_fail() ? own : last->call;
     const at::Tensor change = first_half(input) - second_half(input);
     const at::Tensor top = at::maximum(first_half(output), second_half(output));
     const at::Tensor change_out = at::cat({top - second_half(output), first_half(output) - top});
