@@ -242,29 +242,131 @@ TEST_CASE("module mode has the last call's numbers for a module used at two shap
   CHECK(m[1] == Approx(0.125));
 }
 
-TEST_CASE("module mode refuses by name what the peers' hooks fail on", "[units]") {
-  const Given pairs = given(2, 3, 8);
-  const auto error = [&](const Part& act, const std::string& body) {
-    const auto net = around_module(act, body);
-    CHECK(worst_delta(explain(net, pairs)) < 1e-9);
-    return error_of([&]() { explain(net, pairs, module_mode()); });
-  };
-  const std::string why = "registration: The module act (";
-  // The last call is the larger one, and autograd takes no larger gradient.
-  CHECK(error(relu(),
-              "h = self.act.forward(x.mean(2, keepdim=True) - 0.3)\n"
-              "return self.act.forward(x * 2.0 - h).sum(2)")
-            .find(why + "ReLU) is called on inputs of several shapes (4 x 1 and, last, 4 x 8") ==
-        0);
-  CHECK(error(relu(),
-              "h = self.act.forward(x[:, :, :5] - 0.3).sum(2)\n"
-              "return self.act.forward(x[:, :3] * 2.0 - 0.5).sum(2) + h[:, :3]")
-            .find(why) == 0);
+// The means are 2 and 0.5, so the first call goes from -0.5 to 1 and its relu from 0 to 1: 2/3. The
+// second is the larger one: the hook would give the first a larger gradient than its input is.
+// 2 x - 3 h goes from (-2, 4) to (3, -1) and its relu from (0, 4) to (3, 0): 3/5 and 4/5.
+TEST_CASE("module mode has each call's own numbers where the last call's fit not all", "[units]") {
+  const auto net = around_module(relu(),
+                                 "h = self.act.forward(x[:, :1].mean(2, keepdim=True) - 1.0)\n"
+                                 "return self.act.forward(x[:, :1] * 2.0 - h * 3.0).sum(2)");
+  const auto m = multipliers_by_hand(net, {3, 1}, {-1, 2}, module_mode());
+  CHECK(m[0] == Approx(2 * 0.6 - 3 * 1.4 * (2.0 / 3) / 2));
+  CHECK(m[1] == Approx(2 * 0.8 - 3 * 1.4 * (2.0 / 3) / 2));
+}
+
+// The windows' maxima are (5, 2) and (2, 3), theirs 5 and 3: the rise 2 is the first's, over its
+// change 3. Of that the second letter has all, a rise 3 x 2/3 over its change 5.
+TEST_CASE("module mode has each call's own numbers for a max-pooling of what it has pooled",
+          "[units]") {
   const Part pool = of_class("torch.nn.modules.pooling.MaxPool1d",
                              "torch.max_pool1d(x, [2], [2], [0], [1], False)");
-  CHECK(
-      error(pool, "return self.act.forward(self.act.forward(x)).sum(2)").find(why + "MaxPool1d") ==
-      0);
+  const auto net = around_module(pool,
+                                 "h = self.act.forward(self.act.forward(x))\n"
+                                 "return h[:, 0]");
+  const auto m = multipliers_by_hand(net, {1, 5, 2, 0}, {2, 0, 1, 3}, module_mode());
+  CHECK(m[0] == Approx(0).margin(1e-14));
+  CHECK(m[1] == Approx(0.4));
+  CHECK(m[2] == Approx(0).margin(1e-14));
+  CHECK(m[3] == Approx(0).margin(1e-14));
+}
+
+namespace {
+
+// A net whose calls `self.act` are all of one module, and the same with a module for each.
+struct Shared {
+  const char* name;
+  Part act;
+  std::string body;
+  bool adds_up = true;  // as modules of their own, in module mode
+};
+
+std::vector<Shared> shared_at_shapes() {
+  const Part pool = of_class("torch.nn.modules.pooling.MaxPool1d",
+                             "torch.max_pool1d(x, [2], [2], [0], [1], False)");
+  const Part pool_2d = of_class("torch.nn.modules.pooling.MaxPool2d",
+                                "torch.max_pool2d(x, [1, 2], [1, 2], [0, 0], [1, 1], False)");
+  const Part softmax = of_class("torch.nn.modules.activation.Softmax", "torch.softmax(x, -1)");
+  const Part sigmoid = of_class("torch.nn.modules.activation.Sigmoid", "torch.sigmoid(x)");
+  return {
+      {"larger last", relu(),
+       "h = self.act.forward(x.mean(2, keepdim=True) - 0.3)\n"
+       "return self.act.forward(x * 2.0 - h).sum(2)"},
+      {"other lengths", relu(),
+       "h = self.act.forward(x[:, :, :5] - 0.3).sum(2)\n"
+       "return self.act.forward(x[:, :3] * 2.0 - 0.5).sum(2) + h[:, :3]"},
+      {"the first shape once more, last", relu(),
+       "h = self.act.forward(x * 2.0 - 0.7)\n"
+       "h = h + self.act.forward(h[:, :3, :6] - 0.2).sum(2).sum(1).view(-1, 1, 1)\n"
+       "return self.act.forward(h.flip([2]) - 1.1).sum(2)"},
+      {"letters, then channels, then units", relu(),
+       "h = self.act.forward(x * 2.0 - 0.7)\n"
+       "h = self.act.forward(h[:, :2].cumsum(2) - 1.0)\n"
+       "return self.act.forward(h.flatten(1) - 0.4)"},
+      {"pooled twice", pool, "return self.act.forward(self.act.forward(x * 3.0)).sum(2)"},
+      {"pooled twice in two dimensions", pool_2d,
+       "h = self.act.forward(x.cumsum(2).unsqueeze(2))\n"
+       "return self.act.forward(h).flatten(1)"},
+      {"gates of two widths", sigmoid,
+       "a = x[:, :3].cumsum(2)\nb = x[:, 2:]\n"
+       "return (self.act.forward(a) * a).sum(2) + (self.act.forward(b) * b).sum(2).sum(1, True)",
+       false},
+      {"softmax of two widths", softmax,
+       "a = self.act.forward(x * 2.0)\nreturn self.act.forward(a[:, :, :4] * 3.0).flatten(1)",
+       false},
+  };
+}
+
+ModelPointer as_modules_of_their_own(const Shared& net) {
+  Part whole;
+  whole.parameters = {{"dtype_", numbers({1}, 0)}};
+  std::string body = net.body;
+  for (size_t at = body.find("self.act."); at != std::string::npos; at = body.find("self.act.")) {
+    const std::string name = "act_" + std::to_string(whole.parts.size());
+    body.replace(at, 9, "self." + name + ".");
+    whole.parts.push_back({name, net.act});
+  }
+  whole.source = "def forward(self, x: Tensor):\n" + indented(body);
+  return model(whole);
+}
+
+}  // namespace
+
+TEST_CASE("a module at shapes that the peers' hooks fail on is as many modules in module mode",
+          "[units]") {
+  const Given pairs = given(3, 4, 8);
+  for (const Shared& net : shared_at_shapes()) {
+    INFO(net.name);
+    const auto shared = around_module(net.act, net.body);
+    CHECK(worst_delta(explain(shared, pairs)) < 1e-10);
+    const Explained own = explain(shared, pairs, module_mode());
+    CHECK(distance(own.values,
+                   explain(as_modules_of_their_own(net), pairs, module_mode()).values) == 0);
+    if (net.adds_up) {
+      CHECK(worst_delta(own) < 1e-10);
+    }
+  }
+}
+
+TEST_CASE("where the hooks fail on one module every call of the model is explained by its own",
+          "[units]") {
+  // `act` alone would have its last call's numbers for both calls.
+  const std::string twice = "y = (self.act.forward(x) + self.act.forward(x * -2.0 + 0.7)).sum(2)\n";
+  Part whole;
+  whole.parameters = {{"dtype_", numbers({1}, 0)}};
+  whole.parts = {{"act", relu()}, {"other", relu()}};
+  const auto net = [&](const std::string& result) {
+    whole.source = "def forward(self, x: Tensor):\n" + indented(twice + "return " + result);
+    return model(whole);
+  };
+  const Given pairs = given(3, 4, 8);
+  const auto delta = [&](const std::string& result) {
+    return worst_delta(explain(net(result), pairs, module_mode()));
+  };
+  CHECK(delta("y + self.other.forward(x - 0.5).sum(2)") > 1e-2);
+  CHECK(delta("y + self.other.forward(self.other.forward(x - 0.5).mean(2, keepdim=True)).sum(2)") >
+        1e-2);
+  CHECK(delta("y + self.other.forward(self.other.forward(x - 0.5)[:, :, :3] - 0.1).sum(2)") <
+        1e-10);
 }
 
 // The last input is -x: x = (1, 5) has its maximum -1 first, the reference (2, 0) its maximum 0

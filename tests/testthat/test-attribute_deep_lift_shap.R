@@ -410,6 +410,22 @@ test_that("\"gradient\" takes the ordinary gradient, which module mode takes for
   expect_gt(largest_delta(module), 0.01)
 })
 
+test_that("module mode explains a module that is called at several shapes, each call by itself", {
+  X <- test_sequences()
+  for (name in c("shared_modules", "shared_modules_traced")) {
+    model <- test_model(name)
+    for (target in 1:2) {
+      module <- attribute_exactly(model, X, rules = "module", target = target)
+      expect_lt(largest_delta(module), 1e-10)
+      expect_equal(
+        numbers_of(module), numbers_of(attribute_exactly(model, X, target = target)),
+        tolerance = 1e-9
+      )
+    }
+    expect_lt(max(abs(attr(audit_model(model, X, rules = "module"), "deltas"))), 1e-4)
+  }
+})
+
 test_that("the warning counts the deltas above the threshold and goes with it", {
   X <- test_sequences()
   model <- test_model("scaled")

@@ -130,7 +130,7 @@ test_that("models that do not go together are refused", {
   expect_error(predict(ensemble(profile, counts), test_sequences()),
     class = "seqlift_error_evaluation"
   )
-  expect_error(ensemble(test_model("collected_heads")), class = "seqlift_error_model")
+  expect_error(ensemble(test_model("looped_heads")), class = "seqlift_error_model")
   expect_snapshot(error = TRUE, {
     ensemble()
     ensemble(a, "tiny.pt")
@@ -138,7 +138,7 @@ test_that("models that do not go together are refused", {
     ensemble(a, test_model("two_heads"))
     ensemble(a, two_heads())
     ensemble(a, a, weights = 1)
-    ensemble(test_model("collected_heads"))
+    ensemble(test_model("looped_heads"))
   })
 })
 

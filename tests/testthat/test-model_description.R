@@ -59,7 +59,7 @@ test_that("outputs are printed with their names", {
 })
 
 test_that("what is unknown is said to be, and is no error", {
-  found <- printed(test_model("collected_heads"))
+  found <- printed(test_model("looped_heads"))
   expect_identical(found$outputs, "[n, ...]")
   expect_identical(found[["receptive field"]], "unknown")
   gone <- unserialize(serialize(test_model("tiny"), NULL))

@@ -142,10 +142,10 @@ test_that("arguments that do not fit are errors of class seqlift_error_argument"
 test_that("an output without a row for each sequence is an error of class seqlift_error_output", {
   X <- test_sequences()
   expect_error(predict(test_model("whole_batch"), X), class = "seqlift_error_output")
-  expect_error(predict(test_model("collected_heads"), X), class = "seqlift_error_output")
+  expect_error(predict(test_model("looped_heads"), X), class = "seqlift_error_output")
   expect_snapshot(error = TRUE, {
     predict(test_model("whole_batch"), X)
-    predict(test_model("collected_heads"), X)
+    predict(test_model("looped_heads"), X)
   })
 })
 
@@ -187,7 +187,9 @@ test_that("outputs in a dictionary or a NamedTuple are several outputs, by their
   expect_identical(lapply(plain, dim), list(profile = c(3L, 12L), counts = c(3L, 1L)))
   expect_identical(predict(test_model("named_heads"), X), plain)
   expect_equal(predict(test_model("heads_traced"), X), plain, tolerance = 1e-6)
-  for (name in c("heads", "named_heads", "heads_traced")) {
+  # A dictionary that the code fills line by line.
+  expect_identical(predict(test_model("collected_heads"), X), plain)
+  for (name in c("heads", "named_heads", "heads_traced", "collected_heads")) {
     model <- test_model(name)
     made <- list(
       with_args(model, list()), reverse_complement_average(model), ensemble(model, model),

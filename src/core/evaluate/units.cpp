@@ -3,7 +3,10 @@
 #include <ATen/ExpandUtils.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <iterator>
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/model/graph_passes.h"
@@ -60,47 +63,56 @@ void require_same_shape(const Call& call, const at::Tensor& input, const at::Ten
   }
 }
 
-// A module that is called on several shapes: its hook applies the last call's differences to the
-// gradients of each call. They broadcast or fail, and autograd takes no result of another shape
-// than the call's own input.
-[[noreturn]] void refuse_shapes(const std::string& module, const at::Tensor& own,
-                                const at::Tensor& last) {
-  throw Error("registration",
-              "The module " + module + " is called on inputs of several shapes (" +
-                  shape_of_row(own) + " and, last, " + shape_of_row(last) +
-                  " per sequence). The peers' hooks keep the last call alone and fail on the "
-                  "others, so that there are no numbers to agree with; rules = \"operator\" has "
-                  "a rule for each call.");
-}
+using Sizes = std::vector<int64_t>;
 
-void require_broadcast(const std::string& module, const at::Tensor& own, const at::Tensor& last,
-                       const at::Tensor& grad, const at::Tensor& like_grad) {
-  if (!at::are_expandable(grad.sizes(), like_grad.sizes()) ||
-      !at::are_expandable(own.sizes(), at::infer_size(grad.sizes(), like_grad.sizes())) ||
-      !at::are_expandable(own.sizes(), last.sizes())) {
-    refuse_shapes(module, own, last);
+// The shape that tensors broadcast to, or nothing.
+std::optional<Sizes> broadcast(const std::vector<Sizes>& shapes) {
+  Sizes together;
+  for (const Sizes& shape : shapes) {
+    if (!at::are_expandable(together, shape)) {
+      return std::nullopt;
+    }
+    together = at::infer_size(together, shape);
   }
-}
-
-at::Tensor of_own_shape(const std::string& module, const at::Tensor& own, const at::Tensor& last,
-                        const at::Tensor& multipliers) {
-  if (multipliers.sizes() != own.sizes()) {
-    refuse_shapes(module, own, last);
-  }
-  return multipliers;
+  return together;
 }
 
 }  // namespace
 
-// What the hooks of the peers remember of a module: its last call, even where it is called often.
-struct Units::Last {
+// What the rule of a unit reads of a call.
+struct Units::Seen {
   at::Tensor input;
   at::Tensor output;
   at::Tensor indices;  // of a max-pooling
 };
 
-std::shared_ptr<Units::Last> Units::remember(const std::string& module, const at::Tensor& input,
-                                             const at::Tensor& output, const at::Tensor& indices) {
+// The hooks of the peers remember the last call of a module and apply its differences to the
+// gradients of every call: wrong numbers, with a delta that shows it, where they broadcast to them,
+// and an error where they do not. The former are the peers' numbers. For a model with one of the
+// latter there are none, and each call of it is explained by its own.
+struct Units::Last {
+  Seen call;
+  std::set<std::pair<Sizes, Sizes>> shapes;  // of all calls whose input depends on X
+
+  // Whether the hook's result has the shape of each call's input.
+  bool fits_all() const {
+    const Sizes last_in = call.input.sizes().vec();
+    const Sizes last_out = call.output.sizes().vec();
+    return std::all_of(shapes.begin(), shapes.end(), [&](const std::pair<Sizes, Sizes>& shape) {
+      const auto& [in, out] = shape;
+      if (in == last_in && out == last_out) {
+        return true;
+      }
+      if (call.indices.defined()) {
+        return broadcast({out, last_out}) == last_out && broadcast({in, last_in}) == in;
+      }
+      return broadcast({in, out, last_in, last_out}) == in;
+    });
+  }
+};
+
+std::shared_ptr<const Units::Last> Units::remember(const std::string& module, const Seen& call,
+                                                   bool depends) {
   std::shared_ptr<Last>& last = last_[module];
   if (last && again_ && repeated_.count(module) > 0) {
     return last;
@@ -108,9 +120,10 @@ std::shared_ptr<Units::Last> Units::remember(const std::string& module, const at
   if (!last) {
     last = std::make_shared<Last>();
   }
-  last->input = input.detach();
-  last->output = output.detach();
-  last->indices = indices;
+  last->call = call;
+  if (depends) {
+    last->shapes.insert({call.input.sizes().vec(), call.output.sizes().vec()});
+  }
   return last;
 }
 
@@ -126,10 +139,22 @@ std::function<Resume(const std::vector<at::Tensor>&)> Units::carry(const Graph& 
   }
   return [this](const std::vector<at::Tensor>&) {
     for (auto last = last_.begin(); last != last_.end();) {
-      last = repeated_.count(last->first) > 0 ? std::next(last) : last_.erase(last);
+      if (repeated_.count(last->first) > 0) {
+        ++last;
+      } else {
+        hooks_fail_ = hooks_fail_ || !last->second->fits_all();
+        last = last_.erase(last);
+      }
     }
     return [this](const std::vector<at::Tensor>&, bool again) { again_ = again; };
   };
+}
+
+bool Units::hooks_fail() {
+  hooks_fail_ = hooks_fail_ || std::any_of(last_.begin(), last_.end(), [](const auto& last) {
+                  return !last.second->fits_all();
+                });
+  return hooks_fail_;
 }
 
 const Registration* find_registration(const Registrations& registrations, const std::string& path,
@@ -233,7 +258,7 @@ std::vector<Value> Units::call(Call& call) {
     }
     const at::Tensor x = run(call, body, -1, {}, false, false);
     if (module_mode_ && call.inputs.size() > 1 && call.inputs[1].x.isTensor()) {
-      remember(place.module, call.inputs[1].x.toTensor(), x);
+      remember(place.module, {call.inputs[1].x.toTensor().detach(), x.detach(), {}}, false);
     }
     Value output = paired ? to_value(x, run(call, body, -1, {}, true, false)) : Value();
     output.x = x;
@@ -279,7 +304,8 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
   const at::Tensor given = call.inputs[input].x.toTensor();
   const at::Tensor point = given.detach().requires_grad_();
   const at::Tensor value = run(call, body, input, point, false, true);
-  const auto last = remember(call.provenance->module, given, value);
+  const Seen own{given.detach(), value.detach(), {}};
+  const auto last = remember(call.provenance->module, own, true);
   const auto rule = registration.rule;
   const bool quotient = rule == Registration::Rule::rescale || rule == Registration::Rule::softmax;
   if (quotient) {
@@ -292,32 +318,29 @@ std::vector<Value> Units::in_module_mode(Call& call, const Registration& registr
     const Halves whole = integrate(function, {{x, leaf}}, {x.size(0), 1, nullptr})[0];
     return torch::autograd::grad({whole.ref}, {leaf}, {grad})[0];
   };
-  const std::string name =
-      call.provenance->module + " (" + short_class_name(call.provenance->class_name) + ")";
-  const auto backward = [point, value, last, rule, user = registration.function, quotient,
-                         along_path, name](const at::Tensor& grad) {
+  const auto backward = [this, point, value, own, last, rule, user = registration.function,
+                         quotient, along_path](const at::Tensor& grad) {
     const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
     if (rule == Registration::Rule::integrate) {
-      const at::Tensor own = point.detach();
       return std::vector<at::Tensor>{
-          twice(along_path(first_half(own), second_half(own), first_half(grad)))};
+          twice(along_path(first_half(own.input), second_half(own.input), first_half(grad)))};
     }
-    const at::Tensor x = first_half(last->input);
-    const at::Tensor x_ref = second_half(last->input);
-    const at::Tensor y = first_half(last->output);
-    const at::Tensor y_ref = second_half(last->output);
+    const Seen& seen = hooks_fail() ? own : last->call;
+    const at::Tensor x = first_half(seen.input);
+    const at::Tensor x_ref = second_half(seen.input);
+    const at::Tensor y = first_half(seen.output);
+    const at::Tensor y_ref = second_half(seen.output);
     if (rule == Registration::Rule::function) {
       return std::vector<at::Tensor>{twice(user(x, x_ref, y, y_ref, first_half(grad)))};
     }
     if (!quotient) {
       return std::vector<at::Tensor>{ordinary};
     }
-    require_broadcast(name, ordinary, last->input, grad, last->output);
     at::Tensor result = peer_quotient(twice(x - x_ref), twice(y - y_ref), grad, ordinary);
     if (rule == Registration::Rule::softmax) {
       result = result - result.sum() / static_cast<double>(ordinary.numel());
     }
-    return std::vector<at::Tensor>{of_own_shape(name, ordinary, last->input, result)};
+    return std::vector<at::Tensor>{result};
   };
   Value output;
   output.x = attach(value.detach(), {given}, backward);
@@ -390,23 +413,15 @@ std::vector<Value> Units::pool(Call& call) {
                 : at::max_pool2d_with_indices(point, kernel, stride, padding, dilation, ceil);
   }
   const at::Tensor value = std::get<0>(found);
-  const auto last = remember(place.module, given, value, std::get<1>(found));
-  const std::string name = place.module + " (" + short_class_name(place.class_name) + ")";
+  const Seen own{given.detach(), value.detach(), std::get<1>(found)};
+  const auto last = remember(place.module, own, true);
   const auto backward = [=](const at::Tensor& grad) {
     const auto ordinary = torch::autograd::grad({value}, {point}, {grad}, true, false, false)[0];
-    const at::Tensor& input = last->input;
-    const at::Tensor& output = last->output;
-    const at::Tensor& indices = last->indices;
+    const auto& [input, output, indices] = hooks_fail() ? own : last->call;
     const at::Tensor change = first_half(input) - second_half(input);
     const at::Tensor top = at::maximum(first_half(output), second_half(output));
     const at::Tensor change_out = at::cat({top - second_half(output), first_half(output) - top});
-    if (!at::are_expandable(grad.sizes(), change_out.sizes())) {
-      refuse_shapes(name, ordinary, input);
-    }
-    at::Tensor share = grad * change_out;
-    if (share.sizes() != indices.sizes()) {
-      refuse_shapes(name, ordinary, input);
-    }
+    const at::Tensor share = grad * change_out;
     at::Tensor spread;
     if (one) {
       spread = at::max_unpool2d(share.unsqueeze(-1).contiguous(),
@@ -416,14 +431,10 @@ std::vector<Value> Units::pool(Call& call) {
       spread = at::max_unpool2d(share.contiguous(), indices.contiguous(),
                                 {input.size(-2), input.size(-1)});
     }
-    if (!at::are_expandable(ordinary.sizes(), input.sizes())) {
-      refuse_shapes(name, ordinary, input);
-    }
     const at::Tensor both = twice(first_half(spread) + second_half(spread));
     const at::Tensor change_in = twice(change);
     return std::vector<at::Tensor>{
-        of_own_shape(name, ordinary, input,
-                     at::where(change_in.abs() < peer_pool_threshold, ordinary, both / change_in))};
+        at::where(change_in.abs() < peer_pool_threshold, ordinary, both / change_in)};
   };
   Value output;
   output.x = attach(value.detach(), {given}, backward);

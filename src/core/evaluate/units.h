@@ -61,9 +61,11 @@ class Units {
   std::function<Resume(const std::vector<at::Tensor>& crossing)> carry(const Graph& graph);
 
  private:
+  struct Seen;
   struct Last;
-  std::shared_ptr<Last> remember(const std::string& module, const at::Tensor& input,
-                                 const at::Tensor& output, const at::Tensor& indices = {});
+  std::shared_ptr<const Last> remember(const std::string& module, const Seen& call, bool depends);
+  // Asked in the backward pass, when every call is known.
+  bool hooks_fail();
   std::vector<Value> in_module_mode(Call& call, const Registration& registration,
                                     const std::shared_ptr<const Graph>& body, int input);
   std::vector<Value> in_operator_mode(Call& call, const Registration& registration,
@@ -79,6 +81,7 @@ class Units {
   std::map<std::string, std::shared_ptr<const Graph>> bodies_;
   std::map<std::string, std::shared_ptr<Last>> last_;
   std::set<std::string> repeated_;  // modules that are called in several places
+  bool hooks_fail_ = false;         // of a module that is remembered no more
   bool again_ = false;              // evaluated once more, for the backward pass
 };
 

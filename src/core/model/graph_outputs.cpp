@@ -3,6 +3,9 @@
 #include <torch/csrc/jit/ir/constants.h>
 
 #include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
 
 #include "core/base/error.h"
 
@@ -87,37 +90,108 @@ bool is_plain(const std::string& key) {
   });
 }
 
-// The keys of a dictionary as it is written down, or none.
-std::vector<std::string> keys_of(const torch::jit::Value* dictionary) {
-  const Node* built = dictionary->node();
-  if (built->kind() != c10::prim::DictConstruct || dictionary->uses().size() != 1) {
+// A text that the code says, or puts together from what it says: `task + "_counts"` of a loop over
+// modules is one for each of them.
+std::optional<std::string> constant_text(const torch::jit::Value* value) {
+  if (const auto constant = torch::jit::toIValue(value)) {
+    return constant->isString() ? std::optional(constant->toStringRef()) : std::nullopt;
+  }
+  const Node* made = value->node();
+  if (made->kind() != c10::aten::add || made->inputs().size() != 2) {
+    return std::nullopt;
+  }
+  const auto left = constant_text(made->input(0));
+  const auto right = constant_text(made->input(1));
+  return left && right ? std::optional(*left + *right) : std::nullopt;
+}
+
+struct Entries {
+  std::vector<std::string> keys;
+  std::vector<torch::jit::Value*> values;
+  std::vector<Node*> sets;  // what fills the dictionary after it is made
+  std::vector<std::pair<Node*, torch::jit::Value*>> reads;  // of what it holds then
+};
+
+// A dictionary that is returned as it is written down, or filled line by line, and nothing else;
+// without keys where the code does not tell them.
+Entries entries_of(torch::jit::Value* dictionary) {
+  Node* built = dictionary->node();
+  if (built->kind() != c10::prim::DictConstruct) {
     return {};
   }
-  std::vector<std::string> keys;
+  Entries entries;
+  const auto place = [&entries](const std::string& key) {
+    return std::find(entries.keys.begin(), entries.keys.end(), key) - entries.keys.begin();
+  };
   for (size_t i = 0; i + 1 < built->inputs().size(); i += 2) {
-    const auto key = torch::jit::toIValue(built->input(i));
-    if (!key || !key->isString() || !is_plain(key->toStringRef()) ||
-        std::find(keys.begin(), keys.end(), key->toStringRef()) != keys.end()) {
+    const auto key = constant_text(built->input(i));
+    if (!key || !is_plain(*key) || place(*key) < static_cast<int64_t>(entries.keys.size())) {
       return {};
     }
-    keys.push_back(key->toStringRef());
+    entries.keys.push_back(*key);
+    entries.values.push_back(built->input(i + 1));
   }
-  return keys;
+  std::vector<Node*> users;
+  for (const torch::jit::Use& use : dictionary->uses()) {
+    const auto kind = use.user->kind();
+    if (kind == c10::prim::Return) {
+      continue;
+    }
+    if ((kind != c10::aten::_set_item && kind != c10::aten::__getitem__) || use.offset != 0 ||
+        use.user->owningBlock() != built->owningBlock()) {
+      return {};
+    }
+    users.push_back(use.user);
+  }
+  std::sort(users.begin(), users.end(),
+            [](const Node* a, const Node* b) { return a->isBefore(b); });
+  for (Node* user : users) {
+    const auto key = constant_text(user->input(1));
+    if (!key || !is_plain(*key)) {
+      return {};
+    }
+    const size_t at = static_cast<size_t>(place(*key));
+    const bool sets = user->kind() == c10::aten::_set_item;
+    if (at == entries.keys.size() && sets) {
+      entries.keys.push_back(*key);
+      entries.values.push_back(nullptr);
+    } else if (at == entries.keys.size()) {
+      return {};
+    }
+    if (sets) {
+      entries.values[at] = user->input(2);
+      entries.sets.push_back(user);
+    } else {
+      entries.reads.emplace_back(user, entries.values[at]);
+    }
+  }
+  return entries;
 }
 
 }  // namespace
 
 std::vector<std::string> open_outputs(torch::jit::Graph& graph) {
-  const torch::jit::Value* output = graph.outputs()[0];
-  std::vector<std::string> names = keys_of(output);
+  torch::jit::Value* output = graph.outputs()[0];
+  const Entries entries = entries_of(output);
+  std::vector<std::string> names = entries.keys;
   if (!names.empty()) {
-    std::vector<torch::jit::Value*> values;
-    for (size_t i = 0; i < names.size(); ++i) {
-      values.push_back(output->node()->input(2 * i + 1));
-    }
+    const std::vector<torch::jit::Value*>& values = entries.values;
     torch::jit::WithInsertPoint guard(graph.block()->return_node());
     graph.block()->replaceOutput(
         0, values.size() == 1 ? values[0] : graph.insertNode(graph.createTuple(values))->output());
+    // A value that was read there may have been put there again.
+    std::map<const torch::jit::Value*, torch::jit::Value*> read;
+    for (const auto& [node, value] : entries.reads) {
+      const auto source = read.find(value);
+      read[node->output()] = source == read.end() ? value : source->second;
+      node->output()->replaceAllUsesWith(read[node->output()]);
+    }
+    for (Node* set : entries.sets) {
+      set->destroy();
+    }
+    for (const auto& entry : entries.reads) {
+      entry.first->destroy();
+    }
     return names;
   }
   const auto tuple = output->type()->cast<c10::TupleType>();
@@ -131,12 +205,14 @@ std::vector<std::string> open_outputs(torch::jit::Graph& graph) {
 
 void refuse_output(const c10::IValue& returned) {
   const bool filled = returned.isGenericDict() && !returned.toGenericDict().empty();
-  throw Error("output",
-              filled ? "The model returns something that is not a tensor: a dictionary that its "
-                       "code fills step by step. Return all of it at once: {\"a\": a, \"b\": b}."
-                     : "The model returns something that is not a tensor: " + described(returned) +
-                           ". Only tensors can be predicted and explained; select_output() chooses "
-                           "one of several outputs.");
+  throw Error(
+      "output",
+      filled ? "The model returns something that is not a tensor: a dictionary whose "
+               "keys the code computes, or that it fills in a branch or a loop or hands on. Return all of it "
+               "at once: {\"a\": a, \"b\": b}."
+             : "The model returns something that is not a tensor: " + described(returned) +
+                   ". Only tensors can be predicted and explained; select_output() chooses "
+                   "one of several outputs.");
 }
 
 void check_output(const torch::jit::Value* output) {

@@ -16,7 +16,7 @@ struct Model;
 // In place of a dictionary that the graph returns, the tuple of its values in the order in which
 // they were written down; of one alone the value. Returns the names of the outputs: the keys, or
 // the fields of a NamedTuple; empty where they have none. A dictionary whose keys the code does not
-// tell, or that something else uses or writes to, stays.
+// tell, or that something else reads, or that is filled in a branch or a loop, stays.
 std::vector<std::string> open_outputs(torch::jit::Graph& graph);
 
 // For what is returned and is no tensor. Kind "output".
