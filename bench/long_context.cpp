@@ -233,14 +233,18 @@ int main(int argc, char** argv) {
   forget_peak();
   const double start = status_gb("VmRSS:");
   const Cost first = cost_of(call);
+  const double peak = status_gb("VmHWM:");
+  forget_peak();
   const Cost again = std::getenv("AGAIN") ? cost_of(call) : Cost();
   std::printf(
       "{\"length\": %lld, \"what\": \"%s\", \"threads\": %d, \"budget_gb\": %.2f, \"wall_s\": "
       "%.2f, \"user_s\": %.2f, \"kernel_s\": %.2f, \"again_user_s\": %.2f, \"again_kernel_s\": "
-      "%.2f, \"start_gb\": %.2f, \"peak_gb\": %.2f, \"weights_gb\": %.2f, \"delta_of_change\": "
+      "%.2f, \"again_peak_gb\": %.2f, \"start_gb\": %.2f, \"peak_gb\": %.2f, \"weights_gb\": %.2f, "
+      "\"delta_of_change\": "
       "%.2g, \"delta_of_prediction\": %.2g}\n",
       static_cast<long long>(length), what.c_str(), threads, budget, first.wall, first.user,
-      first.kernel, again.user, again.kernel, start, status_gb("VmHWM:"),
-      4 * static_cast<double>(model->parameters) / (1 << 30), delta / change, delta / prediction);
+      first.kernel, again.user, again.kernel, std::getenv("AGAIN") ? status_gb("VmHWM:") : 0, start,
+      peak, 4 * static_cast<double>(model->parameters) / (1 << 30), delta / change,
+      delta / prediction);
   return 0;
 }

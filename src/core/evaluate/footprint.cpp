@@ -15,6 +15,7 @@
 #include "core/evaluate/recompute.h"
 #include "core/model/operation_table.h"
 #include "core/numeric/device.h"
+#include "core/numeric/transformed_convolution.h"
 #include "core/numeric/visit_tensors.h"
 
 namespace seqlift {
@@ -61,15 +62,33 @@ double weight_bytes(const Call& call, Constants& constants) {
   return bytes;
 }
 
-// What a convolution by the Fourier transform works on at once, at most (transformed_convolution.h
-// says of which it is the cheaper way).
-double transform_bytes(const Call& call, double data) {
+// What a convolution by the Fourier transform works on at once, at most, and what is kept of its
+// weights (transformed_convolution.h says of which it is the cheaper way).
+struct ConvolutionNeed {
+  double at_once = 0;
+  double prepared = 0;
+};
+
+ConvolutionNeed need_of_convolution(const Call& call, double data) {
   constexpr double most = 48 << 20;
   constexpr int64_t fewest_pairs = 1 << 15;
   const at::Tensor weight = call.constant(call.find("weight")).toTensor();
-  const bool may =
-      weight.dim() > 2 && weight.size(-1) > 1 && weight.size(0) * weight.size(1) >= fewest_pairs;
-  return may ? std::min(most, 4 * data) : 0;
+  const int64_t input = call.inputs[0].x.toTensor().numel();
+  const double bytes = storage_bytes(weight);
+  const int64_t width = weight.dim() > 2 ? weight.size(-1) : 1;
+  ConvolutionNeed need;
+  // Both ways: in the memory order of the activations, and turned around.
+  need.prepared = keeps_weights(input, weight.numel(), false) ? (width > 1 ? 2 : 1) * bytes : 0;
+  if (width > 1 && weight.size(0) * weight.size(1) >= fewest_pairs) {
+    // 23 products in tiles of 16 positions; larger transforms are not kept.
+    constexpr double products = 23;
+    constexpr double most_kept = 64 << 20;
+    const double transform = products / static_cast<double>(width) * bytes;
+    need.at_once = std::min(most, 4 * data) + std::min(transform, most_kept);
+    need.prepared +=
+        keeps_weights(input, weight.numel(), true) && transform <= most_kept ? 2 * transform : 0;
+  }
+  return need;
 }
 
 // Number by number with a tensor beside it, its slope is formed of a dozen tensors in double.
@@ -160,7 +179,12 @@ void Evaluation::weigh(const Call& call, const std::vector<Value>& outputs) {
   by_rule.once = weight_bytes(call, constants_);
   if (call.is(Trait::convolves)) {
     by_gradient.once = by_rule.once;
-    by_rule.once += transform_bytes(call, made + given);
+    const ConvolutionNeed need = need_of_convolution(call, made + given);
+    by_rule.once += need.at_once;
+    const void* weights = call.constant(call.find("weight")).toTensor().unsafeGetTensorImpl();
+    if (options_.footprint->weights.insert(weights).second) {
+      options_.footprint->prepared += need.prepared;
+    }
   }
   add(now.halves, by_rule);
   add(now.gradients, by_gradient);
@@ -399,7 +423,8 @@ double peak_of(const Footprint& footprint, const std::vector<size_t>& cuts, cons
     }
     begin = end;
   }
-  return margin * peak / static_cast<double>(footprint.rows);
+  const double prepared = rows.halves() ? footprint.prepared : 0;
+  return margin * peak / static_cast<double>(footprint.rows) + prepared;
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,9 @@ struct Footprint {
   std::map<const void*, std::pair<c10::weak_intrusive_ptr<c10::StorageImpl>, int64_t>> met;
   int64_t count = 0;
   int64_t rows = 1;  // that were evaluated
+  // Of the model's weights, in the layouts and as the transforms that rules keep of them.
+  double prepared = 0;
+  std::set<const void*> weights;  // those that were counted
 };
 
 // Of a graph on inputs of these shapes: measured by one forward pass on `inputs`, a row each, and
