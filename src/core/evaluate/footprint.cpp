@@ -329,8 +329,6 @@ class Held {
   double bytes_ = 0;
 };
 
-double bytes_of(const std::vector<Footprint::Storage>& storages) { return Held().with(storages); }
-
 // By which the graph is divided: what it holds until its backward pass.
 double weight_of(const Footprint::Node& node, bool halves) {
   return halves ? node.halves.kept + node.made : node.gradients.kept + node.made;
@@ -348,7 +346,7 @@ std::vector<size_t> cuts_every(const Footprint& footprint, const std::vector<boo
   double behind_place = 0;
   for (size_t i = 0; i < footprint.nodes.size(); ++i) {
     const double weight = weight_of(footprint.nodes[i], halves);
-    const double alive = bytes_of(footprint.nodes[i].alive);
+    const double alive = footprint.nodes[i].alive_bytes();
     here += weight;
     behind_place += weight;
     // Of places that are alike the last one.
@@ -395,11 +393,11 @@ double peak_of_part(const Footprint& footprint, size_t begin, size_t end, const 
   }
   // Backwards: what is kept goes node by node, unless there are further targets. The values of the
   // last part may still be referred to.
-  const double outputs = last ? bytes_of(footprint.nodes[end - 1].alive) * both : 0;
+  const double outputs = last ? footprint.nodes[end - 1].alive_bytes() * both : 0;
   double behind = 0;
   for (size_t i = end; i-- > begin;) {
     const Footprint::Node& node = footprint.nodes[i];
-    const double gradients = (bytes_of(node.alive) + node.made + need(node).backward) * recorded;
+    const double gradients = (node.alive_bytes() + node.made + need(node).backward) * recorded;
     peak = std::max(peak, crossing.with({}) * both + kept + results - behind + outputs + gradients +
                               need(node).once * static_cast<double>(footprint.rows));
     const double own = need(node).kept + (rows.halves() ? 0 : node.made);

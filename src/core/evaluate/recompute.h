@@ -44,6 +44,14 @@ struct Footprint {
     double made = 0;             // its results
     Need halves;                 // by the rules
     Need gradients;              // by LibTorch's own gradients
+
+    double alive_bytes() const {
+      double bytes = 0;
+      for (const Storage& storage : alive) {
+        bytes += storage.bytes;
+      }
+      return bytes;
+    }
   };
   std::vector<Node> nodes;
   Node now;  // of the node that is running

@@ -184,7 +184,7 @@ TileTransform cheapest_transform(const LineConvolution& convolution) {
 
 bool keeps_weights(int64_t input_numbers, int64_t weight_numbers, bool transformed) {
   constexpr int64_t small = 1 << 20;
-  // Preparing them is one in so many hundred then, measured on layers of Enformer.
+  // What takes this much longer than the weights are large hides their preparation.
   const int64_t longer = transformed ? 16 : 4;
   return weight_numbers <= small || input_numbers <= longer * weight_numbers;
 }
