@@ -5,10 +5,14 @@
 //   long_context LENGTH bare|gradients|deep_lift THREADS [BUDGET in GB [WIDTH DEPTH: a smaller
 //   net]]
 //
-// prints a line of JSON. DTYPE=float64 in the environment computes in double. bench/long_context.sh
-// sweeps lengths and budgets. README.md here says how it is built.
+// prints a line of JSON: time and processor time of a first call, which looks at the model on three
+// predictions, and with AGAIN=1 in the environment of a second one; the resident size before it and
+// the highest since, which the making of the model is no part of. DTYPE=float64 in the environment
+// computes in double. bench/long_context.sh sweeps lengths and budgets. README.md here says how it
+// is built.
 
 #include <ATen/Parallel.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/script.h>
@@ -18,6 +22,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <functional>
 #include <string>
 
 #include "core/base/memory.h"
@@ -104,6 +110,46 @@ seqlift::NamedTensors enformer_weights(int64_t width, int64_t depth) {
   return net.tensors;
 }
 
+// GB behind a key of /proc/self/status.
+double status_gb(const std::string& key) {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    double kilobytes = 0;
+    if (word == key && status >> kilobytes) {
+      return kilobytes / (1 << 20);
+    }
+  }
+  return 0;
+}
+
+// From here on the highest resident size is counted anew.
+void forget_peak() {
+  malloc_trim(0);
+  std::ofstream("/proc/self/clear_refs") << "5";
+}
+
+struct Cost {
+  double wall = 0;
+  double user = 0;
+  double kernel = 0;
+};
+
+Cost cost_of(const std::function<void()>& call) {
+  struct rusage before;
+  struct rusage after;
+  getrusage(RUSAGE_SELF, &before);
+  Cost cost;
+  cost.wall = bench::seconds(call).wall;
+  getrusage(RUSAGE_SELF, &after);
+  const auto since = [](const timeval& start, const timeval& end) {
+    return static_cast<double>(end.tv_sec - start.tv_sec) +
+           1e-6 * static_cast<double>(end.tv_usec - start.tv_usec);
+  };
+  cost.user = since(before.ru_utime, after.ru_utime);
+  cost.kernel = since(before.ru_stime, after.ru_stime);
+  return cost;
+}
+
 at::Tensor sequence_of(int64_t length, uint64_t seed) {
   at::manual_seed(seed);
   return at::one_hot(at::randint(4, {length}, at::kLong), 4)
@@ -159,9 +205,7 @@ int main(int argc, char** argv) {
   double delta = 0;
   double change = 1;
   double prediction = 1;
-  struct rusage before;
-  getrusage(RUSAGE_SELF, &before);
-  const bench::Time time = bench::seconds([&]() {
+  const auto call = [&]() {
     if (what == "bare") {
       at::set_num_threads(threads);
       torch::jit::Module plain = model->module.copy();
@@ -185,21 +229,22 @@ int main(int argc, char** argv) {
       prediction = result.predictions.abs().max().item<double>();
       change = (result.predictions - result.reference_predictions[0]).abs().max().item<double>();
     }
-  });
-  struct rusage after;
-  getrusage(RUSAGE_SELF, &after);
-  const auto seconds_of = [](const timeval& start, const timeval& end) {
-    return static_cast<double>(end.tv_sec - start.tv_sec) +
-           1e-6 * static_cast<double>(end.tv_usec - start.tv_usec);
   };
+  forget_peak();
+  const double start = status_gb("VmRSS:");
+  const Cost first = cost_of(call);
+  const double peak = status_gb("VmHWM:");
+  forget_peak();
+  const Cost again = std::getenv("AGAIN") ? cost_of(call) : Cost();
   std::printf(
       "{\"length\": %lld, \"what\": \"%s\", \"threads\": %d, \"budget_gb\": %.2f, \"wall_s\": "
-      "%.2f, "
-      "\"user_s\": %.2f, \"kernel_s\": %.2f, \"peak_gb\": %.2f, \"weights_gb\": %.2f, "
-      "\"delta_of_change\": %.2g, \"delta_of_prediction\": %.2g}\n",
-      static_cast<long long>(length), what.c_str(), threads, budget, time.wall,
-      seconds_of(before.ru_utime, after.ru_utime), seconds_of(before.ru_stime, after.ru_stime),
-      static_cast<double>(after.ru_maxrss) / (1 << 20),
-      4 * static_cast<double>(model->parameters) / (1 << 30), delta / change, delta / prediction);
+      "%.2f, \"user_s\": %.2f, \"kernel_s\": %.2f, \"again_user_s\": %.2f, \"again_kernel_s\": "
+      "%.2f, \"again_peak_gb\": %.2f, \"start_gb\": %.2f, \"peak_gb\": %.2f, \"weights_gb\": %.2f, "
+      "\"delta_of_change\": "
+      "%.2g, \"delta_of_prediction\": %.2g}\n",
+      static_cast<long long>(length), what.c_str(), threads, budget, first.wall, first.user,
+      first.kernel, again.user, again.kernel, std::getenv("AGAIN") ? status_gb("VmHWM:") : 0, start,
+      peak, 4 * static_cast<double>(model->parameters) / (1 << 30), delta / change,
+      delta / prediction);
   return 0;
 }

@@ -16,6 +16,7 @@
 #include "core/evaluate/units.h"
 #include "core/model/operation_table.h"
 #include "core/numeric/device.h"
+#include "core/numeric/transformed_convolution.h"
 #include "core/numeric/visit_tensors.h"
 
 namespace seqlift {
@@ -35,60 +36,159 @@ class Storages {
     visit_tensors(value, [&](const at::Tensor& tensor) {
       const bool counts = tensor.defined() && tensor.has_storage() && !constants_.keeps(tensor);
       if (counts && seen_.insert(tensor.storage().unsafeGetStorageImpl()).second) {
+        tensors_.push_back(tensor);
         bytes_ += storage_bytes(tensor);
       }
     });
   }
   double bytes() const { return bytes_; }
+  // A tensor of each.
+  const std::vector<at::Tensor>& tensors() const { return tensors_; }
 
  private:
   Constants& constants_;
   std::set<const void*> seen_;
+  std::vector<at::Tensor> tensors_;
   double bytes_ = 0;
 };
 
-// What a backward pass needs of an operation of a kind, and the operation itself while it runs: in
-// its results and in its inputs. Measured on networks of each kind; what LibTorch's own gradients
-// save is about as much as our rules keep.
-struct RuleNeed {
-  double of_result = 0;
-  double of_inputs = 0;
-  double while_running = 0;
+// The model's own tensors among an operation's inputs. oneDNN reorders weights for each call.
+double weight_bytes(const Call& call, Constants& constants) {
+  double bytes = 0;
+  for (const Value& input : call.inputs) {
+    const bool weights = input.x.isTensor() && input.x.toTensor().defined() &&
+                         input.x.toTensor().dim() > 1 && constants.keeps(input.x.toTensor());
+    bytes += weights ? storage_bytes(input.x.toTensor()) : 0;
+  }
+  return bytes;
+}
+
+// What a convolution by the Fourier transform works on at once, at most, and what is kept of its
+// weights (transformed_convolution.h says of which it is the cheaper way).
+struct ConvolutionNeed {
+  double at_once = 0;
+  double prepared = 0;
 };
 
-RuleNeed rule_need(Kind kind) {
-  switch (kind) {
+ConvolutionNeed need_of_convolution(const Call& call, double data) {
+  constexpr double most = 48 << 20;
+  constexpr int64_t fewest_pairs = 1 << 15;
+  const at::Tensor weight = call.constant(call.find("weight")).toTensor();
+  const int64_t input = call.inputs[0].x.toTensor().numel();
+  const double bytes = storage_bytes(weight);
+  const int64_t width = weight.dim() > 2 ? weight.size(-1) : 1;
+  ConvolutionNeed need;
+  // Both ways: in the memory order of the activations, and turned around.
+  need.prepared = keeps_weights(input, weight.numel(), false) ? (width > 1 ? 2 : 1) * bytes : 0;
+  if (width > 1 && weight.size(0) * weight.size(1) >= fewest_pairs) {
+    // 23 products in tiles of 16 positions; larger transforms are not kept.
+    constexpr double products = 23;
+    constexpr double most_kept = 64 << 20;
+    const double transform = products / static_cast<double>(width) * bytes;
+    need.at_once = std::min(most, 4 * data) + std::min(transform, most_kept);
+    need.prepared +=
+        keeps_weights(input, weight.numel(), true) && transform <= most_kept ? 2 * transform : 0;
+  }
+  return need;
+}
+
+// Number by number with a tensor beside it, its slope is formed of a dozen tensors in double.
+bool goes_whole(const Call& call) {
+  int64_t tensors = 0;
+  for (const Value& input : call.inputs) {
+    tensors += input.x.isTensor() && input.x.toTensor().numel() > 1 ? 1 : 0;
+  }
+  return tensors > 1;
+}
+
+// What an operation needs by its rule, of `made` and `given` bytes of results and inputs. Measured
+// on networks of each kind (tests/cpp/test-footprint.cpp).
+Footprint::Need need_of_rule(const Call& call, double made, double given, bool several) {
+  constexpr double in_double = 2;
+  switch (call.row->kind) {
     case Kind::shape:
-      return {0, 0, 0};
+      return {};
     case Kind::linear:
-      return {0.5, 0, 1};  // an input, at times
+      // Layouts are changed on the way, at times.
+      return {0, call.is(Trait::convolves) ? given : 0, 2 * given};
     case Kind::elementwise:
-      return {1, 0, 1};  // a slope
+      return {made, goes_whole(call) ? 10 * in_double * made : 0, made};
     case Kind::product:
-      return {0, 1, 2};  // the factors halfway
+      if (call.is(Trait::divides) && several) {
+        return {given + made, made, made + given};
+      }
+      // The factors halfway; one that depends on X is linear.
+      return several ? Footprint::Need{given, 0, made + given} : Footprint::Need{0, 0, given};
+    case Kind::softmax:
+      return {2 * made, made, made};
+    case Kind::max:
+      return {3 * made, 2 * given + made, made + given};
+    case Kind::normalisation:
+      return {3 * made, 6 * made, 2 * made};
+    case Kind::attention:
+      return {2 * made + given, made + given, made + given};
     default:
-      return {2, 1, 2};
+      return {2 * made + given, 2 * (made + given), 2 * (made + given)};
+  }
+}
+
+// LibTorch's gradients refer to inputs and results, of which some are no longer needed otherwise.
+Footprint::Need need_of_gradient(const Call& call, double made, double given) {
+  const double copied = call.is(Trait::convolves) ? made + given : 0;
+  switch (call.row->kind) {
+    case Kind::shape:
+      return {};
+    case Kind::max:
+      return {2 * made, 0, given};
+    case Kind::linear:
+      return {0, copied, copied + 2 * given};
+    default:
+      return {0, 0, made + given};
   }
 }
 
 }  // namespace
 
 void Evaluation::weigh(const Call& call, const std::vector<Value>& outputs) {
-  Storages inputs(constants_);
+  Storages storages(constants_);
+  int64_t factors = 0;
   for (const Value& input : call.inputs) {
-    inputs.add(input.x);
+    storages.add(input.x);
+    visit_tensors(input.x, [&](const at::Tensor& tensor) {
+      factors += tensor.defined() && tensor.dim() > 0 && !constants_.keeps(tensor) ? 1 : 0;
+    });
   }
-  const double given = inputs.bytes();
+  const double given = storages.bytes();
+  const bool several = factors > 1 || call.is(Trait::powers);
   for (const Value& output : outputs) {
-    inputs.add(output.x);
+    storages.add(output.x);
   }
-  const double made = inputs.bytes() - given;
-  const RuleNeed need = rule_need(call.row->kind);
+  const double made = storages.bytes() - given;
+  if (made <= 0) {
+    return;
+  }
+  const auto add = [](Footprint::Need& sum, const Footprint::Need& one) {
+    sum.kept += one.kept;
+    sum.forward = std::max(sum.forward, one.forward);
+    sum.backward = std::max(sum.backward, one.backward);
+    sum.once = std::max(sum.once, one.once);
+  };
   Footprint::Node& now = options_.footprint->now;
-  if (made > 0) {
-    now.kept += made * need.of_result + given * need.of_inputs;
+  now.made += made;
+  Footprint::Need by_rule = need_of_rule(call, made, given, several);
+  Footprint::Need by_gradient = need_of_gradient(call, made, given);
+  by_rule.once = weight_bytes(call, constants_);
+  if (call.is(Trait::convolves)) {
+    by_gradient.once = by_rule.once;
+    const ConvolutionNeed need = need_of_convolution(call, made + given);
+    by_rule.once += need.at_once;
+    const void* weights = call.constant(call.find("weight")).toTensor().unsafeGetTensorImpl();
+    if (options_.footprint->weights.insert(weights).second) {
+      options_.footprint->prepared += need.prepared;
+    }
   }
-  now.temporary = std::max(now.temporary, made + need.while_running * (made + given));
+  add(now.halves, by_rule);
+  add(now.gradients, by_gradient);
 }
 
 void Evaluation::weigh_alive() {
@@ -97,8 +197,23 @@ void Evaluation::weigh_alive() {
     storages.add(entry.second.x);
   }
   Footprint& footprint = *options_.footprint;
-  footprint.now.alive = storages.bytes();
-  footprint.nodes.push_back(footprint.now);
+  for (const at::Tensor& tensor : storages.tensors()) {
+    const c10::Storage storage = tensor.storage();
+    auto known = footprint.met.find(storage.unsafeGetStorageImpl());
+    // An address is used again where what had it is gone.
+    if (known != footprint.met.end() && known->second.first.expired()) {
+      footprint.met.erase(known);
+      known = footprint.met.end();
+    }
+    if (known == footprint.met.end()) {
+      known = footprint.met
+                  .emplace(storage.unsafeGetStorageImpl(),
+                           std::make_pair(storage.getWeakStorageImpl(), ++footprint.count))
+                  .first;
+    }
+    footprint.now.alive.push_back({known->second.second, storage_bytes(tensor)});
+  }
+  footprint.nodes.push_back(std::move(footprint.now));
   footprint.now = {};
 }
 
@@ -173,22 +288,49 @@ Footprint footprint_of(const Graph& graph, Constants& constants, const std::vect
     input.x = input.x.isTensor() ? c10::IValue(input.x.toTensor().clone()) : input.x;
   }
   evaluate(graph, constants, own, options);
-  remember_footprint(graph, constants, inputs, footprint);
-  footprints().find(graph, shapes, footprint);
-  return footprint;
+  return remember_footprint(graph, constants, inputs, std::move(footprint));
 }
 
-void remember_footprint(const Graph& graph, const Constants& constants,
-                        const std::vector<Value>& inputs, Footprint footprint) {
+Footprint remember_footprint(const Graph& graph, const Constants& constants,
+                             const std::vector<Value>& inputs, Footprint footprint) {
   footprint.rows = inputs.at(0).x.toTensor().size(0);
+  footprint.met.clear();
   footprints().remember(graph, footprint_key(inputs, constants), footprint);
+  return footprint;
 }
 
 namespace {
 
+// Memory, each storage once.
+class Held {
+ public:
+  void add(const std::vector<Footprint::Storage>& storages) {
+    for (const Footprint::Storage& storage : storages) {
+      bytes_ += numbers_.insert(storage.number).second ? storage.bytes : 0;
+    }
+  }
+  // Together with others, of which each is named once.
+  double with(const std::vector<Footprint::Storage>& storages) const {
+    double bytes = bytes_;
+    for (const Footprint::Storage& storage : storages) {
+      bytes += numbers_.count(storage.number) > 0 ? 0 : storage.bytes;
+    }
+    return bytes;
+  }
+
+ private:
+  std::set<int64_t> numbers_;
+  double bytes_ = 0;
+};
+
+// By which the graph is divided: what it holds until its backward pass.
+double weight_of(const Footprint::Node& node, bool halves) {
+  return halves ? node.halves.kept + node.made : node.gradients.kept + node.made;
+}
+
 // Cuts behind the nodes where least is alive, about every `kept` bytes.
 std::vector<size_t> cuts_every(const Footprint& footprint, const std::vector<bool>& places,
-                               double kept) {
+                               double kept, bool halves) {
   // The last part of a stretch, in which the best place is looked for.
   constexpr double leeway = 0.5;
   std::vector<size_t> cuts;
@@ -197,11 +339,13 @@ std::vector<size_t> cuts_every(const Footprint& footprint, const std::vector<boo
   size_t place = 0;
   double behind_place = 0;
   for (size_t i = 0; i < footprint.nodes.size(); ++i) {
-    here += footprint.nodes[i].kept;
-    behind_place += footprint.nodes[i].kept;
+    const double weight = weight_of(footprint.nodes[i], halves);
+    const double alive = footprint.nodes[i].alive_bytes();
+    here += weight;
+    behind_place += weight;
     // Of places that are alike the last one.
-    if (places[i] && here >= (1 - leeway) * kept && footprint.nodes[i].alive <= best) {
-      best = footprint.nodes[i].alive;
+    if (places[i] && here >= (1 - leeway) * kept && alive <= best) {
+      best = alive;
       place = i;
       behind_place = 0;
     }
@@ -214,44 +358,91 @@ std::vector<size_t> cuts_every(const Footprint& footprint, const std::vector<boo
   return cuts;
 }
 
-double peak_of(const Footprint& footprint, const std::vector<size_t>& cuts, const BatchRows& rows) {
-  const auto plain = static_cast<double>(rows.plain);
+// The nodes begin .. end - 1 as one part, beside what crosses the cuts up to it.
+double peak_of_part(const Footprint& footprint, size_t begin, size_t end, const Held& crossing,
+                    const BatchRows& rows, bool last) {
   const auto recorded = static_cast<double>(rows.recorded);
+  const double both = static_cast<double>(rows.plain) + recorded;
+  const auto need = [&](const Footprint::Node& node) {
+    return rows.halves() ? node.halves : node.gradients;
+  };
+  double kept = 0;     // beside what is alive
+  double results = 0;  // that LibTorch's gradients refer to
   double peak = 0;
-  double crossing = 0;
-  double kept = 0;
-  double most = 0;
-  double gradients = 0;
-  auto cut = cuts.begin();
-  for (size_t i = 0; i < footprint.nodes.size(); ++i) {
+  std::vector<Footprint::Storage> before;
+  for (size_t i = begin; i < end; ++i) {
     const Footprint::Node& node = footprint.nodes[i];
-    kept += node.kept * recorded;
-    most = std::max(most, kept + node.alive * plain + node.temporary * (plain + recorded));
-    // A gradient of each value that is alive, and what forming them needs.
-    gradients = std::max(gradients, (node.alive + 2 * node.temporary) * recorded);
-    const bool last = i + 1 == footprint.nodes.size();
-    if (last || (cut != cuts.end() && *cut == i)) {
-      peak = std::max({peak, crossing + most, crossing + kept + gradients});
-      crossing += node.alive * (plain + recorded);
-      kept = most = gradients = 0;
-      cut = last ? cut : std::next(cut);
+    if (i > 0) {
+      before = footprint.nodes[i - 1].alive;
     }
+    kept += need(node).kept * recorded;
+    results += rows.halves() || rows.recorded == 0 ? 0 : node.made * recorded;
+    const double alive = crossing.with(before) * both + node.made * both;
+    const double held = std::max(alive, crossing.with({}) * both + results) + kept;
+    peak = std::max(peak, held + need(node).forward * std::max(both - recorded, recorded) +
+                              need(node).once * static_cast<double>(footprint.rows));
   }
-  return peak / static_cast<double>(footprint.rows);
+  if (rows.recorded == 0) {
+    return peak;
+  }
+  // Backwards: what is kept goes node by node, unless there are further targets. The values of the
+  // last part may still be referred to.
+  const double outputs = last ? footprint.nodes[end - 1].alive_bytes() * both : 0;
+  double behind = 0;
+  for (size_t i = end; i-- > begin;) {
+    const Footprint::Node& node = footprint.nodes[i];
+    const double gradients = (node.alive_bytes() + node.made + need(node).backward) * recorded;
+    peak = std::max(peak, crossing.with({}) * both + kept + results - behind + outputs + gradients +
+                              need(node).once * static_cast<double>(footprint.rows));
+    const double own = need(node).kept + (rows.halves() ? 0 : node.made);
+    behind += last ? 0 : own * recorded;
+  }
+  return peak;
+}
+
+double peak_of(const Footprint& footprint, const std::vector<size_t>& cuts, const BatchRows& rows) {
+  // For what no operation is asked about: small tensors, sums of gradients.
+  constexpr double margin = 1.15;
+  double peak = 0;
+  Held crossing;
+  size_t begin = 0;
+  for (size_t k = 0; k <= cuts.size(); ++k) {
+    const bool last = k == cuts.size();
+    const size_t end = last ? footprint.nodes.size() : cuts[k] + 1;
+    peak = std::max(peak, peak_of_part(footprint, begin, end, crossing, rows, last));
+    if (!last) {
+      crossing.add(footprint.nodes[cuts[k]].alive);
+    }
+    begin = end;
+  }
+  const double prepared = rows.halves() ? footprint.prepared : 0;
+  return margin * peak / static_cast<double>(footprint.rows) + prepared;
 }
 
 }  // namespace
+
+double plain_bytes(const Footprint& footprint, int64_t rows) {
+  return peak_of(footprint, {}, {rows, 0});
+}
+
+double memo_bytes(const Footprint& footprint, const BatchRows& rows) {
+  double made = 0;
+  for (const Footprint::Node& node : footprint.nodes) {
+    made += node.made;
+  }
+  return made * static_cast<double>(rows.plain) / static_cast<double>(footprint.rows);
+}
 
 CutPlan plan_cuts(const Footprint& footprint, const std::vector<bool>& places,
                   const BatchRows& rows, double budget) {
   constexpr int most_parts = 128;
   double all = 0;
   for (const Footprint::Node& node : footprint.nodes) {
-    all += node.kept;
+    all += weight_of(node, rows.halves());
   }
   CutPlan best{{}, peak_of(footprint, {}, rows)};
   for (int parts = 2; parts <= most_parts && best.bytes > budget; ++parts) {
-    const std::vector<size_t> cuts = cuts_every(footprint, places, all / parts);
+    const std::vector<size_t> cuts = cuts_every(footprint, places, all / parts, rows.halves());
     const double bytes = peak_of(footprint, cuts, rows);
     if (bytes < best.bytes) {
       best = {cuts, bytes};
@@ -300,8 +491,9 @@ BatchMemory within_memory(const Graph& graph, Constants& constants, const std::v
   }
   const auto budget = static_cast<double>(*share.budget);
   BatchMemory memory;
-  memory.remembers = peak_of(footprint, {}, {0, rows.plain + rows.recorded}) <= budget;
-  if (memory.remembers || peak_of(footprint, {}, rows) <= budget) {
+  const double whole = peak_of(footprint, {}, rows);
+  memory.remembers = whole + memo_bytes(footprint, rows) <= budget;
+  if (whole <= budget) {
     return memory;
   }
   const CutPlan plan = plan_cuts(footprint, cut_places(graph), rows, budget);

@@ -131,8 +131,9 @@ std::vector<Operation> make_operations() {
   add(Kind::elementwise, rules::power, "rescale", {"pow", "float_power"});
 
   // Products of values that depend on X: gradient at the midpoint of x and reference.
+  add(Kind::product, rules::times, "midpoint", {"mul", "multiply"});
   add(Kind::product, rules::product, "midpoint",
-      {"mul", "multiply", "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger",
+      {"matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "ger",
        "linear", "addmm", "baddbmm", "addbmm", "addmv", "addr", "addcmul", "einsum", "tensordot",
        "kron", "lerp", "cross", "linalg_cross", "bilinear", "linalg_matmul", "linalg_vecdot",
        "chain_matmul", "linalg_multi_dot", "trapezoid", "trapz", "cumulative_trapezoid"});

@@ -362,9 +362,9 @@ void Evaluation::run_in_parts(const Block* block) {
     if (resume) {
       resume(entry.stand_ins, false);
     }
-    // Slopes of this part are formed when it is evaluated again.
-    const Draft draft(options_.two_halves());
     for (bool cut = false; !cut;) {
+      // Slopes of this part are formed when it is evaluated again.
+      const Draft draft(options_.two_halves());
       const size_t end = next == cuts.end() ? nodes.size() : std::min(*next++ + 1, nodes.size());
       for (; part.end < end; ++part.end) {
         run_and_free(nodes[part.end]);

@@ -8,9 +8,14 @@
 // later parts add to its gradient is there before a part adds its own.
 #pragma once
 
+#include <c10/core/StorageImpl.h>
+
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/evaluate/evaluate.h"
@@ -23,28 +28,61 @@ std::vector<bool> cut_places(const Graph& graph);
 
 // What the nodes of the graph's block take of memory, in bytes for a row of the batch.
 struct Footprint {
+  struct Storage {
+    int64_t number = 0;  // the same memory has the same number wherever it is met
+    double bytes = 0;
+  };
+  // Of a half, or of a batch with gradients.
+  struct Need {
+    double kept = 0;      // what a backward pass needs of it, beside its results
+    double forward = 0;   // what it takes while it runs, beside its inputs and results
+    double backward = 0;  // ... while its gradient is formed, beside all gradients
+    double once = 0;      // while it runs, however many rows there are
+  };
   struct Node {
-    double alive = 0;      // of all values that a later node needs
-    double kept = 0;       // what a backward pass needs of it
-    double temporary = 0;  // what it needs beside that while it runs
+    std::vector<Storage> alive;  // behind it: what a later node needs
+    double made = 0;             // its results
+    Need halves;                 // by the rules
+    Need gradients;              // by LibTorch's own gradients
+
+    double alive_bytes() const {
+      double bytes = 0;
+      for (const Storage& storage : alive) {
+        bytes += storage.bytes;
+      }
+      return bytes;
+    }
   };
   std::vector<Node> nodes;
-  Node now;          // of the node that is running
+  Node now;  // of the node that is running
+  // While it is taken: the numbers of the storages that were met, and how many there are.
+  std::map<const void*, std::pair<c10::weak_intrusive_ptr<c10::StorageImpl>, int64_t>> met;
+  int64_t count = 0;
   int64_t rows = 1;  // that were evaluated
+  // Of the model's weights, in the layouts and as the transforms that rules keep of them.
+  double prepared = 0;
+  std::set<const void*> weights;  // those that were counted
 };
 
 // Of a graph on inputs of these shapes: measured by one forward pass on `inputs`, a row each, and
 // remembered with the graph.
 Footprint footprint_of(const Graph& graph, Constants& constants, const std::vector<Value>& inputs);
-// What an evaluation on such inputs wrote to EvaluateOptions::footprint.
-void remember_footprint(const Graph& graph, const Constants& constants,
-                        const std::vector<Value>& inputs, Footprint footprint);
+// What an evaluation on such inputs wrote to EvaluateOptions::footprint; returns it completed.
+Footprint remember_footprint(const Graph& graph, const Constants& constants,
+                             const std::vector<Value>& inputs, Footprint footprint);
 
 // How a batch is evaluated.
 struct BatchRows {
   int64_t plain = 0;     // rows evaluated without gradients (the sequences' half)
   int64_t recorded = 0;  // rows of which gradients are taken
+  bool halves() const { return plain > 0; }
 };
+
+// What rows take that are evaluated without gradients, in bytes at the peak.
+double plain_bytes(const Footprint& footprint, int64_t rows);
+
+// What a Memo of all that is evaluated plainly takes.
+double memo_bytes(const Footprint& footprint, const BatchRows& rows);
 
 struct CutPlan {
   std::vector<size_t> cuts;  // EvaluateOptions::cuts

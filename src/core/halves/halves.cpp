@@ -11,6 +11,7 @@
 
 #include "core/base/error.h"
 #include "core/halves/joined.h"
+#include "core/halves/kernels.h"
 #include "core/halves/operand_halves.h"
 #include "core/halves/tiles.h"
 #include "core/numeric/device.h"
@@ -154,6 +155,19 @@ bool has_gradient(const c10::IValue& value) {
   return found;
 }
 
+namespace {
+
+bool& drafting() {
+  static thread_local bool drafts = false;
+  return drafts;
+}
+
+std::vector<at::Tensor> no_gradient(const at::Tensor&) {
+  throw Error("internal", "A gradient was asked for that was left out.");
+}
+
+}  // namespace
+
 at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Backward backward,
                   WindowBackward windows) {
   bool needed = false;
@@ -162,6 +176,11 @@ at::Tensor attach(at::Tensor output, const std::vector<at::Tensor>& inputs, Back
   }
   if (!needed) {
     return output;
+  }
+  if (drafting()) {
+    // What the gradient is made of would be kept for nothing.
+    backward = no_gradient;
+    windows = {};
   }
   const auto node = own(new RuleNode(torch::autograd::collect_next_edges(inputs),
                                      std::move(backward), std::move(windows)));
@@ -187,15 +206,6 @@ std::vector<at::Tensor> attach_together(const std::vector<at::Tensor>& outputs,
   return attached;
 }
 
-namespace {
-
-bool& drafting() {
-  static thread_local bool drafts = false;
-  return drafts;
-}
-
-}  // namespace
-
 Draft::Draft(bool drafts) : before_(drafting()) { drafting() = drafts; }
 
 Draft::~Draft() { drafting() = before_; }
@@ -203,9 +213,7 @@ Draft::~Draft() { drafting() = before_; }
 bool Draft::drafts() { return drafting(); }
 
 at::Tensor Draft::without_slope(const at::Tensor& output, const std::vector<at::Tensor>& inputs) {
-  return attach(output, inputs, [](const at::Tensor&) -> std::vector<at::Tensor> {
-    throw Error("internal", "A gradient was asked for that was left out.");
-  });
+  return attach(output, inputs, no_gradient);
 }
 
 const WindowBackward* window_rule(const torch::autograd::Node& node) {
@@ -363,12 +371,21 @@ Halves midpoint(const OnHalves<Nary>& function, const std::vector<Halves>& opera
                 const BatchShape& batch) {
   const at::NoGradGuard guard;
   const OperandHalves halves = operand_halves(operands);
-  Operands middle;
   for (size_t i = 0; i < operands.size(); ++i) {
-    middle.push_back((repeat_x(halves.x[i], halves.ref[i], batch) + halves.ref[i]) / 2);
+    if (halves.x[i].sizes() != halves.ref[i].sizes()) {
+      check_rows(halves.x[i], halves.ref[i], batch);
+    }
   }
   Halves result{once_tensor(batch.memo, "midpoint", [&]() { return function.x(halves.x); }),
                 function.ref(halves.ref)};
+  if (Draft::drafts()) {
+    result.ref = Draft::without_slope(result.ref, halves.inputs);
+    return result;
+  }
+  Operands middle;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    middle.push_back(halfway(halves.x[i], halves.ref[i], batch));
+  }
   result.ref =
       attach(result.ref, halves.inputs, [function = function.ref, middle](const at::Tensor& grad) {
         const at::AutoGradMode enabled(true);

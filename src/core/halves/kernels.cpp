@@ -1,5 +1,11 @@
 #include "core/halves/kernels.h"
 
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <functional>
+
+#include "core/halves/joined.h"
 #include "core/numeric/loops.h"
 #include "core/numeric/tensor_functions.h"
 
@@ -22,30 +28,68 @@ bool same_rows(const at::Tensor& x, const at::Tensor& ref) {
          (ref.size(0) == 1 || ref.stride(0) == row(ref));
 }
 
-template <typename T>
-void relu_pass(const at::Tensor& x, const at::Tensor& ref, at::Tensor& y, at::Tensor& m,
-               const BatchShape& batch) {
+// Numbers that a thread takes at once, where there are several.
+constexpr int64_t stretch = 1 << 15;
+
+// `pass(from_x, from_ref, count)` for stretches of the references' half and what belongs to them of
+// the x half, by the places of their first numbers; on LibTorch's threads.
+void in_stretches(const at::Tensor& ref, const BatchShape& batch,
+                  const std::function<void(int64_t x, int64_t ref, int64_t count)>& pass) {
   // With one reference a sequence the halves have one shape, and the batch may lie anywhere in it.
   const bool alike = batch.references == 1;
   const int64_t rows = alike ? 1 : batch.sequences * batch.references;
-  const int64_t row = ref.numel() / rows;
+  const int64_t row = ref.numel() / std::max<int64_t>(rows, 1);
+  for (int64_t i = 0; i < rows; ++i) {
+    at::parallel_for(0, row, stretch, [&](int64_t begin, int64_t end) {
+      pass((i / batch.references) * row + begin, i * row + begin, end - begin);
+    });
+  }
+}
+
+template <typename T>
+void relu_pass(const at::Tensor& x, const at::Tensor& ref, at::Tensor& y, at::Tensor& m,
+               const BatchShape& batch) {
   const T* from_x = x.data_ptr<T>();
   const T* from_ref = ref.data_ptr<T>();
   T* to_y = y.data_ptr<T>();
   T* to_m = m.data_ptr<T>();
-  for (int64_t i = 0; i < rows; ++i) {
-    loops::relu_rescale(from_x + (i / batch.references) * row, from_ref + i * row, to_y + i * row,
-                        to_m + i * row, row);
-  }
+  in_stretches(ref, batch, [=](int64_t of_x, int64_t of_ref, int64_t count) {
+    loops::relu_rescale(from_x + of_x, from_ref + of_ref, to_y + of_ref, to_m + of_ref, count);
+  });
+}
+
+template <typename T>
+void halfway_pass(const at::Tensor& x, const at::Tensor& ref, at::Tensor& out,
+                  const BatchShape& batch) {
+  const T* from_x = x.data_ptr<T>();
+  const T* from_ref = ref.data_ptr<T>();
+  T* to = out.data_ptr<T>();
+  in_stretches(ref, batch, [=](int64_t of_x, int64_t of_ref, int64_t count) {
+    loops::halfway(from_x + of_x, from_ref + of_ref, to + of_ref, count);
+  });
 }
 
 }  // namespace
 
-bool relu_is_fast(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch) {
+bool lie_alike(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch) {
   const bool type = x.scalar_type() == ref.scalar_type() &&
                     (x.scalar_type() == at::kFloat || x.scalar_type() == at::kDouble);
   const bool rows = x.dim() == ref.dim() && x.numel() * batch.references == ref.numel();
   return type && rows && x.is_cpu() && ref.is_cpu() && same_rows(x, ref);
+}
+
+at::Tensor halfway(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch) {
+  if (!lie_alike(x, ref, batch)) {
+    return (repeat_x(x, ref, batch) + ref) / 2;
+  }
+  check_rows(x, ref, batch);
+  at::Tensor middle = at::empty_like(ref);
+  if (ref.scalar_type() == at::kFloat) {
+    halfway_pass<float>(x, ref, middle, batch);
+  } else {
+    halfway_pass<double>(x, ref, middle, batch);
+  }
+  return middle;
 }
 
 std::tuple<at::Tensor, at::Tensor> relu_rescale(const at::Tensor& x, const at::Tensor& ref,
@@ -137,6 +181,12 @@ Halves pool_with_credit(const Pooling& pooling, const Halves& input, const Batch
   });
   of_x = {results[0].toTensor(), results[1].toTensor()};
   const Maxima of_ref = maxima_of(window, rows_ref);
+  const std::vector<int64_t> shape = ref.sizes().vec();
+  Halves output{from_rows(of_x.values, input.x.sizes().vec()), from_rows(of_ref.values, shape)};
+  if (Draft::drafts()) {
+    output.ref = Draft::without_slope(output.ref, {input.ref});
+    return output;
+  }
   const at::Tensor credit = at::empty_like(of_ref.positions);
   const at::Tensor share = at::empty_like(of_ref.values);
   const int64_t in = window.length * window.channels;
@@ -153,8 +203,6 @@ Halves pool_with_credit(const Pooling& pooling, const Halves& input, const Batch
         of_ref.values.data_ptr<float>() + i * out, of_ref.positions.data_ptr<int32_t>() + i * out,
         credit.data_ptr<int32_t>() + i * out, share.data_ptr<float>() + i * out);
   }
-  const std::vector<int64_t> shape = ref.sizes().vec();
-  Halves output{from_rows(of_x.values, input.x.sizes().vec()), from_rows(of_ref.values, shape)};
   output.ref = attach(output.ref, {input.ref}, [=](const at::Tensor& grad) {
     const at::Tensor rows = to_rows(grad);
     const at::Tensor result =

@@ -11,8 +11,10 @@
 
 namespace seqlift {
 
-// Whether the halves lie in memory so that one pass over both is possible.
-bool relu_is_fast(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch);
+// Whether the halves are real numbers and lie in memory so that one pass over both is possible.
+bool lie_alike(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch);
+// (x + ref) / 2 in the shape of ref, in one pass where they lie alike.
+at::Tensor halfway(const at::Tensor& x, const at::Tensor& ref, const BatchShape& batch);
 // relu(ref) and (relu(x) - relu(ref)) / (x - ref), in the memory order of ref.
 std::tuple<at::Tensor, at::Tensor> relu_rescale(const at::Tensor& x, const at::Tensor& ref,
                                                 const BatchShape& batch);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "core/base/error.h"
+#include "core/base/memory.h"
 #include "core/evaluate/evaluate.h"
 #include "core/evaluate/evaluation.h"
 #include "core/evaluate/recompute.h"
@@ -15,7 +16,9 @@
 #include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
 #include "core/numeric/device.h"
+#include "core/numeric/loops.h"
 #include "core/numeric/shape_text.h"
+#include "core/numeric/steady_memory.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
 
@@ -34,7 +37,7 @@ constexpr double rounding_in_double = 1e-8;
 constexpr double coarse = 1e-2;
 // Outputs below this are what rounding leaves of larger numbers.
 constexpr double smallest = 1e-4;
-// Longer sequences have one neighbour instead of two: memory.
+// Longer sequences have one neighbour instead of two: time and memory.
 constexpr int64_t long_sequence = 1 << 16;
 
 struct Company {
@@ -51,14 +54,14 @@ struct Given {
   bool works() const { return failure.empty(); }
 };
 
+// `weighed`: what it takes of memory is written there, and remembered (recompute.h).
 Given ask(const Graph& graph, Constants& constants, const Company& rows, const After& after = {},
-          bool weighed = false) {
+          Footprint* weighed = nullptr) {
   const at::NoGradGuard guard;
   Given given;
   EvaluateOptions options;
   options.after = after;
-  Footprint footprint;
-  options.footprint = weighed ? &footprint : nullptr;
+  options.footprint = weighed;
   options.unit = units_as_written(constants);
   std::vector<Value> inputs(1);
   inputs[0].x = to_compute(rows.X, constants).clone();
@@ -72,7 +75,7 @@ Given ask(const Graph& graph, Constants& constants, const Company& rows, const A
   try {
     const std::vector<Value> outputs = evaluate(graph, constants, inputs, options);
     if (weighed) {
-      remember_footprint(graph, constants, inputs, footprint);
+      *weighed = remember_footprint(graph, constants, inputs, std::move(*weighed));
     }
     for (const Value& value : outputs) {
       const bool tensor = value.x.isTensor() && value.x.toTensor().defined();
@@ -167,13 +170,30 @@ bool looks_for_nan(const Graph& graph, const at::Device& device) {
   });
 }
 
+// In one pass over the memory, as every operation's result is looked at.
 double share_of_numbers(const at::Tensor& tensor) {
-  return tensor.numel() == 0 ? 1 : 1 - tensor.isnan().to(at::kDouble).mean().item<double>();
+  const int64_t all = tensor.numel();
+  const at::ScalarType type = tensor.scalar_type();
+  if (all == 0) {
+    return 1;
+  }
+  int64_t missing = 0;
+  if (tensor.is_cpu() && tensor.is_non_overlapping_and_dense() && type == at::kFloat) {
+    missing = loops::count_nan(tensor.data_ptr<float>(), all);
+  } else if (tensor.is_cpu() && tensor.is_non_overlapping_and_dense() && type == at::kDouble) {
+    missing = loops::count_nan(tensor.data_ptr<double>(), all);
+  } else {
+    missing = tensor.isnan().sum().item<int64_t>();
+  }
+  return 1 - static_cast<double>(missing) / static_cast<double>(all);
 }
 
 // Watches for the first operation that leaves nothing of the one sequence that has numbers, or else
 // for one that names the dimension of the batch.
 class MixingWatch {
+ private:
+  using Weak = c10::weak_intrusive_ptr<at::TensorImpl, c10::UndefinedTensorImpl>;
+
  public:
   // `numbers`: all sequences have numbers, so that only dimensions tell.
   explicit MixingWatch(const Graph& graph, bool numbers = false)
@@ -219,17 +239,18 @@ class MixingWatch {
     }
   }
 
-  // Most inputs are an earlier output.
+  // Most inputs are an earlier output. A tensor is known by its address, which stays its own as
+  // long as something refers to it; its memory may go.
   double share_of(const at::Tensor& tensor) {
     for (const auto& known : shares_) {
-      if (known.first.is_same(tensor)) {
+      if (known.first._unsafe_get_target() == tensor.unsafeGetTensorImpl()) {
         return known.second;
       }
     }
     if (shares_.size() > 8) {
       shares_.erase(shares_.begin());
     }
-    shares_.emplace_back(tensor, share_of_numbers(tensor));
+    shares_.emplace_back(Weak(tensor.getIntrusivePtr()), share_of_numbers(tensor));
     return shares_.back().second;
   }
 
@@ -237,7 +258,7 @@ class MixingWatch {
   bool numbers_;
   std::string spreads_;
   std::string by_dimension_;
-  std::vector<std::pair<at::Tensor, double>> shares_;
+  std::vector<std::pair<Weak, double>> shares_;
 };
 
 class BatchCheck {
@@ -250,8 +271,8 @@ class BatchCheck {
   std::optional<std::string> refusal() {
     own_ = row(0);
     special_ = graph_.findings->alone_differs;
-    // What it takes of memory is learnt on the way (recompute.h).
-    Given one = ask(graph_, constants_, by_itself(), {}, true);
+    Footprint footprint;
+    Given one = ask(graph_, constants_, by_itself(), {}, &footprint);
     if (!one.works() && !special_) {
       special_ = true;
       one = ask(graph_, constants_, by_itself());
@@ -259,7 +280,10 @@ class BatchCheck {
     if (!one.works()) {
       return std::nullopt;
     }
-    const bool two = batch_size_ < 3 || own_.X.size(2) >= long_sequence;
+    const auto budget = memory_share().budget;
+    const bool room = !budget || footprint.nodes.empty() ||
+                      plain_bytes(footprint, 3) <= static_cast<double>(*budget);
+    const bool two = batch_size_ < 3 || own_.X.size(2) >= long_sequence || !room;
     if (!looks_for_nan(graph_, constants_.device())) {
       const Company other = no_numbers(own_);
       rows_ = two ? in_company({other, own_}) : in_company({other, own_, other});
@@ -365,6 +389,7 @@ std::optional<std::string> refusal_within_memory(const Graph& graph, Constants& 
   std::string why;
   for (const int64_t rows : {std::max(batch_size, fewest), fewest}) {
     try {
+      const SteadyMemory memory;
       return BatchCheck(graph, constants, sequences, rows).refusal();
     } catch (const std::exception& error) {
       if (!is_out_of_memory(error)) {

@@ -25,7 +25,7 @@ std::optional<double> bytes_alive(const Graph& graph, Constants& constants,
                                              batch_of_args(sequences, constants, 0, 1), graph);
     double most = 0;
     for (const Footprint::Node& node : footprint_of(graph, constants, row).nodes) {
-      most = std::max(most, node.alive);
+      most = std::max(most, node.alive_bytes());
     }
     return most;
   } catch (const Error& error) {

@@ -47,6 +47,44 @@ void relu_rescale(const double* __restrict x, const double* __restrict r, double
   }
 }
 
+SEQLIFT_VECTORISED
+void halfway(const float* __restrict x, const float* __restrict r, float* __restrict out,
+             int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = (x[i] + r[i]) / 2;
+  }
+}
+
+SEQLIFT_VECTORISED
+void halfway(const double* __restrict x, const double* __restrict r, double* __restrict out,
+             int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    out[i] = (x[i] + r[i]) / 2;
+  }
+}
+
+template <typename T>
+SEQLIFT_INLINE int64_t count_nan_of(const T* __restrict x, int64_t count) {
+  // Of so many a sum of the narrow type that vectorises stays exact.
+  constexpr int64_t stretch = 1 << 20;
+  int64_t sum = 0;
+  for (int64_t begin = 0; begin < count; begin += stretch) {
+    const int64_t end = begin + stretch < count ? begin + stretch : count;
+    int32_t here = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      here += x[i] != x[i] ? 1 : 0;
+    }
+    sum += here;
+  }
+  return sum;
+}
+
+SEQLIFT_VECTORISED
+int64_t count_nan(const float* __restrict x, int64_t count) { return count_nan_of(x, count); }
+
+SEQLIFT_VECTORISED
+int64_t count_nan(const double* __restrict x, int64_t count) { return count_nan_of(x, count); }
+
 template <typename T>
 SEQLIFT_INLINE void relu_change_of(const T* __restrict x, const T* __restrict d,
                                    T* __restrict change, int64_t count) {

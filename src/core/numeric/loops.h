@@ -12,6 +12,14 @@ namespace loops {
 void relu_rescale(const float* x, const float* r, float* y, float* m, int64_t count);
 void relu_rescale(const double* x, const double* r, double* y, double* m, int64_t count);
 
+// (x + r) / 2.
+void halfway(const float* x, const float* r, float* out, int64_t count);
+void halfway(const double* x, const double* r, double* out, int64_t count);
+
+// How many are NaN.
+int64_t count_nan(const float* x, int64_t count);
+int64_t count_nan(const double* x, int64_t count);
+
 // change = max(x + d, 0) - max(x, 0); a NaN stays one.
 void relu_change(const float* x, const float* d, float* change, int64_t count);
 void relu_change(const double* x, const double* d, double* change, int64_t count);

@@ -182,6 +182,13 @@ TileTransform cheapest_transform(const LineConvolution& convolution) {
   return best;
 }
 
+bool keeps_weights(int64_t input_numbers, int64_t weight_numbers, bool transformed) {
+  constexpr int64_t small = 1 << 20;
+  // What takes this much longer than the weights are large hides their preparation.
+  const int64_t longer = transformed ? 16 : 4;
+  return weight_numbers <= small || input_numbers <= longer * weight_numbers;
+}
+
 at::Tensor transformed_weights(const at::Tensor& weight, const TileTransform& transform) {
   const int64_t out = weight.size(0);
   const int64_t in = weight.size(1);

@@ -38,6 +38,10 @@ TileTransform cheapest_transform(const LineConvolution& convolution);
 // weight [out, in, kernel] as transformed_convolution() needs it, [products, out, in, 1, 1].
 at::Tensor transformed_weights(const at::Tensor& weight, const TileTransform& transform);
 
+// Whether weights are prepared (transformed, in another layout) once for all calls: not where an
+// input of so many numbers takes so much longer that copies of large weights only take memory.
+bool keeps_weights(int64_t input_numbers, int64_t weight_numbers, bool transformed);
+
 // x is [rows, length, in], without holes; `bias` may be undefined. Undefined where x holds an
 // infinity or a NaN, which a transform would spread over a tile.
 at::Tensor transformed_convolution(const LineConvolution& convolution, const at::Tensor& x,

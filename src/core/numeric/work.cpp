@@ -2,7 +2,6 @@
 
 #include <ATen/Parallel.h>
 #include <dlfcn.h>
-#include <malloc.h>
 
 #include <algorithm>
 #include <chrono>
@@ -15,6 +14,7 @@
 
 #include "core/base/error.h"
 #include "core/base/memory.h"
+#include "core/numeric/steady_memory.h"
 
 namespace seqlift {
 
@@ -44,32 +44,6 @@ class BlasThreads {
   int (*get_)() = nullptr;
   void (*set_)(int) = nullptr;
   int before_ = 1;
-};
-
-// Activations are allocated and freed by the megabyte, hundreds of times a second. glibc gives such
-// memory back to the system at once and takes it anew, page by page, which costs a fifth of the
-// time (bench/): while we work it keeps the memory, and afterwards it gives it back.
-class SteadyMemory {
- public:
-  SteadyMemory() {
-#ifdef __GLIBC__
-    static const bool once = [] {
-      mallopt(M_MMAP_THRESHOLD, 32 << 20);
-      mallopt(M_TRIM_THRESHOLD, 1 << 30);
-      mallopt(M_TOP_PAD, 64 << 20);
-      mallopt(M_ARENA_MAX, 1);
-      return true;
-    }();
-    (void)once;
-#endif
-  }
-  ~SteadyMemory() {
-#ifdef __GLIBC__
-    malloc_trim(0);
-#endif
-  }
-  SteadyMemory(const SteadyMemory&) = delete;
-  SteadyMemory& operator=(const SteadyMemory&) = delete;
 };
 
 // oneDNN compiles code for each shape that it meets and keeps the last 1024, some of a megabyte:

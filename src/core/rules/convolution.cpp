@@ -5,6 +5,8 @@
 // channels of all taps, shifted and added.
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "core/base/error.h"
 #include "core/halves/constants.h"
@@ -115,9 +117,21 @@ at::Tensor unflat(const at::Tensor& image, int64_t dims) {
   return dims == 1 ? image.squeeze(2) : image;
 }
 
-at::Tensor flat_weight(const Convolution& convolution, Constants& constants) {
-  return constants.derived(convolution.weight, "channels last",
-                           [&]() { return flat(convolution.weight); });
+// What `make` makes of the weights, for an input.
+at::Tensor prepared(const Convolution& convolution, const at::Tensor& input, const std::string& key,
+                    bool transformed, Constants& constants,
+                    const std::function<at::Tensor()>& make) {
+  if (!keeps_weights(input.numel(), convolution.weight.numel(), transformed)) {
+    const at::NoGradGuard guard;
+    return make();
+  }
+  return constants.derived(convolution.weight, key, make);
+}
+
+at::Tensor flat_weight(const Convolution& convolution, const at::Tensor& input,
+                       Constants& constants) {
+  return prepared(convolution, input, "channels last", false, constants,
+                  [&]() { return flat(convolution.weight); });
 }
 
 // A convolution by oneDNN where there is one. (ATen's own choice takes another path for some small
@@ -161,7 +175,7 @@ at::Tensor by_transform(const Convolution& c, const at::Tensor& image, bool turn
     return {};
   }
   const std::string key = (turned ? "turned " : "") + transform.name();
-  const at::Tensor weights = constants.derived(c.weight, key, [&]() {
+  const at::Tensor weights = prepared(c, image, key, true, constants, [&]() {
     const at::Tensor taps = c.dims == 1 ? c.weight : c.weight.squeeze(2);
     return transformed_weights(turned ? taps.flip({2}).transpose(0, 1) : taps, transform);
   });
@@ -169,16 +183,59 @@ at::Tensor by_transform(const Convolution& c, const at::Tensor& image, bool turn
   return y.defined() ? y.unflatten(0, {image.size(0), image.size(2)}).permute({0, 3, 1, 2}) : y;
 }
 
-at::Tensor forward(const Convolution& c, const at::Tensor& input, Constants& constants) {
+at::Tensor forward_of_numbers(const Convolution& c, const at::Tensor& input, Constants& constants) {
   const at::Tensor padded =
       c.pad_first.empty() ? input : at::constant_pad_nd(input, c.pad_first, 0);
   const at::Tensor image = flat(padded);
   at::Tensor output = by_transform(c, image, false, c.padding.back(), c.bias, constants);
   if (!output.defined()) {
-    output = dense(image, flat_weight(c, constants), c.bias, two(c.stride, 1), two(c.padding, 0),
-                   two(c.dilation, 1), c.groups);
+    output = dense(image, flat_weight(c, image, constants), c.bias, two(c.stride, 1),
+                   two(c.padding, 0), two(c.dilation, 1), c.groups);
   }
   return unflat(output, c.dims);
+}
+
+// Whether a row holds no number at all: the neighbours by which a model is tried (batch_check.h).
+bool is_nothing(const at::Tensor& row) {
+  return std::isnan(*row.data_ptr<float>()) && row.is_non_overlapping_and_dense() &&
+         loops::count_nan(row.data_ptr<float>(), row.numel()) == row.numel();
+}
+
+// Every window of a row without numbers sees a position of it, not padding alone.
+bool windows_see_input(const Convolution& c, const at::Tensor& input) {
+  bool see = c.pad_first.empty();
+  for (int64_t d = 0; d < c.dims; ++d) {
+    see = see && c.padding[d] <= c.dilation[d] * (c.weight.size(d + 2) - 1) &&
+          c.dilation[d] <= input.size(d + 2);
+  }
+  return see;
+}
+
+// What is no number stays none, without being computed.
+at::Tensor forward(const Convolution& c, const at::Tensor& input, Constants& constants) {
+  std::vector<int64_t> numbers;
+  const int64_t rows = input.size(0);
+  for (int64_t i = 0; i < rows && rows > 1 && input[0].numel() > 0; ++i) {
+    if (!is_nothing(input[i])) {
+      numbers.push_back(i);
+    }
+  }
+  const auto some = static_cast<int64_t>(numbers.size());
+  if (some == 0 || some == rows || !windows_see_input(c, input)) {
+    return forward_of_numbers(c, input, constants);
+  }
+  std::vector<at::Tensor> found;
+  for (const int64_t i : numbers) {
+    found.push_back(forward_of_numbers(c, input.narrow(0, i, 1), constants));
+  }
+  std::vector<int64_t> sizes = found[0].sizes().vec();
+  sizes[0] = rows;
+  const at::Tensor output = at::empty(sizes, found[0].options(), found[0].suggest_memory_format())
+                                .fill_(std::numeric_limits<float>::quiet_NaN());
+  for (int64_t i = 0; i < some; ++i) {
+    output.narrow(0, numbers[i], 1).copy_(found[i]);
+  }
+  return output;
 }
 
 // d out / d input for few input channels: taps = grad [n L', out] x weight [out, kernel in], then
@@ -225,8 +282,8 @@ at::Tensor backward_turned(const Convolution& c, const at::Tensor& grad, Constan
   const at::Tensor image = flat(grad);
   at::Tensor output = by_transform(c, image, true, padding.back(), {}, constants);
   if (!output.defined()) {
-    const at::Tensor turned = constants.derived(
-        c.weight, "turned", [&]() { return flat(c.weight.flip(dims).transpose(0, 1)); });
+    const at::Tensor turned = prepared(c, image, "turned", false, constants,
+                                       [&]() { return flat(c.weight.flip(dims).transpose(0, 1)); });
     const std::vector<int64_t> ones(c.dims, 1);
     output = dense(image, turned, {}, two(ones, 1), two(padding, 0), two(c.dilation, 1), 1);
   }
@@ -248,9 +305,9 @@ at::Tensor backward(const Convolution& c, const at::Tensor& grad,
   // Only its sizes and layout are looked at; the memory is never touched.
   const at::Tensor shape = at::empty(sizes, grad.options(), at::MemoryFormat::ChannelsLast);
   const auto gradients = at::convolution_backward(
-      flat(grad), shape, flat_weight(c, constants), at::OptionalIntArrayRef(), two(c.stride, 1),
-      two(c.padding, 0), two(c.dilation, 1), false, std::vector<int64_t>{0, 0}, c.groups,
-      {true, false, false});
+      flat(grad), shape, flat_weight(c, grad, constants), at::OptionalIntArrayRef(),
+      two(c.stride, 1), two(c.padding, 0), two(c.dilation, 1), false, std::vector<int64_t>{0, 0},
+      c.groups, {true, false, false});
   return unflat(std::get<0>(gradients), c.dims);
 }
 

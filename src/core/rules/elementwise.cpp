@@ -47,7 +47,7 @@ std::vector<Value> piecewise(Call& call) { return rescale_operation(call, Smooth
 std::vector<Value> relu(Call& call) {
   const Halves input = call.halves(0);
   const at::Tensor ref = input.ref.detach();
-  if (!relu_is_fast(input.x, ref, call.batch)) {
+  if (!lie_alike(input.x, ref, call.batch)) {
     return piecewise(call);
   }
   check_rows(input.x, ref, call.batch);
@@ -70,7 +70,7 @@ std::vector<Value> glu(Call& call) {
     return linear([&](const at::Tensor& whole) { return whole.chunk(2, dim)[which]; }, input);
   };
   const Unary sigmoid = [](const at::Tensor& value) { return at::sigmoid(value); };
-  const Halves gate = rescale(sigmoid, part(1), Smoothness::smooth, call.batch);
+  const Halves gate = rescale_each(sigmoid, part(1), Smoothness::smooth, call.batch);
   const Nary multiply = [](const Operands& factors) { return factors[0] * factors[1]; };
   return {to_value(midpoint(multiply, {part(0), gate}, call.batch))};
 }

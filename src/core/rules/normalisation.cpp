@@ -3,6 +3,7 @@
 // mode is linear.
 
 #include "core/base/error.h"
+#include "core/halves/tiles.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/rules/rules.h"
 #include "core/rules/steps.h"
@@ -18,7 +19,7 @@ Halves mean(const Halves& input, const std::vector<int64_t>& dims) {
 
 Halves inverse_root(const Halves& variance, double eps, const BatchShape& batch) {
   const Unary function = [eps](const at::Tensor& value) { return (value + eps).rsqrt(); };
-  return rescale(function, variance, Smoothness::smooth, batch);
+  return rescale_each(function, variance, Smoothness::smooth, batch);
 }
 
 // x / sqrt(mean(x^2) + eps), or the same of the centred x.

@@ -6,6 +6,8 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/halves/tiles.h"
+#include "core/halves/times.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/rules/operands.h"
 #include "core/rules/rules.h"
@@ -60,6 +62,14 @@ std::vector<Value> product(Call& call) {
       midpoint(OnHalves<Nary>(first(function.x), first(function.ref)), operands, call.batch))};
 }
 
+// a b, number by number.
+std::vector<Value> times(Call& call) {
+  const bool both = call.inputs.size() == 2 && call.depends(0) && call.depends(1);
+  return both ? std::vector<Value>{to_value(
+                    seqlift::times(call.halves(0), call.halves(1), call.batch))}
+              : product(call);
+}
+
 // Its own gradient fails on what follows a transposition; that of the same conv1d does not.
 std::vector<Value> conv_tbc(Call& call) {
   call.evaluate = call.row->derivative;
@@ -107,7 +117,7 @@ std::vector<Value> quotient(Call& call) {
   // 1 / b wants a floating-point b; a may be a number.
   if (!call.depends(0)) {
     const Unary reciprocal = [](const at::Tensor& value) { return value.reciprocal(); };
-    const Halves inverse = rescale(reciprocal, call.halves(1), Smoothness::smooth, call.batch);
+    const Halves inverse = rescale_each(reciprocal, call.halves(1), Smoothness::smooth, call.batch);
     const Value& numerator = call.inputs[0];
     const auto scale = [](const c10::IValue& by, const at::Tensor& value) {
       return by.isTensor() ? by.toTensor() * value : value * by.toScalar();
@@ -133,9 +143,9 @@ std::vector<Value> power(Call& call) {
   }
   const Unary log = [](const at::Tensor& value) { return at::log(value); };
   const Unary exp = [](const at::Tensor& value) { return at::exp(value); };
-  const Halves logarithm = rescale(log, call.halves(0), Smoothness::smooth, call.batch);
+  const Halves logarithm = rescale_each(log, call.halves(0), Smoothness::smooth, call.batch);
   const Halves scaled = multiply(call.halves(1), logarithm, call.batch);
-  return {to_value(rescale(exp, scaled, Smoothness::smooth, call.batch))};
+  return {to_value(rescale_each(exp, scaled, Smoothness::smooth, call.batch))};
 }
 
 }  // namespace rules

@@ -20,6 +20,7 @@ std::vector<Value> piecewise(Call& call);      // rules/elementwise.cpp
 std::vector<Value> relu(Call& call);           // rules/elementwise.cpp
 std::vector<Value> glu(Call& call);            // rules/elementwise.cpp
 std::vector<Value> product(Call& call);        // rules/product.cpp
+std::vector<Value> times(Call& call);          // rules/product.cpp
 std::vector<Value> quotient(Call& call);       // rules/product.cpp
 std::vector<Value> conv_tbc(Call& call);       // rules/product.cpp
 std::vector<Value> power(Call& call);          // rules/product.cpp

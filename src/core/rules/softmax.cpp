@@ -26,19 +26,32 @@ namespace {
 
 // The rescale slope of exp at arguments that are at most 0: (exp a - exp b) / (a - b).
 at::Tensor exp_slope(const at::Tensor& a, const at::Tensor& b) {
-  // exp(b) expm1(a - b) / (a - b) keeps its digits when a and b are close.
-  const at::Tensor change = a - b;
-  const at::Tensor small = change.abs() < 1e-3;
+  // With t = -|a - b|, exp(max) expm1(t) / t keeps its digits when a and b are close, and does not
+  // overflow when one is far below the other.
+  const at::Tensor t = (a - b).abs_().neg_();
   // expm1(t) / t = 1 + t/2 + t^2/6 + t^3/24 + ...: below 1e-3 three terms miss by 1e-14.
-  const at::Tensor series = 1 + change / 2 * (1 + change / 3 * (1 + change / 4));
-  const at::Tensor quotient = at::expm1(change) / change;
-  const at::Tensor slope = at::exp(b) * at::where(small, series, quotient);
-  // A far below b: expm1 = -1 and all is well; b far below a overflows, so the larger one leads.
-  const at::Tensor mirrored =
-      at::exp(a) * at::where(small, 1 - change / 2 * (1 - change / 3 * (1 - change / 4)),
-                             at::expm1(-change) / -change);
+  const at::Tensor series = (t / 4).add_(1).mul_(t).div_(3).add_(1).mul_(t).div_(2).add_(1);
+  const at::Tensor quotient = at::expm1(t).div_(t);
+  const at::Tensor slope = at::maximum(a, b).exp_().mul_(at::where(t > -1e-3, series, quotient));
   // Masked with -Inf on both sides: no change, and no weight.
-  return at::where(change.isnan(), at::zeros_like(change), at::where(change < 0, slope, mirrored));
+  return slope.masked_fill_(t.isnan(), 0);
+}
+
+// The difference quotient of exp(x - l) between the halves, and w (see above), in double. `x` and
+// `ref` are of one shape and in double.
+struct LogSlopes {
+  at::Tensor l_x;
+  at::Tensor l_ref;
+  at::Tensor weight;
+};
+
+LogSlopes log_slopes(const at::Tensor& x, const at::Tensor& ref, const std::vector<int64_t>& dims) {
+  LogSlopes slopes{at::logsumexp(x, dims, true), at::logsumexp(ref, dims, true), {}};
+  const at::Tensor top = at::maximum(slopes.l_x, slopes.l_ref);
+  // (l - l') / (s - s') in units of exp(M) is 1 / slope of exp between l and l'.
+  const at::Tensor of_log = 1 / exp_slope(slopes.l_x - top, slopes.l_ref - top);
+  slopes.weight = exp_slope(x - top, ref - top).mul_(of_log);
+  return slopes;
 }
 
 }  // namespace
@@ -54,14 +67,8 @@ Halves logsumexp(const Halves& input, const std::vector<int64_t>& dims, bool kee
     return output;
   }
   const PieceSlope weight_of = [&](const at::Tensor& x, const at::Tensor& given) {
-    const at::Tensor x64 = repeat_x(x, given, batch).to(at::kDouble);
-    const at::Tensor ref64 = given.to(at::kDouble);
-    const at::Tensor l_x = at::logsumexp(x64, dims, true);
-    const at::Tensor l_ref = at::logsumexp(ref64, dims, true);
-    const at::Tensor top = at::maximum(l_x, l_ref);
-    // (l - l') / (s - s') in units of exp(M) is 1 / slope of exp between l and l'.
-    const at::Tensor of_log = 1 / exp_slope(l_x - top, l_ref - top);
-    return (exp_slope(x64 - top, ref64 - top) * of_log).to(given.scalar_type());
+    return log_slopes(repeat_x(x, given, batch).to(at::kDouble), given.to(at::kDouble), dims)
+        .weight.to(given.scalar_type());
   };
   const at::Tensor weight = slope_in_tiles(input.x, ref, dims, batch, weight_of);
   output.ref = attach(output.ref, {input.ref}, [weight, dims, keep](const at::Tensor& grad) {
@@ -84,35 +91,53 @@ Halves log_softmax(const Halves& input, int64_t dim, const BatchShape& batch) {
   return subtract(input, total);
 }
 
-namespace rules {
-
 namespace {
 
-// exp of a log-probability: its slope is formed like the weights above.
-Halves exp_of(const Halves& input, const BatchShape& batch) {
-  const at::NoGradGuard guard;
-  const at::Tensor ref = input.ref.detach();
-  Halves output{at::exp(input.x), at::exp(ref)};
-  if (Draft::drafts()) {
-    output.ref = Draft::without_slope(output.ref, {input.ref});
-    return output;
-  }
-  const PieceSlope slope_of = [&](const at::Tensor& x, const at::Tensor& given) {
-    const at::Tensor x64 = repeat_x(x, given, batch).to(at::kDouble);
-    return exp_slope(x64, given.to(at::kDouble)).to(given.scalar_type());
-  };
-  const at::Tensor slope = slope_in_tiles(input.x, ref, {}, batch, slope_of);
-  output.ref = attach(output.ref, {input.ref}, [slope](const at::Tensor& grad) {
-    return std::vector<at::Tensor>{grad * slope};
-  });
-  return output;
+// exp(x - l), worked out in double.
+at::Tensor probabilities(const at::Tensor& x, const at::Tensor& l, at::ScalarType type) {
+  return (x - l).exp_().to(type);
+}
+
+// By the pieces that the slopes of this half are formed by, so that it is the same to the last bit
+// with them and without.
+at::Tensor softmax_of(const at::Tensor& whole, int64_t dim, const BatchShape& batch) {
+  return in_tiles(whole, whole, {dim}, batch, 1, [&](const at::Tensor& x, const at::Tensor&) {
+    const at::Tensor x64 = x.to(at::kDouble);
+    return std::vector<at::Tensor>{
+        probabilities(x64, at::logsumexp(x64, {dim}, true), x.scalar_type())};
+  })[0];
 }
 
 }  // namespace
-}  // namespace rules
 
+// log_softmax and exp in one pass: with s_j the rescale slope of exp between the log-probabilities,
+// the multipliers are m_j = g_j s_j - w_j sum_i g_i s_i.
 Halves softmax(const Halves& input, int64_t dim, const BatchShape& batch) {
-  return rules::exp_of(log_softmax(input, dim, batch), batch);
+  const at::NoGradGuard guard;
+  const at::Tensor ref = input.ref.detach();
+  check_rows(input.x, ref, batch);
+  Halves output;
+  output.x = once_tensor(batch.memo, "softmax", [&]() { return softmax_of(input.x, dim, {}); });
+  if (Draft::drafts()) {
+    output.ref = Draft::without_slope(softmax_of(ref, dim, batch), {input.ref});
+    return output;
+  }
+  const PieceResults pieces = [&](const at::Tensor& x, const at::Tensor& given) {
+    const at::ScalarType type = given.scalar_type();
+    const at::Tensor x64 = repeat_x(x, given, batch).to(at::kDouble);
+    const at::Tensor ref64 = given.to(at::kDouble);
+    const LogSlopes slopes = log_slopes(x64, ref64, {dim});
+    return std::vector<at::Tensor>{probabilities(ref64, slopes.l_ref, type),
+                                   exp_slope(x64 - slopes.l_x, ref64 - slopes.l_ref).to(type),
+                                   slopes.weight.to(type)};
+  };
+  const std::vector<at::Tensor> parts = in_tiles(input.x, ref, {dim}, batch, 3, pieces);
+  output.ref = attach(
+      parts[0], {input.ref}, [slope = parts[1], weight = parts[2], dim](const at::Tensor& grad) {
+        const at::Tensor share = grad * slope;
+        return std::vector<at::Tensor>{share.addcmul_(weight, share.sum({dim}, true), -1)};
+      });
+  return output;
 }
 
 namespace rules {
@@ -127,9 +152,9 @@ std::vector<Value> softmax(Call& call) {
   if (call.row->form == Form::negative) {
     input = seqlift::linear([](const at::Tensor& value) { return -value; }, input);
   }
-  const Halves log_probability = log_softmax(input, call.constant(dim).toInt(), call.batch);
-  const bool log = call.row->form == Form::log;
-  return {to_value(log ? log_probability : exp_of(log_probability, call.batch))};
+  const int64_t over = call.constant(dim).toInt();
+  return {to_value(call.row->form == Form::log ? log_softmax(input, over, call.batch)
+                                               : seqlift::softmax(input, over, call.batch))};
 }
 
 // logaddexp(a, b): the logsumexp of the two side by side; to base 2, in units of log 2.

@@ -1,5 +1,7 @@
 #include "core/rules/steps.h"
 
+#include "core/halves/tiles.h"
+#include "core/halves/times.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -49,13 +51,12 @@ Halves subtract(const Halves& a, const Halves& b) {
 }
 
 Halves multiply(const Halves& a, const Halves& b, const BatchShape& batch) {
-  const Nary product = [](const Operands& factors) { return factors[0] * factors[1]; };
-  return midpoint(product, {a, b}, batch);
+  return times(a, b, batch);
 }
 
 Halves divide(const Halves& a, const Halves& b, const BatchShape& batch) {
   const Unary reciprocal = [](const at::Tensor& value) { return value.reciprocal(); };
-  return multiply(a, rescale(reciprocal, b, Smoothness::smooth, batch), batch);
+  return multiply(a, rescale_each(reciprocal, b, Smoothness::smooth, batch), batch);
 }
 
 // The square's slope, (a^2 - b^2) / (a - b) = a + b, is the gradient at the midpoint.
@@ -63,13 +64,13 @@ Halves square(const Halves& a, const BatchShape& batch) { return multiply(a, a, 
 
 Halves square_root(const Halves& a, const BatchShape& batch) {
   const Unary root = [](const at::Tensor& value) { return value.sqrt(); };
-  return rescale(root, a, Smoothness::smooth, batch);
+  return rescale_each(root, a, Smoothness::smooth, batch);
 }
 
 Halves magnitude(const Halves& a, const BatchShape& batch) {
   if (!a.ref.is_complex()) {
     const Unary absolute = [](const at::Tensor& value) { return value.abs(); };
-    return rescale(absolute, a, Smoothness::piecewise, batch);
+    return rescale_each(absolute, a, Smoothness::piecewise, batch);
   }
   const Halves parts =
       linear([](const at::Tensor& value) { return at::view_as_real(value.resolve_conj()); }, a);

@@ -1,0 +1,85 @@
+// Large blocks that are kept while a call works: served again, never more than was in use at once,
+// and given back in the end.
+#include <c10/core/CPUAllocator.h>
+
+#include <thread>
+#include <vector>
+
+#include "catch.h"
+#include "core/numeric/steady_memory.h"
+#include "core/numeric/tensor_functions.h"
+
+using namespace seqlift;
+
+namespace {
+
+constexpr int64_t block = int64_t{large_block};
+
+at::Tensor bytes(int64_t count) { return at::empty({count}, at::kByte); }
+
+}  // namespace
+
+TEST_CASE("a large block that was let go serves the next request of its size", "[work]") {
+  const SteadyMemory memory;
+  const void* first = nullptr;
+  {
+    const at::Tensor tensor = bytes(block + 1000);
+    first = tensor.data_ptr();
+    CHECK(steady_blocks().used >= block);
+    CHECK(steady_blocks().kept == 0);
+  }
+  CHECK(steady_blocks().used == 0);
+  CHECK(steady_blocks().kept >= block);
+  const at::Tensor again = bytes(block);
+  CHECK(again.data_ptr() == first);
+  CHECK(steady_blocks().kept == 0);
+}
+
+TEST_CASE("what is kept and what is used is never more than what was used at once", "[work]") {
+  const SteadyMemory memory;
+  std::vector<at::Tensor> held;
+  uint64_t random = 7;
+  for (int step = 0; step < 300; ++step) {
+    random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+    const auto choice = static_cast<int64_t>(random >> 33);
+    if (choice % 3 == 0 && !held.empty()) {
+      held.erase(held.begin() + choice % static_cast<int64_t>(held.size()));
+    } else if (held.size() < 12) {
+      held.push_back(bytes(block + choice % 5 * block / 3));
+    }
+    const SteadyBlocks blocks = steady_blocks();
+    CHECK(blocks.used + blocks.kept <= blocks.most);
+  }
+  held.clear();
+  CHECK(steady_blocks().used == 0);
+  CHECK(steady_blocks().kept > 0);
+}
+
+TEST_CASE("a block may outlive the memory that it is of, and small ones are none of it", "[work]") {
+  at::Tensor kept;
+  at::Tensor before = bytes(block);
+  {
+    const SteadyMemory memory;
+    const SteadyMemory another;
+    kept = at::ones({block}, at::kByte);
+    before = at::Tensor();  // not one of ours: it goes at once
+    CHECK(steady_blocks().kept == 0);
+    const at::Tensor small = bytes(block / 2);
+    CHECK(steady_blocks().used < 2 * block);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i) {
+      threads.emplace_back([]() {
+        for (int j = 0; j < 20; ++j) {
+          bytes(block)[0].fill_(1);
+        }
+      });
+    }
+    for (std::thread& thread : threads) {
+      thread.join();
+    }
+    CHECK(steady_blocks().used + steady_blocks().kept <= steady_blocks().most);
+  }
+  CHECK(steady_blocks().kept == 0);
+  CHECK(c10::GetCPUAllocator() == c10::GetDefaultCPUAllocator());
+  CHECK(kept.sum().item<int64_t>() == block);
+}
