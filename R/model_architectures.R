@@ -354,19 +354,19 @@ enformer <- function(state_dict, head = NULL, target_length = 896L, use_tf_gamma
 #' weights.
 #'
 #' The names are those of borzoi-pytorch (`conv_dna.conv_layer.weight`,
-#' `res_tower.0.conv_layer.weight`, `transformer.0.0.fn.1.to_q.weight`, `human_head.weight`, ...), to
-#' which the published weights were converted, as safetensors. Flashzoi, with flash attention
+#' `res_tower.0.conv_layer.weight`, `transformer.0.0.fn.1.to_q.weight`, `human_head.weight`, ...),
+#' to which the published weights were converted, as safetensors. Flashzoi, with flash attention
 #' (`transformer.0.0.fn.1.mha.Wqkv.weight`), is known by its names: rotary positions, and every two
-#' heads share their keys and values. A prediction is what the head gives: Borzoi's squashed scale is
-#' not undone.
+#' heads share their keys and values. A prediction is what the head gives: Borzoi's squashed scale
+#' is not undone.
 #'
 #' @inheritParams bpnet
 #' @param head Name of the head to keep: `"human"` or `"mouse"`. Default `NULL`: those that the
 #'   weights hold, as outputs in this order.
 #' @param target_length How many central bins the model gives; `NULL` for all. Default 6144, as
 #'   published, of the 16384 bins of 524288 bp.
-#' @param heads Number of heads of Flashzoi's attention, which its weights do not tell. Default 8, as
-#'   published. Not used otherwise.
+#' @param heads Number of heads of Flashzoi's attention, which its weights do not tell. Default 8,
+#'   as published. Not used otherwise.
 #' @return A `seqlift_model` of class `Borzoi` that gives `[n, tracks, bins]` for each head (7611
 #'   human and 2608 mouse tracks as published). Inner modules have the names of the weights and the
 #'   classes of PyTorch and borzoi-pytorch.

@@ -118,7 +118,7 @@ stop_child <- function(X, path, log, until, how, seconds, ...) {
     model = normalizePath(model_path("tiny")), ...
   ), libpath = .libPaths())
   while (child$is_alive() && !until()) {
-    Sys.sleep(0.002)
+    Sys.sleep(0.01)
   }
   how(child)
   child$wait(20000)
