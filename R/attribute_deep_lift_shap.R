@@ -36,8 +36,8 @@
 #'   and Captum do it, only their registered module classes are overridden and all else has its
 #'   ordinary gradient; sequences and references must then be free of N, and the rule of a softmax
 #'   module depends on the batch, as it does there. A module that is called several times has the
-#'   differences of its last call for every call, as there, and the deltas show it; a model for which
-#'   that fails there (a module at several shapes) has those of each call.
+#'   differences of its last call for every call, as there, and the deltas show it; a model for
+#'   which that fails there (a module at several shapes) has those of each call.
 #' @param print_convergence_deltas `TRUE` prints the deltas. Default `FALSE`.
 #' @param raw_outputs `TRUE` returns the multipliers of every pair. Default `FALSE`.
 #' @param dtype `"float32"`, `"float64"`, `"bfloat16"` (matrix products only), or `NULL` (default)

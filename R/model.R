@@ -167,8 +167,8 @@ load_model <- function(path, device = NULL, layout = NULL,
 }
 
 # `origin`: for a model that was made here, list(format, path) of what it was made from, and
-# `sources` where that is other models: their files. `layout`: as check_layout() gives it. `hash`: of
-# the file, where it is known.
+# `sources` where that is other models: their files. `layout`: as check_layout() gives it. `hash`:
+# of the file, where it is known.
 open_model <- function(path, device, origin, call, layout = own_layout, conduct = NULL,
                        hash = unname(tools::md5sum(path))) {
   by_table <- anyNA(layout$tokens)

@@ -232,7 +232,10 @@ refuse_model_file <- function(path, kind, call) {
       i = "The {.file .onnx} file that it was made from is."
     ),
     json = c("is JSON: a configuration, or an index of other files than weights, but no model.",
-      i = "The configuration of Keras goes with weights: {.code load_keras_model(weights, json = )}."
+      i = paste(
+        "The configuration of Keras goes with weights:",
+        "{.code load_keras_model(weights, json = )}."
+      )
     ),
     folder = c("is a folder, not a file.",
       i = "Give the path of the model's file in it."

@@ -37,10 +37,10 @@
 #' `nonlinear_ops` in [deep_lift_shap()] know it. Any other layer, and any option that is not
 #' understood, is an error that names it.
 #'
-#' Operations on tensors between layers are read too: those of `keras.ops` in Keras 3 (`x + y`, `x[:,
-#' 5:-5]`, `ops.mean(x, axis = 1)`) and TensorFlow's in tf.keras (`TFOpLambda`), as far as they are
-#' elementwise, reduce, move or cut dimensions, join, or multiply. What reaches over the dimension
-#' of the sequences is refused.
+#' Operations on tensors between layers are read too: those of `keras.ops` in Keras 3 (`x + y`,
+#' `x[:, 5:-5]`, `ops.mean(x, axis = 1)`) and TensorFlow's in tf.keras (`TFOpLambda`), as far as
+#' they are elementwise, reduce, move or cut dimensions, join, or multiply. What reaches over the
+#' dimension of the sequences is refused.
 #'
 #' A Lambda layer is Python code, which is never run, and is refused. The one exception is
 #' `lambda x: tf.math.reduce_logsumexp(x, axis=-1, keepdims=True)`, which stands in every ChromBPNet

@@ -149,8 +149,9 @@ TEST_CASE("a dictionary that is filled line by line is its values, by their keys
   is(empty + "t = \"one\"\nheads[t + \"_a\"] = a\nheads[t + \"_b\"] = b", {"one_a", "one_b"},
      {a, b});
   // What it reads itself is what was there then.
-  is(empty + "heads[\"a\"] = a\nheads[\"b\"] = heads[\"a\"] * 2.0\nheads[\"c\"] = heads[\"a\"]\n"
-             "heads[\"a\"] = heads[\"c\"] + heads[\"b\"]",
+  is(empty +
+         "heads[\"a\"] = a\nheads[\"b\"] = heads[\"a\"] * 2.0\nheads[\"c\"] = heads[\"a\"]\n"
+         "heads[\"a\"] = heads[\"c\"] + heads[\"b\"]",
      {"a", "b", "c"}, {a + a * 2.0, a * 2.0, a});
   for (const std::string& lines :
        {empty + "heads[\"a\"] = a\nif x.size(2) > 3:\n    heads[\"b\"] = b",

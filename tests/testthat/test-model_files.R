@@ -100,7 +100,9 @@ test_that("other files are told of by what they are", {
 test_that("what another format is turned into is read once for its checksum", {
   counted <- 0L
   tools <- asNamespace("tools")
-  suppressMessages(trace("md5sum", function() counted <<- counted + 1L, where = tools, print = FALSE))
+  suppressMessages(
+    trace("md5sum", function() counted <<- counted + 1L, where = tools, print = FALSE)
+  )
   on.exit(suppressMessages(untrace("md5sum", where = tools)))
   model <- load_model(test_path("onnx", "bpnet_13.onnx"))
   expect_identical(counted, 1L)

@@ -123,7 +123,9 @@ keras_3_operations <- list(
     operation("Softmax", list(h, 1L), list(axis = 1L), module = "nn"),
     function(h, g) apply(h, 2L, softmax_of)
   ),
-  list(operation("GetItem", list(h, list(every, slice_of(3L, -4L), every))), function(h, g) h[4:12, ]),
+  list(operation("GetItem", list(h, list(every, slice_of(3L, -4L), every))), function(h, g) {
+    h[4:12, ]
+  }),
   list(operation("GetItem", list(h, list(every, -1L, every))), function(h, g) h[16L, ]),
   list(
     operation("GetItem", list(h, list(every, slice_of(step = 5L)))),
@@ -134,7 +136,9 @@ keras_3_operations <- list(
     function(h, g) h[16:1, 3:1]
   ),
   list(
-    operation("GetItem", list(h, list(list(class_name = "__ellipsis__", config = no_options()), 2L))),
+    operation(
+      "GetItem", list(h, list(list(class_name = "__ellipsis__", config = no_options()), 2L))
+    ),
     function(h, g) h[, 3L]
   ),
   list(operation("GetItem", list(h, list(every, NULL, 0L))), function(h, g) h[1L, ]),
@@ -142,7 +146,9 @@ keras_3_operations <- list(
     operation("Mean", list(h), list(axis = 1L, keepdims = FALSE)),
     function(h, g) colMeans(h)
   ),
-  list(operation("Sum", list(h), list(axis = list(1L, 2L), keepdims = FALSE)), function(h, g) sum(h)),
+  list(operation("Sum", list(h), list(axis = list(1L, 2L), keepdims = FALSE)), function(h, g) {
+    sum(h)
+  }),
   list(
     operation("Max", list(h), list(axis = -1L, keepdims = TRUE)),
     function(h, g) apply(h, 1L, max)
@@ -289,7 +295,9 @@ test_that("operations that are not known, or reach over sequences, are refused b
     list(operation("Fft", list(h)), "keras.ops.Fft (\"op\")"),
     list(operation("Mean", list(h), list(axis = 0L)), "dimension of the sequences"),
     list(operation("Mean", list(h), list(axis = NULL)), "dimension of the sequences"),
-    list(operation("Transpose", list(h), list(axes = list(1L, 0L, 2L))), "dimension of the sequences"),
+    list(
+      operation("Transpose", list(h), list(axes = list(1L, 0L, 2L))), "dimension of the sequences"
+    ),
     list(operation("GetItem", list(h, list(0L))), "one sequence of all"),
     list(operation("GetItem", list(h, list(every, 16L))), "does not have"),
     list(operation("GetItem", list(h, list(every, slice_of(9L, 3L)))), "takes nothing"),

@@ -20,7 +20,9 @@ test_that("a layer for every position of another is what a loop over positions g
   bias <- some_weights(2, seed = 4)
   dense <- list(class_name = "Dense", config = list(name = "d", units = 2L, activation = "linear"))
   expect_after_hidden(
-    keras_layer("TimeDistributed", "each", layer = dense, weights = list(kernel = kernel, bias = bias)),
+    keras_layer(
+      "TimeDistributed", "each", layer = dense, weights = list(kernel = kernel, bias = bias)
+    ),
     function(h) t(apply(h, 1L, function(one) loop_dense(one, kernel, bias)))
   )
 })
@@ -44,12 +46,16 @@ test_that("numbers are put in as the configuration says", {
       gamma = gamma, beta = beta
     )),
     function(h) {
-      apply(h, 2L, function(one) (one - mean(one)) / sqrt(mean((one - mean(one))^2) + 0.01) * gamma + beta)
+      apply(h, 2L, function(one) {
+        (one - mean(one)) / sqrt(mean((one - mean(one))^2) + 0.01) * gamma + beta
+      })
     }
   )
   scale <- some_weights(3, seed = 3)
   expect_after_hidden(
-    keras_layer("RMSNormalization", "rms", axis = -1L, epsilon = 1e-6, weights = list(scale = scale)),
+    keras_layer(
+      "RMSNormalization", "rms", axis = -1L, epsilon = 1e-6, weights = list(scale = scale)
+    ),
     function(h) t(apply(h, 1L, function(one) one / sqrt(mean(one^2) + 1e-6) * scale))
   )
 })

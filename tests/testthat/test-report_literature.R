@@ -36,7 +36,7 @@ test_that("every method of attribution is in the table, and every key is a paper
 })
 
 # CONTRIBUTING.md: a new method of attribution is its own files and no code of other verbs.
-test_that("a result of a method that nothing else knows is joined, shown, kept and cited by what it says", {
+test_that("a result of an unknown method is joined, shown, kept and cited by what it says", {
   X <- c(one = "ACGTTGCAAGTC", two = "GGATTACAGATC")
   new_result <- function(X) {
     codes <- seqlift:::sequence_codes(seqlift:::as_sequences(X))

@@ -205,14 +205,14 @@ std::vector<std::string> open_outputs(torch::jit::Graph& graph) {
 
 void refuse_output(const c10::IValue& returned) {
   const bool filled = returned.isGenericDict() && !returned.toGenericDict().empty();
-  throw Error(
-      "output",
-      filled ? "The model returns something that is not a tensor: a dictionary whose "
-               "keys the code computes, or that it fills in a branch or a loop or hands on. Return all of it "
-               "at once: {\"a\": a, \"b\": b}."
-             : "The model returns something that is not a tensor: " + described(returned) +
-                   ". Only tensors can be predicted and explained; select_output() chooses "
-                   "one of several outputs.");
+  throw Error("output",
+              filled ? "The model returns something that is not a tensor: a dictionary whose "
+                       "keys the code computes, or that it fills in a branch or a loop or hands "
+                       "on. Return all of it "
+                       "at once: {\"a\": a, \"b\": b}."
+                     : "The model returns something that is not a tensor: " + described(returned) +
+                           ". Only tensors can be predicted and explained; select_output() chooses "
+                           "one of several outputs.");
 }
 
 void check_output(const torch::jit::Value* output) {
