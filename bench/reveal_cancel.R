@@ -31,6 +31,7 @@ network <- function(folder, length) {
   torch::torch_save(net, file.path(folder, "net.rt"))
   traced <- torch::jit_trace(net$eval(), torch::torch_zeros(1, 4, length))
   torch::jit_save(traced, file.path(folder, "net.pt"))
+  NULL # a module does not survive the way back
 }
 
 # Each of `runs` calls of `call()` in a session of its own.
@@ -56,7 +57,7 @@ measured <- function(prepare, call, ...) {
   )
 }
 
-callr::r(network, list(folder = folder, length = length))
+invisible(callr::r(network, list(folder = folder, length = length)))
 set.seed(1)
 letters <- vapply(seq_len(n), function(i) {
   paste(sample(c("A", "C", "G", "T"), length, TRUE), collapse = "")
