@@ -148,10 +148,9 @@ ModulePart enformer(const NamedTensors& state_dict, const EnformerOptions& optio
 struct BorzoiOptions {
   int64_t target_length = 6144;  // central bins that are kept; -1: all
   std::string head;              // "human" or "mouse"; empty: all that there are
-  // Of weights with flash attention, which do not tell: heads, and the channels of each that turn
-  // with the position.
+  // Of weights with flash attention, which tell neither.
   int64_t heads = 8;
-  int64_t rotated = 128;
+  int64_t rotated = 128;  // channels of each head that turn with the position
 };
 
 // X [n, 4, L] -> [n, tracks, bins] for each head.
