@@ -80,7 +80,7 @@ struct EvaluateOptions {
     ChangeLog* log = nullptr;  // never nullptr in an evaluation
     Memo* memo = nullptr;      // what is known of the sequence from an earlier batch of copies
   };
-  std::variant<Prediction, Gradients, Pairs, Edits> mode;
+  std::variant<Prediction, Gradients, Pairs, Edits> mode;  // what is evaluated, see there
 
   bool two_halves() const { return is<Pairs>() || is<Edits>(); }
   bool records_gradients() const { return is<Gradients>() || is<Pairs>(); }
@@ -92,7 +92,7 @@ struct EvaluateOptions {
   // That of Edits, or nullptr.
   ChangeLog* changes() const;
 
-  UnitRule unit;
+  UnitRule unit;  // of a module that the graph left whole
   // Module mode: the peers' rule for an operation inside a registered class, or nothing.
   UnitRule override_operation;
   // Graphs built with layers: what takes the place of a layer's output.

@@ -19,8 +19,8 @@ struct DeepLiftShapOptions {
     multipliers,   // [n, references, 4, L]
     contributions  // multipliers x (X - reference): [n, references, 4, L]
   };
-  Output output = Output::attributions;
-  std::vector<int64_t> targets{0};  // columns of the model's output, from 0
+  Output output = Output::attributions;  // which of these
+  std::vector<int64_t> targets{0};       // columns of the model's output, from 0
   // The targets are the positions of a profile (PISA): of an output [n, strands, K] those of the
   // first strand come first, and their dimension stands before those of the sequence.
   bool profile = false;
@@ -31,7 +31,7 @@ struct DeepLiftShapOptions {
   // The peers' rules (one batch of sequences and references, module classes overridden) instead of
   // the operation table's.
   bool module_mode = false;
-  Registrations registrations;
+  Registrations registrations;  // modules that are units of a rule of their own
   // Operations without a rule get the path integral of their gradient (operator mode).
   bool integrate = false;
   WorkOptions work;

@@ -17,7 +17,7 @@ struct GradientOptions {
   // positive itself (guided backpropagation, Springenberg 2015); or the positive gradient wherever
   // it is (deconvolution, Zeiler 2014).
   enum class Relu { ordinary, guided, deconvolution };
-  Relu relu = Relu::ordinary;
+  Relu relu = Relu::ordinary;       // which of these
   std::vector<int64_t> targets{0};  // columns of the model's output, from 0; none: all of them
   bool mean_normalise = false;      // explain a column less the mean of all columns
   bool args = false;                // explain the model's other floating-point inputs too
@@ -42,7 +42,7 @@ GradientResult gradients(const Graph& graph, Constants& constants, const Sequenc
                          const GradientOptions& options);
 
 struct NoiseOptions {
-  int64_t samples = 50;
+  int64_t samples = 50;       // noisy copies of each sequence
   double sd = 0.1;            // of the normal noise on the four bases of every position
   uint32_t random_state = 0;  // sequence i draws from a stream of seed random_state + i
 };

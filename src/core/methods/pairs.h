@@ -16,8 +16,8 @@
 namespace seqlift {
 
 struct PairOptions {
-  std::vector<int64_t> targets{0};  // columns of the model's output, from 0
-  Registrations registrations;
+  std::vector<int64_t> targets{0};           // columns of the model's output, from 0
+  Registrations registrations;               // modules that are units of a rule of their own
   std::function<void(const Step&)> observe;  // the audit's: nothing is refused, no result
   std::optional<Letters> letters;            // for multipliers of bases that are not there
   bool profile = false;                      // an output [n, strands, K] counts as [n, strands K]
