@@ -1,5 +1,6 @@
-// The inside of evaluate(): one evaluation of one graph. Control flow, attributes and containers
-// are in evaluate.cpp, operations in evaluate/operation.cpp, their rules in evaluate/rules.cpp.
+// The inside of evaluate(): one evaluation of one graph. Control flow is in evaluate.cpp,
+// attributes and containers in evaluate/containers.cpp, operations in evaluate/operation.cpp, what
+// writes in place in evaluate/writes.cpp, rules in evaluate/rules.cpp.
 #pragma once
 
 #include <map>
@@ -24,6 +25,9 @@ bool touches_batch_dimension(const Call& call);
 // Sums and maxima over the rows of a batch. Asked where both halves have as many rows; a dimension
 // is taken for the batch's if it alone has that many entries.
 bool mixes_sequences(const Call& call);
+
+// Whether there is anything in a value that can be looked at further.
+bool holds_tensor(const c10::IValue& value);
 
 class Evaluation {
  public:

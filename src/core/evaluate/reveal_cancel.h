@@ -47,7 +47,7 @@ class RevealCancel {
   enum class Layer { none, dense, convolution };
   using GradientNode = std::decay_t<decltype(std::declval<at::Tensor>().grad_fn())>;
 
-  // The rules (reveal_cancel_rules.cpp).
+  // The rules (reveal_cancel_rules.cpp, reveal_cancel_elementwise.cpp).
   std::vector<Value> linear(Call& call);
   std::optional<std::vector<Value>> scaled(Call& call);
   std::optional<std::vector<Value>> weighted(Call& call);

@@ -22,6 +22,7 @@
 
 #include "core/evaluate/evaluation.h"
 #include "core/evaluate/reveal_cancel.h"
+#include "core/evaluate/reveal_cancel_blocks.h"
 #include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
@@ -31,62 +32,6 @@ namespace seqlift {
 
 namespace {
 
-// The multiplier of a part that is zero is the effect of a part of this size, as in the package.
-constexpr double probe = 1e-7;
-
-std::vector<c10::IValue> arguments(const Call& call) {
-  std::vector<c10::IValue> stack;
-  for (const Value& input : call.inputs) {
-    stack.push_back(input.x);
-  }
-  return stack;
-}
-
-at::Tensor run(const Call& call, std::vector<c10::IValue> stack) {
-  return call.evaluate(std::move(stack))[0].toTensor();
-}
-
-// A gradient of a stack from the multipliers of its two parts.
-at::Tensor as_gradient(const at::Tensor& plus, const at::Tensor& minus, int64_t rows) {
-  std::vector<int64_t> sizes = plus.sizes().vec();
-  const int64_t own = sizes[0];
-  sizes[0] = rows;
-  at::Tensor stack = at::zeros(sizes, plus.options());
-  stack.narrow(0, 2 * own, own).copy_(plus);
-  stack.narrow(0, 3 * own, own).copy_(minus);
-  return stack;
-}
-
-// RevealCancel at a relu in one pass: see elementwise(). A part of zero is taken for the probe.
-template <typename T>
-void reveal_relu(const T* r, const T* p, const T* q, T* m_p, T* m_q, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    const double start = r[i];
-    const double rise = p[i];
-    const double fall = q[i];
-    const double up = rise == 0 ? probe : rise;
-    const double down = fall == 0 ? probe : fall;
-    const double first = std::max(start, 0.0);
-    const double after_up = std::max(start + fall + up, 0.0) - std::max(start + fall, 0.0);
-    const double after_down = std::max(start + rise + down, 0.0) - std::max(start + rise, 0.0);
-    m_p[i] = static_cast<T>((std::max(start + up, 0.0) - first + after_up) / (2 * up));
-    m_q[i] = static_cast<T>((std::max(start + down, 0.0) - first + after_down) / (2 * down));
-  }
-}
-
-template <typename T>
-std::pair<at::Tensor, at::Tensor> reveal_relu(const at::Tensor& r, const at::Tensor& plus,
-                                              const at::Tensor& minus) {
-  const at::Tensor start = r.contiguous();
-  const at::Tensor rise = plus.contiguous();
-  const at::Tensor fall = minus.contiguous();
-  at::Tensor m_rise = at::empty_like(start);
-  at::Tensor m_fall = at::empty_like(start);
-  reveal_relu(start.data_ptr<T>(), rise.data_ptr<T>(), fall.data_ptr<T>(), m_rise.data_ptr<T>(),
-              m_fall.data_ptr<T>(), start.numel());
-  return {m_rise, m_fall};
-}
-
 // Whether what raises a unit and what lowers it are apart already, as they are in the input.
 bool parts_by_sign(const Blocks& blocks) {
   const at::NoGradGuard guard;
@@ -94,30 +39,6 @@ bool parts_by_sign(const Blocks& blocks) {
   const at::Tensor minus = blocks.fall();
   return !(plus < 0).any().item<bool>() && !(minus > 0).any().item<bool>() &&
          !(plus * minus != 0).any().item<bool>();
-}
-
-// How many copies of a block an operation is given. Its other inputs may have a row for every row
-// of the stack (an argument of the model, or a size that counts them): then as many as the stack
-// has blocks.
-int64_t copies_for(const Call& call, int64_t rows) {
-  bool by_row = false;
-  for (const Value& input : call.inputs) {
-    if (!input.depends) {
-      visit_tensors(input.x, [&](const at::Tensor& tensor) {
-        by_row = by_row || (tensor.defined() && tensor.dim() > 0 && tensor.size(0) == rows);
-      });
-    }
-  }
-  const int size = call.find("size");
-  if (size >= 0 && call.inputs[size].x.isIntList()) {
-    const std::vector<int64_t> sizes = call.inputs[size].x.toIntVector();
-    by_row = by_row || (!sizes.empty() && sizes[0] == rows);
-  }
-  return by_row ? Blocks::count : 1;
-}
-
-at::Tensor copied(const at::Tensor& block, int64_t copies) {
-  return copies == 1 ? block : Blocks::all(block).stack();
 }
 
 // Whether an operation did with the first pair what it did with it alone, and with each copy the
@@ -138,10 +59,6 @@ bool is_row_by_row(const at::Tensor& alone, const at::Tensor& whole, int64_t pai
   return first && (copies == 1 || close(blocks.x, blocks.origin));
 }
 
-at::Tensor first_copy(const at::Tensor& rows, int64_t copies) {
-  return copies == 1 ? rows : rows.narrow(0, 0, rows.size(0) / copies);
-}
-
 }  // namespace
 
 std::vector<Value> RevealCancel::linear(Call& call) {
@@ -149,7 +66,7 @@ std::vector<Value> RevealCancel::linear(Call& call) {
   if (reveal == Reveal::passes) {
     return {call.inputs[0]};
   }
-  std::vector<c10::IValue> stack = arguments(call);
+  std::vector<c10::IValue> stack = call.stack(false);
   const auto cross = [&](int position) {
     if (call.depends(position) && stack[position].isTensor()) {
       stack[position] = split(call, stack[position].toTensor()).crossed().stack();
@@ -201,7 +118,7 @@ std::optional<std::vector<Value>> RevealCancel::scaled(Call& call) {
     halves.batch = {1, rows(), nullptr};
     straight = call.row->rule(halves)[0].ref().toTensor();
   } else {
-    straight = run(call, arguments(call));
+    straight = first_output(call, call.stack(false));
   }
   const c10::IValue& factor = call.constant(norm ? call.find("weight") : 1 - position);
   const auto swapped = [&]() { return Blocks::of(straight).crossed().stack(); };
@@ -304,20 +221,20 @@ std::optional<std::vector<Value>> RevealCancel::weighted(Call& call) {
   const at::Tensor change = (blocks.x - blocks.reference).detach();
   const bool fresh = layer_behind(stack) == Layer::none && parts_by_sign(blocks);
   Value reference;
-  reference.x = copied(blocks.reference.detach(), copies);
+  reference.x = in_copies(blocks.reference.detach(), copies);
   at::Tensor y_reference;
   {
     const at::NoGradGuard guard;
     Call product = with(reference, matrix, !free_sum);
     product.batch = {pairs_, 1, nullptr};
-    y_reference = first_copy(
-        convolution ? call.row->rule(product)[0].x.toTensor() : run(product, arguments(product)),
-        copies);
+    y_reference = first_copy(convolution ? call.row->rule(product)[0].x.toTensor()
+                                         : first_output(product, product.stack(false)),
+                             copies);
   }
   // With d = p + q and |d| = p - q, W+ p + W- q = (W d + |W| |d|) / 2 and W+ q + W- p = (W d -
   // |W| |d|) / 2: two products instead of four.
-  const at::Tensor leaf = copied(change, copies).detach().requires_grad_();
-  const at::Tensor size = copied(change.abs(), copies).requires_grad_();
+  const at::Tensor leaf = in_copies(change, copies).detach().requires_grad_();
+  const at::Tensor size = in_copies(change.abs(), copies).requires_grad_();
   const at::Tensor sum = ruled(leaf, matrix);
   const at::Tensor spread = ruled(size, matrix.abs());
   const at::NoGradGuard guard;
@@ -361,96 +278,6 @@ std::optional<std::vector<Value>> RevealCancel::weighted(Call& call) {
   return std::vector<Value>{to_one_batch(call, output)};
 }
 
-// Rescale gives both parts the multiplier (f(x) - f(r)) / (x - r). RevealCancel gives each the mean
-// of its effects before and after the other one's,
-//   y+ = ((f(r + d+) - f(r)) + (f(r + d- + d+) - f(r + d-))) / 2,  m+ = y+ / d+,
-// and likewise y-; y+ + y- = f(r + d+ + d-) - f(r).
-std::vector<Value> RevealCancel::elementwise(Call& call) {
-  const int position = call.dependent()[0];
-  const at::Tensor stack = call.inputs[position].x.toTensor();
-  const Blocks blocks = split(call, stack);
-  const bool reveal = reveals(call, stack);
-  const int64_t copies = copies_for(call, rows());
-  const at::NoGradGuard guard;
-  const at::Tensor x = blocks.x.detach();
-  const at::Tensor r = blocks.reference.detach();
-  const at::Tensor plus = blocks.rise().detach();
-  const at::Tensor minus = blocks.fall().detach();
-  at::Tensor y;
-  at::Tensor y_reference;
-  at::Tensor slope_plus;
-  at::Tensor slope_minus;
-  const bool single = r.scalar_type() == at::kFloat;
-  if (reveal && call.is(Trait::rectifies) && r.is_cpu() &&
-      (single || r.scalar_type() == at::kDouble)) {
-    y = at::relu(x);
-    y_reference = at::relu(r);
-    std::tie(slope_plus, slope_minus) =
-        single ? reveal_relu<float>(r, plus, minus) : reveal_relu<double>(r, plus, minus);
-  } else {
-    // The table's rule gives f(x), f(r) and, as a gradient, the multiplier of Rescale.
-    Call halves = call;
-    const at::Tensor leaf = copied(r, copies).detach().requires_grad_();
-    halves.inputs[position] = to_value(copied(x, copies), leaf);
-    halves.batch = {copies * pairs_, 1, nullptr};
-    at::Tensor ref;
-    {
-      const at::AutoGradMode enabled(true);
-      const Value given = call.row->rule(halves).at(0);
-      y = first_copy(given.x.toTensor(), copies);
-      ref = given.ref().toTensor();
-    }
-    y_reference = first_copy(ref.detach(), copies);
-    if (!reveal) {
-      slope_plus = ref.requires_grad()
-                       ? torch::autograd::grad({ref}, {leaf}, {at::ones_like(ref)})[0]
-                       : at::zeros_like(leaf);
-      slope_plus = first_copy(slope_plus, copies);
-      slope_minus = slope_plus;
-    }
-  }
-  if (!slope_plus.defined()) {
-    std::vector<c10::IValue> others = arguments(call);
-    for (c10::IValue& other : others) {
-      if (other.isTensor() && other.toTensor().defined() &&
-          at::isFloatingType(other.toTensor().scalar_type())) {
-        other = other.toTensor().to(at::kDouble);
-      }
-    }
-    const at::Tensor start = r.to(at::kDouble);
-    const auto f = [&](const at::Tensor& at) {
-      others[position] = copied(at, copies);
-      return first_copy(run(call, others), copies);
-    };
-    const at::Tensor f_start = f(start);
-    const auto multiplier = [&](const at::Tensor& own, const at::Tensor& other) {
-      const at::Tensor d = own.to(at::kDouble);
-      const at::Tensor step = d.masked_fill(d == 0, probe);
-      const at::Tensor beside = start + other.to(at::kDouble);
-      at::Tensor effect = f(start + step).sub_(f_start);
-      effect.add_(f(beside + step)).sub_(f(beside));
-      return effect.div_(step.mul_(2)).to(own.scalar_type());
-    };
-    slope_plus = multiplier(plus, minus);
-    slope_minus = multiplier(minus, plus);
-  }
-  if (reveal && !(slope_plus + slope_minus).isfinite().all().item<bool>() &&
-      stack.isfinite().all().item<bool>()) {
-    refuse(call,
-           "is not defined at the reference moved by one part of the difference alone, "
-           "where RevealCancel asks for it");
-  }
-  const Blocks result{y, y_reference, slope_plus * plus, slope_minus * minus, at::zeros_like(y)};
-  const at::Tensor output =
-      attach(result.stack(), {stack},
-             [slope_plus, slope_minus, all = stack.size(0)](const at::Tensor& grad) {
-               const Blocks blocks = Blocks::of(grad);
-               return std::vector<at::Tensor>{
-                   as_gradient(blocks.plus * slope_plus, blocks.minus * slope_minus, all)};
-             });
-  return {to_one_batch(call, output)};
-}
-
 // The multiplier of the operation table's rule for both parts.
 std::vector<Value> RevealCancel::shared(Call& call) {
   Call halves = call;
@@ -461,8 +288,8 @@ std::vector<Value> RevealCancel::shared(Call& call) {
   const auto leaf_of = [&](const at::Tensor& stack) {
     const Blocks blocks = split(call, stack);
     stacks.push_back(stack);
-    leaves.push_back(copied(blocks.reference.detach(), copies).requires_grad_());
-    return Halves{copied(blocks.x.detach(), copies), leaves.back()};
+    leaves.push_back(in_copies(blocks.reference.detach(), copies).requires_grad_());
+    return Halves{in_copies(blocks.x.detach(), copies), leaves.back()};
   };
   for (const int position : call.dependent()) {
     const c10::IValue& input = call.inputs[position].x;

@@ -18,6 +18,7 @@
 #include "core/model/layout.h"
 #include "core/model/profile_score.h"
 #include "core/model/random_operations.h"
+#include "core/model/source_place.h"
 #include "core/model/unit_state.h"
 
 namespace seqlift {
@@ -30,89 +31,6 @@ namespace {
 // torch.autocast, torch.cuda.amp.autocast, torch.cpu.amp.autocast.
 bool is_autocast(const c10::ClassType& type) {
   return type.name() && short_class_name(type.name()->qualifiedName()) == "autocast";
-}
-
-// A line of Python, and whether it is one of PyTorch's own files: what a module of the library does
-// inside says less of a model than the line that calls it.
-struct Place {
-  std::string text;  // "model.py:34", or "" where the file does not say
-  bool of_torch = false;
-};
-
-bool is_torch_file(const std::string& file) {
-  // What the library holds, beside the folders that packages are installed in: it may lie anywhere.
-  static const char* const own[] = {
-      "site-packages/torch/", "dist-packages/torch/", "torch/nn/",        "torch/jit/",
-      "torch/autograd/",      "torch/functional.py",  "torch/_tensor.py", "torch/_jit_internal.py",
-      "torch/overrides.py",   "torch/_ops.py",        "torch/fx/",        "torch/ao/",
-      "torch/quantization/",  "torch/distributions/", "torch/export/",    "torch/_refs/",
-      "torch/utils/",         "torch/onnx/",          "torch/special/",   "torch/_dynamo/"};
-  return std::any_of(std::begin(own), std::end(own), [&](const std::string& part) {
-    const auto at = file.find(part);
-    return at != std::string::npos && (at == 0 || file[at - 1] == '/');
-  });
-}
-
-Place place_in(std::string file, const std::string& line) {
-  std::replace(file.begin(), file.end(), '\\', '/');
-  const auto slash = file.rfind('/');
-  return {(slash == std::string::npos ? file : file.substr(slash + 1)) + ":" + line,
-          is_torch_file(file)};
-}
-
-// Tracing writes all calls that led to an operation, the innermost first, a line
-// "/home/me/model.py(34): forward" for each. The first one outside of PyTorch; else the innermost;
-// "" where `text` is no such list.
-Place traced_place(const std::string& text) {
-  Place innermost;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string line = text.substr(begin, end - begin);
-    begin = end + 1;
-    const auto close = line.rfind("): ");
-    const auto open = close == std::string::npos ? close : line.rfind('(', close);
-    const bool frame = open != std::string::npos && open > 0 && close > open + 1 &&
-                       line.find_first_not_of("0123456789", open + 1) == close;
-    if (!frame) {
-      return innermost;
-    }
-    const std::string file = line.substr(0, open);
-    // Code that Python made up has no file: only what was typed into a session is an author's.
-    if (file[0] == '<' && file.rfind("<stdin", 0) != 0 && file.rfind("<ipython", 0) != 0) {
-      continue;
-    }
-    const Place place = place_in(file, line.substr(open + 1, close - open - 1));
-    if (!place.of_torch) {
-      return place;
-    }
-    innermost = innermost.text.empty() ? place : innermost;
-  }
-  return innermost;
-}
-
-Place place_of(const Node* node) {
-  // The user's own file where the archive remembers it, else the code that TorchScript wrote.
-  const auto original = node->sourceRange().findSourceRangeThatGenerated();
-  if (original && original->source()) {
-    const Place traced = traced_place(original->source()->text_str().str());
-    if (!traced.text.empty()) {
-      return traced;
-    }
-  }
-  // Operators such as `3 * x` come from code of TorchScript's own, "<string>"; calls of functions
-  // whose line was not kept from no file.
-  using Line = decltype(node->sourceRange().file_line_col());
-  const auto is_file = [](const Line& line) {
-    return line && !std::get<0>(*line).empty() && std::get<0>(*line)[0] != '<';
-  };
-  auto place = (original ? *original : node->sourceRange()).file_line_col();
-  if (original && !is_file(place)) {
-    place = node->sourceRange().file_line_col();
-  }
-  if (!is_file(place)) {
-    return {};
-  }
-  return place_in(std::get<0>(*place), std::to_string(std::get<1>(*place)));
 }
 
 // Opens calls of modules and functions one by one. The path of a module follows from the chain of
@@ -205,7 +123,7 @@ class Inliner {
   // call stands in PyTorch's own code.
   void note(Node* node, const Provenance& provenance, bool called_by_torch) {
     Provenance own = provenance;
-    const Place place = place_of(node);
+    const SourcePlace place = source_place(node);
     const bool says_more = !place.of_torch || provenance.source.empty() || called_by_torch;
     if (!place.text.empty() && says_more) {
       own.source = place.text;
@@ -401,24 +319,6 @@ void find_last_uses(Graph& result, Block* block) {
 }
 
 }  // namespace
-
-std::string source_of(const Node* node) { return place_of(node).text; }
-
-std::string place_of(const Node* node, const Provenance& provenance) {
-  const std::string space = node->kind().ns().toUnqualString();
-  std::string text = space + "::" + node->kind().toUnqualString();
-  const std::string& module = provenance.module;
-  text += module.empty() ? " of the model itself" : " in " + module;
-  if (!provenance.class_name.empty() && !module.empty()) {
-    text += " (" + short_class_name(provenance.class_name) + ")";
-  }
-  return provenance.source.empty() ? text : text + ", " + provenance.source;
-}
-
-std::string place_of(const Node* node, const Graph& graph) {
-  const auto known = graph.provenance.find(node);
-  return place_of(node, known == graph.provenance.end() ? Provenance() : known->second);
-}
 
 namespace {
 

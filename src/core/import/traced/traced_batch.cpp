@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "core/base/error.h"
+#include "core/import/traced/trace_names.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -18,144 +19,6 @@ using torch::jit::Node;
 using JitValue = torch::jit::Value;
 
 namespace {
-
-double form_at(BatchNumber::Form form, double n) {
-  switch (form) {
-    case BatchNumber::Form::linear:
-      return n;
-    case BatchNumber::Form::inverse:
-      return 1 / n;
-    case BatchNumber::Form::root:
-      return std::sqrt(n);
-    case BatchNumber::Form::inverse_root:
-      return 1 / std::sqrt(n);
-    case BatchNumber::Form::square:
-      break;
-  }
-  return n * n;
-}
-
-// Coefficients come from numbers that were rounded, to float32 at worst.
-double plain(double value) {
-  const double scale = 1e6;
-  const double rounded = std::round(value * scale) / scale;
-  return std::abs(value - rounded) <= 1e-6 * std::max(1.0, std::abs(value)) ? rounded : value;
-}
-
-}  // namespace
-
-double BatchNumber::at(int64_t sequences) const {
-  return a * form_at(form, static_cast<double>(sequences)) + b;
-}
-
-std::optional<BatchNumber> find_batch_number(const std::vector<int64_t>& sequences,
-                                             const std::vector<double>& values, bool whole,
-                                             double tolerance) {
-  using Form = BatchNumber::Form;
-  const std::vector<Form> forms = whole ? std::vector<Form>{Form::linear, Form::square}
-                                        : std::vector<Form>{Form::linear, Form::inverse, Form::root,
-                                                            Form::inverse_root, Form::square};
-  const auto fits = [&](const BatchNumber& number) {
-    for (size_t i = 0; i < values.size(); ++i) {
-      const double found = number.at(sequences[i]);
-      if (!(std::abs(found - values[i]) <= tolerance * std::max(std::abs(values[i]), 1e-30))) {
-        return false;
-      }
-    }
-    return true;
-  };
-  for (const bool offset : {false, true}) {
-    for (const Form form : forms) {
-      const double first = form_at(form, static_cast<double>(sequences[0]));
-      const double second = form_at(form, static_cast<double>(sequences[1]));
-      const double a = offset ? (values[1] - values[0]) / (second - first) : values[0] / first;
-      const double b = offset ? values[0] - a * first : 0;
-      const BatchNumber exact{form, a, b};
-      const BatchNumber rounded{form, whole ? std::round(a) : plain(a),
-                                whole ? std::round(b) : plain(b)};
-      for (const BatchNumber& number : {rounded, exact}) {
-        const bool usable =
-            !whole || (number.a == std::round(number.a) && number.b == std::round(number.b));
-        if (usable && fits(number)) {
-          return number;
-        }
-      }
-    }
-  }
-  return std::nullopt;
-}
-
-namespace {
-
-// "lstm.weight" for an attribute access, by the chain that leads to it.
-std::string attribute_path(const JitValue* value) {
-  const Node* node = value->node();
-  if (node->kind() != c10::prim::GetAttr) {
-    return "";
-  }
-  const std::string holder = attribute_path(node->input());
-  return (holder.empty() ? "" : holder + ".") + node->s(c10::attr::name);
-}
-
-// The module whose weights an operation reads, or "".
-std::string module_of(const Node* node) {
-  for (const JitValue* input : node->inputs()) {
-    const std::string path = attribute_path(input);
-    const size_t dot = path.rfind('.');
-    if (dot != std::string::npos) {
-      return path.substr(0, dot);
-    }
-  }
-  return "";
-}
-
-}  // namespace
-
-std::string name_of_operation(const Node* node) {
-  const bool returns = node->kind() == c10::prim::Return;
-  std::string name = returns ? "its end" : "`" + std::string(node->kind().toUnqualString()) + "`";
-  // A trace has no lines of the module's code.
-  for (const Node* one = node; one->kind() != c10::prim::Param; one = one->prev()) {
-    const std::string module = one == node && returns ? "" : module_of(one);
-    if (!module.empty()) {
-      return name + (one == node ? " (in `" : " (after `") + module + "`)";
-    }
-  }
-  return name;
-}
-
-namespace {
-
-// A value of a constant as text, for messages.
-std::string text_of(const c10::IValue& value) {
-  if (value.isInt()) {
-    return std::to_string(value.toInt());
-  }
-  if (value.isDouble()) {
-    std::string text = std::to_string(value.toDouble());
-    text.erase(text.find_last_not_of('0') + 1);
-    return text.back() == '.' ? text + "0" : text;
-  }
-  if (value.isTensor()) {
-    std::string text;
-    for (const int64_t size : value.toTensor().sizes()) {
-      text += (text.empty() ? "" : " x ") + std::to_string(size);
-    }
-    const std::string numbers =
-        value.toTensor().numel() == 1
-            ? " " + text_of(c10::IValue(value.toTensor().to(at::kDouble).item<double>()))
-            : "";
-    return "a tensor " + (numbers.empty() ? "[" + text + "]" : "of" + numbers);
-  }
-  if (value.isIntList()) {
-    std::string text;
-    for (const int64_t item : value.toIntVector()) {
-      text += (text.empty() ? "" : ", ") + std::to_string(item);
-    }
-    return "[" + text + "]";
-  }
-  return value.tagKind();
-}
 
 class TracedBatch {
  public:
@@ -201,7 +64,7 @@ class TracedBatch {
       text += (i == 0 ? ""
                : last ? " and "
                       : ", ") +
-              text_of(use.values[i]) + " for " + std::to_string(sequences_[i]);
+              value_text(use.values[i]) + " for " + std::to_string(sequences_[i]);
     }
     throw Error("trace", "The operation " + name_of_operation(use.node) +
                              " is given a number that changes with the number of sequences in a "

@@ -14,9 +14,11 @@
 #include <torch/csrc/jit/ir/ir.h>
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
+
+#include "core/import/traced/batch_number.h"
+#include "core/import/traced/trace_names.h"
 
 namespace seqlift {
 
@@ -25,28 +27,8 @@ struct BatchTrace {
   std::shared_ptr<torch::jit::Graph> graph;  // of forward(self, x, ...)
 };
 
-// How a number follows the number of sequences: a g(n) + b.
-struct BatchNumber {
-  enum class Form { linear, inverse, root, inverse_root, square };
-  Form form = Form::linear;
-  double a = 0;
-  double b = 0;
-  double at(int64_t sequences) const;
-};
-
-// The function that gives `values` for `sequences`, or nothing. `whole`: for whole numbers, with
-// whole a and b. Two values are equal within `tolerance`, relative. At least three values, or two
-// of a function with b = 0 (then a chance is too likely: the caller has to try it).
-std::optional<BatchNumber> find_batch_number(const std::vector<int64_t>& sequences,
-                                             const std::vector<double>& values, bool whole,
-                                             double tolerance = 1e-12);
-
 // Makes the first graph right for every number of sequences; returns how many numbers it replaced.
 // Errors: kind "trace", which name the operation, where the graphs differ in another way.
 int64_t free_traced_batch(const std::vector<BatchTrace>& traces);
-
-// What an operation of a trace is called in a message: "`view` (after `conv2`)", the last module
-// before it whose weights were read.
-std::string name_of_operation(const torch::jit::Node* node);
 
 }  // namespace seqlift
