@@ -324,7 +324,7 @@ test_that("what is not understood is named, and every weight that is wrong", {
           small_layers(),
           list(
             keras_layer("Lambda", "mine", `function` = list("4wEAAA==", NULL, NULL)),
-            keras_layer("Attention", "att")
+            keras_layer("Hashing", "hash")
           )
         )
       )
