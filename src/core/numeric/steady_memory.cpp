@@ -11,10 +11,6 @@
 #include <mutex>
 #include <unordered_map>
 
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
 namespace seqlift {
 
 namespace {
@@ -49,7 +45,6 @@ class LargeBlocks {
       }
       data = c10::GetDefaultCPUAllocator()->raw_allocate(bytes);
       size = static_cast<int64_t>(malloc_usable_size(data));
-      in_large_pages(data, size);
     }
     used_[data] = size;
     counts_.used += size;
@@ -88,22 +83,6 @@ class LargeBlocks {
   }
 
  private:
-  // The system then clears a block's memory by two megabytes instead of by four kilobytes.
-  static void in_large_pages(void* data, int64_t size) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    constexpr uintptr_t page = 1 << 21;
-    const auto address = reinterpret_cast<uintptr_t>(data);
-    const uintptr_t first = (address + page - 1) / page * page;
-    const uintptr_t end = (address + static_cast<uintptr_t>(size)) / page * page;
-    if (end > first) {
-      madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
-    }
-#else
-    (void)data;
-    (void)size;
-#endif
-  }
-
   std::mutex mutex_;
   std::multimap<int64_t, void*> kept_;
   std::unordered_map<void*, int64_t> used_;  // since the first object that is alive now was made
