@@ -82,8 +82,8 @@ OperationWork work_of(const Call& call, const std::vector<c10::IValue>& outputs,
 
 // Whether nothing that a value is made of differs between the rows.
 bool never_changes(const Value& value) {
-  if (value.parts()) {
-    return std::all_of(value.parts()->begin(), value.parts()->end(), never_changes);
+  if (const std::vector<Value>* parts = value.parts()) {
+    return std::all_of(parts->begin(), parts->end(), never_changes);
   }
   return value.change() ? value.change()->never : !value.paired();
 }

@@ -303,7 +303,9 @@ at::Tensor config_numbers(LayerCall& call, const char* option, const json& value
   std::vector<double> numbers;
   const std::function<void(const json&)> add = [&](const json& one) {
     if (one.is_array()) {
-      std::for_each(one.begin(), one.end(), add);
+      for (const json& element : one) {
+        add(element);
+      }
     } else if (one.is_number()) {
       numbers.push_back(one.get<double>());
     } else {
