@@ -152,6 +152,29 @@ test_that("memory does not grow over 200 calls", {
   expect_lt(kilobytes[13L] - kilobytes[3L], 4096)
 })
 
+test_that("memory does not grow with the number of lengths", {
+  skip_without_proc()
+  measured <- in_new_session(function() {
+    library(seqlift)
+    seqlift_threads(1)
+    model <- with_args(demo_model(), list(control_track = 0))
+    X <- strrep("ACGTTGCAAGTC", 60L)
+    resident_after <- function(lengths) {
+      for (length in lengths) {
+        predict(model, substr(X, 1L, length))
+      }
+      gc()
+      line <- grep("^VmRSS", readLines("/proc/self/status"), value = TRUE)
+      as.numeric(gsub("[^0-9]", "", line))
+    }
+    # Ten layers: the first forty lengths fill what is kept.
+    c(resident_after(400:439), resident_after(440:479), nzchar(Sys.getenv("LRU_CACHE_CAPACITY")))
+  })
+  # What LibTorch and oneDNN prepare for a length is 10 to 20 MB of this model.
+  expect_lt(measured[2L] - measured[1L], 150 * 1024)
+  expect_identical(measured[3L], as.numeric(nzchar(Sys.getenv("LRU_CACHE_CAPACITY"))))
+})
+
 test_that("a word that the engine does not know is a fault of ours, not a default", {
   path <- tempfile(fileext = ".pt")
   plan <- list(kind = "sum", members = list())

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "core/base/error.h"
 #include "core/base/memory.h"
 #include "core/numeric/steady_memory.h"
+#include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
 
@@ -49,18 +52,39 @@ class BlasThreads {
 // oneDNN compiles code for each shape that it meets and keeps the last 1024, some of a megabyte:
 // sequences of many lengths fill it. A model's own shapes are fewer. What the user chose (by
 // ONEDNN_PRIMITIVE_CACHE_CAPACITY) stays.
+constexpr int usual_shapes = 1024;
+constexpr int enough_shapes = 256;
+
 void bound_compiled_shapes() {
-  constexpr int usual = 1024;
-  constexpr int enough = 256;
+  auto* get =
+      reinterpret_cast<int (*)(int*)>(dlsym(RTLD_DEFAULT, "dnnl_get_primitive_cache_capacity"));
+  auto* set =
+      reinterpret_cast<int (*)(int)>(dlsym(RTLD_DEFAULT, "dnnl_set_primitive_cache_capacity"));
+  int capacity = 0;
+  if (get && set && get(&capacity) == 0 && capacity == usual_shapes) {
+    set(enough_shapes);
+  }
+}
+
+// LibTorch keeps as much again, what it has prepared for each of the last 1024 shapes. It is told
+// how many by the environment alone, where it looks with its first convolution: one of a single
+// number. What the user has set stays, and nothing else finds it there.
+void bound_prepared_shapes() {
+  constexpr const char* name = "LRU_CACHE_CAPACITY";
+  if (!at::hasMKLDNN() || std::getenv(name) ||
+      setenv(name, std::to_string(enough_shapes).c_str(), 0) != 0) {
+    return;
+  }
+  const at::NoGradGuard guard;
+  const at::Tensor one = at::ones({1, 1, 1, 1}, at::kFloat);
+  at::mkldnn_convolution(one, one, {}, {0, 0}, {1, 1}, {1, 1}, 1);
+  unsetenv(name);
+}
+
+void bound_shapes() {
   static const bool once = [] {
-    auto* get =
-        reinterpret_cast<int (*)(int*)>(dlsym(RTLD_DEFAULT, "dnnl_get_primitive_cache_capacity"));
-    auto* set =
-        reinterpret_cast<int (*)(int)>(dlsym(RTLD_DEFAULT, "dnnl_set_primitive_cache_capacity"));
-    int capacity = 0;
-    if (get && set && get(&capacity) == 0 && capacity == usual) {
-      set(enough);
-    }
+    bound_compiled_shapes();
+    bound_prepared_shapes();
     return true;
   }();
   (void)once;
@@ -137,7 +161,7 @@ void run_chunks(int64_t chunks, const Chunk& work, const WorkOptions& options) {
 void run_chunks(const Chunks& all, const Chunk& work, const WorkOptions& options) {
   const int64_t chunks = all.count;
   const SteadyMemory memory;
-  bound_compiled_shapes();
+  bound_shapes();
   if (options.here) {
     run_here(all, work, options);
     return;
