@@ -30,7 +30,7 @@ Tensors weights_of(const std::vector<std::pair<std::string, std::vector<int64_t>
       inputs *= static_cast<double>(one.second[d]);
     }
     const double most = one.second.size() > 1 ? 1 / std::sqrt(inputs) : 1;
-    tensors.emplace_back(one.first, numbers(one.second, seed++, -most, most));
+    tensors.emplace_back(one.first, numbers(one.second, seed++, -most, most).to(at::kFloat));
   }
   return tensors;
 }
@@ -67,6 +67,12 @@ std::vector<Sized> sized_nets() {
       "h = h + torch.relu(torch.conv1d(h, self.d, padding=8, dilation=8))\n"
       "return h.mean(2)\n",
       {{"a", {64, 4, 15}}, {"b", {64, 64, 3}}, {"c", {64, 64, 3}}, {"d", {64, 64, 3}}});
+  add("convolutions in transformed tiles", 1024,
+      "h = torch.relu(torch.conv1d(x, self.a, padding=7))\n"
+      "h = h + torch.relu(torch.conv1d(h, self.b, padding=4, dilation=4))\n"
+      "h = torch.relu(torch.conv1d(h, self.c, padding=5))\n"
+      "return h.mean(2)\n",
+      {{"a", {384, 4, 15}}, {"b", {384, 384, 3}}, {"c", {128, 384, 11}}});
   std::string tower = "h = torch.conv1d(x, self.a, padding=7)\n";
   for (int i = 0; i < 3; ++i) {
     tower += "g = h\n" + norm + sigmoid_gelu + "h = g + torch.conv1d(h, self.b)\n" + pool;
@@ -137,10 +143,12 @@ TEST_CASE("what is expected of memory is taken at the most", "[recompute][footpr
     const auto graph = graph_of(forward(net.body, net.parameters));
     const Given pair = given(1, 1, net.length);
     const Given four = given(2, 2, net.length);
-    Constants constants(at::kDouble, at::kFloat, at::Device(at::kCPU));
+    // Of a call of its own: weights are prepared anew.
+    const auto fresh = [] { return Constants(at::kFloat, at::kFloat, at::Device(at::kCPU)); };
     const auto lifted = [&](const Given& pairs) {
       DeepLiftShapOptions options;
       options.targets = {0};
+      Constants constants = fresh();
       deep_lift_shap(*graph, constants, sequences_of(pairs.X), references_of(pairs.references),
                      options);
     };
@@ -150,10 +158,12 @@ TEST_CASE("what is expected of memory is taken at the most", "[recompute][footpr
         {"gradients", {0, 1}, [&]() {
            GradientOptions options;
            options.targets = {0};
+           Constants constants = fresh();
            gradients(*graph, constants, sequences_of(pair.X), options);
          }}};
     Value X;
     X.x = pair.X.to(at::kFloat);
+    Constants constants = fresh();
     const Footprint footprint = footprint_of(*graph, constants, {X});
     for (const Watched& one : all) {
       const CutPlan whole = plan_cuts(footprint, {}, one.rows, 1e18);

@@ -1,9 +1,12 @@
 // The hand-vectorised passes against their slow twins.
 
+#include <torch/csrc/autograd/autograd.h>
+
 #include <cmath>
 
 #include "catch.h"
 #include "core/halves/kernels.h"
+#include "core/halves/times.h"
 #include "core/numeric/loops.h"
 #include "core/numeric/tensor_functions.h"
 #include "nets.h"
@@ -160,4 +163,75 @@ TEST_CASE("changes of a relu and of a maximum are those of the whole", "[kernels
   double change = 0;
   seqlift::loops::relu_change(&x, &d, &change, 1);
   CHECK(std::isnan(change));
+}
+
+TEST_CASE("halfway between the halves in one pass is what ATen gives", "[kernels]") {
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (const int64_t length : {1, 7, 129, 40000}) {
+      const at::Tensor x = numbers({2, 3, length}, 1).to(type);
+      const at::Tensor ref = numbers({8, 3, length}, 2).to(type);
+      const at::Tensor expected = (x.repeat_interleave(4, 0) + ref) / 2;
+      CHECK(at::equal(seqlift::halfway(x, ref, {2, 4}), expected));
+      // Not alike in memory: by ATen.
+      const at::Tensor turned = x.transpose(1, 2).contiguous().transpose(1, 2);
+      CHECK(at::equal(seqlift::halfway(turned, ref, {2, 4}), expected));
+    }
+  }
+}
+
+// By hand: 3 x 5 against 1 x 2 changes by 13; halfway are 2 and 3.5, and 3.5 (3 - 1) + 2 (5 - 2)
+// is 13.
+TEST_CASE("a product's multipliers are the other factor halfway", "[kernels]") {
+  const auto number = [](double value) { return at::full({1, 1}, value, at::kDouble); };
+  at::Tensor a = number(1).requires_grad_();
+  at::Tensor b = number(2).requires_grad_();
+  const seqlift::Halves product =
+      seqlift::times({number(3), a}, {number(5), b}, seqlift::BatchShape{1, 1});
+  CHECK(product.x.item<double>() == 15);
+  CHECK(product.ref.item<double>() == 2);
+  const auto multipliers = torch::autograd::grad({product.ref.sum()}, {a, b});
+  CHECK(multipliers[0].item<double>() == 3.5);
+  CHECK(multipliers[1].item<double>() == 2);
+}
+
+TEST_CASE("products without autograd equal the gradient halfway to the last bit", "[kernels]") {
+  const seqlift::Nary product = [](const seqlift::Operands& factors) {
+    return factors[0] * factors[1];
+  };
+  struct Shapes {
+    std::vector<int64_t> a, b;  // of a row
+  };
+  const Shapes rows[] = {{{5, 7}, {5, 7}}, {{5, 7}, {5, 1}}, {{1, 7}, {5, 7}}, {{7}, {7}}};
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    for (const Shapes& shapes : rows) {
+      for (const int64_t r : {1, 4}) {
+        for (const bool same : {false, true}) {
+          const auto half = [&](std::vector<int64_t> row, int64_t n, int64_t seed) {
+            row.insert(row.begin(), n);
+            return numbers(row, seed).to(type);
+          };
+          at::Tensor a = half(shapes.a, 2 * r, 1).requires_grad_();
+          at::Tensor b = same ? a : half(shapes.b, 2 * r, 2).requires_grad_();
+          const at::Tensor of_a = half(shapes.a, 2, 3);
+          const at::Tensor of_b = same ? of_a : half(shapes.b, 2, 4);
+          const seqlift::BatchShape batch{2, r};
+          const std::vector<at::Tensor> leaves =
+              same ? std::vector<at::Tensor>{a} : std::vector<at::Tensor>{a, b};
+          const auto results = [&](const seqlift::Halves& halves) {
+            std::vector<at::Tensor> all = torch::autograd::grad(
+                {(halves.ref * numbers(halves.ref.sizes().vec(), 5).to(type)).sum()}, leaves);
+            all.push_back(halves.x);
+            all.push_back(halves.ref.detach());
+            return all;
+          };
+          const auto found = results(seqlift::times({of_a, a}, {of_b, b}, batch));
+          const auto expected = results(seqlift::midpoint(product, {{of_a, a}, {of_b, b}}, batch));
+          for (size_t i = 0; i < found.size(); ++i) {
+            INFO("references " << r << ", same " << same << ", result " << i);
+            CHECK(at::equal(found[i], expected[i]));
+          }
+        }
+      }
+    }
+  }
 }

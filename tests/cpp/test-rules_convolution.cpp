@@ -1,8 +1,13 @@
 // Convolutions: linear in their input, over every stride, padding, dilation and grouping, on ATen's
 // path (float64) and on the channels-last path (float32).
 
+#include <cmath>
+
 #include "catch.h"
+#include "core/evaluate/evaluate.h"
+#include "core/halves/constants.h"
 #include "core/numeric/tensor_functions.h"
+#include "inputs.h"
 #include "nets.h"
 
 namespace nets {
@@ -148,6 +153,37 @@ TEST_CASE("float convolutions equal ATen's in float64 to rounding", "[kernels]")
             2e-6 * (1 + exact.values.abs().max().item<double>()));
       CHECK(distance(fast.predictions, exact.predictions) < 2e-5);
       CHECK(worst_delta(fast) < 2e-5);
+    }
+  }
+}
+
+// The neighbours by which a model is tried hold no number: what is left out of the convolution must
+// be what it would have given, padding that no number reaches included.
+TEST_CASE("rows without numbers give what ATen gives, and the others what they give alone",
+          "[kernels]") {
+  const at::Tensor weight = numbers({6, 4, 5}, 1).to(at::kFloat);
+  const at::Tensor bias = numbers({6}, 2).to(at::kFloat);
+  struct {
+    int64_t stride, padding, dilation;
+  } const rows[] = {{1, 0, 1}, {1, 2, 1}, {1, 7, 1}, {3, 4, 1}, {1, 4, 2}, {1, 8, 3}, {1, 9, 2}};
+  for (const auto& row : rows) {
+    const std::string code = "return torch.conv1d(x, self.w, self.b, [" +
+                             std::to_string(row.stride) + "], [" + std::to_string(row.padding) +
+                             "], [" + std::to_string(row.dilation) + "])\n";
+    INFO(code);
+    const auto graph = graph_of(forward(code, {{"w", weight}, {"b", bias}}));
+    seqlift::Constants constants(at::kFloat, at::kFloat, at::Device(at::kCPU));
+    for (const int64_t without : {0, 1, 2}) {
+      at::Tensor X = numbers({3, 4, 23}, 3).to(at::kFloat);
+      X[without].fill_(std::nan(""));
+      seqlift::Value input;
+      input.x = X;
+      const at::Tensor found =
+          seqlift::evaluate(*graph, constants, {input}, seqlift::EvaluateOptions())[0].x.toTensor();
+      const at::Tensor expected =
+          at::conv1d(X, weight, bias, {row.stride}, {row.padding}, {row.dilation});
+      CHECK(at::equal(found.isnan(), expected.isnan()));
+      CHECK(distance(found.nan_to_num(0), expected.nan_to_num(0)) < 1e-5);
     }
   }
 }

@@ -372,3 +372,26 @@ test_that("weights in several files are read by their index, and by the folder t
   error <- expect_error(read_state_dict(index), class = "seqlift_error_file")
   expect_match(conditionMessage(error), "in none of its files", fixed = TRUE)
 })
+
+test_that("shards that torch.save() wrote are read, and an index of too many files is refused", {
+  folder <- new_folder()
+  parts <- c("net.pth", "views.pth")
+  shards <- sprintf("pytorch_model-%05d-of-00002.bin", 1:2)
+  file.copy(test_path("state_dicts", parts), file.path(folder, shards))
+  own <- lapply(parts, function(part) read_state_dict(test_path("state_dicts", part)))
+  files <- rep(shards, lengths(lapply(own, names)))
+  index <- file.path(folder, "pytorch_model.bin.index.json")
+  entries <- function(names, files) paste0('"', names, '":"', files, '"', collapse = ",")
+  writeLines(paste0('{"weight_map":{', entries(unlist(lapply(own, names)), files), "}}"), index)
+  together <- read_state_dict(folder)
+  expect_setequal(names(together), unlist(lapply(own, names)))
+  for (part in own) {
+    for (name in setdiff(names(part), c("complex", "empty"))) {
+      expect_identical(together[[name]], part[[name]])
+    }
+  }
+  many <- sprintf("w%d", 1:20000)
+  writeLines(paste0('{"weight_map":{', entries(many, paste0(many, ".bin")), "}}"), index)
+  error <- expect_error(read_state_dict(index), class = "seqlift_error_file")
+  expect_match(conditionMessage(error), "20000 files", fixed = TRUE)
+})

@@ -21,19 +21,23 @@ operation <- function(class_name, args, config = list(), name = "op", kwargs = N
   )
 }
 
-# A convolution of width 1, two of them ("h", "g"), and operations one after the other. `module`: as
-# archives have it.
-write_operations <- function(operations, module = TRUE) {
-  conv <- function(name) {
+# The convolutions "h" and "g" of width 1. `inbound`: where they come from, as the file has it.
+two_layers <- function(inbound) {
+  lapply(c("h", "g"), function(name) {
     list(
       class_name = "Conv1D", name = name,
       config = list(
         name = name, trainable = TRUE, filters = 3L, kernel_size = I(1L), strides = I(1L),
         padding = "valid", use_bias = TRUE, activation = "linear"
       ),
-      inbound_nodes = list(list(args = list(keras_tensor("sequence")), kwargs = no_options()))
+      inbound_nodes = list(inbound)
     )
-  }
+  })
+}
+
+# Both, and operations one after the other. `module`: as archives have it.
+write_operations <- function(operations, module = TRUE) {
+  from_sequence <- list(args = list(keras_tensor("sequence")), kwargs = no_options())
   entries <- lapply(operations, function(one) {
     entry <- list(
       class_name = one$class_name, name = one$name, config = c(list(name = one$name), one$config),
@@ -41,7 +45,9 @@ write_operations <- function(operations, module = TRUE) {
     )
     if (module) c(entry, module = paste0("keras.src.ops.", one$module)) else entry
   })
-  write_with_two(c(list(conv("h"), conv("g")), entries), operations[[length(operations)]])
+  write_with_two(
+    c(two_layers(from_sequence), entries), operations[[length(operations)]]
+  )
 }
 
 no_options <- function() stats::setNames(list(), character())
@@ -268,23 +274,14 @@ tensorflow_operations <- list(
 test_that("operations of tf.keras give what base R gives", {
   skip_without_keras()
   for (row in tensorflow_operations) {
-    conv <- function(name) {
-      list(
-        class_name = "Conv1D", name = name,
-        config = list(
-          name = name, trainable = TRUE, filters = 3L, kernel_size = I(1L), strides = I(1L),
-          padding = "valid", use_bias = TRUE, activation = "linear"
-        ),
-        inbound_nodes = list(list(list("sequence", 0L, 0L, no_options())))
-      )
-    }
     slices <- grepl("getitem", row[[1L]], fixed = TRUE)
     entry <- list(
       class_name = if (slices) "SlicingOpLambda" else "TFOpLambda", name = "op",
       config = list(name = "op", trainable = TRUE, dtype = "float32", `function` = row[[1L]]),
       inbound_nodes = list(row[[2L]])
     )
-    path <- write_with_two(list(conv("h"), conv("g"), entry), list(name = "op"))
+    layers <- two_layers(list(list("sequence", 0L, 0L, no_options())))
+    path <- write_with_two(c(layers, list(entry)), list(name = "op"))
     expect_operations(path, row[[3L]], row[[1L]])
   }
 })
@@ -293,6 +290,8 @@ test_that("operations that are not known, or reach over sequences, are refused b
   skip_without_keras()
   refused <- list(
     list(operation("Fft", list(h)), "keras.ops.Fft (\"op\")"),
+    list(operation("Clip", list(h), list(x_min = NULL, x_max = 1)), "no lower or no upper bound"),
+    list(operation("Clip", list(h), list(x_min = 0)), "no lower or no upper bound"),
     list(operation("Mean", list(h), list(axis = 0L)), "dimension of the sequences"),
     list(operation("Mean", list(h), list(axis = NULL)), "dimension of the sequences"),
     list(

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
-#include <vector>
 
 #include "core/base/error.h"
 
@@ -15,6 +14,7 @@ using nlohmann::json;
 
 constexpr size_t largest_index = size_t{1} << 26;
 constexpr int deepest_index = 8;
+constexpr size_t most_files = 10000;
 const char* const map_name = "\"weight_map\"";
 
 }  // namespace
@@ -49,7 +49,7 @@ NamedTensors read_shards(const Bytes& file, const std::string& path,
     refuse("it is not JSON with a set of names as `weight_map`");
   }
   const std::string folder = path.substr(0, path.rfind('/') + 1);
-  std::vector<std::string> files;
+  std::set<std::string> files;
   std::set<std::string> missing;
   for (const auto& one : index["weight_map"].items()) {
     const std::string shard = one.value().is_string() ? one.value().get<std::string>() : "";
@@ -58,15 +58,12 @@ NamedTensors read_shards(const Bytes& file, const std::string& path,
       refuse("it says that `" + printable(one.key()) + "` is in \"" + printable(shard) +
              "\", which is no file beside it");
     }
-    if (std::find(files.begin(), files.end(), shard) == files.end()) {
-      files.push_back(shard);
-    }
+    files.insert(shard);
     missing.insert(one.key());
   }
-  if (files.empty() || files.size() > 10000) {
+  if (files.empty() || files.size() > most_files) {
     refuse("it names " + std::to_string(files.size()) + " files");
   }
-  std::sort(files.begin(), files.end());
   NamedTensors tensors;
   std::set<std::string> names;
   for (const std::string& shard : files) {

@@ -387,30 +387,29 @@ void tile_out(const Fourier& fourier, const float* const* products, int64_t chan
   }
 }
 
+SEQLIFT_INLINE void copy_strip(const float* __restrict from, float* __restrict to, int64_t width) {
+  for (int64_t c = 0; c < width; ++c) {
+    to[c] = from[c];
+  }
+}
+
 SEQLIFT_VECTORISED
 void tile_in(const Polynomial& polynomial, const float* __restrict x, int64_t length,
              int64_t channels, int64_t start, float* __restrict out, int64_t stride) {
   const int64_t points = polynomial.points;
   alignas(64) float positions[most_points * strip] = {};
   alignas(64) float values[most_points * strip];
+  alignas(64) const float nothing[strip] = {};
   for (int64_t first = 0; first < channels; first += strip) {
     const int64_t width = channels - first < strip ? channels - first : strip;
     for (int64_t j = 0; j < points; ++j) {
       const int64_t at = start + j * polynomial.step;
       const bool inside = at >= 0 && at < length;
-      const float* from = inside ? x + at * channels + first : nullptr;
-      float* to = positions + j * strip;
-      for (int64_t c = 0; c < width; ++c) {
-        to[c] = inside ? from[c] : 0.0F;
-      }
+      copy_strip(inside ? x + at * channels + first : nothing, positions + j * strip, width);
     }
     mix(polynomial.in, points, points, positions, values);
     for (int64_t p = 0; p < points; ++p) {
-      const float* from = values + p * strip;
-      float* to = out + p * stride + first;
-      for (int64_t c = 0; c < width; ++c) {
-        to[c] = from[c];
-      }
+      copy_strip(values + p * strip, out + p * stride + first, width);
     }
   }
 }
@@ -424,11 +423,7 @@ void tile_out(const Polynomial& polynomial, const float* const* products, int64_
   for (int64_t first = 0; first < channels; first += strip) {
     const int64_t width = channels - first < strip ? channels - first : strip;
     for (int64_t p = 0; p < points; ++p) {
-      const float* from = products[p] + first;
-      float* to = values + p * strip;
-      for (int64_t c = 0; c < width; ++c) {
-        to[c] = from[c];
-      }
+      copy_strip(products[p] + first, values + p * strip, width);
     }
     mix(polynomial.out, polynomial.outputs, points, values, outputs);
     for (int64_t p = 0; p < count; ++p) {

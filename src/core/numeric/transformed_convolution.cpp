@@ -75,8 +75,8 @@ std::vector<int64_t> tiles_of(const LineConvolution& convolution, int64_t output
 }
 
 bool fits(const TileTransform& transform, const LineConvolution& convolution) {
-  const int64_t bytes = products_of(transform) * convolution.in * convolution.out * 4;
-  if (bytes > most_weights || outputs_of(transform, convolution.kernel) < 1) {
+  if (transformed_weight_bytes(convolution, transform) > most_weights ||
+      outputs_of(transform, convolution.kernel) < 1) {
     return false;
   }
   return transform.kind == Kind::fourier ? convolution.dilation == 1
@@ -147,6 +147,14 @@ bool is_finite(const TileTransform& transform, const at::Tensor& spectra) {
 }
 
 }  // namespace
+
+// The spectra of a block, and what they are mixed to.
+const int64_t most_transformed_at_once = 2 * 4 * block_numbers;
+
+int64_t transformed_weight_bytes(const LineConvolution& convolution,
+                                 const TileTransform& transform) {
+  return products_of(transform) * convolution.in * convolution.out * 4;
+}
 
 std::string TileTransform::name() const {
   return (kind == Kind::fourier ? "frequencies " : "polynomials ") + std::to_string(points);

@@ -35,6 +35,12 @@ struct TileTransform {
 // The cheapest transform, none where the direct convolution is cheaper than each.
 TileTransform cheapest_transform(const LineConvolution& convolution);
 
+// What transformed_convolution() takes of memory beside input and output, in bytes: the weights as
+// it needs them, and at most what it works on at once.
+int64_t transformed_weight_bytes(const LineConvolution& convolution,
+                                 const TileTransform& transform);
+extern const int64_t most_transformed_at_once;
+
 // weight [out, in, kernel] as transformed_convolution() needs it, [products, out, in, 1, 1].
 at::Tensor transformed_weights(const at::Tensor& weight, const TileTransform& transform);
 

@@ -151,6 +151,9 @@ int64_t module_dimension(const Described& value, int64_t axis);
 // Keras's axis, which counts the batch and may be negative, from 0 without the batch.
 int64_t plain_axis(const LayerCall& call, int64_t axis, size_t rank);
 
+// ExpectedWeight::convert of a number, which is a tensor of one in HDF5, or of none.
+at::Tensor as_one_number(const at::Tensor& weight);
+
 Built convolution(LayerCall& call);
 Built transposed_convolution(LayerCall& call);
 Built separable_convolution(LayerCall& call);

@@ -119,6 +119,9 @@ Built unary(Operation& op) {
 
 Built clip(Operation& op) {
   const int64_t x = op.input("x");
+  if (!op.find("x_min") || !op.find("x_max")) {
+    op.refuse("has no lower or no upper bound");
+  }
   return op.give(op.shape(x), "torch.clamp(" + op.text(x) + ", " +
                                   source_number(op.number("x_min", 0)) + ", " +
                                   source_number(op.number("x_max", 0)) + ")");
