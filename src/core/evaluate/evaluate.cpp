@@ -8,6 +8,7 @@
 #include "core/changes/change.h"
 #include "core/changes/shapes_alone.h"
 #include "core/evaluate/evaluation.h"
+#include "core/evaluate/positions.h"
 #include "core/model/graph_outputs.h"
 #include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
@@ -64,6 +65,11 @@ std::vector<Value> Evaluation::run(const std::vector<Value>& inputs) {
   for (size_t i = 1; i < block->inputs().size(); ++i) {
     note_constant(block->inputs()[i], values_[block->inputs()[i]].x);
   }
+  if (options_.footprint && !inputs.empty() && inputs[0].x.isTensor()) {
+    const at::Tensor X = inputs[0].x.toTensor();
+    positions_ = std::make_shared<PositionLog>();
+    positions_->given(X, positions_of(X));
+  }
   if (options_.cuts.empty()) {
     run_block(block);
   } else {
@@ -114,7 +120,7 @@ void Evaluation::run_block(const Block* block) {
   for (const Node* node : block->nodes()) {
     run_and_free(node);
     if (options_.footprint && block == graph_.graph->block()) {
-      weigh_alive();
+      weigh_alive(node);
     }
   }
 }

@@ -20,6 +20,7 @@ namespace seqlift {
 
 class ChangeLog;
 struct Footprint;
+struct Strips;
 
 // What one operation reached from X turned out to be.
 struct Step {
@@ -119,6 +120,8 @@ struct EvaluateOptions {
   // answer the same, until then. Not with `ledger`, `observe`, `before` or `after`, and not of a
   // graph that hands out layers.
   std::vector<size_t> cuts;
+  // The part up to the first cut in strips of positions, or nullptr. Not with `carry`.
+  std::shared_ptr<const Strips> strips;
   // Told of what crosses a cut, for what is known of values beside their numbers.
   std::function<Resume(const std::vector<at::Tensor>& crossing)> carry;
   // Where the bytes of each node are written to.

@@ -29,6 +29,16 @@ bool mixes_sequences(const Call& call);
 // Whether there is anything in a value that can be looked at further.
 bool holds_tensor(const c10::IValue& value);
 
+class PositionLog;
+struct Strip;
+
+// Tensors to take gradients with respect to, and what stands behind them in the same memory.
+struct PartEntry {
+  std::vector<at::Tensor> leaves;
+  std::vector<at::Tensor> stand_ins;
+};
+PartEntry part_entry(const std::vector<at::Tensor>& given);
+
 class Evaluation {
  public:
   Evaluation(const Graph& graph, Constants& constants, const EvaluateOptions& options)
@@ -58,8 +68,16 @@ class Evaluation {
   std::vector<at::Tensor> crossing();
   void replace(const std::vector<at::Tensor>& from, const std::vector<at::Tensor>& to);
   static std::vector<at::Tensor> run_again(const Part& part, const std::vector<at::Tensor>& grads);
+  // The first of them in strips of positions (evaluate/strips.cpp).
+  struct StripPart;
+  struct StripRun;
+  bool run_in_strips(const std::vector<const Node*>& nodes);
+  static StripRun run_strip(const StripPart& part, const Strip& strip);
+  static std::vector<at::Tensor> run_strips_again(const StripPart& part,
+                                                  const std::vector<at::Tensor>& grads);
+  void stand_behind(const Evaluation& other);
   void weigh(const Call& call, const std::vector<Value>& outputs);
-  void weigh_alive();
+  void weigh_alive(const Node* node);
   void run_node(const Node* node);
   void get_attribute(const Node* node);
   c10::IValue own_copy(const c10::IValue& value, bool written,
@@ -166,6 +184,7 @@ class Evaluation {
   // its address stays its own.
   using GradientNode = std::decay_t<decltype(std::declval<at::Tensor>().grad_fn())>;
   std::unordered_map<const void*, std::pair<GradientNode, at::Tensor>> changes_;
+  std::shared_ptr<PositionLog> positions_;  // where positions are followed
 };
 
 }  // namespace seqlift

@@ -6,6 +6,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <numeric>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -95,6 +97,7 @@ Footprint footprint_of(const Graph& graph, Constants& constants, const std::vect
 Footprint remember_footprint(const Graph& graph, const Constants& constants,
                              const std::vector<Value>& inputs, Footprint footprint) {
   footprint.rows = inputs.at(0).x.toTensor().size(0);
+  footprint.length = positions_of(inputs[0].x.toTensor()).length;
   footprint.met.clear();
   footprints().remember(graph, footprint_key(inputs, constants), footprint);
   return footprint;
@@ -129,9 +132,9 @@ double weight_of(const Footprint::Node& node, bool halves) {
   return halves ? node.halves.kept + node.made : node.gradients.kept + node.made;
 }
 
-// Cuts behind the nodes where least is alive, about every `kept` bytes.
+// Cuts behind the nodes where least is alive, about every `kept` bytes, from node `from` on.
 std::vector<size_t> cuts_every(const Footprint& footprint, const std::vector<bool>& places,
-                               double kept, bool halves) {
+                               double kept, bool halves, size_t from = 0) {
   // The last part of a stretch, in which the best place is looked for.
   constexpr double leeway = 0.5;
   std::vector<size_t> cuts;
@@ -139,7 +142,7 @@ std::vector<size_t> cuts_every(const Footprint& footprint, const std::vector<boo
   double best = std::numeric_limits<double>::infinity();
   size_t place = 0;
   double behind_place = 0;
-  for (size_t i = 0; i < footprint.nodes.size(); ++i) {
+  for (size_t i = from; i < footprint.nodes.size(); ++i) {
     const double weight = weight_of(footprint.nodes[i], halves);
     const double alive = footprint.nodes[i].alive_bytes();
     here += weight;
@@ -201,23 +204,50 @@ double peak_of_part(const Footprint& footprint, size_t begin, size_t end, const 
   return peak;
 }
 
-double peak_of(const Footprint& footprint, const std::vector<size_t>& cuts, const BatchRows& rows) {
-  // For what no operation is asked about: small tensors, sums of gradients.
+// For what no operation is asked about: small tensors, sums of gradients. And what is kept of the
+// model's weights.
+double with_margin(const Footprint& footprint, double peak, const BatchRows& rows) {
   constexpr double margin = 1.15;
+  const double prepared = rows.halves() ? footprint.prepared : 0;
+  return margin * peak / static_cast<double>(footprint.rows) + prepared;
+}
+
+// The nodes up to `end` in strips: of what is inside a share, of what crosses the cut all.
+double peak_of_strips(const Footprint& footprint, size_t end, const BatchRows& rows,
+                      const Strips& strips) {
+  int64_t longest = 0;
+  for (const Strip& strip : strips_of(strips)) {
+    longest = std::max(longest, strip.to - strip.from);
+  }
+  const double share = static_cast<double>(longest) / static_cast<double>(strips.length);
+  double once = 0;
+  for (size_t i = 0; i <= end; ++i) {
+    const Footprint::Node& node = footprint.nodes[i];
+    once = std::max(once, (rows.halves() ? node.halves : node.gradients).once);
+  }
+  const double results =
+      footprint.nodes[end].alive_bytes() * static_cast<double>(rows.plain + 2 * rows.recorded);
+  return share * peak_of_part(footprint, 0, end + 1, Held(), rows, false) +
+         once * static_cast<double>(footprint.rows) + results;
+}
+
+double peak_of(const Footprint& footprint, const std::vector<size_t>& cuts, const BatchRows& rows,
+               const Strips* strips = nullptr) {
   double peak = 0;
   Held crossing;
   size_t begin = 0;
   for (size_t k = 0; k <= cuts.size(); ++k) {
     const bool last = k == cuts.size();
     const size_t end = last ? footprint.nodes.size() : cuts[k] + 1;
-    peak = std::max(peak, peak_of_part(footprint, begin, end, crossing, rows, last));
+    peak = std::max(peak, strips && k == 0
+                              ? peak_of_strips(footprint, cuts[0], rows, *strips)
+                              : peak_of_part(footprint, begin, end, crossing, rows, last));
     if (!last) {
       crossing.add(footprint.nodes[cuts[k]].alive);
     }
     begin = end;
   }
-  const double prepared = rows.halves() ? footprint.prepared : 0;
-  return margin * peak / static_cast<double>(footprint.rows) + prepared;
+  return with_margin(footprint, peak, rows);
 }
 
 }  // namespace
@@ -241,18 +271,133 @@ CutPlan plan_cuts(const Footprint& footprint, const std::vector<bool>& places,
   for (const Footprint::Node& node : footprint.nodes) {
     all += weight_of(node, rows.halves());
   }
-  CutPlan best{{}, peak_of(footprint, {}, rows)};
+  CutPlan best{{}, peak_of(footprint, {}, rows), nullptr};
   for (int parts = 2; parts <= most_parts && best.bytes > budget; ++parts) {
     const std::vector<size_t> cuts = cuts_every(footprint, places, all / parts, rows.halves());
     const double bytes = peak_of(footprint, cuts, rows);
     if (bytes < best.bytes) {
-      best = {cuts, bytes};
+      best = {cuts, bytes, nullptr};
     }
   }
   return best;
 }
 
 namespace {
+
+// Behind which node the first part ends that can be evaluated in strips: where least crosses, in
+// the half that is further from X of what follows it. Nothing: there is no such part.
+std::optional<size_t> end_of_strips(const Graph& graph, const Footprint& footprint,
+                                    const std::vector<bool>& places) {
+  const std::vector<bool> ends = strip_ends(graph, footprint);
+  double all = 0;
+  size_t followed = 0;
+  while (followed < places.size() && footprint.nodes[followed].steps.followed) {
+    all += footprint.nodes[followed++].made;
+  }
+  std::optional<size_t> end;
+  double least = std::numeric_limits<double>::infinity();
+  double behind = 0;
+  for (size_t i = 0; i < followed; ++i) {
+    behind += footprint.nodes[i].made;
+    const double alive = footprint.nodes[i].alive_bytes();
+    if (places[i] && ends[i] && behind >= 0.5 * all && alive > 0 && alive <= least) {
+      least = alive;
+      end = i;
+    }
+  }
+  return end;
+}
+
+// As wide as X; nothing where there is no part to divide.
+std::optional<Strips> undivided(const Graph& graph, const Footprint& footprint,
+                                const std::vector<bool>& places, int64_t& unit) {
+  const auto end = end_of_strips(graph, footprint, places);
+  if (!end) {
+    return std::nullopt;
+  }
+  Strips strips;
+  strips.end = *end;
+  unit = 1;
+  int64_t node = 0;
+  for (const torch::jit::Node* of_block : graph.graph->block()->nodes()) {
+    for (const torch::jit::Value* output : of_block->outputs()) {
+      const auto own = footprint.positions.find(output->unique());
+      if (own != footprint.positions.end()) {
+        unit = std::lcm(unit, own->second.step);
+        strips.before = std::max(strips.before, own->second.before);
+        strips.behind = std::max(strips.behind, own->second.behind - own->second.step);
+        strips.positions[output->unique()] = own->second;
+      }
+    }
+    if (++node > static_cast<int64_t>(*end)) {
+      break;
+    }
+  }
+  const auto whole_units = [&](int64_t positions) { return (positions + unit - 1) / unit * unit; };
+  strips.before = whole_units(strips.before);
+  strips.behind = whole_units(strips.behind);
+  strips.length = footprint.length;
+  strips.width = whole_units(strips.length);
+  for (size_t i = 0; i <= *end; ++i) {
+    strips.steps.push_back(footprint.nodes[i].steps.text);
+  }
+  return strips;
+}
+
+}  // namespace
+
+CutPlan plan_strips(const Graph& graph, const Footprint& footprint, const std::vector<bool>& places,
+                    const BatchRows& rows, double budget) {
+  constexpr int most_parts = 128;
+  int64_t unit = 1;
+  auto strips = undivided(graph, footprint, places, unit);
+  if (!strips) {
+    return {{}, std::numeric_limits<double>::infinity(), nullptr};
+  }
+  // Strips that are narrower than what they look at take more than twice the time.
+  const int64_t narrowest = std::max(unit, strips->before + strips->behind);
+  const auto fits = [&]() {
+    return with_margin(footprint, peak_of_strips(footprint, strips->end, rows, *strips), rows) <=
+           budget;
+  };
+  for (int64_t count = 2; !fits() && strips->length / count >= narrowest; ++count) {
+    strips->width = (strips->length / count + unit) / unit * unit;
+  }
+  double rest = 0;
+  for (size_t i = strips->end + 1; i < footprint.nodes.size(); ++i) {
+    rest += weight_of(footprint.nodes[i], rows.halves());
+  }
+  CutPlan best{{strips->end}, peak_of(footprint, {strips->end}, rows, &*strips), nullptr};
+  for (int parts = 2; parts <= most_parts && best.bytes > budget; ++parts) {
+    std::vector<size_t> cuts =
+        cuts_every(footprint, places, rest / parts, rows.halves(), strips->end + 1);
+    cuts.insert(cuts.begin(), strips->end);
+    const double bytes = peak_of(footprint, cuts, rows, &*strips);
+    if (bytes < best.bytes) {
+      best = {cuts, bytes, nullptr};
+    }
+  }
+  best.strips = std::make_shared<const Strips>(*strips);
+  return best;
+}
+
+namespace {
+
+int64_t& forced_strips() {
+  static int64_t width = 0;
+  return width;
+}
+
+BatchMemory in_forced_strips(const Graph& graph, const Footprint& footprint) {
+  int64_t unit = 1;
+  auto strips = undivided(graph, footprint, cut_places(graph), unit);
+  if (!strips) {
+    return {};
+  }
+  strips->width = (forced_strips() + unit - 1) / unit * unit;
+  const size_t end = strips->end;
+  return {{end}, std::make_shared<const Strips>(std::move(*strips)), false};
+}
 
 ForcedCuts& forced_cuts() {
   static ForcedCuts cuts;
@@ -268,6 +413,7 @@ std::string gigabytes(double bytes) {
 }  // namespace
 
 void force_cuts(ForcedCuts cuts) { forced_cuts() = std::move(cuts); }
+void force_strips(int64_t width) { forced_strips() = width; }
 
 BatchMemory within_memory(const Graph& graph, Constants& constants, const std::vector<Value>& row,
                           const BatchRows& rows) {
@@ -276,7 +422,10 @@ BatchMemory within_memory(const Graph& graph, Constants& constants, const std::v
     return {};
   }
   if (forced_cuts()) {
-    return {forced_cuts()(cut_places(graph)), false};
+    return {forced_cuts()(cut_places(graph)), nullptr, false};
+  }
+  if (forced_strips() > 0 && rows.strips) {
+    return in_forced_strips(graph, footprint_of(graph, constants, row));
   }
   if (!share.budget) {
     return {};
@@ -297,13 +446,18 @@ BatchMemory within_memory(const Graph& graph, Constants& constants, const std::v
   if (whole <= budget) {
     return memory;
   }
-  const CutPlan plan = plan_cuts(footprint, cut_places(graph), rows, budget);
+  CutPlan plan = plan_cuts(footprint, cut_places(graph), rows, budget);
+  if (plan.bytes > budget && rows.strips) {
+    const CutPlan in_strips = plan_strips(graph, footprint, cut_places(graph), rows, budget);
+    plan = in_strips.bytes < plan.bytes ? in_strips : plan;
+  }
   if (share.most && plan.bytes > static_cast<double>(*share.most)) {
     throw OutOfMemory("it needs about " + gigabytes(plan.bytes) + " beside the model, of which " +
                       gigabytes(static_cast<double>(*share.most)) +
                       " can be had (`seqlift_memory()`).");
   }
   memory.cuts = plan.cuts;
+  memory.strips = plan.strips;
   return memory;
 }
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/evaluate/evaluation.h"
+#include "core/evaluate/positions.h"
 #include "core/evaluate/recompute.h"
 #include "core/model/operation_table.h"
 #include "core/numeric/transformed_convolution.h"
@@ -199,7 +200,7 @@ void Evaluation::weigh(const Call& call, const std::vector<Value>& outputs) {
   add(now.gradients, by_gradient);
 }
 
-void Evaluation::weigh_alive() {
+void Evaluation::weigh_alive(const Node* node) {
   Storages storages(constants_);
   for (const auto& entry : values_) {
     storages.add(entry.second.x);
@@ -220,6 +221,17 @@ void Evaluation::weigh_alive() {
                   .first;
     }
     footprint.now.alive.push_back({known->second.second, storage_bytes(tensor)});
+  }
+  if (positions_) {
+    footprint.now.steps = positions_->take();
+    for (const torch::jit::Value* output : node->outputs()) {
+      const auto own = values_.find(output);
+      const bool tensor = own != values_.end() && own->second.x.isTensor();
+      const Positions* positions = tensor ? positions_->find(own->second.x.toTensor()) : nullptr;
+      if (positions) {
+        footprint.positions[output->unique()] = *positions;
+      }
+    }
   }
   footprint.nodes.push_back(std::move(footprint.now));
   footprint.now = {};

@@ -7,6 +7,7 @@
 #include "core/changes/change.h"
 #include "core/evaluate/dtype.h"
 #include "core/evaluate/evaluation.h"
+#include "core/evaluate/positions.h"
 #include "core/halves/kernels.h"
 #include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
@@ -314,6 +315,9 @@ void Evaluation::run_operation(const Node* node) {
   }
   if (options_.footprint) {
     weigh(call, outputs);
+  }
+  if (positions_) {
+    positions_->follow(call, outputs);
   }
   if (options_.after) {
     options_.after(call, outputs);

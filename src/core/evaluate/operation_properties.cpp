@@ -381,6 +381,43 @@ void set_changes(const Setter& set, std::vector<Operation>& rows) {
   spread(changes::pad, {"constant_pad_nd", "pad"});
 }
 
+// How positions follow those of the input; of the other rows it is not known.
+void set_positions(const Setter& set, std::vector<Operation>& rows) {
+  for (Operation& row : rows) {
+    const bool one_input = row.rule == rules::elementwise || row.rule == rules::piecewise;
+    row.along = one_input ? Along::each : Along::not_known;
+  }
+  const auto follow = [&](Along along, const Names& names) {
+    set(&Operation::along, along, names);
+  };
+  follow(Along::each,
+         {"relu", "abs", "absolute", "clamp", "clip", "clamp_min", "clamp_max", "pow",
+          "float_power", "add", "sub", "subtract", "rsub", "neg", "negative", "positive", "mul",
+          "multiply", "div", "divide", "true_divide", "addcmul", "addcdiv", "lerp", "maximum",
+          "minimum", "fmax", "fmin", "logaddexp", "dropout", "feature_dropout", "alpha_dropout",
+          "feature_alpha_dropout", "contiguous", "clone", "detach", "alias", "to", "type_as",
+          "float", "double", "_to_copy", "requires_grad", "identity"});
+  // Of all numbers together.
+  follow(Along::not_known, {"mvlgamma", "special_multigammaln", "rrelu"});
+  follow(Along::channels, {"batch_norm", "prelu", "_prelu_kernel"});
+  follow(Along::slides,
+         {"conv1d", "conv2d", "_convolution", "convolution", "max_pool1d", "max_pool2d",
+          "avg_pool1d", "avg_pool2d"});
+  follow(Along::pads, {"constant_pad_nd"});
+  follow(Along::combines,
+         {"sum", "mean", "amax", "amin", "softmax", "_softmax", "log_softmax", "_log_softmax",
+          "logsumexp", "glu"});
+  follow(Along::lasts, {"layer_norm"});
+  follow(Along::products, {"linear", "matmul"});
+  follow(Along::views,
+         {"view", "reshape", "_reshape_alias", "_unsafe_view", "flatten", "unflatten"});
+  follow(Along::reorders,
+         {"permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis", "squeeze",
+          "unsqueeze", "mT"});
+  follow(Along::slices, {"slice", "narrow", "select"});
+  follow(Along::joins, {"cat", "concat", "concatenate", "stack"});
+}
+
 // clang-format on
 
 }  // namespace
@@ -394,6 +431,7 @@ void set_properties(std::vector<Operation>& rows) {
   set_steps(set, rows);
   set_reveal(set, rows);
   set_changes(set, rows);
+  set_positions(set, rows);
 }
 
 }  // namespace seqlift

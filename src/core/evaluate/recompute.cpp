@@ -155,6 +155,33 @@ std::vector<bool> cut_places(const Graph& graph) {
   return allowed;
 }
 
+std::vector<bool> strip_ends(const Graph& graph, const Footprint& footprint) {
+  Block* block = graph.graph->block();
+  const Spans spans = spans_of(block);
+  const auto count = std::distance(block->nodes().begin(), block->nodes().end());
+  std::vector<bool> allowed(count, true);
+  for (const auto& made : spans.made) {
+    const Name name = made.first;
+    const auto needed = spans.needed.find(name);
+    if (needed == spans.needed.end()) {
+      continue;
+    }
+    const Node* node = name->node();
+    const auto positions = footprint.positions.find(name->unique());
+    const bool follows = positions != footprint.positions.end() && positions->second.followed();
+    const bool same_for_all = node->kind() == c10::prim::Constant ||
+                              node->kind() == c10::prim::GetAttr ||
+                              (node->kind() == c10::prim::Param && name != block->inputs()[1]);
+    if (!(names_tensor(name) && follows) && !same_for_all) {
+      for (int64_t place = std::max<int64_t>(made.second, 0);
+           place < std::min<int64_t>(needed->second, count); ++place) {
+        allowed[place] = false;
+      }
+    }
+  }
+  return allowed;
+}
+
 // A stretch of the graph between two cuts.
 struct Evaluation::Part {
   std::shared_ptr<const Evaluation> before;  // as it stood in front of it
@@ -274,14 +301,6 @@ bool Evaluation::can_be_cut() const {
   });
 }
 
-namespace {
-
-// Tensors to take gradients with respect to, and what stands behind them in the same memory.
-struct PartEntry {
-  std::vector<at::Tensor> leaves;
-  std::vector<at::Tensor> stand_ins;
-};
-
 PartEntry part_entry(const std::vector<at::Tensor>& given) {
   PartEntry entry;
   for (const at::Tensor& tensor : given) {
@@ -292,8 +311,6 @@ PartEntry part_entry(const std::vector<at::Tensor>& given) {
   }
   return entry;
 }
-
-}  // namespace
 
 // The backward pass of a part.
 std::vector<at::Tensor> Evaluation::run_again(const Part& part,
@@ -336,6 +353,9 @@ void Evaluation::run_in_parts(const Block* block) {
   std::sort(cuts.begin(), cuts.end());
   auto next = cuts.begin();
   size_t begin = 0;
+  if (options_.strips && !options_.carry && run_in_strips(nodes)) {
+    begin = options_.strips->end + 1;
+  }
   while (begin < nodes.size()) {
     while (next != cuts.end() && *next < begin) {
       ++next;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/evaluate/evaluation.h"
+#include "core/evaluate/positions.h"
 #include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
@@ -21,9 +22,13 @@ void Evaluation::shield(Call& call) const {
   }
   const at::AutoGradMode enabled(true);
   for (const int position : written->second) {
-    call.inputs[position].each_half([](c10::IValue& half) {
+    call.inputs[position].each_half([this](c10::IValue& half) {
       if (half.isTensor() && half.toTensor().defined()) {
-        half = half.toTensor().clone();
+        const at::Tensor copy = half.toTensor().clone();
+        if (positions_) {
+          positions_->copied(half.toTensor(), copy);
+        }
+        half = copy;
       }
     });
   }

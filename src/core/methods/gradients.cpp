@@ -91,7 +91,9 @@ RowGradients GradientEvaluator::run_as_given(const GradientRows& rows, bool back
   }
   if (backward && rows.layers.empty()) {
     const std::vector<Value> first = first_row(rows.X, values_of(rows.args), graph_);
-    evaluation.cuts = within_memory(graph_, constants_, first, {0, count}).cuts;
+    const BatchMemory memory = within_memory(graph_, constants_, first, {0, count, true});
+    evaluation.cuts = memory.cuts;
+    evaluation.strips = memory.strips;
   }
   const at::Tensor leaf = leaf_of(rows.X);
   std::vector<Value> inputs(1);

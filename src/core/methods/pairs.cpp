@@ -179,9 +179,11 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   const bool audits_letters = options_.letters && options_.letters->stepped;
   if (!options_.observe && !options_.ledger && !audits_letters) {
     memory =
-        within_memory(graph_, constants_, first_row(X, args, graph_), {X.size(0), X.size(0) * r});
+        within_memory(graph_, constants_, first_row(X, args, graph_),
+                      {X.size(0), X.size(0) * r, true});
   }
   evaluation.cuts = memory.cuts;
+  evaluation.strips = memory.strips;
   memo = memory.remembers ? memo : nullptr;
   evaluation.mode = EvaluateOptions::Pairs{{X.size(0), r, memo}};
   if (memo) {

@@ -157,6 +157,23 @@ enum class LayerKind : uint8_t {
   layer_norm
 };
 
+// How the positions of its result follow those of its input, where a piece of the sequence gives the
+// same numbers as the whole, but for its ends (evaluate/positions.h).
+enum class Along : uint8_t {
+  not_known,
+  each,      // number by number, of inputs that are broadcast
+  channels,  // ... with a parameter for each channel
+  slides,    // a window of positions, everywhere the same
+  pads,      // numbers are put before and behind
+  combines,  // ... the entries of the dimensions that `dim` names
+  lasts,     // ... those of the last dimensions, as many as `normalized_shape` has
+  products,  // ... those of the last dimension, by a matrix
+  views,     // sizes of dimensions are read otherwise
+  reorders,  // dimensions change places, or come and go with size one
+  slices,    // a piece of one dimension
+  joins      // several values side by side
+};
+
 // Which of the operations that share a rule a row is.
 enum class Form : uint8_t {
   plain,
@@ -224,6 +241,7 @@ struct Operation {
   Reveal reveal = Reveal::shared;
   SignedBy signed_by = SignedBy::nothing;
   PeerPool peer_pool = PeerPool::none;
+  Along along = Along::not_known;
   Typing typing = Typing::of_inputs;
   LayoutUse layout = LayoutUse::none;
   View view = View::none;
