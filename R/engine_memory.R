@@ -9,6 +9,13 @@
 #' in the backward pass. That takes longer and changes no bit of any result, but for [pisa()],
 #' whose last digits may change. What fits is not cut.
 #'
+#' Where parts are not enough, [deep_lift_shap()] and the methods of [attribute()] that go by
+#' gradients evaluate the first layers in strips: pieces of the sequence with as many neighbours as
+#' are looked at, up to the first layer that looks at all positions (attention, a mean over all).
+#' Each position is computed as it is in the whole, so that results are the same up to rounding.
+#' Layers are followed by what each operation does with positions; a model whose code goes another
+#' way for a piece than for the whole sequence is not evaluated in strips.
+#'
 #' The default is half of what the machine has free when a call starts, or half of what is left of
 #' the limit of a container or batch job, if that is less. The model's weights and the results are
 #' not counted. Threads divide it among them.
@@ -18,9 +25,9 @@
 #' @return The number of bytes, invisibly when it was set. `Inf` where there is no limit, or where
 #'   nobody can say what is free.
 #' @section Errors: `seqlift_error_argument` when `bytes` is no number of at least 1.
-#'   Attributions raise `seqlift_error_memory` where parts do not help either: if a number was set
-#'   and more is needed, or if more is needed than the machine has free. The message says how much;
-#'   shorter sequences, `dtype = "float32"` and fewer threads ([seqlift_threads()]) take less.
+#'   Attributions raise `seqlift_error_memory` where parts and strips do not help either: if a number
+#'   was set and more is needed, or if more is needed than the machine has free. The message says how
+#'   much; shorter sequences, `dtype = "float32"` and fewer threads ([seqlift_threads()]) take less.
 #' @references Chen T, Xu B, Zhang C, Guestrin C (2016). Training deep nets with sublinear memory
 #'   cost. <https://arxiv.org/abs/1604.06174>
 #' @seealso [seqlift_threads()]

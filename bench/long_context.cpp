@@ -27,6 +27,7 @@
 #include <string>
 
 #include "core/base/memory.h"
+#include "core/evaluate/recompute.h"
 #include "core/import/architectures/architectures.h"
 #include "core/methods/deep_lift_shap.h"
 #include "core/methods/gradients.h"
@@ -236,15 +237,23 @@ int main(int argc, char** argv) {
   const double peak = status_gb("VmHWM:");
   forget_peak();
   const Cost again = std::getenv("AGAIN") ? cost_of(call) : Cost();
+  // How the pair was planned: what is known of the graph's memory by now is used again.
+  seqlift::Value row;
+  row.x = X;
+  const seqlift::BatchMemory plan =
+      what == "bare" ? seqlift::BatchMemory()
+                     : seqlift::within_memory(*graph, constants, {row},
+                                              {what == "gradients" ? 0 : 1, 1, true});
+  const size_t strips = plan.strips ? seqlift::strips_of(*plan.strips).size() : 0;
   std::printf(
       "{\"length\": %lld, \"what\": \"%s\", \"threads\": %d, \"budget_gb\": %.2f, \"wall_s\": "
       "%.2f, \"user_s\": %.2f, \"kernel_s\": %.2f, \"again_user_s\": %.2f, \"again_kernel_s\": "
       "%.2f, \"again_peak_gb\": %.2f, \"start_gb\": %.2f, \"peak_gb\": %.2f, \"weights_gb\": %.2f, "
       "\"delta_of_change\": "
-      "%.2g, \"delta_of_prediction\": %.2g}\n",
+      "%.2g, \"delta_of_prediction\": %.2g, \"cuts\": %zu, \"strips\": %zu}\n",
       static_cast<long long>(length), what.c_str(), threads, budget, first.wall, first.user,
       first.kernel, again.user, again.kernel, std::getenv("AGAIN") ? status_gb("VmHWM:") : 0, start,
       peak, 4 * static_cast<double>(model->parameters) / (1 << 30), delta / change,
-      delta / prediction);
+      delta / prediction, plan.cuts.size(), strips);
   return 0;
 }
