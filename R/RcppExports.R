@@ -69,6 +69,26 @@ core_are_motifs <- function(regions, patterns, background, min_seqlets, window, 
     .Call(`_seqlift_core_are_motifs`, regions, patterns, background, min_seqlets, window, min_information, pseudocount)
 }
 
+core_file_kinds <- function(paths) {
+    .Call(`_seqlift_core_file_kinds`, paths)
+}
+
+core_own_attributes <- function(values, attributes) {
+    .Call(`_seqlift_core_own_attributes`, values, attributes)
+}
+
+core_flush_to_disk <- function(path) {
+    .Call(`_seqlift_core_flush_to_disk`, path)
+}
+
+core_ask_for_room <- function(path, bytes) {
+    .Call(`_seqlift_core_ask_for_room`, path, bytes)
+}
+
+core_memory_budget <- function() {
+    .Call(`_seqlift_core_memory_budget`)
+}
+
 core_call_hits <- function(motifs, scores, codes, settings) {
     .Call(`_seqlift_core_call_hits`, motifs, scores, codes, settings)
 }
@@ -79,6 +99,26 @@ core_hit_steps <- function(motifs, scores, codes, kept, settings) {
 
 core_collapse_hits <- function(sequence, start, end, similarity, overlap_fraction) {
     .Call(`_seqlift_core_collapse_hits`, sequence, start, end, similarity, overlap_fraction)
+}
+
+core_recursive_seqlets <- function(tracks, threshold, min_length, max_length, additional_flanks, compatible) {
+    .Call(`_seqlift_core_recursive_seqlets`, tracks, threshold, min_length, max_length, additional_flanks, compatible)
+}
+
+core_tfmodisco_seqlets <- function(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac) {
+    .Call(`_seqlift_core_tfmodisco_seqlets`, tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac)
+}
+
+core_window_sums <- function(length, window_size, held, folder) {
+    .Call(`_seqlift_core_window_sums`, length, window_size, held, folder)
+}
+
+core_add_tracks <- function(sums, tracks) {
+    .Call(`_seqlift_core_add_tracks`, sums, tracks)
+}
+
+core_tfmodisco_calls <- function(sums, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile, most, all) {
+    .Call(`_seqlift_core_tfmodisco_calls`, sums, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile, most, all)
 }
 
 core_encode <- function(text, length, letters, ignored, fold_case) {
@@ -139,46 +179,6 @@ core_insert_motif <- function(codes, motif, start) {
 
 core_delete_region <- function(codes, start, end) {
     .Call(`_seqlift_core_delete_region`, codes, start, end)
-}
-
-core_recursive_seqlets <- function(tracks, threshold, min_length, max_length, additional_flanks, compatible) {
-    .Call(`_seqlift_core_recursive_seqlets`, tracks, threshold, min_length, max_length, additional_flanks, compatible)
-}
-
-core_tfmodisco_seqlets <- function(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac) {
-    .Call(`_seqlift_core_tfmodisco_seqlets`, tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac)
-}
-
-core_window_sums <- function(length, window_size, held, folder) {
-    .Call(`_seqlift_core_window_sums`, length, window_size, held, folder)
-}
-
-core_add_tracks <- function(sums, tracks) {
-    .Call(`_seqlift_core_add_tracks`, sums, tracks)
-}
-
-core_tfmodisco_calls <- function(sums, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile, most, all) {
-    .Call(`_seqlift_core_tfmodisco_calls`, sums, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile, most, all)
-}
-
-core_file_kinds <- function(paths) {
-    .Call(`_seqlift_core_file_kinds`, paths)
-}
-
-core_own_attributes <- function(values, attributes) {
-    .Call(`_seqlift_core_own_attributes`, values, attributes)
-}
-
-core_flush_to_disk <- function(path) {
-    .Call(`_seqlift_core_flush_to_disk`, path)
-}
-
-core_ask_for_room <- function(path, bytes) {
-    .Call(`_seqlift_core_ask_for_room`, path, bytes)
-}
-
-core_memory_budget <- function() {
-    .Call(`_seqlift_core_memory_budget`)
 }
 
 core_tomtom <- function(queries, query_widths, targets, target_widths, n_rows, n_score_bins, n_median_bins, n_target_bins, reverse_complement, n_nearest, max_p_value, compatible, threads) {

@@ -68,13 +68,13 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
   # Rescale has one multiplier for both signs, and a faster way.
   rescale <- rules == "rescale"
   asked <- if (rescale && grepl("_multipliers$", what)) "multipliers" else what
-  # Of the sequences, contributions are formed here.
+  # The attributions of sequences are contributions at the letters that are there, see at_letters().
   contributes <- what %in% c("attributions", "contributions")
   options <- list(
     wrappers = model$wrappers, nonlinear_ops = list(), rules = "operator", rule = rules,
     targets = target, batch_size = batch_size, layers = layer, target_layer = target_layer,
     mean_normalise = mean_normalise,
-    output = if (contributes && !by_layer) "multipliers" else asked,
+    output = if (contributes && !by_layer) "contributions" else asked,
     dtype = dtype, device = device, threads = seqlift_threads(),
     memory = engine$memory,
     progress = progress_bar(verbose, "Attributing")
@@ -88,10 +88,6 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
   if (by_layer) {
     return(layer_results(result$layers, result$deltas, layer, length(target), sequences))
   }
-  kept <- reference_array(made$references, sequences)
-  if (contributes) {
-    result$values <- result$values * differences_of(sequences, kept, length(target))
-  }
   if (what == "attributions") {
     result$values <- at_letters(result$values, sequences)
   }
@@ -102,20 +98,10 @@ deep_lift_attribution <- function(model, X, rules = deep_lift_rules, args = NULL
       random_state = made$random_state, device = device, model = model_name(model),
       warning_threshold = warning_threshold
     ),
-    if (return_references) kept
+    if (return_references) reference_array(made$references, sequences)
   )
   report_deltas(attributions, warning_threshold, FALSE, call)
   attributions
-}
-
-# X - reference as [n, n_refs, 4, L, n_targets].
-differences_of <- function(sequences, references, n_targets) {
-  bases <- seq_len(n_bases)
-  X <- one_hot_array(sequences)[, bases, , drop = FALSE]
-  references <- unname(references[, , bases, , drop = FALSE])
-  shape <- dim(references)
-  repeated <- aperm(array(X, shape[c(1L, 3L, 4L, 2L)]), c(1L, 4L, 2L, 3L))
-  array(repeated - references, c(shape, n_targets))
 }
 
 # Contributions [n, n_refs, 4, L, n_targets] summed over the bases of a position, mean over

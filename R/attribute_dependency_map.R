@@ -48,10 +48,10 @@ dependency_map <- function(model, X, args = NULL, start = 1L, end = NULL, target
   window <- job$window
   check_one_output(model, call)
 
-  y0 <- predict_originals(job, args)[[1L]]
-  check_targets_exist(job$target, y0, call)
   job$args <- complete_args(model, args, sequences, call)
-  singles <- single_effects(job, y0)
+  substituted <- predict_substitutions(job, job$target)
+  y0 <- substituted$originals[[1L]]
+  singles <- single_effects(y0, substituted$outputs[[1L]], job$target)
   progress <- progress_bar(verbose, "Substituting pairs")
   interactions <- array(0, c(sequences$n, n_bases, length(window), n_bases, length(window)))
   for (i in seq_len(sequences$n)) {
@@ -101,14 +101,13 @@ mean_of_targets <- function(y, target) {
 }
 
 # f(X with b at p) - f(X), [n, 4, l].
-single_effects <- function(job, y0) {
-  y_hat <- predict_substitutions(job, list(y0))$outputs[[1L]]
+single_effects <- function(y0, y_hat, target) {
   shape <- dim(y_hat)[1:3]
-  if (!is.null(job$target) && length(dim(y_hat)) > 3L) {
-    y_hat <- take_outputs(y_hat, 4L, job$target)
+  if (!is.null(target) && length(dim(y_hat)) > 3L) {
+    y_hat <- take_outputs(y_hat, 4L, target)
   }
   array(rowMeans(matrix(y_hat, nrow = prod(shape))), shape) -
-    array(mean_of_targets(y0, job$target), shape)
+    array(mean_of_targets(y0, target), shape)
 }
 
 one_sequence <- function(sequences, i) {

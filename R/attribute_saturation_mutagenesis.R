@@ -78,18 +78,14 @@ saturation_mutagenesis <- function(model, X, args = NULL, start = 1L, end = NULL
   if (!raw_outputs) {
     check_one_output(model, call, " or ask for {.code raw_outputs = TRUE}")
   }
-  y0 <- predict_originals(job, args)
-  if (!raw_outputs) {
-    check_targets_exist(job$target, y0[[1L]], call)
-  }
   job$args <- complete_args(model, args, sequences, call)
   job$progress <- progress_bar(verbose, "Substituting")
-  mutants <- predict_substitutions(job, y0)
+  mutants <- predict_substitutions(job, target = if (!raw_outputs) job$target)
   if (verbose) {
     share <- format(100 * mutants$work, digits = 2)
     cli::cli_inform("{share} % of the work of predicting every substituted sequence as a whole.")
   }
-  y0 <- lapply(y0, name_rows, names = sequences$names)
+  y0 <- lapply(mutants$originals, name_rows, names = sequences$names)
   if (raw_outputs) {
     y_hat <- lapply(mutants$outputs, name_substitutions, names = sequences$names, window = window)
     return(list(y0 = one_or_several(y0, model), y_hat = one_or_several(y_hat, model)))
@@ -139,45 +135,49 @@ substitution_job <- function(asked, given, call) {
   ))
 }
 
-# One by one, as the substitutions are: in a batch the last bits depend on the other sequences.
-predict_originals <- function(job, args) {
-  run_predict(job$model, job$sequences, args, 1L, job$dtype, job$device, FALSE, job$call)
-}
-
 # How many substitutions go to the engine at a time: an array of them is held here.
 substitutions_at_once <- 2e5
 
-# Predictions of all substitutions in the window, y0 in the place of those that change nothing:
-# list(outputs = arrays [n, 4, l, ...], work).
-predict_substitutions <- function(job, y0) {
+# Predictions of the sequences and of all substitutions in the window, the sequence's in the place
+# of those that change nothing: list(originals = arrays [n, ...], outputs = arrays [n, 4, l, ...],
+# work). The sequences are predicted one by one, as the substitutions are: in a batch the last bits
+# depend on the other sequences. `target`: which outputs must be there.
+predict_substitutions <- function(job, target) {
   n <- job$sequences$n
+  each <- max(1L, as.integer(substitutions_at_once %/% (3L * length(job$window))))
+  blocks <- unname(split(seq_len(n), (seq_len(n) - 1L) %/% each))
+  parts <- lapply(blocks, function(rows) {
+    progress <- scaled_progress(job$progress, (rows[1L] - 1) / n, length(rows) / n)
+    predict_substitutions_of_rows(job, rows, target, progress)
+  })
+  work <- vapply(parts, `[[`, 1, "work")
+  list(
+    originals = stack_outputs(parts, "originals"), outputs = stack_outputs(parts, "outputs"),
+    work = sum(work * lengths(blocks)) / n
+  )
+}
+
+predict_substitutions_of_rows <- function(job, rows, target, progress) {
+  n <- length(rows)
   window <- job$window
   l <- length(window)
-  input <- engine_input(job$sequences, job$args)
-  values <- lapply(y0, function(y) {
+  edits <- all_substitutions(job$codes[, rows, drop = FALSE], seq_len(n), window)
+  args <- if (n == job$sequences$n) job$args else lapply(job$args, take_outputs, 1L, rows)
+  result <- window_batch(job$model, engine_input(rows_of_sequences(job$sequences, rows), args),
+    edits$row, edits$start, edits$content, job$batch_size, job$dtype, job$device, job$method,
+    progress = progress, call = job$call, originals = "alone", target = target
+  )
+  place <- edits$row + n * (edits$base - 1L) + n * n_bases * (edits$start - window[1L])
+  outputs <- Map(function(y, changed) {
     # Rows (sequence, base, position), columns the numbers of an output.
-    matrix(y, nrow = n)[rep(seq_len(n), n_bases * l), , drop = FALSE]
-  })
-  each <- max(1L, as.integer(substitutions_at_once %/% (3L * l)))
-  blocks <- split(seq_len(n), (seq_len(n) - 1L) %/% each)
-  work <- 0
-  done <- 0
-  for (rows in blocks) {
-    edits <- all_substitutions(job$codes, rows, window)
-    progress <- scaled_progress(job$progress, done / n, length(rows) / n)
-    result <- window_batch(job$model, input, edits$row, edits$start, edits$content,
-      job$batch_size, job$dtype, job$device, job$method,
-      progress = progress, call = job$call
-    )
-    place <- edits$row + n * (edits$base - 1L) + n * n_bases * (edits$start - window[1L])
-    for (k in seq_along(values)) {
-      values[[k]][place, ] <- matrix(result$outputs[[k]], nrow = length(place))
-    }
-    work <- work + work_share(result, length(place)) * length(rows) / n
-    done <- done + length(rows)
-  }
-  outputs <- Map(function(value, y) array(value, c(n, n_bases, l, dim(y)[-1L])), values, y0)
-  list(outputs = unname(outputs), work = work)
+    values <- matrix(y, nrow = n)[rep(seq_len(n), n_bases * l), , drop = FALSE]
+    values[place, ] <- matrix(changed, nrow = length(place))
+    array(values, c(n, n_bases, l, dim(y)[-1L]))
+  }, result$originals, result$outputs)
+  list(
+    originals = result$originals, outputs = unname(outputs),
+    work = work_share(result, length(place))
+  )
 }
 
 # Every base that is not there, for the positions of `codes` [l, n] in these rows.

@@ -126,8 +126,12 @@ experiment_of_models <- function(results, ranges, call) {
     }
     list(kind = metadata$kind, info = metadata$info, row_data = kept)
   })
+  experiment_placed_as(se, assays, data, list(models = models))
+}
+
+# With these rows' data, placed in the genome where `se` is.
+experiment_placed_as <- function(se, assays, data, metadata) {
   columns <- SummarizedExperiment::colData(se)
-  metadata <- list(models = models)
   if (!methods::is(se, "RangedSummarizedExperiment")) {
     return(SummarizedExperiment::SummarizedExperiment(assays,
       rowData = data, colData = columns, metadata = metadata
@@ -151,17 +155,7 @@ experiment_of_model <- function(se, name) {
   names(assays) <- names(assay_endings)[keep]
   data <- SummarizedExperiment::rowData(se)
   data <- data[setdiff(names(data), setdiff(unlist(all), own$row_data))]
-  columns <- SummarizedExperiment::colData(se)
-  if (!methods::is(se, "RangedSummarizedExperiment")) {
-    return(SummarizedExperiment::SummarizedExperiment(assays,
-      rowData = data, colData = columns, metadata = own
-    ))
-  }
-  placed <- SummarizedExperiment::rowRanges(se)
-  S4Vectors::mcols(placed) <- data
-  SummarizedExperiment::SummarizedExperiment(assays,
-    rowRanges = placed, colData = columns, metadata = own
-  )
+  experiment_placed_as(se, assays, data, own)
 }
 
 #' @rdname as_summarized_experiment

@@ -32,7 +32,7 @@ stream_attributions <- function(given, allow_n, call) {
   check_args_rows(given$args, X$n, call)
   settings <- open_parts(folder, settings, path, call)
   given$random_state <- settings$random_state
-  arguments <- settle_arguments(given, X$n, call)
+  arguments <- shared_arguments(given, X$n, call)
   arguments$output <- NULL
 
   files <- file.path(folder, sprintf("chunk-%06d.rds", seq_along(chunks)))

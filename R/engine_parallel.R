@@ -122,7 +122,7 @@ most_chunks <- 256L
 # as_sequences() made of X; `unit` how many sequences must not be torn apart.
 over_sequences <- function(verb, arguments, sequences, BPPARAM, unit = 1L, call = caller_env()) {
   n <- sequences$n
-  arguments <- settle_arguments(arguments, n, call)
+  arguments <- shared_arguments(arguments, n, call)
   size <- unit * ceiling(n / (most_chunks * unit))
   chunks <- cut_chunks(n, size)
   if (isTRUE(arguments$verbose)) {
@@ -182,7 +182,7 @@ cut_chunks <- function(n, size) unname(split(seq_len(n), (seq_len(n) - 1L) %/% s
 
 # What all chunks share: the seed is drawn here, and inputs that fit no number of sequences are
 # refused here.
-settle_arguments <- function(arguments, n, call) {
+shared_arguments <- function(arguments, n, call) {
   if ("random_state" %in% names(arguments)) {
     arguments$random_state <- check_random_state(arguments$random_state, call = call)
   }

@@ -6,11 +6,7 @@
 model_file_kind <- function(path, call) {
   kind <- core_file_kinds(path)
   if (kind == "folder") {
-    if (is_keras_folder(path)) {
-      return("keras")
-    }
-    saved <- file.exists(file.path(path, c("saved_model.pb", "keras_metadata.pb")))
-    return(if (any(saved)) "saved_model" else "folder")
+    return(model_folder_kind(path))
   }
   if (kind != "file" || file.access(path, 4L) != 0L) {
     return("other")
@@ -33,6 +29,14 @@ model_file_kind <- function(path, call) {
     return("weights")
   }
   if (is_onnx_head(head)) "onnx" else other_format(head, path)
+}
+
+model_folder_kind <- function(path) {
+  if (is_keras_folder(path)) {
+    return("keras")
+  }
+  saved <- file.exists(file.path(path, c("saved_model.pb", "keras_metadata.pb")))
+  if (any(saved)) "saved_model" else "folder"
 }
 
 # Files that people have in the place of a model, by how they begin.

@@ -11,7 +11,17 @@ read_keras_archive <- function(path, json, call) {
     )
   }
   packed <- !dir.exists(path)
-  names <- if (packed) call_engine("archive_names", path, call = call) else list.files(path)
+  folder <- path
+  if (packed) {
+    folder <- tempfile("seqlift-keras-")
+    dir.create(folder)
+    on.exit(unlink(folder, recursive = TRUE))
+    # A configuration that is given takes the place of the archive's.
+    wanted <- c("model.weights.h5", "metadata.json", if (is.null(json)) "config.json")
+    names <- call_engine("archive_members", path, wanted, folder, call = call)
+  } else {
+    names <- list.files(path)
+  }
   if (!"config.json" %in% names) {
     refuse("is no archive of Keras: it has no {.path config.json}")
   }
@@ -21,18 +31,8 @@ read_keras_archive <- function(path, json, call) {
        {.code keras.models.load_model(path).save(\"model.keras\")} writes what is."
     )
   }
-  folder <- tempfile("seqlift-keras-")
-  dir.create(folder)
-  on.exit(unlink(folder, recursive = TRUE))
-  extract <- function(name) {
-    if (!packed) {
-      return(check_file(file.path(path, name), call = call))
-    }
-    to <- file.path(folder, name)
-    call_engine("archive_member", path, name, to, call = call)
-    to
-  }
-  weights <- extract("model.weights.h5")
+  member <- function(name) check_file(file.path(folder, name), call = call)
+  weights <- member("model.weights.h5")
   found <- read_keras_apart(read_keras_paths, weights, path, call)
   if (is.null(found)) {
     refuse("is damaged: its {.path model.weights.h5} is no HDF5 file")
@@ -41,12 +41,12 @@ read_keras_archive <- function(path, json, call) {
     refuse("declares weights that are much larger than the file itself")
   }
   config <- if (is.null(json)) {
-    read_json_file(extract("config.json"), call)
+    read_json_file(member("config.json"), call)
   } else {
     read_json_file(path.expand(json), call)
   }
   version <- if ("metadata.json" %in% names) {
-    text <- read_json_file(extract("metadata.json"), call)
+    text <- read_json_file(member("metadata.json"), call)
     sub('^.*"keras_version"\\s*:\\s*"([^"]*)".*$', "\\1", gsub("[\r\n]", " ", text))
   }
   list(

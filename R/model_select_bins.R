@@ -278,21 +278,26 @@ check_numbers <- function(numbers, arg, count, call) {
   wrong <- if (whole) numbers[numbers > last]
   if (!whole || length(wrong) > 0L || anyDuplicated(numbers)) {
     range <- if (is.na(count)) "of at least 1" else paste("from 1 to", count)
-    got <- if (length(numbers) == 0L) {
-      "none"
-    } else if (length(wrong) > 0L) {
-      paste("number", wrong[1L])
-    } else if (whole) {
-      paste("number", numbers[anyDuplicated(numbers)], "twice")
-    } else {
-      describe(numbers)
-    }
-    abort_argument(arg, paste("different whole numbers", range), got,
+    abort_argument(arg, paste("different whole numbers", range),
+      describe_numbers(numbers, whole, wrong),
       hint = if (has_zero(numbers)) "They are counted from 1, not from 0 as in Python.",
       call = call
     )
   }
   sort(as.integer(numbers))
+}
+
+# What is wrong with numbers, in words; `wrong`: those of whole ones that are too large.
+describe_numbers <- function(numbers, whole, wrong) {
+  if (length(numbers) == 0L) {
+    "none"
+  } else if (length(wrong) > 0L) {
+    paste("number", wrong[1L])
+  } else if (whole) {
+    paste("number", numbers[anyDuplicated(numbers)], "twice")
+  } else {
+    describe(numbers)
+  }
 }
 
 # ---- how the output lies ---------------------------------------------------------------------

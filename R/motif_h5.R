@@ -113,24 +113,37 @@ read_modisco_seqlets <- function(file, at, path) {
   columns <- lapply(names, function(name) {
     as.vector(read_h5_values(file, paste0(at, "/", name), path))
   })
-  n <- lengths(columns)
   reverse <- columns$reverse
-  reverse <- if (is.numeric(reverse)) reverse != 0 else as.character(reverse) == "TRUE"
-  whole <- function(x) is.numeric(x) && all(is.finite(x)) && all(x == trunc(x)) && all(x >= 0)
-  if (length(unique(n)) > 1L || !all(vapply(columns[1:3], whole, NA)) || anyNA(reverse) ||
-    any(columns$end <= columns$start) || any(unlist(columns[1:3]) >= 2^31 - 1)) {
+  columns$reverse <- if (is.numeric(reverse)) reverse != 0 else as.character(reverse) == "TRUE"
+  check_modisco_seqlets(columns, at)
+  attribution <- modisco_attributions(file, paste0(at, "/contrib_scores"), path,
+    length(columns$example)
+  )
+  modisco_seqlet_table(
+    columns$example + 1, columns$start + 1, columns$end, columns$reverse, attribution
+  )
+}
+
+check_modisco_seqlets <- function(columns, at) {
+  whole <- function(x) {
+    is.numeric(x) && all(is.finite(x)) && all(x == trunc(x)) && all(x >= 0 & x < 2^31 - 1)
+  }
+  if (length(unique(lengths(columns))) > 1L || !all(vapply(columns[1:3], whole, NA)) ||
+    anyNA(columns$reverse) || any(columns$end <= columns$start)) {
     stop_h5("must hold numbers of at least 0, one for each seqlet and no end before its start, in ",
       at)
   }
-  scores <- paste0(at, "/contrib_scores")
-  attribution <- rep(NA_real_, n[1L])
-  if (has_h5_object(file, scores)) {
-    values <- read_h5_values(file, scores, path)
-    if (length(dim(values)) == 3L && dim(values)[3L] == n[1L]) {
-      attribution <- colSums(values, dims = 2L)
+}
+
+# Of each of `n` seqlets the sum of its scores, NA where there are none.
+modisco_attributions <- function(file, name, path, n) {
+  if (has_h5_object(file, name)) {
+    values <- read_h5_values(file, name, path)
+    if (length(dim(values)) == 3L && dim(values)[3L] == n) {
+      return(colSums(values, dims = 2L))
     }
   }
-  modisco_seqlet_table(columns$example + 1, columns$start + 1, columns$end, reverse, attribution)
+  rep(NA_real_, n)
 }
 
 modisco_seqlet_table <- function(example, start, end, reverse, attribution) {

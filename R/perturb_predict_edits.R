@@ -61,16 +61,12 @@ predict_edits <- function(model, sequences, edits, args, job, at_once = edit_bas
     done <<- done + length(rows)
     predict_edits_of_rows(model, sequences, edits, args, rows, job, progress)
   })
-  stacked <- function(name) {
-    lapply(seq_along(parts[[1L]]$before), function(k) {
-      stack_rows(lapply(parts, function(part) part[[name]][[k]]))
-    })
-  }
   if (length(parts) == 1L) {
     return(parts[[1L]])
   }
   place <- order(unlist(lapply(parts, `[[`, "edits")))
-  list(before = stacked("before"), after = lapply(stacked("after"), take_outputs, 1L, place))
+  after <- lapply(stack_outputs(parts, "after"), take_outputs, 1L, place)
+  list(before = stack_outputs(parts, "before"), after = after)
 }
 
 # Sequences, in their order, whose edits go to the engine together.
@@ -89,7 +85,7 @@ predict_edits_of_rows <- function(model, sequences, edits, args, rows, job, prog
   result <- window_batch(model, engine_input(some, own_args), row[windows],
     edits$start[own[windows]], edits$content[, own[windows], drop = FALSE], job$batch_size,
     job$dtype, job$device, job$method,
-    progress = progress, call = job$call, width = width[windows], originals = TRUE
+    progress = progress, call = job$call, width = width[windows], originals = "batched"
   )
   before <- result$originals
   # What changes nothing is the sequence itself.

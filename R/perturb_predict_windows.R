@@ -17,13 +17,17 @@ predict_windows <- function(model, sequences, row, start, content, args, batch_s
 }
 
 # The bare call: complete arguments in, the engine's list out. `content` may be codes [w, m], each
-# edit having a `width` of its own; with `originals` the sequences are predicted as they are, too.
+# edit having a `width` of its own. With `originals` the sequences are predicted as they are, too:
+# "batched" with whole copies, or "alone", as predict() does in batches of one. `target`: which
+# entries the first output must have.
 window_batch <- function(model, input, row, start, content, batch_size, dtype, device, method,
-                         progress, call, width = NULL, originals = FALSE) {
+                         progress, call, width = NULL, originals = "none",
+                         target = NULL) {
   options <- list(
     wrappers = model$wrappers, batch_size = batch_size, dtype = dtype, device = device,
     threads = seqlift_threads(),
-    memory = engine$memory, progress = progress, method = method, originals = originals
+    memory = engine$memory, progress = progress, method = method, originals = originals,
+    targets = as.integer(target)
   )
   if (!is.raw(content)) {
     storage.mode(content) <- "double"
@@ -44,6 +48,16 @@ work_share <- function(result, edits) {
   in_windows <- result$done_work / result$whole_work
   whole <- result$evaluated_whole / edits
   whole + (1 - whole) * in_windows
+}
+
+# Of results of parts of the sequences, in their order, the outputs that go by a name.
+stack_outputs <- function(parts, name) {
+  if (length(parts) == 1L) {
+    return(parts[[1L]][[name]])
+  }
+  lapply(seq_along(parts[[1L]][[name]]), function(k) {
+    stack_rows(lapply(parts, function(part) part[[name]][[k]]))
+  })
 }
 
 # Arrays of one shape, but for their first dimension, one under the other.

@@ -112,13 +112,7 @@ logo_info <- function(info, attributions, rows, call = caller_env()) {
     return(unclass(info)[rows])
   }
   n <- if (length(dim(attributions)) == 2L) 1L else dim(attributions)[1L]
-  predictions <- if (is.numeric(info) && length(info) == n && all(is.finite(info))) as.vector(info)
-  if (is.null(predictions) && !isTRUE(info)) {
-    abort_argument("info", paste("TRUE, FALSE or", n, if (n == 1L) "prediction" else "predictions"),
-      describe(info),
-      call = call
-    )
-  }
+  predictions <- check_logo_predictions(info, n, call)
   if (!inherits(attributions, "seqlift_attributions")) {
     abort_argument("attributions", "a result of an attribution method where `info` is asked for",
       describe(attributions),
@@ -140,6 +134,20 @@ logo_info <- function(info, attributions, rows, call = caller_env()) {
     part("sum", sums, "%+.3g"), if (!is.null(deltas)) part("largest |delta|", deltas, "%.1e")
   )
   do.call(paste, c(Filter(Negate(is.null), parts), sep = ", "))
+}
+
+# One number for each of `n` sequences, or NULL where `info` asks for what is there alone.
+check_logo_predictions <- function(info, n, call) {
+  if (isTRUE(info)) {
+    return(NULL)
+  }
+  if (!is.numeric(info) || length(info) != n || !all(is.finite(info))) {
+    abort_argument("info", paste("TRUE, FALSE or", n, if (n == 1L) "prediction" else "predictions"),
+      describe(info),
+      call = call
+    )
+  }
+  as.vector(info)
 }
 
 is_colour <- function(colour) {

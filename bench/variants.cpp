@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
   const auto graph = seqlift::build_graph(model, {});
   seqlift::Constants constants(model->dtype, model->dtype, at::kCPU);
   seqlift::PredictWindowsOptions options;
-  options.originals = true;
+  options.originals = seqlift::PredictWindowsOptions::Originals::batched;
   options.work.threads = std::stoi(argv[3]);
   seqlift::PredictOptions whole_options;
   whole_options.work.threads = options.work.threads;

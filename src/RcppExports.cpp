@@ -236,6 +236,57 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// core_file_kinds
+Rcpp::CharacterVector core_file_kinds(Rcpp::CharacterVector paths);
+RcppExport SEXP _seqlift_core_file_kinds(SEXP pathsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::CharacterVector >::type paths(pathsSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_file_kinds(paths));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_own_attributes
+SEXP core_own_attributes(SEXP values, Rcpp::List attributes);
+RcppExport SEXP _seqlift_core_own_attributes(SEXP valuesSEXP, SEXP attributesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type values(valuesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type attributes(attributesSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_own_attributes(values, attributes));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_flush_to_disk
+std::string core_flush_to_disk(std::string path);
+RcppExport SEXP _seqlift_core_flush_to_disk(SEXP pathSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_flush_to_disk(path));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_ask_for_room
+std::string core_ask_for_room(std::string path, double bytes);
+RcppExport SEXP _seqlift_core_ask_for_room(SEXP pathSEXP, SEXP bytesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< double >::type bytes(bytesSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_ask_for_room(path, bytes));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_memory_budget
+double core_memory_budget();
+RcppExport SEXP _seqlift_core_memory_budget() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    rcpp_result_gen = Rcpp::wrap(core_memory_budget());
+    return rcpp_result_gen;
+END_RCPP
+}
 // core_call_hits
 Rcpp::List core_call_hits(const Rcpp::List& motifs, const Rcpp::NumericVector& scores, const Rcpp::RawMatrix& codes, const Rcpp::List& settings);
 RcppExport SEXP _seqlift_core_call_hits(SEXP motifsSEXP, SEXP scoresSEXP, SEXP codesSEXP, SEXP settingsSEXP) {
@@ -274,6 +325,78 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< const Rcpp::NumericVector& >::type similarity(similaritySEXP);
     Rcpp::traits::input_parameter< double >::type overlap_fraction(overlap_fractionSEXP);
     rcpp_result_gen = Rcpp::wrap(core_collapse_hits(sequence, start, end, similarity, overlap_fraction));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_recursive_seqlets
+Rcpp::List core_recursive_seqlets(Rcpp::NumericMatrix tracks, double threshold, int min_length, int max_length, int additional_flanks, bool compatible);
+RcppExport SEXP _seqlift_core_recursive_seqlets(SEXP tracksSEXP, SEXP thresholdSEXP, SEXP min_lengthSEXP, SEXP max_lengthSEXP, SEXP additional_flanksSEXP, SEXP compatibleSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
+    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
+    Rcpp::traits::input_parameter< int >::type min_length(min_lengthSEXP);
+    Rcpp::traits::input_parameter< int >::type max_length(max_lengthSEXP);
+    Rcpp::traits::input_parameter< int >::type additional_flanks(additional_flanksSEXP);
+    Rcpp::traits::input_parameter< bool >::type compatible(compatibleSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_recursive_seqlets(tracks, threshold, min_length, max_length, additional_flanks, compatible));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_tfmodisco_seqlets
+Rcpp::List core_tfmodisco_seqlets(Rcpp::NumericMatrix tracks, int window_size, int flank, double target_fdr, double min_passing_frac, double max_passing_frac);
+RcppExport SEXP _seqlift_core_tfmodisco_seqlets(SEXP tracksSEXP, SEXP window_sizeSEXP, SEXP flankSEXP, SEXP target_fdrSEXP, SEXP min_passing_fracSEXP, SEXP max_passing_fracSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
+    Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
+    Rcpp::traits::input_parameter< int >::type flank(flankSEXP);
+    Rcpp::traits::input_parameter< double >::type target_fdr(target_fdrSEXP);
+    Rcpp::traits::input_parameter< double >::type min_passing_frac(min_passing_fracSEXP);
+    Rcpp::traits::input_parameter< double >::type max_passing_frac(max_passing_fracSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_tfmodisco_seqlets(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_window_sums
+SEXP core_window_sums(int length, int window_size, double held, std::string folder);
+RcppExport SEXP _seqlift_core_window_sums(SEXP lengthSEXP, SEXP window_sizeSEXP, SEXP heldSEXP, SEXP folderSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< int >::type length(lengthSEXP);
+    Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
+    Rcpp::traits::input_parameter< double >::type held(heldSEXP);
+    Rcpp::traits::input_parameter< std::string >::type folder(folderSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_window_sums(length, window_size, held, folder));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_add_tracks
+Rcpp::CharacterVector core_add_tracks(SEXP sums, Rcpp::NumericMatrix tracks);
+RcppExport SEXP _seqlift_core_add_tracks(SEXP sumsSEXP, SEXP tracksSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type sums(sumsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_add_tracks(sums, tracks));
+    return rcpp_result_gen;
+END_RCPP
+}
+// core_tfmodisco_calls
+Rcpp::List core_tfmodisco_calls(SEXP sums, int window_size, int flank, double target_fdr, double min_passing_frac, double max_passing_frac, double weak_quantile, double most, bool all);
+RcppExport SEXP _seqlift_core_tfmodisco_calls(SEXP sumsSEXP, SEXP window_sizeSEXP, SEXP flankSEXP, SEXP target_fdrSEXP, SEXP min_passing_fracSEXP, SEXP max_passing_fracSEXP, SEXP weak_quantileSEXP, SEXP mostSEXP, SEXP allSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::traits::input_parameter< SEXP >::type sums(sumsSEXP);
+    Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
+    Rcpp::traits::input_parameter< int >::type flank(flankSEXP);
+    Rcpp::traits::input_parameter< double >::type target_fdr(target_fdrSEXP);
+    Rcpp::traits::input_parameter< double >::type min_passing_frac(min_passing_fracSEXP);
+    Rcpp::traits::input_parameter< double >::type max_passing_frac(max_passing_fracSEXP);
+    Rcpp::traits::input_parameter< double >::type weak_quantile(weak_quantileSEXP);
+    Rcpp::traits::input_parameter< double >::type most(mostSEXP);
+    Rcpp::traits::input_parameter< bool >::type all(allSEXP);
+    rcpp_result_gen = Rcpp::wrap(core_tfmodisco_calls(sums, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile, most, all));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -463,129 +586,6 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// core_recursive_seqlets
-Rcpp::List core_recursive_seqlets(Rcpp::NumericMatrix tracks, double threshold, int min_length, int max_length, int additional_flanks, bool compatible);
-RcppExport SEXP _seqlift_core_recursive_seqlets(SEXP tracksSEXP, SEXP thresholdSEXP, SEXP min_lengthSEXP, SEXP max_lengthSEXP, SEXP additional_flanksSEXP, SEXP compatibleSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
-    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
-    Rcpp::traits::input_parameter< int >::type min_length(min_lengthSEXP);
-    Rcpp::traits::input_parameter< int >::type max_length(max_lengthSEXP);
-    Rcpp::traits::input_parameter< int >::type additional_flanks(additional_flanksSEXP);
-    Rcpp::traits::input_parameter< bool >::type compatible(compatibleSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_recursive_seqlets(tracks, threshold, min_length, max_length, additional_flanks, compatible));
-    return rcpp_result_gen;
-END_RCPP
-}
-// core_tfmodisco_seqlets
-Rcpp::List core_tfmodisco_seqlets(Rcpp::NumericMatrix tracks, int window_size, int flank, double target_fdr, double min_passing_frac, double max_passing_frac);
-RcppExport SEXP _seqlift_core_tfmodisco_seqlets(SEXP tracksSEXP, SEXP window_sizeSEXP, SEXP flankSEXP, SEXP target_fdrSEXP, SEXP min_passing_fracSEXP, SEXP max_passing_fracSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
-    Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
-    Rcpp::traits::input_parameter< int >::type flank(flankSEXP);
-    Rcpp::traits::input_parameter< double >::type target_fdr(target_fdrSEXP);
-    Rcpp::traits::input_parameter< double >::type min_passing_frac(min_passing_fracSEXP);
-    Rcpp::traits::input_parameter< double >::type max_passing_frac(max_passing_fracSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_tfmodisco_seqlets(tracks, window_size, flank, target_fdr, min_passing_frac, max_passing_frac));
-    return rcpp_result_gen;
-END_RCPP
-}
-// core_window_sums
-SEXP core_window_sums(int length, int window_size, double held, std::string folder);
-RcppExport SEXP _seqlift_core_window_sums(SEXP lengthSEXP, SEXP window_sizeSEXP, SEXP heldSEXP, SEXP folderSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< int >::type length(lengthSEXP);
-    Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
-    Rcpp::traits::input_parameter< double >::type held(heldSEXP);
-    Rcpp::traits::input_parameter< std::string >::type folder(folderSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_window_sums(length, window_size, held, folder));
-    return rcpp_result_gen;
-END_RCPP
-}
-// core_add_tracks
-Rcpp::CharacterVector core_add_tracks(SEXP sums, Rcpp::NumericMatrix tracks);
-RcppExport SEXP _seqlift_core_add_tracks(SEXP sumsSEXP, SEXP tracksSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type sums(sumsSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type tracks(tracksSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_add_tracks(sums, tracks));
-    return rcpp_result_gen;
-END_RCPP
-}
-// core_tfmodisco_calls
-Rcpp::List core_tfmodisco_calls(SEXP sums, int window_size, int flank, double target_fdr, double min_passing_frac, double max_passing_frac, double weak_quantile, double most, bool all);
-RcppExport SEXP _seqlift_core_tfmodisco_calls(SEXP sumsSEXP, SEXP window_sizeSEXP, SEXP flankSEXP, SEXP target_fdrSEXP, SEXP min_passing_fracSEXP, SEXP max_passing_fracSEXP, SEXP weak_quantileSEXP, SEXP mostSEXP, SEXP allSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type sums(sumsSEXP);
-    Rcpp::traits::input_parameter< int >::type window_size(window_sizeSEXP);
-    Rcpp::traits::input_parameter< int >::type flank(flankSEXP);
-    Rcpp::traits::input_parameter< double >::type target_fdr(target_fdrSEXP);
-    Rcpp::traits::input_parameter< double >::type min_passing_frac(min_passing_fracSEXP);
-    Rcpp::traits::input_parameter< double >::type max_passing_frac(max_passing_fracSEXP);
-    Rcpp::traits::input_parameter< double >::type weak_quantile(weak_quantileSEXP);
-    Rcpp::traits::input_parameter< double >::type most(mostSEXP);
-    Rcpp::traits::input_parameter< bool >::type all(allSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_tfmodisco_calls(sums, window_size, flank, target_fdr, min_passing_frac, max_passing_frac, weak_quantile, most, all));
-    return rcpp_result_gen;
-END_RCPP
-}
-// core_file_kinds
-Rcpp::CharacterVector core_file_kinds(Rcpp::CharacterVector paths);
-RcppExport SEXP _seqlift_core_file_kinds(SEXP pathsSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< Rcpp::CharacterVector >::type paths(pathsSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_file_kinds(paths));
-    return rcpp_result_gen;
-END_RCPP
-}
-// core_own_attributes
-SEXP core_own_attributes(SEXP values, Rcpp::List attributes);
-RcppExport SEXP _seqlift_core_own_attributes(SEXP valuesSEXP, SEXP attributesSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< SEXP >::type values(valuesSEXP);
-    Rcpp::traits::input_parameter< Rcpp::List >::type attributes(attributesSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_own_attributes(values, attributes));
-    return rcpp_result_gen;
-END_RCPP
-}
-// core_flush_to_disk
-std::string core_flush_to_disk(std::string path);
-RcppExport SEXP _seqlift_core_flush_to_disk(SEXP pathSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_flush_to_disk(path));
-    return rcpp_result_gen;
-END_RCPP
-}
-// core_ask_for_room
-std::string core_ask_for_room(std::string path, double bytes);
-RcppExport SEXP _seqlift_core_ask_for_room(SEXP pathSEXP, SEXP bytesSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
-    Rcpp::traits::input_parameter< double >::type bytes(bytesSEXP);
-    rcpp_result_gen = Rcpp::wrap(core_ask_for_room(path, bytes));
-    return rcpp_result_gen;
-END_RCPP
-}
-// core_memory_budget
-double core_memory_budget();
-RcppExport SEXP _seqlift_core_memory_budget() {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    rcpp_result_gen = Rcpp::wrap(core_memory_budget());
-    return rcpp_result_gen;
-END_RCPP
-}
 // core_tomtom
 Rcpp::List core_tomtom(const Rcpp::NumericVector& queries, const Rcpp::IntegerVector& query_widths, const Rcpp::NumericVector& targets, const Rcpp::IntegerVector& target_widths, int n_rows, int n_score_bins, int n_median_bins, int n_target_bins, bool reverse_complement, int n_nearest, double max_p_value, bool compatible, int threads);
 RcppExport SEXP _seqlift_core_tomtom(SEXP queriesSEXP, SEXP query_widthsSEXP, SEXP targetsSEXP, SEXP target_widthsSEXP, SEXP n_rowsSEXP, SEXP n_score_binsSEXP, SEXP n_median_binsSEXP, SEXP n_target_binsSEXP, SEXP reverse_complementSEXP, SEXP n_nearestSEXP, SEXP max_p_valueSEXP, SEXP compatibleSEXP, SEXP threadsSEXP) {
@@ -644,9 +644,19 @@ static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_pattern_pairs", (DL_FUNC) &_seqlift_core_pattern_pairs, 3},
     {"_seqlift_core_collapse_patterns", (DL_FUNC) &_seqlift_core_collapse_patterns, 4},
     {"_seqlift_core_are_motifs", (DL_FUNC) &_seqlift_core_are_motifs, 7},
+    {"_seqlift_core_file_kinds", (DL_FUNC) &_seqlift_core_file_kinds, 1},
+    {"_seqlift_core_own_attributes", (DL_FUNC) &_seqlift_core_own_attributes, 2},
+    {"_seqlift_core_flush_to_disk", (DL_FUNC) &_seqlift_core_flush_to_disk, 1},
+    {"_seqlift_core_ask_for_room", (DL_FUNC) &_seqlift_core_ask_for_room, 2},
+    {"_seqlift_core_memory_budget", (DL_FUNC) &_seqlift_core_memory_budget, 0},
     {"_seqlift_core_call_hits", (DL_FUNC) &_seqlift_core_call_hits, 4},
     {"_seqlift_core_hit_steps", (DL_FUNC) &_seqlift_core_hit_steps, 5},
     {"_seqlift_core_collapse_hits", (DL_FUNC) &_seqlift_core_collapse_hits, 5},
+    {"_seqlift_core_recursive_seqlets", (DL_FUNC) &_seqlift_core_recursive_seqlets, 6},
+    {"_seqlift_core_tfmodisco_seqlets", (DL_FUNC) &_seqlift_core_tfmodisco_seqlets, 6},
+    {"_seqlift_core_window_sums", (DL_FUNC) &_seqlift_core_window_sums, 4},
+    {"_seqlift_core_add_tracks", (DL_FUNC) &_seqlift_core_add_tracks, 2},
+    {"_seqlift_core_tfmodisco_calls", (DL_FUNC) &_seqlift_core_tfmodisco_calls, 9},
     {"_seqlift_core_encode", (DL_FUNC) &_seqlift_core_encode, 5},
     {"_seqlift_core_decode", (DL_FUNC) &_seqlift_core_decode, 2},
     {"_seqlift_core_check_one_hot", (DL_FUNC) &_seqlift_core_check_one_hot, 3},
@@ -662,16 +672,6 @@ static const R_CallMethodDef CallEntries[] = {
     {"_seqlift_core_substitute_motif", (DL_FUNC) &_seqlift_core_substitute_motif, 3},
     {"_seqlift_core_insert_motif", (DL_FUNC) &_seqlift_core_insert_motif, 3},
     {"_seqlift_core_delete_region", (DL_FUNC) &_seqlift_core_delete_region, 3},
-    {"_seqlift_core_recursive_seqlets", (DL_FUNC) &_seqlift_core_recursive_seqlets, 6},
-    {"_seqlift_core_tfmodisco_seqlets", (DL_FUNC) &_seqlift_core_tfmodisco_seqlets, 6},
-    {"_seqlift_core_window_sums", (DL_FUNC) &_seqlift_core_window_sums, 4},
-    {"_seqlift_core_add_tracks", (DL_FUNC) &_seqlift_core_add_tracks, 2},
-    {"_seqlift_core_tfmodisco_calls", (DL_FUNC) &_seqlift_core_tfmodisco_calls, 9},
-    {"_seqlift_core_file_kinds", (DL_FUNC) &_seqlift_core_file_kinds, 1},
-    {"_seqlift_core_own_attributes", (DL_FUNC) &_seqlift_core_own_attributes, 2},
-    {"_seqlift_core_flush_to_disk", (DL_FUNC) &_seqlift_core_flush_to_disk, 1},
-    {"_seqlift_core_ask_for_room", (DL_FUNC) &_seqlift_core_ask_for_room, 2},
-    {"_seqlift_core_memory_budget", (DL_FUNC) &_seqlift_core_memory_budget, 0},
     {"_seqlift_core_tomtom", (DL_FUNC) &_seqlift_core_tomtom, 13},
     {"_seqlift_core_gapped_kmers", (DL_FUNC) &_seqlift_core_gapped_kmers, 8},
     {NULL, NULL, 0}

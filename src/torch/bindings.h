@@ -28,7 +28,7 @@
   ROUTINE(seqlift_torch_state_dict, (SEXP path)) \
   ROUTINE(seqlift_torch_state_dict_values, (SEXP path, SEXP places)) \
   ROUTINE(seqlift_torch_archive_names, (SEXP path)) \
-  ROUTINE(seqlift_torch_archive_member, (SEXP path, SEXP name, SEXP to)) \
+  ROUTINE(seqlift_torch_archive_members, (SEXP path, SEXP wanted, SEXP folder)) \
   ROUTINE(seqlift_torch_convert_keras, (SEXP file, SEXP path)) \
   ROUTINE(seqlift_torch_convert_onnx, (SEXP path, SEXP to)) \
   ROUTINE(seqlift_torch_convert_traces, (SEXP plan, SEXP to)) \

@@ -296,7 +296,7 @@ Prepared prepare(Handle& handle, const Rcpp::List& options) {
   seqlift::GraphOptions graph_options;
   graph_options.wrappers = to_wrappers(options, key);
   graph_options.is_unit =
-      seqlift::Units::whole(prepared.options.registrations, prepared.options.module_mode);
+      seqlift::whole_modules(prepared.options.registrations, prepared.options.module_mode);
   add_layers(options, graph_options, key);
   prepared.options.mean_normalise =
       options.containsElementNamed("mean_normalise") && Rcpp::as<bool>(options["mean_normalise"]);

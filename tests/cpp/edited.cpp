@@ -58,7 +58,7 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
   options.method = seqlift::PredictWindowsOptions::Method::incremental;
   options.batch_size = settings.batch_size;
   options.work.threads = settings.threads;
-  options.originals = true;
+  options.originals = seqlift::PredictWindowsOptions::Originals::alone;
   const auto graph = seqlift::build_graph(model, {});
   const auto result = seqlift::predict_windows(
       *graph, constants, sequences, {edits.row, edits.start, edits.content, edits.width}, options);
@@ -79,6 +79,9 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
   const std::vector<at::Tensor> expected = interpreted(model, copies, copied_args);
   // As many rows, so that a model that squeezes keeps them.
   const std::vector<at::Tensor> before = interpreted(model, X.index_select(0, rows), copied_args);
+  seqlift::PredictOptions by_one;
+  by_one.batch_size = 1;
+  const std::vector<at::Tensor> predicted = seqlift::predict(*graph, constants, sequences, by_one);
   Edited found;
   found.share = result.done_work / std::max(result.whole_work, 1.0);
   found.whole = result.evaluated_whole;
@@ -100,6 +103,8 @@ Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits
       found.apart = 1e9;
       return found;
     }
+    found.originals_as_predicted =
+        found.originals_as_predicted && result.originals[i].equal(predicted[i]);
     const double size = std::max(1.0, there.abs().max().item<double>());
     for (const at::Tensor& apart : {here - there, own - original}) {
       const double largest = apart.abs().max().item<double>() / size;

@@ -23,9 +23,10 @@ Edits random_edits(const at::Tensor& X, int64_t widest, int64_t count, int64_t s
 struct Edited {
   // Largest difference to copies and originals evaluated whole, by max(1, |value|).
   double apart = 0;
-  double share = 0;   // of the work
-  int64_t whole = 0;  // copies that could not be evaluated in windows
-  double effect = 0;  // largest change that an edit makes
+  double share = 0;                    // of the work
+  int64_t whole = 0;                   // copies that could not be evaluated in windows
+  double effect = 0;                   // largest change that an edit makes
+  bool originals_as_predicted = true;  // those of predict() in batches of one, to the last bit
 };
 
 // Each edit by predict_windows(), against LibTorch's own interpreter on the edited sequences, and

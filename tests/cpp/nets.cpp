@@ -94,7 +94,7 @@ std::shared_ptr<const seqlift::Graph> graph_of(const ModelPointer& model,
   if (settings.profile_score) {
     options.wrappers.push_back({Wrapper::Kind::profile_score, index});
   }
-  options.is_unit = seqlift::Units::whole(registrations(settings), settings.module_mode);
+  options.is_unit = seqlift::whole_modules(registrations(settings), settings.module_mode);
   return seqlift::build_graph(model, options);
 }
 

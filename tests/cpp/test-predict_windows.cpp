@@ -4,6 +4,7 @@
 #include <random>
 
 #include "catch.h"
+#include "core/base/error.h"
 #include "core/methods/edited_copies.h"
 #include "core/methods/predict_windows.h"
 #include "core/model/model.h"
@@ -229,6 +230,8 @@ TEST_CASE("random layers: windows equal whole copies at every position", "[predi
     CHECK(found.apart < rounding);
     CHECK(wide.apart < rounding);
     CHECK(several.apart < rounding);
+    CHECK(found.originals_as_predicted);
+    CHECK(several.originals_as_predicted);
     CHECK(found.whole == 0);
     in_windows += found.share < 0.7 ? 1 : 0;
     most = std::max(most, found.effect);
@@ -344,7 +347,7 @@ TEST_CASE("sequences without an edit are predicted as they are", "[predict_windo
     for (const int threads : {1, 2}) {
       seqlift::PredictWindowsOptions options;
       options.method = method;
-      options.originals = true;
+      options.originals = seqlift::PredictWindowsOptions::Originals::batched;
       options.work.threads = threads;
       // Sequences 2 and 5 have edits, none, and one alone.
       const at::Tensor content = one_hot(3, 2, 5).to(at::kDouble);
@@ -362,6 +365,68 @@ TEST_CASE("sequences without an edit are predicted as they are", "[predict_windo
   }
 }
 
+TEST_CASE("sequences predicted alone are what a batch of one gives, to the last bit",
+          "[predict_windows]") {
+  Layers layers(11);
+  const ModelPointer net = layers.make(50);
+  const at::Tensor X = sequences(5, 50, 6);
+  using Options = seqlift::PredictWindowsOptions;
+  for (const auto dtype : {at::kFloat, at::kDouble}) {
+    seqlift::Constants constants(net->dtype, dtype, at::Device(at::kCPU));
+    seqlift::Sequences all;
+    all.count = 5;
+    all.X = [X](int64_t begin, int64_t end) { return X.narrow(0, begin, end - begin); };
+    const auto graph = seqlift::build_graph(net, {});
+    seqlift::PredictOptions by_one;
+    by_one.batch_size = 1;
+    const at::Tensor expected = seqlift::predict(*graph, constants, all, by_one)[0];
+    for (const auto method :
+         {Options::Method::automatic, Options::Method::incremental, Options::Method::full}) {
+      for (const int threads : {1, 2}) {
+        Options options;
+        options.method = method;
+        options.originals = Options::Originals::alone;
+        options.work.threads = threads;
+        seqlift::WindowEdits edits;
+        edits.row = {1, 4, 1};  // the others have none
+        edits.start = {7, 7, 30};
+        edits.content = one_hot(3, 2, 5).to(at::kDouble);
+        const auto result = seqlift::predict_windows(*graph, constants, all, edits, options);
+        REQUIRE(result.originals.size() == 1);
+        CHECK(at::equal(result.originals[0], expected));
+      }
+    }
+  }
+}
+
+TEST_CASE("a target that is not there is told of the first prediction", "[predict_windows]") {
+  Layers layers(11);
+  const ModelPointer net = layers.make(50);
+  const at::Tensor X = sequences(1, 50, 6);
+  seqlift::Constants constants(net->dtype, at::kDouble, at::Device(at::kCPU));
+  seqlift::Sequences one;
+  one.count = 1;
+  one.X = [X](int64_t, int64_t) { return X; };
+  const auto graph = seqlift::build_graph(net, {});
+  const Edits all = all_substitutions(X);
+  seqlift::PredictWindowsOptions options;
+  const auto predicted = [&]() {
+    return seqlift::predict_windows(*graph, constants, one, {all.row, all.start, all.content, {}},
+                                    options);
+  };
+  const auto columns =
+      static_cast<int64_t>(predicted().outputs[0].numel()) / static_cast<int64_t>(all.row.size());
+  options.targets = {0, columns - 1};
+  CHECK(predicted().outputs.size() == 1);
+  options.targets = {columns};
+  try {
+    predicted();
+    FAIL("nothing was thrown");
+  } catch (const seqlift::Error& error) {
+    CHECK(error.kind() == "target");
+  }
+}
+
 TEST_CASE("an edit that changes nothing gives what the sequence gives, to the last bit",
           "[predict_windows]") {
   Layers layers(11);
@@ -373,7 +438,7 @@ TEST_CASE("an edit that changes nothing gives what the sequence gives, to the la
   one.X = [X](int64_t, int64_t) { return X; };
   seqlift::PredictWindowsOptions options;
   options.method = seqlift::PredictWindowsOptions::Method::incremental;
-  options.originals = true;
+  options.originals = seqlift::PredictWindowsOptions::Originals::batched;
   seqlift::WindowEdits edits;
   edits.row = {0, 0, 0};
   edits.start = {3, 20, 44};
@@ -498,7 +563,7 @@ TEST_CASE("results do not depend on the order of sequences, to the last bit", "[
         }
         seqlift::PredictWindowsOptions options;
         options.method = Method::automatic;
-        options.originals = true;
+        options.originals = seqlift::PredictWindowsOptions::Originals::batched;
         options.work.threads = 1;
         const auto graph = seqlift::build_graph(net, {});
         const auto result = seqlift::predict_windows(*graph, constants, given, all, options);

@@ -62,7 +62,7 @@ TEST_CASE("no rule sees which dimension a softmax goes over", "[rules]") {
       {"torch._softmax(", ", False)"}, {"torch._log_softmax(", ", False)"},
       {"torch.logsumexp(", ", True)"}, {"torch.logcumsumexp(", ")"}};
   for (const auto& call : calls) {
-    for (const std::string dim : {"1", "2", "-2", "3"}) {
+    for (const std::string dim : {"1", "-2", "3"}) {
       const std::string start = "q = h.contiguous().view(h.size(0), 2, 2, 8)\ny = ";
       const std::string turned = ".transpose(" + dim + ", -1)";
       const std::string end = "\ny = torch.tanh(y)";
@@ -75,6 +75,9 @@ TEST_CASE("no rule sees which dimension a softmax goes over", "[rules]") {
       CHECK(distance(one.values, explain(last, pairs).values) < 1e-10);
       for (const std::string rule : {"rescale", "reveal_cancel"}) {
         for (const std::string output : {"multipliers", "positive_multipliers"}) {
+          if (rule == "rescale" && output != "multipliers") {
+            continue;  // it has one for both signs
+          }
           Settings settings;
           settings.output = output;
           const Explained split = deep_lifted(direct, pairs, rule, settings);

@@ -5,6 +5,17 @@ find_browser <- function() {
   found[nzchar(found)][1L]
 }
 
+# What the page is once its scripts have run; `folder` is the browser's to write into.
+dom_of_page <- function(browser, page, folder) {
+  said <- file.path(folder, "said")
+  system2(browser, c(
+    "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,800",
+    paste0("--user-data-dir=", shQuote(file.path(folder, "profile"))),
+    "--virtual-time-budget=8000", "--dump-dom", shQuote(paste0("file://", page))
+  ), stdout = said, stderr = FALSE, timeout = 120)
+  paste(readLines(said, warn = FALSE), collapse = "\n")
+}
+
 # The widget's page with `script` run in it once it is drawn; `script` calls answer(list).
 answers_of_page <- function(widget, script) {
   skip_if_not_installed("htmlwidgets")
@@ -23,13 +34,7 @@ answers_of_page <- function(widget, script) {
   )
   html <- sub("</body>", driver, paste(readLines(page), collapse = "\n"), fixed = TRUE)
   writeLines(html, page)
-  said <- file.path(folder, "said")
-  system2(browser, c(
-    "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,800",
-    paste0("--user-data-dir=", shQuote(file.path(folder, "profile"))),
-    "--virtual-time-budget=8000", "--dump-dom", shQuote(paste0("file://", page))
-  ), stdout = said, stderr = FALSE, timeout = 120)
-  dom <- paste(readLines(said, warn = FALSE), collapse = "\n")
+  dom <- dom_of_page(browser, page, folder)
   text <- regmatches(dom, regexec("<pre id=\"answers\">(.*?)</pre>", dom))[[1L]][2L]
   expect_true(!is.na(text) && nzchar(text), label = "the page's script came to its end")
   text <- gsub("&lt;", "<", gsub("&gt;", ">", gsub("&amp;", "&", text, fixed = TRUE), fixed = TRUE),

@@ -16,3 +16,16 @@ with_sizes <- function(case, code) {
   put(case$block, case$node)
   code
 }
+
+# Makes `folder` R's cache of files; value: a function that makes it what it was.
+use_cache <- function(folder) {
+  before <- Sys.getenv("R_USER_CACHE_DIR", NA)
+  Sys.setenv(R_USER_CACHE_DIR = folder)
+  function() {
+    if (is.na(before)) {
+      Sys.unsetenv("R_USER_CACHE_DIR")
+    } else {
+      Sys.setenv(R_USER_CACHE_DIR = before)
+    }
+  }
+}

@@ -30,6 +30,41 @@ test_that("raw outputs are the predictions of all substitutions, in windows and 
   expect_identical(dimnames(raw$y_hat)[1:2], list(names(X), c("A", "C", "G", "T")))
 })
 
+test_that("the sequences are what predict() gives of each by itself, to the last bit", {
+  X <- test_sequences(3L)
+  for (name in c("tiny", "heads", "transformer", "recurrent", "positions", "squeezed")) {
+    model <- test_model(name)
+    expected <- predict(model, X, batch_size = 1L)
+    for (method in c("incremental", "full", "auto")) {
+      raw <- saturation_mutagenesis(model, X, raw_outputs = TRUE, method = method, start = 3L)
+      expect_identical(raw$y0, expected, label = paste(name, method))
+    }
+  }
+})
+
+test_that("a sequence is evaluated once for itself and for its substitutions", {
+  skip_if_not_installed("callr")
+  # The model's code says that it is evaluated where R does not see it.
+  evaluations <- function(verb, n, ...) {
+    file <- tempfile()
+    on.exit(unlink(file))
+    callr::r(function(verb, path, X, ...) {
+      options(seqlift.engine = "process")
+      getExportedValue("seqlift", verb)(seqlift::load_model(path), X, ...)
+    }, list(verb, normalizePath(model_path("counted")), test_sequences(n), ...),
+    stdout = file, libpath = .libPaths()
+    )
+    sum(readLines(file) == "evaluated")
+  }
+  # 36 substitutions of 12 letters are one evaluation; whole, they are another beside the sequence's.
+  for (method in c("incremental", "full")) {
+    each <- if (method == "full") 2L else 1L
+    one <- evaluations("saturation_mutagenesis", 1L, method = method, batch_size = 36L)
+    three <- evaluations("saturation_mutagenesis", 3L, method = method, batch_size = 36L)
+    expect_identical(three - one, 2L * each, label = method)
+  }
+})
+
 test_that("scores are centred over the bases and averaged over the outputs", {
   # One sequence, two positions, two outputs; y0 = (1, 2).
   y0 <- array(c(1, 2), c(1L, 2L))

@@ -369,7 +369,7 @@ test_that("a file that is cut short or changed ends in an error of its own, or i
   skip_without_keras()
   skip_on_cran()
   path <- write_keras(small_layers(), bytes = 4L)
-  n <- as.integer(Sys.getenv("SEQLIFT_DAMAGED_FILES", "300"))
+  n <- as.integer(Sys.getenv("SEQLIFT_DAMAGED_FILES", "100"))
   bytes <- readBin(path, "raw", file.size(path))
   damage <- function(i) {
     if (i <= n / 5) {

@@ -177,16 +177,8 @@ with_server <- function(code) {
     Sys.sleep(0.1)
   }
   cache <- tempfile("cache")
-  before <- Sys.getenv("R_USER_CACHE_DIR", NA)
-  Sys.setenv(R_USER_CACHE_DIR = cache)
-  on.exit(
-    if (is.na(before)) {
-      Sys.unsetenv("R_USER_CACHE_DIR")
-    } else {
-      Sys.setenv(R_USER_CACHE_DIR = before)
-    },
-    add = TRUE
-  )
+  restore <- use_cache(cache)
+  on.exit(restore(), add = TRUE)
   code(address, cache, function() readLines(log))
 }
 
@@ -239,16 +231,8 @@ test_that("a transfer that breaks off leaves nothing", {
   on.exit(server$kill())
   Sys.sleep(1)
   cache <- tempfile("cache")
-  before <- Sys.getenv("R_USER_CACHE_DIR", NA)
-  Sys.setenv(R_USER_CACHE_DIR = cache)
-  on.exit(
-    if (is.na(before)) {
-      Sys.unsetenv("R_USER_CACHE_DIR")
-    } else {
-      Sys.setenv(R_USER_CACHE_DIR = before)
-    },
-    add = TRUE
-  )
+  restore <- use_cache(cache)
+  on.exit(restore(), add = TRUE)
   error <- expect_error(load_model(paste0("http://127.0.0.1:", port, "/a.pt")),
     class = "seqlift_error_file"
   )

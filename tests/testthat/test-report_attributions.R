@@ -536,14 +536,7 @@ test_that("an interactive report has the viewer on the screen and the logos in p
   browser <- find_browser()
   skip_if(is.na(browser), "No Chromium or Chrome is installed")
   write(interactive = TRUE, annotations = known)
-  folder <- new_folder()
-  said <- file.path(folder, "said")
-  system2(browser, c(
-    "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,800",
-    paste0("--user-data-dir=", shQuote(file.path(folder, "profile"))),
-    "--virtual-time-budget=8000", "--dump-dom", shQuote(paste0("file://", path))
-  ), stdout = said, stderr = FALSE, timeout = 120)
-  dom <- paste(readLines(said, warn = FALSE), collapse = "\n")
+  dom <- dom_of_page(browser, path, new_folder())
   # Only the page's script makes these.
   expect_match(dom, "seqlift-viewer", fixed = TRUE)
   expect_match(dom, "<select", fixed = TRUE)

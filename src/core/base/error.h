@@ -1,5 +1,5 @@
-// The one exception type of the core. `kind` is a word of the field of R's condition
-// classes (seqlift_error_<kind>); the bindings translate it once, nothing else catches it.
+// The core's exception for whoever called it. `kind` is the end of the class of R's condition
+// (seqlift_error_<kind>), which the bindings make; between them some add to it, or go another way.
 #pragma once
 
 #include <stdexcept>

@@ -1,5 +1,4 @@
-// Modules treated as one unit: the classes that a user registers (`nonlinear_ops`), and in module
-// mode the classes that tangermeme 1.4.0 and Captum override.
+// Modules treated as one unit (registrations.h), each by the rule of its registration.
 #pragma once
 
 #include <functional>
@@ -9,32 +8,11 @@
 #include <string>
 
 #include "core/evaluate/evaluate.h"
+#include "core/evaluate/registrations.h"
 #include "core/halves/integrate.h"
 #include "core/model/graph.h"
 
 namespace seqlift {
-
-// A rule written by the user: the multiplier of the unit's input from its inputs and outputs on
-// both halves (rows matched) and the gradient of its output.
-using UserRule =
-    std::function<at::Tensor(const at::Tensor& x, const at::Tensor& x_ref, const at::Tensor& y,
-                             const at::Tensor& y_ref, const at::Tensor& grad_output)>;
-
-struct Registration {
-  enum class Rule { rescale, softmax, max_pool, linear, gradient, integrate, function };
-  Rule rule = Rule::rescale;
-  UserRule function;
-};
-
-// Keys: a class ("ReLU", "models.LogitScaling") or the path of a module ("scaling").
-using Registrations = std::map<std::string, Registration>;
-
-// Which registration a module falls under, or nullptr.
-const Registration* find_registration(const Registrations& registrations, const std::string& path,
-                                      const std::string& class_name);
-
-// The 20 classes that the peers override.
-const Registrations& peer_registrations();
 
 // Thresholds of the peers, below which the ordinary gradient stands in for a quotient.
 constexpr double peer_threshold = 1e-6;
@@ -48,9 +26,6 @@ class Units {
  public:
   // `module_mode`: one batch [sequences; references], the rules of the peers.
   Units(const Registrations& registrations, bool module_mode, Constants& constants);
-  // Which modules the graph must leave whole.
-  static std::function<bool(const std::string&, const std::string&)> whole(
-      const Registrations& registrations, bool module_mode);
 
   std::vector<Value> call(Call& call);
   std::string rule_name(const Call& call) const;

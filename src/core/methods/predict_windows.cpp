@@ -18,6 +18,7 @@
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
 #include "core/methods/edited_copies.h"
+#include "core/methods/pairs.h"
 #include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
@@ -84,6 +85,7 @@ class Prediction {
   void keep_original(int64_t row, const Outputs& outputs) {
     keep(result_.originals, call_.sequences.count, outputs, {row});
   }
+  bool originals() const { return options_.originals != PredictWindowsOptions::Originals::none; }
   void count(EditedCopies& copies);
 
   const EditedCall& call_;
@@ -114,6 +116,9 @@ void Prediction::keep(Outputs& kept, int64_t size, const Outputs& outputs, const
   const std::lock_guard<std::mutex> lock(mutex_);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (kept.size() == i) {
+      if (i == 0) {
+        check_targets(options_.targets, outputs[i].dim() > 1 ? outputs[i].size(1) : 1);
+      }
       std::vector<int64_t> sizes = outputs[i].sizes().vec();
       sizes[0] = size;
       kept.push_back(at::zeros(sizes, outputs[i].options()));
@@ -199,7 +204,7 @@ void Prediction::choose(int64_t row, int threads) {
       edits.clear();
     }
   }
-  if (options_.originals && number > 0) {
+  if (originals() && number > 0) {
     whole += whole / static_cast<double>(number);
   }
   if (!asked && windows + original > worthwhile * whole) {
@@ -209,8 +214,12 @@ void Prediction::choose(int64_t row, int threads) {
     chosen.clear();
   }
   const bool in_windows = !chosen.empty();
-  if (options_.originals && !in_windows) {
-    whole_.push_back({row, -1});
+  if (originals() && !in_windows) {
+    if (options_.originals == PredictWindowsOptions::Originals::alone) {
+      tasks_.push_back({row, 0, 1});  // which has no edits left
+    } else {
+      whole_.push_back({row, -1});
+    }
   }
   for (const auto& own : edits_[row]) {
     for (const int64_t edit : own.second) {
@@ -243,7 +252,7 @@ void Prediction::run_task(const Task& task, const std::atomic<bool>& cancelled) 
                  some);
     }
   }
-  if (task.share == 0 && options_.originals) {
+  if (task.share == 0 && originals()) {
     keep_original(task.row, own.original().empty()
                                 ? evaluate_whole(call_, {{task.row, -1}}, cancelled)
                                 : own.original());
@@ -361,7 +370,8 @@ PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
                                      const Sequences& sequences, const WindowEdits& edits,
                                      const PredictWindowsOptions& options) {
   const WorkOptions work = work_on(constants.device(), options.work);
-  if (sequences.count == 0 || (edits.row.empty() && !options.originals)) {
+  const bool originals = options.originals != PredictWindowsOptions::Originals::none;
+  if (sequences.count == 0 || (edits.row.empty() && !originals)) {
     return {};
   }
   check_batch(graph, constants, sequences, options.batch_size);

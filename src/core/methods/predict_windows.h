@@ -26,9 +26,16 @@ struct WindowEdits {
 
 struct PredictWindowsOptions {
   enum class Method { automatic, incremental, full };
-  Method method = Method::automatic;  // automatic: what window_costs.h estimates to be cheaper
-  int64_t batch_size = 32;            // copies evaluated as a whole at a time
-  bool originals = false;             // predict the sequences as they are, too
+  // Whether the sequences are predicted as they are, too. That is a part of evaluating their edits
+  // in windows; the other sequences go into the batches of whole copies (`batched`), or each is
+  // evaluated by itself (`alone`), so that all of them are what predict() gives of a single
+  // sequence, to the last bit.
+  enum class Originals { none, batched, alone };
+  Method method = Method::automatic;      // automatic: what window_costs.h estimates to be cheaper
+  int64_t batch_size = 32;                // copies evaluated as a whole at a time
+  Originals originals = Originals::none;  // which of these
+  // Entries of the first output's rows, from 0, that must be there. Asked of the first prediction.
+  std::vector<int64_t> targets;
   WorkOptions work;
 };
 
@@ -42,7 +49,7 @@ struct PredictWindowsResult {
   WindowCosts costs;  // what the choice between the two was made by, of the narrowest edits
 };
 
-// Errors: as predict().
+// Errors: as predict(); kind "target" where there is no such entry.
 PredictWindowsResult predict_windows(const Graph& graph, Constants& constants,
                                      const Sequences& sequences, const WindowEdits& edits,
                                      const PredictWindowsOptions& options);

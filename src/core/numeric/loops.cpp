@@ -17,50 +17,51 @@ namespace seqlift {
 namespace loops {
 
 // Branch-free, so that it vectorises: where x = r the quotient is (x > 0 ? 1 : 0) / 1.
-SEQLIFT_VECTORISED
-void relu_rescale(const float* __restrict x, const float* __restrict r, float* __restrict y,
-                  float* __restrict m, int64_t count) {
+template <typename T>
+SEQLIFT_INLINE void relu_rescale_of(const T* __restrict x, const T* __restrict r, T* __restrict y,
+                                    T* __restrict m, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    const float top = x[i] > 0.0F ? x[i] : 0.0F;
-    const float bottom = r[i] > 0.0F ? r[i] : 0.0F;
-    const float change = x[i] - r[i];
-    const bool equal = change == 0.0F;
-    const float above = equal ? (x[i] > 0.0F ? 1.0F : 0.0F) : top - bottom;
-    const float below = equal ? 1.0F : change;
+    const T top = x[i] > 0 ? x[i] : 0;
+    const T bottom = r[i] > 0 ? r[i] : 0;
+    const T change = x[i] - r[i];
+    const bool equal = change == 0;
+    const T above = equal ? static_cast<T>(x[i] > 0 ? 1 : 0) : top - bottom;
+    const T below = equal ? 1 : change;
     y[i] = bottom;
     m[i] = above / below;
   }
 }
 
 SEQLIFT_VECTORISED
+void relu_rescale(const float* __restrict x, const float* __restrict r, float* __restrict y,
+                  float* __restrict m, int64_t count) {
+  relu_rescale_of(x, r, y, m, count);
+}
+
+SEQLIFT_VECTORISED
 void relu_rescale(const double* __restrict x, const double* __restrict r, double* __restrict y,
                   double* __restrict m, int64_t count) {
+  relu_rescale_of(x, r, y, m, count);
+}
+
+template <typename T>
+SEQLIFT_INLINE void halfway_of(const T* __restrict x, const T* __restrict r, T* __restrict out,
+                               int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
-    const double top = x[i] > 0.0 ? x[i] : 0.0;
-    const double bottom = r[i] > 0.0 ? r[i] : 0.0;
-    const double change = x[i] - r[i];
-    const bool equal = change == 0.0;
-    const double above = equal ? (x[i] > 0.0 ? 1.0 : 0.0) : top - bottom;
-    const double below = equal ? 1.0 : change;
-    y[i] = bottom;
-    m[i] = above / below;
+    out[i] = (x[i] + r[i]) / 2;
   }
 }
 
 SEQLIFT_VECTORISED
 void halfway(const float* __restrict x, const float* __restrict r, float* __restrict out,
              int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = (x[i] + r[i]) / 2;
-  }
+  halfway_of(x, r, out, count);
 }
 
 SEQLIFT_VECTORISED
 void halfway(const double* __restrict x, const double* __restrict r, double* __restrict out,
              int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    out[i] = (x[i] + r[i]) / 2;
-  }
+  halfway_of(x, r, out, count);
 }
 
 template <typename T>

@@ -1,30 +1,21 @@
 #include "core/import/exported/batch.h"
 
-#include <torch/csrc/jit/api/module.h>
-
 #include <algorithm>
 #include <limits>
 #include <unordered_set>
 
 #include "core/base/error.h"
 #include "core/import/exported/operations.h"
-#include "core/numeric/tensor_functions.h"
 
 namespace seqlift {
 
-namespace {
-
-using Sizes = std::vector<int64_t>;
-
-const char* const batch_value = "number of sequences";
-
-[[noreturn]] void refuse(const ExportedProgram& program, const std::string& why) {
+void refuse_fixed_batch(const ExportedProgram& program, const std::string& why) {
   throw Error("model", "The model was exported with a fixed number of sequences, and " + why +
                            ". Export it with a dynamic batch dimension: " + program.batch_advice +
                            ".");
 }
 
-int64_t product(const Sizes& sizes, size_t begin, size_t end) {
+int64_t product_of_sizes(const std::vector<int64_t>& sizes, size_t begin, size_t end) {
   int64_t result = 1;
   for (size_t i = begin; i < end && i < sizes.size(); ++i) {
     // Sizes of a damaged file must not overflow.
@@ -34,6 +25,12 @@ int64_t product(const Sizes& sizes, size_t begin, size_t end) {
   }
   return result;
 }
+
+namespace {
+
+using Sizes = std::vector<int64_t>;
+
+const char* const batch_value = "number of sequences";
 
 class BatchTracker {
  public:
@@ -255,7 +252,8 @@ class BatchTracker {
         }
       }
       if (std::find(gone.begin(), gone.end(), d) != gone.end()) {
-        refuse(program_, "the operation " + place_of(node) + " takes the batch dimension away");
+        refuse_fixed_batch(program_,
+                           "the operation " + place_of(node) + " takes the batch dimension away");
       }
       return d - count_below(gone);
     }
@@ -285,9 +283,9 @@ class BatchTracker {
   // so the sizes before it multiply to the same number.
   Place through_view(const ExportedNode& node, const Sizes& in, Place at, const Sizes& out) const {
     const auto d = static_cast<size_t>(at.dimension);
-    const int64_t before = product(in, 0, d) * at.outer;
+    const int64_t before = product_of_sizes(in, 0, d) * at.outer;
     const auto fits = [&](size_t e, bool alone) {
-      return e < out.size() && product(out, 0, e) == before && out[e] > 0 &&
+      return e < out.size() && product_of_sizes(out, 0, e) == before && out[e] > 0 &&
              (alone ? out[e] == n_ : out[e] % n_ == 0);
     };
     // A tensor that loses dimensions, as the operands of a matrix product do, loses them to the
@@ -310,8 +308,8 @@ class BatchTracker {
         return {static_cast<int64_t>(e), 1};
       }
     }
-    refuse(program_,
-           "the operation " + place_of(node) + " gives it a shape that cannot be told apart");
+    refuse_fixed_batch(program_, "the operation " + place_of(node) +
+                                     " gives it a shape that cannot be told apart");
   }
 
   // Puts the batch in the place of the size that it makes up.
@@ -332,8 +330,8 @@ class BatchTracker {
       return;  // -1: what is left
     }
     if (size.integer % n_ != 0) {
-      refuse(program_,
-             "the operation " + place_of(node) + " gives it a shape that cannot be told apart");
+      refuse_fixed_batch(program_, "the operation " + place_of(node) +
+                                       " gives it a shape that cannot be told apart");
     }
     size = batch_times(size.integer / n_);
   }
@@ -390,75 +388,8 @@ class BatchTracker {
   std::unordered_map<std::string, int64_t> outer_;  // what is before it in that dimension
 };
 
-// Numbers that repeat nowhere, so that no two sequences are alike.
-at::Tensor example(const Sizes& sizes, at::ScalarType dtype) {
-  const int64_t count = product(sizes, 0, sizes.size());
-  const at::Tensor numbers =
-      at::frac(at::arange(count, at::TensorOptions(at::kDouble)) * 0.7548776662466927);
-  const at::Tensor given = at::isFloatingType(dtype) ? numbers : at::floor(numbers * 2);
-  return given.to(dtype).view(sizes);
-}
-
-std::vector<at::Tensor> tensors_of(const c10::IValue& output) {
-  if (output.isTensor()) {
-    return {output.toTensor()};
-  }
-  std::vector<at::Tensor> tensors;
-  for (const c10::IValue& element : output.toTupleRef().elements()) {
-    tensors.push_back(element.toTensor());
-  }
-  return tensors;
-}
-
 }  // namespace
 
 bool free_batch(ExportedProgram& program) { return BatchTracker(program).run(); }
-
-void check_freed_batch(const ExportedProgram& program, torch::jit::Module& module) {
-  std::vector<at::Tensor> inputs;
-  int64_t n = 0;
-  for (const ExportedInput& input : program.inputs) {
-    if (input.kind != ExportedInput::Kind::user) {
-      continue;
-    }
-    Sizes sizes = program.sizes.count(input.value) ? program.sizes.at(input.value) : Sizes();
-    if (sizes.empty() || *std::min_element(sizes.begin(), sizes.end()) < 1) {
-      refuse(program,
-             "its input \"" + printable(input.value) + "\" has no fixed shape to try it with");
-    }
-    n = n == 0 ? sizes[0] + 2 : n;
-    sizes[0] = n;
-    const int64_t count = product(sizes, 0, sizes.size());
-    if (count < 0 || count > (int64_t{1} << 28)) {
-      refuse(program, "its input is too large to try it with " + std::to_string(n) + " sequences");
-    }
-    inputs.push_back(example(sizes, program.dtypes.at(input.value)));
-  }
-  const at::NoGradGuard guard;
-  const auto run = [&](int64_t begin, int64_t end) {
-    std::vector<c10::IValue> rows;
-    for (const at::Tensor& input : inputs) {
-      rows.emplace_back(input.narrow(0, begin, end - begin));
-    }
-    return tensors_of(module.forward(rows));
-  };
-  bool same = true;
-  try {
-    const auto all = run(0, n);
-    for (const auto& [begin, end] : {std::make_pair(int64_t{0}, int64_t{1}), {int64_t{1}, n}}) {
-      const auto part = run(begin, end);
-      for (size_t i = 0; i < all.size(); ++i) {
-        same = same && all[i].dim() > 0 && all[i].size(0) == n &&
-               at::allclose(all[i].narrow(0, begin, end - begin).to(at::kDouble),
-                            part[i].to(at::kDouble), 1e-3, 1e-5, true);
-      }
-    }
-  } catch (const std::exception&) {
-    same = false;
-  }
-  if (!same) {
-    refuse(program, "its predictions depend on that number");
-  }
-}
 
 }  // namespace seqlift

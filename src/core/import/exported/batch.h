@@ -2,6 +2,9 @@
 // its example written into its shapes. Sequences are explained in batches of other sizes.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "core/import/exported/program.h"
 
 namespace torch {
@@ -20,5 +23,10 @@ bool free_batch(ExportedProgram& program);
 // Whether each sequence gets its own prediction in batches of any size, which is what makes the
 // sizes that free_batch() chose the right ones. Errors: kind "model".
 void check_freed_batch(const ExportedProgram& program, torch::jit::Module& module);
+
+// The error of both.
+[[noreturn]] void refuse_fixed_batch(const ExportedProgram& program, const std::string& why);
+// Of sizes begin .. end - 1; below 0 where it is no 64-bit number.
+int64_t product_of_sizes(const std::vector<int64_t>& sizes, size_t begin, size_t end);
 
 }  // namespace seqlift

@@ -1,5 +1,5 @@
 // One layer of a Keras model at a time: what its configuration says, the weights it must have, the
-// module that computes it. Used by keras.cpp alone.
+// module that computes it. Known to this folder alone; a reader's caller has keras.h.
 #pragma once
 
 #include <cstdint>

@@ -17,6 +17,13 @@ seqlift::PredictWindowsOptions::Method to_method(const std::string& name) {
       {{"full", Method::full}, {"incremental", Method::incremental}, {"auto", Method::automatic}});
 }
 
+seqlift::PredictWindowsOptions::Originals to_originals(const std::string& name) {
+  using Originals = seqlift::PredictWindowsOptions::Originals;
+  return choice<Originals>(
+      name,
+      {{"none", Originals::none}, {"batched", Originals::batched}, {"alone", Originals::alone}});
+}
+
 // Rows and positions count from 1 in R.
 std::vector<int64_t> from_one(const Rcpp::IntegerVector& numbers) {
   std::vector<int64_t> result;
@@ -56,7 +63,8 @@ SEXP seqlift_torch_predict_windows(SEXP pointer, SEXP input, SEXP edits_list, SE
     edits.content = to_content(given["content"]);
     const Rcpp::IntegerVector width = given["width"];
     edits.width.assign(width.begin(), width.end());
-    window_options.originals = Rcpp::as<bool>(options["originals"]);
+    window_options.originals = to_originals(text(options, "originals"));
+    window_options.targets = to_targets(options);
     const auto graph = wrapped_graph_of(handle, options);
     const seqlift::PredictWindowsResult result =
         seqlift::predict_windows(*graph, constants_of(handle, options),
