@@ -72,6 +72,12 @@
 #'   targets add a dimension last. [convergence_deltas()] reads the deltas, [references()] the
 #'   references, [standard_errors()] the standard errors and [n_references()] how many references
 #'   each sequence had. With `output` a [seqlift_h5_attributions] of the same shape.
+#' @section Precision: In float32 attributions usually follow those in float64 to within 3e-5 of the
+#'   largest, at 100 000 positions too. Kernels that a model computes from positions by sines of
+#'   large numbers, as HyenaDNA does, lose up to 1e-4 before anything is convolved with them (the
+#'   Fourier transforms lose 1e-6), and attributions with them. A choice that hangs on less than
+#'   float32 tells apart, such as which position is the maximum of a pool, may fall otherwise.
+#'   `dtype = "float64"` has neither.
 #' @section Errors: `seqlift_error_sequence` for sequences or references that cannot be read;
 #'   `seqlift_error_references` for references of the wrong shape or a function that fails to make
 #'   them; `seqlift_error_target`,

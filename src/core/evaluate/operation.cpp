@@ -40,6 +40,14 @@ bool writes_first_input(const Node* node) {
   return tensor && alias && alias->isWrite();
 }
 
+// pop(), reverse() and their kind: they must be done again in every block of references, whose
+// lists are lists of their own.
+bool writes_container(const Node* node) {
+  const auto* schema = node->maybeSchema();
+  return schema && !schema->arguments().empty() && schema->arguments()[0].alias_info() &&
+         schema->arguments()[0].alias_info()->isWrite() && !writes_first_input(node);
+}
+
 // On a device other than the CPU everything is made there: a trace has the device written in that
 // it was made on, and code that names none means the CPU.
 void follow_device(Call& call, const at::Device& device) {
@@ -183,11 +191,12 @@ void Evaluation::run_operation(const Node* node) {
   static const Provenance nowhere;
   const auto known = graph_.provenance.find(node);
   const bool writes = writes_first_input(node);
+  const bool collects = writes_container(node);
 
   Call call;
   call.node = node;
   call.provenance = known == graph_.provenance.end() ? &nowhere : &known->second;
-  call.name = base_name(node, writes);
+  call.name = base_name(node, writes || collects);
   call.row = &operation_of(call.name);
   call.batch = options_.batch();
   call.constants = &constants_;
@@ -204,6 +213,9 @@ void Evaluation::run_operation(const Node* node) {
     follow_device(call, constants_.device());
   }
   leave_training(call);
+  if (collects) {
+    call.batch.memo = nullptr;
+  }
   if (call.batch.memo) {
     call.batch.memo->enter(node);
   }

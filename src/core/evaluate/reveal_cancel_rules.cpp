@@ -108,6 +108,9 @@ std::optional<std::vector<Value>> RevealCancel::scaled(Call& call) {
     return std::nullopt;
   }
   const int position = dependent[0];
+  if (call.inputs[position].x.isList()) {
+    return linear(call);  // repeated
+  }
   const at::Tensor input = call.inputs[position].x.toTensor();
   split(call, input);
   at::Tensor straight;

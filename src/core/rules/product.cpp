@@ -64,6 +64,10 @@ std::vector<Value> product(Call& call) {
 
 // a b, number by number.
 std::vector<Value> times(Call& call) {
+  // A list times a number of repetitions.
+  if (call.inputs[0].x.isList() || call.inputs[1].x.isList()) {
+    return linear(call);
+  }
   const bool both = call.inputs.size() == 2 && call.depends(0) && call.depends(1);
   return both ? std::vector<Value>{to_value(
                     seqlift::times(call.halves(0), call.halves(1), call.batch))}
