@@ -19,6 +19,9 @@ model_file_kind <- function(path, call) {
   starts <- function(bytes, at = 0L) {
     identical(head[at + seq_along(bytes)], as.raw(bytes))
   }
+  if (is_safetensors_head(head)) {
+    return("weights")
+  }
   if (starts(c(0x50, 0x4b, 3L, 4L))) {
     return(archive_kind(path, call))
   }
@@ -28,8 +31,7 @@ model_file_kind <- function(path, call) {
   if (is_hdf5_file(path)) {
     return("hdf5")
   }
-  if (starts(0x80) || starts(charToRaw("ustar"), 257L) ||
-    (length(head) > 9L && head[9L] == charToRaw("{"))) {
+  if (starts(0x80) || starts(charToRaw("ustar"), 257L)) {
     return("weights")
   }
   if (is_onnx_head(head)) "onnx" else other_format(head, path)
