@@ -51,7 +51,13 @@ other_format <- function(head, path) {
   } else if (identical(head[1:2], as.raw(c(0x1f, 0x8b)))) {
     "gzip"
   } else if (begins("^\\s*[{]")) {
-    if (is_weight_index(path)) "weights" else "json"
+    if (!is_weight_index(path)) {
+      "json"
+    } else if (is_keras_index(path)) {
+      "keras_index"
+    } else {
+      "weights"
+    }
   } else {
     "other"
   }
@@ -215,6 +221,12 @@ refuse_model_file <- function(path, kind, call) {
     ),
     keras_part = c("holds the configuration of a Keras model, but no {.file model.weights.h5}.",
       i = "In Python, {.code model.save(\"model.keras\")} writes both."
+    ),
+    keras_index = c("is the index of a Keras model's weights, without its configuration.",
+      i = paste(
+        "{.code load_keras_model(path, json = )} takes it with the file of",
+        "{.code model.to_json()}."
+      )
     ),
     zip = c("is a zip archive without a model.",
       i = "TorchScript has {.file constants.pkl} in it, Keras {.file config.json} and

@@ -84,13 +84,10 @@ bool is_mask(const std::string& name, const json& value) {
 }
 
 bool has_call_options(const Layer& layer) {
-  static const std::set<std::string> classes = {"AdditiveAttention", "Attention",
-                                                "MultiHeadAttention"};
-  return classes.count(layer.class_name) > 0 && layer.options.is_object();
+  return layer.class_name.find("Attention") != std::string::npos && layer.options.is_object();
 }
 
-// What a layer is given beside its inputs: only what changes nothing in a prediction, and what
-// attention() reads.
+// What a layer is given beside its inputs: what changes no prediction, and options of attention.
 void check_arguments(const json& arguments, const std::string& of, Layer& layer) {
   if (!arguments.is_object()) {
     return;
