@@ -15,6 +15,7 @@
 #' | a whole model that `torch.save(model, path)` wrote | opened where its class is bpnet-lite's `BPNet`, `BasePairNet` or `ChromBPNet`, as by [bpnet()] and [chrombpnet()]; else refused by its class |
 #' | Cherimoya: weights with their configuration | opened, as by [cherimoya()] |
 #' | a state dict, a checkpoint, safetensors, also in several files with their index | weights without their computation: refused, with the call that takes them |
+#' | Keras's weights in several files (`.weights.json`) | weights without their computation: refused, with the call that takes them |
 #' | a folder of Hugging Face's (`model.safetensors`, `pytorch_model.bin`, or their `.index.json`), of Keras's (`model.save(zipped = False)`) | as the files in it |
 #' | ONNX (`.onnx`) | opened, as by [load_onnx_model()] |
 #' | a SavedModel of TensorFlow, `torch_save()` of R's torch | refused, with what to do instead |
@@ -134,7 +135,6 @@ load_model <- function(path, device = NULL, layout = NULL,
   path <- path.expand(check_string(path, "path"))
   refuse_special_file(path)
   device <- if (is.null(device)) NULL else check_device(device)
-  asked <- layout
   layout <- check_layout(layout, call)
   conduct <- check_conduct(batch, allow_random, random_state, call)
   source <- path
@@ -142,11 +142,8 @@ load_model <- function(path, device = NULL, layout = NULL,
   refuse_r_torch_file(path, call)
   kind <- model_file_kind(path, call)
   refuse_model_file(path, kind, call)
-  if (kind %in% c("hdf5", "keras", "weights") && !is.null(layout) &&
-    !identical(layout, own_layout)) {
-    abort_argument("layout", "NULL for a file whose network is made here", describe(asked),
-      hint = "Such a model takes {.code [n, 4, L]}, whatever its file's takes.", call = call
-    )
+  if (kind == "weights") {
+    refuse_layout(layout, call)
   }
   model <- switch(kind,
     export = converted_model(
@@ -155,7 +152,7 @@ load_model <- function(path, device = NULL, layout = NULL,
       layout = layout, conduct = conduct
     ),
     hdf5 = ,
-    keras = open_keras_model(path, NULL, device, call, conduct),
+    keras = open_keras_model(path, NULL, device, call, layout, conduct),
     onnx = open_onnx_model(path, device, call, layout, conduct),
     weights = open_weights(path, device, call),
     open_model(path, device, origin = NULL, call, layout, conduct)

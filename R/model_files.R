@@ -15,6 +15,9 @@ model_file_kind <- function(path, call) {
   starts <- function(bytes, at = 0L) {
     identical(head[at + seq_along(bytes)], as.raw(bytes))
   }
+  if (is_safetensors_head(head)) {
+    return("weights")
+  }
   if (starts(c(0x50, 0x4b, 3L, 4L))) {
     return(archive_kind(path, call))
   }
@@ -24,8 +27,7 @@ model_file_kind <- function(path, call) {
   if (is_hdf5_file(path)) {
     return("hdf5")
   }
-  if (starts(0x80) || starts(charToRaw("ustar"), 257L) ||
-    (length(head) > 9L && head[9L] == charToRaw("{"))) {
+  if (starts(0x80) || starts(charToRaw("ustar"), 257L)) {
     return("weights")
   }
   if (is_onnx_head(head)) "onnx" else other_format(head, path)
@@ -53,7 +55,13 @@ other_format <- function(head, path) {
   } else if (identical(head[1:2], as.raw(c(0x1f, 0x8b)))) {
     "gzip"
   } else if (begins("^\\s*[{]")) {
-    if (is_weight_index(path)) "weights" else "json"
+    if (!is_weight_index(path)) {
+      "json"
+    } else if (is_keras_index(path)) {
+      "keras_index"
+    } else {
+      "weights"
+    }
   } else {
     "other"
   }
@@ -217,6 +225,12 @@ refuse_model_file <- function(path, kind, call) {
     ),
     keras_part = c("holds the configuration of a Keras model, but no {.file model.weights.h5}.",
       i = "In Python, {.code model.save(\"model.keras\")} writes both."
+    ),
+    keras_index = c("is the index of a Keras model's weights, without its configuration.",
+      i = paste(
+        "{.code load_keras_model(path, json = )} takes it with the file of",
+        "{.code model.to_json()}."
+      )
     ),
     zip = c("is a zip archive without a model.",
       i = "TorchScript has {.file constants.pkl} in it, Keras {.file config.json} and

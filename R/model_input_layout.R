@@ -31,6 +31,17 @@ check_layout <- function(layout, call) {
   if (layout == "tokens") layout_of(layout, c(0:3, NA)) else layout_of(layout)
 }
 
+# Of a network that is made here and takes [n, 4, L]: no other may be asked for.
+refuse_layout <- function(layout, call) {
+  if (!is.null(layout) && !identical(layout, own_layout)) {
+    abort_argument("layout", "NULL for a file whose network is made here",
+      encodeString(layout$dimensions, quote = "\""),
+      hint = "Such a model takes {.code [n, 4, L]}, whatever its file's takes.", call = call
+    )
+  }
+  own_layout
+}
+
 check_tokens <- function(tokens, call) {
   bases <- c("A", "C", "G", "T")
   known <- names(tokens)

@@ -8,9 +8,9 @@
 #' Reads an HDF5 file (`.h5`, `.hdf5`) or an archive (`.keras`) that Keras wrote with
 #' `model.save()`, and makes the same model of it, without Python: Sequential and functional models
 #' of Keras 1.2, Keras 2 (`tf.keras` too) and Keras 3, such as those of BPNet, ChromBPNet and
-#' CREsted. A file of weights alone
-#' (`model.save_weights()`, `.weights.h5`) needs the configuration (`model.to_json()`) in `json`. A
-#' folder of `model.save(zipped = False)` is read as the archive that it would be.
+#' CREsted. A file of weights alone (`model.save_weights()`, `.weights.h5`, or `.weights.json` with
+#' the files that it names) needs the configuration (`model.to_json()`) in `json`. A folder of
+#' `model.save(zipped = False)` is read as the archive that it would be.
 #'
 #' ## What goes in and out
 #' Sequences are `[n, 4, L]` here as everywhere in seqlift, where Keras has `[n, L, 4]`; models that
@@ -22,20 +22,25 @@
 #' names them as Keras does.
 #'
 #' ## Layers
-#' Conv1D and Conv2D (also separable, depthwise and transposed), Dense, Flatten, Reshape, Permute,
-#' RepeatVector, EinsumDense, MultiHeadAttention, Attention, AdditiveAttention, Dot,
-#' BatchNormalization, LayerNormalization, RMSNormalization, GroupNormalization, UnitNormalization,
-#' Normalization, Rescaling, pooling, adaptive and global pooling (maximum and average),
-#' LocallyConnected1D, TimeDistributed, StochasticDepth, Activation and the layers of activations,
-#' Dropout and noise (which do nothing in a prediction), Add, Subtract, Multiply, Average, Maximum,
-#' Minimum, Concatenate, Cropping, ZeroPadding, UpSampling (nearest), LSTM, GRU, SimpleRNN, RNN of
-#' one of their cells and Bidirectional; of keras-genomics RevCompConv1D (which computes
-#' `2 conv(x) + b`), RevCompConv1DBatchNorm and
-#' DenseAfterRevcompConv1D; of CREsted AttentionPool1D and MultiheadAttention, whose relative
-#' positions are Enformer's or Borzoi's; models inside models. Every layer is a module by its own
-#' name, and has PyTorch's class where PyTorch has one, so that `rules = "module"` and
-#' `nonlinear_ops` in [deep_lift_shap()] know it. Any other layer, and any option that is not
-#' understood, is an error that names it.
+#' Embedding (of a model that takes whole numbers, see `layout`), Masking, Conv1D and Conv2D (also
+#' separable, depthwise and transposed), Dense, Flatten, Reshape, Permute, RepeatVector,
+#' EinsumDense, MultiHeadAttention, Attention, AdditiveAttention, Dot, BatchNormalization,
+#' LayerNormalization, RMSNormalization, GroupNormalization, UnitNormalization, Normalization,
+#' Rescaling, pooling, adaptive and global pooling (maximum and average), LocallyConnected1D,
+#' TimeDistributed, StochasticDepth, Activation and the layers of activations, Dropout and noise
+#' (which do nothing in a prediction), Add, Subtract, Multiply, Average, Maximum, Minimum,
+#' Concatenate, Cropping, ZeroPadding, UpSampling (nearest), LSTM, GRU, SimpleRNN, RNN of one of
+#' their cells and Bidirectional; of keras-genomics RevCompConv1D (which computes `2 conv(x) + b`),
+#' RevCompConv1DBatchNorm and DenseAfterRevcompConv1D; of CREsted AttentionPool1D and
+#' MultiheadAttention, whose relative positions are Enformer's or Borzoi's; models inside models.
+#' Every layer is a module by its own name, and has PyTorch's class where PyTorch has one, so that
+#' `rules = "module"` and `nonlinear_ops` in [deep_lift_shap()] know it. Any other layer, and any
+#' option that is not understood, is an error that names it.
+#'
+#' A mask, which Masking or `Embedding(mask_zero = True)` make of positions without a base, is read
+#' by LSTM, GRU, SimpleRNN, Bidirectional and GlobalAveragePooling1D as Keras reads it; where
+#' another layer would read it, the model is refused. Recurrent layers begin every sequence with a
+#' state of zeros, those with `stateful = True` too.
 #'
 #' Operations on tensors between layers are read too: those of `keras.ops` in Keras 3 (`x + y`,
 #' `x[:, 5:-5]`, `ops.mean(x, axis = 1)`) and TensorFlow's in tf.keras (`TFOpLambda`), as far as
@@ -56,11 +61,15 @@
 #' the package callr starts, reads the file: that takes about a second more, and if it ends, the
 #' error is the file's.
 #'
-#' @param path Path of the HDF5 file or of the archive; its content says which.
+#' @param path Path of the HDF5 file, of the archive, or of the index of weights in several files;
+#'   its content says which.
 #' @param json Path of a JSON file with the configuration, for a file that holds weights alone;
 #'   takes the place of the configuration in the file where there is one. `NULL` (default): the
 #'   file's own.
 #' @param device See [load_model()].
+#' @param layout Which whole numbers stand for the bases in a model that takes them, see the section
+#'   on layouts in [load_model()]. Default `NULL`: the usual ones where its table has four or five
+#'   rows.
 #' @return A `seqlift_model`. Its TorchScript file lies in the session's temporary folder. Weights
 #'   are float64 where the file's are, else float32.
 #' @section Errors: `seqlift_error_file` for a file that is missing, is damaged, or is not Keras's;
@@ -94,7 +103,7 @@
 #' rhdf5::h5closeAll()
 #' model <- load_keras_model(path)
 #' predict(model, "GATTACAGATTACAGATTAC") # its GC content
-load_keras_model <- function(path, json = NULL, device = NULL) {
+load_keras_model <- function(path, json = NULL, device = NULL, layout = NULL) {
   call <- rlang::current_env()
   path <- path.expand(check_string(path, "path"))
   if (!is_keras_folder(path)) {
@@ -102,10 +111,11 @@ load_keras_model <- function(path, json = NULL, device = NULL) {
   }
   json <- check_string(json, "json", null = TRUE)
   device <- if (is.null(device)) NULL else check_device(device)
-  open_keras_model(path, json, device, call)
+  open_keras_model(path, json, device, call, check_layout(layout, call))
 }
 
-open_keras_model <- function(path, json, device, call, conduct = NULL) {
+# `layout`: as check_layout() gives it.
+open_keras_model <- function(path, json, device, call, layout = NULL, conduct = NULL) {
   check_package(c("rhdf5", "callr"), "Reading a model of Keras", call = call)
   archive <- is_keras_folder(path) ||
     identical(readBin(path, "raw", 4L), as.raw(c(0x50, 0x4b, 3L, 4L)))
@@ -117,7 +127,8 @@ open_keras_model <- function(path, json, device, call, conduct = NULL) {
   converted <- NULL
   write <- function(to) converted <<- call_engine("convert_keras", file, to, call = call)
   origin <- list(format = if (archive) "Keras archive" else "Keras HDF5", path = path)
-  model <- converted_model(write, origin, device, call, conduct = conduct)
+  own <- function() if (converted$tokens > 0) layout else refuse_layout(layout, call)
+  model <- converted_model(write, origin, device, call, own, conduct)
   if (converted$theano && !nzchar(file$backend)) {
     inform_seqlift("theano",
       c("The kernels in {.path {path}} are taken for those of Theano, and turned round.",
@@ -139,6 +150,9 @@ read_keras_file <- function(path, json, call) {
     )
   }
   config <- if (!is.null(json)) read_json_file(path.expand(json), call)
+  if (is_keras_index(path)) {
+    return(read_keras_shards(path, config, call))
+  }
   file <- read_keras_apart(read_keras_groups, path, path, call)
   if (is.null(file)) {
     refuse("is not an HDF5 file", "In Python, {.code model.save(\"model.h5\")} writes one.")

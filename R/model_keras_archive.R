@@ -27,7 +27,7 @@ read_keras_archive <- function(path, json, call) {
   }
   if (!"model.weights.h5" %in% names) {
     refuse("has no {.path model.weights.h5}",
-      "Weights in several files or in numpy's format are not read: in Python,
+      "Weights in numpy's format are not read: in Python,
        {.code keras.models.load_model(path).save(\"model.keras\")} writes what is."
     )
   }
@@ -86,4 +86,49 @@ read_keras_paths <- function(path) {
     rhdf5::H5Dclose(data)
   }
   list(weights = weights, too_large = room < 0, dtype = if (bytes > 4L) "float64" else "float32")
+}
+
+# The index of weights in several files, as Keras 3.10 and later write it: which file holds which.
+is_keras_index <- function(path) {
+  is_weight_index(path) && length(keras_shard_names(path)) > 0L
+}
+
+# Names alone, which lead into no other folder.
+keras_shard_names <- function(path) {
+  bytes <- readBin(path, "raw", file.size(path))
+  text <- rawToChar(bytes[bytes != 0L])
+  names <- regmatches(text, gregexpr('"[^"/\\\\]+[.]weights[.]h5"', text, useBytes = TRUE))[[1L]]
+  unique(substr(names, 2L, nchar(names) - 1L))
+}
+
+read_keras_shards <- function(path, config, call) {
+  refuse <- function(problem, hint = NULL) {
+    abort_seqlift("file", c(paste0("The file {.path {path}} ", problem, "."), i = hint),
+      call = call
+    )
+  }
+  if (is.null(config)) {
+    refuse("names the files of a model's weights, without a configuration",
+      "Give the file of {.code model.to_json()} in {.arg json}."
+    )
+  }
+  found <- lapply(file.path(dirname(path), keras_shard_names(path)), function(shard) {
+    found <- read_keras_apart(read_keras_paths, check_file(shard, call = call), shard, call)
+    if (is.null(found)) {
+      refuse(escape_braces(paste0("names ", basename(shard), ", which is no HDF5 file")))
+    }
+    if (found$too_large) {
+      refuse("names weights that are much larger than their file")
+    }
+    found
+  })
+  weights <- do.call(c, lapply(found, `[[`, "weights"))
+  if (anyDuplicated(names(weights)) > 0L) {
+    refuse("names files that have a weight twice")
+  }
+  wide <- any(vapply(found, function(one) one$dtype == "float64", NA))
+  list(
+    config = config, keras_version = "3", backend = "", dtype = if (wide) "float64" else "float32",
+    layers = list(list(name = "", weights = weights))
+  )
 }

@@ -334,7 +334,8 @@ r_torch_file_kind <- function(path) {
   # gzip, bzip2, xz, or not compressed.
   magic <- list(c(0x1f, 0x8b), c(0x42, 0x5a, 0x68), c(0xfd, 0x37, 0x7a), c(0x58, 0x0a))
   starts <- function(bytes) identical(head[seq_along(bytes)], as.raw(bytes))
-  if (any(vapply(magic, starts, logical(1L)))) {
+  tensors <- is_safetensors_head(head)
+  if (!tensors && any(vapply(magic, starts, logical(1L)))) {
     file <- gzfile(path, "rb")
     on.exit(close(file))
     inside <- tryCatch(readBin(file, "raw", 2L), error = function(error) raw())
@@ -342,7 +343,7 @@ r_torch_file_kind <- function(path) {
       return("rds")
     }
   }
-  if (length(head) > 9L && head[9L] == charToRaw("{")) {
+  if (tensors) {
     # The length of the header is a whole number of eight bytes, of which the last are zero.
     length <- sum(as.integer(head[1:4]) * 256^(0:3))
     header <- readBin(path, "raw", min(length, 1e8) + 8)[-seq_len(8L)]
@@ -351,4 +352,10 @@ r_torch_file_kind <- function(path) {
     }
   }
   "none"
+}
+
+# The length of the header, below 2^32, and the header. The length may look like anything else:
+# what it begins with is looked at first.
+is_safetensors_head <- function(head) {
+  length(head) > 9L && all(head[5:8] == 0L) && head[9L] == charToRaw("{")
 }

@@ -19,15 +19,15 @@
 #' of sequences; else the model is refused.
 #'
 #' ## Operators
-#' Versions 7 to 23 of ONNX's operators (`opset`), of its own domain:
+#' Versions 7 to 23 of ONNX's operators (`opset`):
 #'
 #' * Conv, ConvTranspose (one to three dimensions, groups, dilations, `auto_pad`), MaxPool,
 #'   AveragePool, LpPool, GlobalMaxPool, GlobalAveragePool, GlobalLpPool, Resize and Upsample
 #'   (nearest, linear), Pad (constant, reflect, edge);
-#' * Gemm, MatMul, Einsum (without `...`), CumSum, Trilu; BatchNormalization,
-#'   InstanceNormalization, LayerNormalization, GroupNormalization, LpNormalization,
-#'   MeanVarianceNormalization; LSTM, GRU, RNN (one or both directions, other activations,
-#'   peepholes, initial states);
+#' * Gemm, MatMul, Einsum, CumSum, Trilu; BatchNormalization,
+#'   InstanceNormalization, LayerNormalization, RMSNormalization, GroupNormalization,
+#'   LpNormalization, MeanVarianceNormalization, LRN; LSTM, GRU, RNN (one or both directions, other
+#'   activations, peepholes, initial states, one length for all sequences);
 #' * Relu, LeakyRelu, PRelu, ThresholdedRelu, Elu, Selu, Celu, Gelu, Mish, HardSwish, Sigmoid,
 #'   HardSigmoid, Tanh, Softplus, Softsign, Shrink, Clip, Softmax, LogSoftmax, Dropout (which does
 #'   nothing in a prediction), Abs, Neg, Sign, Exp, Log, Sqrt, Reciprocal, Erf, Floor, Ceil, Round,
@@ -37,8 +37,12 @@
 #'   ArgMin;
 #' * Shape, Size, Reshape, Flatten, Squeeze, Unsqueeze, Transpose, Expand, Tile, Concat, Split,
 #'   Slice, Gather, GatherElements, GatherND, ScatterElements, ScatterND, TopK, OneHot, Constant,
-#'   ConstantOfShape, Range, Cast, CastLike, Identity; If where its condition is known; functions
-#'   that the file defines by these.
+#'   ConstantOfShape, Range, Cast, CastLike, Identity; If where its condition is known; Loop and
+#'   Scan where it is known how often they go round; functions that the file defines by these;
+#' * of onnxruntime's own domain (`com.microsoft`), which it writes when it optimises a model:
+#'   FusedConv, FusedGemm, FusedMatMul, TransposeMatMul, Gelu, BiasGelu, FastGelu, QuickGelu,
+#'   BiasSoftmax, SkipLayerNormalization, SimplifiedLayerNormalization,
+#'   SkipSimplifiedLayerNormalization.
 #'
 #' Anything else, and any attribute or form that is not understood, is an error that names the
 #' operator, its node and its domain. What no output needs is not looked at. Each node is a module

@@ -54,7 +54,8 @@ SEXP seqlift_torch_convert_keras(SEXP file_list, SEXP path) {
     }
     const seqlift::KerasModel model = seqlift::keras_model(file);
     seqlift::save_module(seqlift::build_module(model.part), Rcpp::as<std::string>(path));
-    return Rcpp::List::create(Rcpp::Named("theano") = model.theano);
+    return Rcpp::List::create(Rcpp::Named("theano") = model.theano,
+                              Rcpp::Named("tokens") = static_cast<double>(model.tokens));
   });
 }
 

@@ -375,6 +375,18 @@ TEST_CASE("tensors at odd places and of every byte value are read") {
   }
 }
 
+TEST_CASE("safetensors are known whatever the length of their header looks like") {
+  const std::string header = "{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}";
+  // As a pickle of protocol 1 or 2, a zip archive, text, a compressed file begins.
+  for (const size_t length : {0x180, 0x280, 0x4b50, 0x0a58, 0x8b1f}) {
+    const std::string file =
+        files::safetensors(header + std::string(length - header.size(), ' '), files::floats(2));
+    const StateDict state_dict = read(file);
+    CHECK(state_dict.format == "safetensors");
+    CHECK(at::equal(state_dict.find("x"), at::tensor({1.0f, 2.0f})));
+  }
+}
+
 TEST_CASE("names that no model can have are refused") {
   const auto named = [](const std::string& name) {
     return file_problem(files::torch_zip(

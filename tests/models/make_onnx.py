@@ -8,7 +8,7 @@ The committed files were written by Debian 12's python3-torch (1.13) and python3
 
 Networks that PyTorch exports (`exports`): NAME_OPSET.onnx with a dynamic batch dimension,
 NAME_OPSET_fixed.onnx with one of the example; what the module itself predicts for SEQUENCES is in
-expected.tsv. Single operators (onnx_operators.py): many small graphs, made with onnx.helper, in one
+expected.tsv. Single operators (onnx_operators.py, onnx_fused.py): many small graphs, made with onnx.helper, in one
 file, operators.bin.gz, whose parts operators.tsv.gz tells with what torch or numpy says of them.
 Unusual files and those to be refused (onnx_odd.py): odd/, bad/ and their expected.tsv. Weights
 a pattern, so the files can be made again.
@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+import onnx_fused  # more rows of onnx_operators
 import onnx_odd
 import onnx_operators
 
@@ -343,6 +344,7 @@ if __name__ == "__main__":
     OUT.mkdir(parents=True, exist_ok=True)
     exports()
     formats()
+    assert onnx_fused.row is onnx_operators.row
     operators()
     onnx_odd.write(OUT, one_hot([sequence[: onnx_odd.LENGTH] for sequence in SEQUENCES]))
     (OUT / "expected.tsv").write_text("model\toutput\tvalue\n" + "".join(expected))

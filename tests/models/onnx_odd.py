@@ -126,13 +126,35 @@ def huge(operation, consts, **attributes):
                         n("Mul", "x b")], consts))
 
 
-def loop():
+def loop(count="k", most=3, condition=True):
     body = helper.make_graph([n("Identity", "c", "d"), n("Identity", "v", "u")], "body", [
         helper.make_tensor_value_info("i", TensorProto.INT64, []), helper.make_tensor_value_info("c", TensorProto.BOOL, []),
         helper.make_tensor_value_info("v", FLOAT, None)],
         [helper.make_tensor_value_info("d", TensorProto.BOOL, []), helper.make_tensor_value_info("u", FLOAT, None)])
-    return model(graph([helper.make_node("Loop", ["k", "t", "x"], ["y"], name="again", body=body)],
-                       {"k": np.array(3), "t": np.array(True)}))
+    return model(graph([n("Shape", "x", "s"), n("Gather", "s zero", "computed", axis=0),
+                        n("ReduceMax", "x", "m", keepdims=0), n("Greater", "m half", "seen"),
+                        helper.make_node("Loop", [count, "t" if condition else "seen", "x"], ["y"], name="again", body=body)],
+                       {"k": np.array(most), "t": np.array(True), "zero": np.array(0), "half": np.array(0.5, np.float32)}))
+
+
+def loops_in_loops(depth):
+    """10^depth rounds in a few lines."""
+    def info(name, kind):
+        return helper.make_tensor_value_info(name, kind, None)
+    inner = [n("Tanh", f"v{depth}", f"u{depth}")]
+    for level in range(depth, 0, -1):
+        body = helper.make_graph([n("Identity", f"c{level}", f"d{level}")] + inner, "body", [
+            info(f"i{level}", TensorProto.INT64), info(f"c{level}", TensorProto.BOOL), info(f"v{level}", FLOAT)],
+            [info(f"d{level}", TensorProto.BOOL), info(f"u{level}", FLOAT)])
+        outer = f"v{level - 1}" if level > 1 else "x"
+        inner = [helper.make_node("Loop", ["k", "t", outer], [f"u{level - 1}" if level > 1 else "y"], body=body)]
+    return model(graph(inner, {"k": np.array(10), "t": np.array(True)}))
+
+
+def scan_of_sequences():
+    body = helper.make_graph([n("Relu", "p", "o")], "body", [helper.make_tensor_value_info("p", FLOAT, None)],
+                             [helper.make_tensor_value_info("o", FLOAT, None)])
+    return model(graph([helper.make_node("Scan", ["x"], ["y"], name="each", body=body, num_scan_inputs=1)]))
 
 
 def branches(condition, consts, nodes=()):
@@ -184,11 +206,20 @@ def bad():
     return {
         "unknown_operator": (model(graph([helper.make_node("NonMaxSuppression", ["x"], ["y"], name="best")])), "model",
                              'NonMaxSuppression "best".*not one that is known'),
-        "unknown_domain": (model(graph([helper.make_node("FusedConv", ["x"], ["y"], name="f", domain="com.microsoft")]),
-                                 domains=["com.microsoft"]), "model", 'com.microsoft.FusedConv "f".*domain "com.microsoft"'),
+        "unknown_domain": (model(graph([helper.make_node("Own", ["x"], ["y"], name="f", domain="some.where")]),
+                                 domains=["some.where"]), "model", 'some.where.Own "f".*domain "some.where"'),
+        "unknown_fused": (model(graph([helper.make_node("QAttention", ["x"], ["y"], name="f", domain="com.microsoft")]),
+                                domains=["com.microsoft"]), "model", 'com.microsoft.QAttention "f".*onnxruntime wrote'),
+        "fused_activation": (model(graph([helper.make_node("FusedConv", ["x", "w"], ["y"], domain="com.microsoft",
+                                                           activation="Erf")], {"w": np.ones((2, 4, 3), f32)}),
+                                   domains=["com.microsoft"]), "model", 'activation "Erf"'),
         "unknown_attribute": (model(graph([n("Relu", "x", slope=2.0)])), "model", "Relu.*attribute `slope`"),
         "wrong_attribute": (model(graph([n("Elu", "x", alpha=2)])), "model", "Elu.*`alpha` of another type"),
-        "loop": (loop(), "model", 'Loop "again"'),
+        "loop_computed": (loop(count="computed"), "model", 'Loop "again".*only known while the model runs'),
+        "loop_on_data": (loop(condition=False), "model", 'Loop "again".*condition.*only known while'),
+        "loop_long": (loop(most=2**40), "model", 'Loop "again".*more than 4096 times'),
+        "loops_in_loops": (loops_in_loops(9), "model", "more than 50000 operations"),
+        "scan_of_sequences": (scan_of_sequences(), "model", 'Scan "each".*only known while'),
         "if_on_data": (branches("c", {"z": np.array(0, f32)}, [n("ReduceMax", "x", "m", keepdims=0), n("Greater", "m z", "c")]),
                        "model", 'If "choice".*only known while the model runs'),
         "old_opset": (old, "model", "version 6 of the operators"),
@@ -208,7 +239,11 @@ def bad():
         "sequence_lens": (model(graph([n("Transpose", "x", "s", perm=[2, 0, 1]),
                                        helper.make_node("LSTM", ["s", "w", "r", "", "l"], ["y"], hidden_size=2)],
                                       {"w": np.ones((1, 8, 4), f32), "r": np.ones((1, 8, 2), f32),
-                                       "l": np.array([3], np.int32)})), "model", "sequence_lens"),
+                                       "l": np.array([3, 4], np.int32)})), "model", "sequence_lens"),
+        "sequence_lens_long": (model(graph([n("Transpose", "x", "s", perm=[2, 0, 1]),
+                                            helper.make_node("LSTM", ["s", "w", "r", "", "l"], ["y"], hidden_size=2)],
+                                           {"w": np.ones((1, 8, 4), f32), "r": np.ones((1, 8, 2), f32),
+                                            "l": np.array([99], np.int32)})), "model", "99 positions"),
         "lstm_clip": (model(graph([n("Transpose", "x", "s", perm=[2, 0, 1]), n("LSTM", "s w r", clip=1.0)],
                                   {"w": np.ones((1, 8, 4), f32), "r": np.ones((1, 8, 2), f32)})), "model", "`clip`"),
         "resize_cubic": (model(graph([n("Resize", ["x", "", "s"], mode="cubic")], {"s": np.array([1, 1, 2], f32)})), "model",

@@ -617,7 +617,9 @@ def model(one, form):
     sizes = [1 if form == "f" else "batch", 4, "length" if form == "l" else LENGTH]
     graph = helper.make_graph(nodes, one["name"], [helper.make_tensor_value_info("x", TensorProto.DOUBLE, sizes)],
                               [helper.make_tensor_value_info(name, TensorProto.DOUBLE, None) for name in ["y", "mean_of_y"]], initial)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)])
+    domains = sorted({node.domain for node in one["nodes"] if node.domain})
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", version)]
+                             + [helper.make_opsetid(domain, 1) for domain in domains])
     made.ir_version = 8
     return made.SerializeToString()
 

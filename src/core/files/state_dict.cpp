@@ -39,7 +39,11 @@ namespace {
 PickledWeights read_any(const Bytes& file, const std::string& name, const std::string& prefix,
                         std::string& format) {
   PickledWeights weights;
-  if (starts_with(file, "PK")) {
+  // First: the length that a file of safetensors begins with may look like any other beginning.
+  if (is_safetensors(file)) {
+    format = "safetensors";
+    weights.tensors = read_safetensors(file, name);
+  } else if (starts_with(file, "PK")) {
     format = "PyTorch";
     weights = read_torch_zip(file, name, prefix);
   } else if (starts_with(file, "\x80")) {
@@ -48,9 +52,6 @@ PickledWeights read_any(const Bytes& file, const std::string& name, const std::s
   } else if (is_tar(file)) {
     format = "PyTorch tar";
     weights = read_torch_tar(file, name, prefix);
-  } else if (is_safetensors(file)) {
-    format = "safetensors";
-    weights.tensors = read_safetensors(file, name);
   } else if (is_shard_index(file)) {
     format = "PyTorch in several files";
     weights.tensors = read_shards(file, name, [&](const std::string& path) {

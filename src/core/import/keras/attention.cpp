@@ -23,6 +23,12 @@ ModulePart projection(const at::Tensor& kernel, const at::Tensor& bias, int64_t 
 
 }  // namespace
 
+std::vector<std::string> causal_lines(const std::string& scores) {
+  return {"later = torch.triu(torch.ones([" + scores + ".size(-2), " + scores +
+              ".size(-1)], dtype=torch.bool, device=" + scores + ".device), 1)",
+          scores + " = torch.masked_fill(" + scores + ", later, " + source_number(-1e9) + ")"};
+}
+
 // Keras 3: layers/attention/multi_head_attention.py. Query, value and, where it is another, key.
 Built multi_head_attention(LayerCall& call) {
   const size_t given = call.inputs.size();
@@ -65,8 +71,16 @@ Built multi_head_attention(LayerCall& call) {
   const auto value = part("value", {value_channels, heads, value_width}, {heads, value_width});
   const auto output = part("output", {heads, value_width, out}, {out});
   const Described described{{call.shape()[0], out}, false};
+  const bool causal = call.config.flag("use_causal_mask", false);
+  const bool shares = call.config.flag("return_attention_scores", false);
+  std::vector<Described> outputs;
+  if (shares) {
+    outputs = {described, {{heads, call.shape()[0], call.inputs[1].shape[0]}, false}};
+  }
   if (query.empty() || key.empty() || value.empty() || output.empty()) {
-    return with_part(described, {});
+    Built built = with_part(described, {});
+    built.outputs = outputs;
+    return built;
   }
   const auto bias_of = [&](const std::vector<at::Tensor>& weights) {
     return biased ? weights[1] : at::Tensor();
@@ -81,6 +95,10 @@ Built multi_head_attention(LayerCall& call) {
                              bias_of(output)));
   module.parts.emplace_back("softmax", activation_layer("Softmax", "torch.softmax(input, -1)"));
   const std::string third = given == 3 ? "input_2" : "input_1";
+  std::string masked;
+  for (const std::string& line : causal ? causal_lines("scores") : std::vector<std::string>()) {
+    masked += "    " + line + "\n";
+  }
   module.source =
       "def split(self, values: Tensor):\n"
       "    heads = torch.reshape(values, [values.size(0), values.size(1), " +
@@ -97,14 +115,18 @@ Built multi_head_attention(LayerCall& call) {
       third +
       "))\n"
       "    v = self.split(self.value.forward(input_1))\n"
-      "    shares = self.softmax.forward(torch.matmul(q, torch.permute(k, [0, 1, 3, "
-      "2])))\n"
+      "    scores = torch.matmul(q, torch.permute(k, [0, 1, 3, 2]))\n" +
+      masked +
+      "    shares = self.softmax.forward(scores)\n"
       "    mixed = torch.permute(torch.matmul(shares, v), [0, 2, 1, 3])\n"
       "    mixed = torch.reshape(mixed, [mixed.size(0), mixed.size(1), " +
       std::to_string(heads * value_width) +
       "])\n"
-      "    return self.output.forward(mixed)\n";
-  return with_part(described, std::move(module));
+      "    return self.output.forward(mixed)" +
+      (shares ? ", shares" : "") + "\n";
+  Built built = with_part(described, std::move(module));
+  built.outputs = outputs;
+  return built;
 }
 
 namespace {

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/import/keras/lambda.h"
+#include "core/import/keras/masking.h"
 #include "core/import/keras/operations.h"
 #include "core/model/standard_layers.h"
 
@@ -147,7 +148,7 @@ std::vector<ForwardValue> NetworkBuilder::call_layer(Forward& forward, ModulePar
                                                      const Layer& layer, const std::string& name,
                                                      const Scope& scope,
                                                      const std::vector<ForwardValue>& inputs,
-                                                     size_t number) {
+                                                     size_t number, const std::string& mask) {
   const std::string description = layer.class_name + " \"" + layer.name + "\"";
   LayerCall call{layer.class_name,
                  Config(layer.options, description),
@@ -158,6 +159,11 @@ std::vector<ForwardValue> NetworkBuilder::call_layer(Forward& forward, ModulePar
   for (const ForwardValue& input : inputs) {
     call.inputs.push_back(input.described);
   }
+  const MaskUse use = mask_use(layer.class_name);
+  if (!mask.empty() && layer.operation.empty() && use == MaskUse::unknown) {
+    call.refuse("is given a mask, which is not supported there");
+  }
+  call.masked = !mask.empty() && use == MaskUse::reads;
   Built built;
   if (!layer.operation.empty()) {
     built = operation(call, layer.operation, layer.arguments[number]);
@@ -176,17 +182,22 @@ std::vector<ForwardValue> NetworkBuilder::call_layer(Forward& forward, ModulePar
   if (layer.operation.empty()) {
     call.config.finish();
   }
+  const bool keeps =
+      use == MaskUse::passes || (call.masked && keeps_masks_ && built.output.shape.size() == 2 &&
+                                 layer.class_name != "GlobalAveragePooling1D");
+  const std::string kept = keeps ? mask : "";
   if (built.nothing) {
     call.weights.take({});
-    return {{in_order(forward, inputs[0], built.output.channels_first), built.output}};
+    return {{in_order(forward, inputs[0], built.output.channels_first), built.output, kept}};
   }
   std::string arguments;
   for (size_t i = 0; i < inputs.size(); ++i) {
     arguments += (i ? ", " : "") + in_order(forward, inputs[i], call.inputs[i].channels_first);
   }
+  arguments += call.masked ? ", " + mask : "";
   add_part(module, name, std::move(built.part), layer.name);
   const std::string variable = forward.next();
-  std::vector<ForwardValue> values{{variable, built.output}};
+  std::vector<ForwardValue> values{{variable, built.output, kept}};
   std::string variables = variable;
   if (built.outputs.size() > 1) {
     values.clear();
@@ -195,8 +206,12 @@ std::vector<ForwardValue> NetworkBuilder::call_layer(Forward& forward, ModulePar
       values.push_back({variable + "_" + std::to_string(i), built.outputs[i]});
       variables += (i ? ", " : "") + values.back().variable;
     }
+    values[0].mask = built.masks ? values[1].variable : kept;
   }
   forward.lines.push_back(variables + " = self." + name + ".forward(" + arguments + ")");
+  if (built.masks) {
+    values.resize(1);
+  }
   return values;
 }
 
@@ -319,7 +334,12 @@ BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
       }
       const auto& inputs = layer.calls[static_cast<size_t>(key.second)];
       bool ready = true;
-      for (const Reference& input : inputs) {
+      const auto given_mask = layer.masks.find(static_cast<size_t>(key.second));
+      std::vector<Reference> needs = inputs;
+      if (given_mask != layer.masks.end()) {
+        needs.push_back(given_mask->second);
+      }
+      for (const Reference& input : needs) {
         const std::pair<size_t, int64_t> needed(calls.layer(input), calls.call(input));
         if (values.count(needed) == 0) {
           stack.push_back(needed);
@@ -334,7 +354,7 @@ BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
       }
       stack.pop_back();
       std::vector<ForwardValue> taken_inputs;
-      for (const Reference& input : inputs) {
+      for (const Reference& input : needs) {
         const auto& outputs = values[{calls.layer(input), calls.call(input)}];
         if (input.output >= static_cast<int64_t>(outputs.size())) {
           refuse("The layer \"" + input.layer + "\" has no output " +
@@ -343,10 +363,22 @@ BuiltNetwork NetworkBuilder::build(const Network& network, const Scope& scope,
         taken_inputs.push_back(outputs[static_cast<size_t>(input.output)]);
       }
       const std::string& name = names[key.first];
+      std::string mask;
+      if (given_mask != layer.masks.end()) {
+        mask = taken_inputs.back().variable;
+        taken_inputs.pop_back();
+      } else if (!layer.says_masks) {
+        for (const ForwardValue& input : taken_inputs) {
+          mask = mask.empty() ? input.mask : mask;
+        }
+      }
+      if (!mask.empty() && is_network(layer.class_name)) {
+        refuse("The model \"" + layer.name + "\" is given a mask, which is not supported there.");
+      }
       values[key] = is_network(layer.class_name)
                         ? call_network(forward, built.part, layer, name, scope, taken_inputs)
                         : call_layer(forward, built.part, layer, name, scope, taken_inputs,
-                                     static_cast<size_t>(key.second));
+                                     static_cast<size_t>(key.second), mask);
     }
   }
   std::string results;

@@ -36,6 +36,7 @@ std::string joined(const std::vector<std::string>& texts);
 struct ForwardValue {
   std::string variable;
   Described described;
+  std::string mask = {};  // the variable of its mask [n, L]; empty where it has none
 };
 
 struct BuiltNetwork {
@@ -45,8 +46,9 @@ struct BuiltNetwork {
 
 class NetworkBuilder {
  public:
-  NetworkBuilder(const KerasFile& file, int version, bool theano)
-      : version_(version), theano_(theano) {
+  // `keeps_masks`: recurrent layers hand on the mask that they are given.
+  NetworkBuilder(const KerasFile& file, int version, bool theano, bool keeps_masks)
+      : version_(version), theano_(theano), keeps_masks_(keeps_masks) {
     for (const KerasLayerWeights& layer : file.layers) {
       auto& own = by_layer_[layer.name];
       for (const Weight& weight : layer.weights) {
@@ -92,7 +94,8 @@ class NetworkBuilder {
   std::string in_order(Forward& forward, const ForwardValue& value, bool channels_first);
   std::vector<ForwardValue> call_layer(Forward& forward, ModulePart& module, const Layer& layer,
                                        const std::string& name, const Scope& scope,
-                                       const std::vector<ForwardValue>& inputs, size_t number);
+                                       const std::vector<ForwardValue>& inputs, size_t number,
+                                       const std::string& mask);
   std::vector<ForwardValue> call_network(Forward& forward, ModulePart& module, const Layer& layer,
                                          const std::string& name, const Scope& scope,
                                          const std::vector<ForwardValue>& inputs);
@@ -104,6 +107,7 @@ class NetworkBuilder {
   Complaints complaints_;
   int version_;
   bool theano_;
+  bool keeps_masks_;
 };
 
 }  // namespace keras

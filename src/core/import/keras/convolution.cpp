@@ -217,9 +217,6 @@ Built transposed_convolution(LayerCall& call) {
   if (call.config.whole("groups", 1, 1) != 1) {
     call.config.refuse("groups", "is not supported");
   }
-  if (call.config.has("output_padding")) {
-    call.config.refuse("output_padding", "is not supported");
-  }
   if (window.padding == "causal") {
     call.config.refuse("padding", "is not known");
   }
@@ -233,16 +230,33 @@ Built transposed_convolution(LayerCall& call) {
   const auto weights = call.weights.take(expected);
   Shape shape = call.shape();
   shape[window.channel()] = filters;
+  // How many positions there are beyond the least; without it as many as the stride gives.
+  std::vector<int64_t> padded;
+  if (call.config.has("output_padding")) {
+    padded = call.config.numbers("output_padding", window.dimensions, 0);
+  }
   std::vector<int64_t> more;
   std::string crop = "input[:, :";
   bool crops = false;
   for (size_t i = 0; i < window.dimensions; ++i) {
     const bool same = window.padding == "same";
-    const int64_t beyond = window.span(i) - window.stride[i];
+    const int64_t span = window.span(i);
+    // What PyTorch gives beyond what Keras does: (L - 1) stride + span positions without padding.
+    int64_t beyond = span - window.stride[i];
+    if (!padded.empty()) {
+      if (padded[i] >= window.stride[i]) {
+        call.config.refuse("output_padding", "is not below the stride");
+      }
+      beyond = same ? span - span % 2 - padded[i] : -padded[i];
+    }
     more.push_back(std::max<int64_t>(-beyond, 0));
     int64_t& length = shape[window.position(i)];
     if (length >= 0) {
-      length = length * window.stride[i] + (same ? 0 : std::max<int64_t>(beyond, 0));
+      length =
+          (length - 1) * window.stride[i] + span - (same ? beyond : std::min<int64_t>(beyond, 0));
+      if (length < 1) {
+        call.refuse("leaves nothing of its input");
+      }
     }
     const int64_t before = same && beyond > 0 ? beyond / 2 : 0;
     const int64_t after = same && beyond > 0 ? beyond - before : 0;

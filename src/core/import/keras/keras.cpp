@@ -79,6 +79,33 @@ std::string shape_text(const Shape& shape) {
   return text + "]";
 }
 
+// The table in which the whole numbers of an input of the form [L] are looked up: its rows; zero
+// where the input goes elsewhere.
+int64_t rows_of_tokens(const Network& network, const std::string& input) {
+  for (const Layer& layer : network.layers) {
+    for (const auto& call : layer.calls) {
+      for (const Reference& reference : call) {
+        if (reference.layer != input || layer.class_name != "Embedding") {
+          continue;
+        }
+        return Config(layer.options, "Embedding \"" + layer.name + "\"").whole("input_dim", 1);
+      }
+    }
+  }
+  return 0;
+}
+
+// "3.16.0" and later: recurrent layers of a chain lose the mask that they read.
+bool keeps_masks(const std::string& version, int major) {
+  int minor = 0;
+  for (size_t i = 2; major == 3 && version.compare(0, 2, "3.") == 0 && i < version.size() &&
+                     i < 6 && std::isdigit(static_cast<unsigned char>(version[i])) != 0;
+       ++i) {
+    minor = 10 * minor + (version[i] - '0');
+  }
+  return minor < 16;
+}
+
 int major_version(const std::string& version, const json& model) {
   if (!version.empty() && std::isdigit(static_cast<unsigned char>(version[0])) != 0) {
     return std::min(version[0] - '0', 3);
@@ -154,13 +181,17 @@ KerasModel keras_model(const KerasFile& file) {
       refuse("The file does not say which shape the input \"" + layer.name + "\" has.");
     }
     shapes.push_back(shape);
-    if (first == network.inputs.size() && as_sequences(shape, sequences)) {
+    const int64_t rows = shape.size() == 1 ? rows_of_tokens(network, layer.name) : 0;
+    if (first == network.inputs.size() && (rows > 0 || as_sequences(shape, sequences))) {
       first = i;
+      result.tokens = rows;
+      sequences = rows > 0 ? SequenceInput{"", false} : sequences;
     }
   }
   if (first == network.inputs.size()) {
     refuse("No input of the model holds sequences: the first is " + shape_text(shapes[0]) +
-           ", and should be [n, L, 4], [n, 4, L], or one of these with a dimension of 1 more.");
+           ", and should be [n, L, 4], [n, 4, L], one of these with a dimension of 1 more, or " +
+           "[n, L] of whole numbers for an Embedding.");
   }
   order.push_back(first);
   for (size_t i = 0; i < network.inputs.size(); ++i) {
@@ -182,7 +213,7 @@ KerasModel keras_model(const KerasFile& file) {
       given[i].variable = "sequences_";
     }
   }
-  NetworkBuilder builder(file, version, result.theano);
+  NetworkBuilder builder(file, version, result.theano, keeps_masks(file.keras_version, version));
   result.part =
       builder.build(network, builder.top(), given, arguments, before, "keras." + class_name, true)
           .part;

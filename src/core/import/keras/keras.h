@@ -24,6 +24,7 @@ struct KerasFile {
 struct KerasModel {
   ModulePart part;
   bool theano = false;  // the kernels are those of Theano, turned round
+  int64_t tokens = 0;   // where it takes whole numbers [n, L]: the rows of the table they are of
 };
 
 // The module takes X [n, 4, L], then the model's other inputs as they are in Keras, and returns

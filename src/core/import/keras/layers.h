@@ -102,6 +102,7 @@ struct LayerCall {
   std::vector<Described> inputs;  // `channels_first` is what the layer asks for
   int version = 2;                // of Keras
   bool theano = false;
+  bool masked = false;  // the module takes a mask [n, L] after its inputs
 
   const Shape& shape() const { return inputs.front().shape; }
   size_t rank() const { return inputs.front().shape.size(); }
@@ -115,6 +116,7 @@ struct Built {
   std::vector<Described> outputs;  // of one that has several
   ModulePart part;                 // of one Tensor for each input
   bool nothing = false;            // returns its input
+  bool masks = false;              // the second output is the mask of the first
 };
 
 using Builder = Built (*)(LayerCall&);
@@ -178,6 +180,8 @@ Built up_sampling(LayerCall& call);
 Built merge(LayerCall& call);
 Built concatenate(LayerCall& call);
 Built recurrent(LayerCall& call);
+Built masking(LayerCall& call);
+Built embedding(LayerCall& call);
 Built multi_head_attention(LayerCall& call);
 Built einsum_dense(LayerCall& call);
 Built attention_pool(LayerCall& call);
@@ -189,6 +193,8 @@ Built bidirectional(LayerCall& call);
 Built time_distributed(LayerCall& call);
 Built recurrence_of_cell(LayerCall& call);
 Built plain_attention(LayerCall& call);
+// Of scores [.., query, key]: what comes later does not count.
+std::vector<std::string> causal_lines(const std::string& scores);
 Built dot(LayerCall& call);
 Built rescaling(LayerCall& call);
 Built normalization(LayerCall& call);

@@ -73,15 +73,38 @@ bool is_attention_input(const std::string& name, const json& value) {
          value.value("class_name", json()) == "__keras_tensor__";
 }
 
-// What a layer is given beside its inputs: only what changes nothing in a prediction.
-void check_arguments(const json& arguments, const std::string& of) {
+// tf.keras has them as [layer, call, output].
+bool is_listed_input(const std::string& name, const json& value) {
+  return (name == "value" || name == "key") && is_reference(value);
+}
+
+bool is_mask(const std::string& name, const json& value) {
+  return name == "mask" && value.is_object() &&
+         value.value("class_name", json()) == "__keras_tensor__";
+}
+
+bool has_call_options(const Layer& layer) {
+  return layer.class_name.find("Attention") != std::string::npos && layer.options.is_object();
+}
+
+// What a layer is given beside its inputs: what changes no prediction, and options of attention.
+void check_arguments(const json& arguments, const std::string& of, Layer& layer) {
   if (!arguments.is_object()) {
     return;
   }
   for (const auto& one : arguments.items()) {
-    const bool off = one.value().is_boolean() && !one.value().get<bool>() &&
-                     (one.key() == "use_causal_mask" || one.key() == "return_attention_scores");
-    const bool is_input = is_attention_input(one.key(), one.value());
+    const bool of_attention =
+        one.key() == "use_causal_mask" || one.key() == "return_attention_scores";
+    bool off = of_attention && one.value().is_boolean() && !one.value().get<bool>();
+    if (of_attention && one.value() == json(true) && has_call_options(layer)) {
+      // As an option of the layer, which all its calls have to agree on.
+      layer.options[one.key()] = true;
+      ++layer.switched[one.key()];
+      off = true;
+    }
+    const bool is_input =
+        is_attention_input(one.key(), one.value()) || is_mask(one.key(), one.value()) ||
+        (is_listed_input(one.key(), one.value()) && layer.class_name == "MultiHeadAttention");
     if (!one.value().is_null() && one.key() != "training" && !off && !is_input) {
       refuse("The layer \"" + of + "\" is called with the argument `" + one.key() +
              "`, which is not supported.");
@@ -103,12 +126,20 @@ void add_histories(const json& value, const std::string& of, std::vector<Referen
   }
 }
 
-std::vector<Reference> read_call(const json& node, const std::string& of) {
+std::vector<Reference> read_call(const json& node, Layer& layer) {
+  const std::string& of = layer.name;
   std::vector<Reference> references;
   if (node.is_object()) {
     add_histories(member(node, "args", "the layer \"" + of + "\""), of, references);
+    layer.says_masks = true;
     if (node.contains("kwargs")) {
-      check_arguments(node["kwargs"], of);
+      check_arguments(node["kwargs"], of, layer);
+      if (node["kwargs"].is_object() && node["kwargs"].contains("mask") &&
+          is_mask("mask", node["kwargs"]["mask"])) {
+        std::vector<Reference> mask;
+        add_histories(node["kwargs"]["mask"], of, mask);
+        layer.masks[layer.calls.size()] = mask.front();
+      }
       for (const char* name : {"query", "value", "key"}) {
         if (node["kwargs"].is_object() && node["kwargs"].contains(name) &&
             is_attention_input(name, node["kwargs"][name])) {
@@ -124,10 +155,18 @@ std::vector<Reference> read_call(const json& node, const std::string& of) {
   if (is_reference(node)) {
     return {to_reference(node, "the layer \"" + of + "\"")};
   }
+  // tf.keras repeats the arguments with each input.
+  const auto before = layer.switched;
   for (const json& one : node) {
+    layer.switched = before;
     references.push_back(to_reference(one, "the layer \"" + of + "\""));
     if (one.size() > 3) {
-      check_arguments(one[3], of);
+      check_arguments(one[3], of, layer);
+      for (const char* name : {"value", "key"}) {
+        if (one[3].is_object() && one[3].contains(name) && is_listed_input(name, one[3][name])) {
+          references.push_back(to_reference(one[3][name], "the layer \"" + of + "\""));
+        }
+      }
     }
   }
   return references;
@@ -324,7 +363,13 @@ Network read_network(const std::string& class_name, const json& options, const s
       if (is_operation(layer.operation)) {
         read_operation_call(node, layer);
       } else if (layer.operation.empty()) {
-        layer.calls.push_back(read_call(node, layer.name));
+        layer.calls.push_back(read_call(node, layer));
+      }
+    }
+    for (const auto& option : layer.switched) {
+      if (option.second != layer.calls.size()) {
+        refuse("The layer \"" + layer.name + "\" is called with `" + option.first +
+               "` and without, which is not supported.");
       }
     }
     network.layers.push_back(std::move(layer));

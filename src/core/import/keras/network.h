@@ -28,6 +28,12 @@ struct Layer {
   // Of one that is an operation on tensors: its name in Keras 3, and what each call is given.
   std::string operation;
   std::vector<nlohmann::json> arguments;
+  // Of each call the mask that it is given; none where it has none. Keras 3 writes down every mask
+  // of a graph (`says_masks`), earlier ones go with the values.
+  bool says_masks = false;
+  std::map<size_t, Reference> masks;
+  // How many calls have an option of the layer's switched on, see check_arguments().
+  std::map<std::string, size_t> switched;
 };
 
 struct Network {

@@ -59,6 +59,9 @@ const std::map<std::string, KnownOperation>& known_operations() {
          {"Sum", "Mean", "Max", "Min", "Amax", "Amin", "Prod", "Var", "Std", "Logsumexp"}) {
       rows[name] = {reduction, {"x", "axis", "keepdims"}};
     }
+    for (const char* name : {"Any", "All"}) {
+      rows[name] = {reduction, {"x", "axis", "keepdims"}};
+    }
     return rows;
   }();
   return known;
@@ -80,6 +83,8 @@ const std::map<std::string, std::string>& tensorflow_names() {
                                                            {"greater_equal", "GreaterEqual"},
                                                            {"less", "Less"},
                                                            {"less_equal", "LessEqual"},
+                                                           {"equal", "Equal"},
+                                                           {"not_equal", "NotEqual"},
                                                            {"negative", "Negative"},
                                                            {"neg", "Negative"},
                                                            {"abs", "Absolute"},

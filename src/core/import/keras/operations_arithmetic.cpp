@@ -214,10 +214,13 @@ Built reduction(Operation& op) {
     return op.give(shape, "torch." + std::string(plain->second) + "(" + input + ", " + over + ", " +
                               kept + ")");
   }
-  if (op.name() == "Prod") {
-    std::string expression = input;
+  const bool condition = op.name() == "Any" || op.name() == "All";
+  if (op.name() == "Prod" || condition) {
+    const std::string function = op.name() == "Any" ? "any" : op.name() == "All" ? "all" : "prod";
+    std::string expression = condition ? "(" + input + " != 0)" : input;
     for (auto one = axes.rbegin(); one != axes.rend(); ++one) {
-      expression = "torch.prod(" + expression + ", " + std::to_string(*one) + ", " + kept + ")";
+      expression =
+          "torch." + function + "(" + expression + ", " + std::to_string(*one) + ", " + kept + ")";
     }
     return op.give(shape, expression);
   }

@@ -73,6 +73,20 @@ Built global_pooling(LayerCall& call) {
   const bool max = call.class_name.find("Max") != std::string::npos;
   Built built;
   built.output = output;
+  if (call.masked) {
+    // Over the positions that count.
+    const std::string keep = kept ? "True" : "False";
+    built.part.class_name = "keras." + call.class_name;
+    built.part.source =
+        "def forward(self, input: Tensor, mask: Tensor):\n"
+        "    counts = torch.unsqueeze(mask, 1)\n"
+        "    sums = torch.sum(torch.where(counts, input, torch.zeros_like(input)), [2], " +
+        keep +
+        ")\n"
+        "    return sums / torch.sum(counts.to(input.dtype), [2], " +
+        keep + ")\n";
+    return built;
+  }
   built.part = part_of("keras." + call.class_name, std::string(max ? "torch.amax" : "torch.mean") +
                                                        "(input, " + source_list(over) +
                                                        (kept ? ", True)" : ", False)"));

@@ -1,7 +1,8 @@
 // LSTM, GRU, SimpleRNN and Bidirectional. With Keras's usual activations they are PyTorch's own
-// layers; with others, and for the GRU that resets before its matrix product, a loop over
-// positions. Keras's gates: input, forget, cell, output of an LSTM (PyTorch's order); update,
-// reset, candidate of a GRU (PyTorch: reset, update, candidate).
+// layers; with others, with a mask, and for the GRU that resets before its matrix product, a loop
+// over positions. Each sequence begins with a state of zeros, those of a `stateful` layer too.
+// Keras's gates: input, forget, cell, output of an LSTM (PyTorch's order); update, reset, candidate
+// of a GRU (PyTorch: reset, update, candidate).
 
 #include <nlohmann/json.hpp>
 
@@ -24,6 +25,9 @@ struct Recurrence {
   bool biased = true;
   bool sequences = false;  // returns every position
   bool backwards = false;
+  bool states = false;  // returns the last state too
+  bool masked = false;  // is given which positions count; the others leave the state as it is
+  bool zeros = false;   // and gives zeros there, in place of what it gave before
   bool resets_after = false;
   std::string activation, gate_activation;
   // Weights in Keras's layout: [channels, gates x units], [units, gates x units], [gates x
@@ -98,7 +102,9 @@ Recurrence read(LayerCall& call) {
   net.biased = call.config.flag("use_bias", true);
   net.sequences = call.config.flag("return_sequences", false);
   net.backwards = call.config.flag("go_backwards", false);
-  call.config.demand_flag("return_state", false);
+  net.states = call.config.flag("return_state", false);
+  net.masked = call.masked;
+  net.zeros = call.config.flag("zero_output_for_mask", false);
   call.config.demand_flag("time_major", false);
   net.resets_after = net.kind == "GRU" && call.config.flag("reset_after", false);
   net.activation = activation_name(call, "activation", "tanh");
@@ -116,7 +122,7 @@ Recurrence read(LayerCall& call) {
 }
 
 bool is_standard(const Recurrence& net) {
-  return net.activation == "tanh" &&
+  return net.activation == "tanh" && !net.masked &&
          (net.kind == "SimpleRNN" || net.gate_activation == "sigmoid") &&
          (net.kind != "GRU" || net.resets_after);
 }
@@ -158,7 +164,11 @@ ModulePart standard(const Recurrence& net) {
                                   ? "output, hidden = torch.gru(input, state, ["
                                   : "output, hidden = torch.rnn_tanh(input, state, [") +
                   names + "], " + (net.biased ? "True" : "False") + ", 1, 0., False, False, True)");
-  lines.push_back(net.sequences ? "return output" : "return torch.select(output, 1, -1)");
+  const std::string states = !net.states ? ""
+                             : lstm      ? ", torch.select(hidden, 0, 0), torch.select(cell, 0, 0)"
+                                         : ", torch.select(hidden, 0, 0)";
+  lines.push_back((net.sequences ? "return output" : "return torch.select(output, 1, -1)") +
+                  states);
   ModulePart part = part_of_lines(
       std::string("torch.nn.modules.rnn.") + (net.kind == "SimpleRNN" ? "RNN" : net.kind), lines);
   part.parameters = std::move(parameters);
@@ -214,6 +224,14 @@ std::vector<std::string> one_step(const Recurrence& net, int version) {
   return lines;
 }
 
+// The mask comes after the input.
+void take_mask(ModulePart& part, bool masked) {
+  const std::string alone = "input: Tensor):";
+  if (masked) {
+    part.source.replace(part.source.find(alone), alone.size(), "input: Tensor, mask: Tensor):");
+  }
+}
+
 ModulePart loop(const Recurrence& net, int version) {
   NamedTensors parameters{{"kernel", net.kernel.t().contiguous()},
                           {"recurrent_kernel", net.recurrent.contiguous()}};
@@ -234,17 +252,41 @@ ModulePart loop(const Recurrence& net, int version) {
   if (net.sequences) {
     lines.push_back("outputs: List[Tensor] = []");
   }
+  const std::string place = net.backwards ? "input.size(1) - 1 - t)" : "t)";
+  const std::string given = net.zeros ? "given" : "hidden";  // what the layer returns
+  if (net.zeros) {
+    lines.push_back("given = hidden");
+  }
   lines.push_back("for t in range(input.size(1)):");
-  lines.push_back(std::string("    x = torch.select(products, 1, ") +
-                  (net.backwards ? "input.size(1) - 1 - t)" : "t)"));
+  lines.push_back("    x = torch.select(products, 1, " + place);
+  if (net.masked) {
+    lines.push_back("    before = hidden");
+    if (net.kind == "LSTM") {
+      lines.push_back("    cell_before = cell");
+    }
+  }
   for (const std::string& line : one_step(net, version)) {
     lines.push_back("    " + line);
   }
-  if (net.sequences) {
-    lines.push_back("    outputs.append(hidden)");
+  if (net.masked) {
+    lines.push_back("    counts = torch.unsqueeze(torch.select(mask, 1, " + place + ", 1)");
+    if (net.zeros) {
+      lines.push_back("    given = torch.where(counts, hidden, torch.zeros_like(hidden))");
+    }
+    lines.push_back("    hidden = torch.where(counts, hidden, before)");
+    if (net.kind == "LSTM") {
+      lines.push_back("    cell = torch.where(counts, cell, cell_before)");
+    }
   }
-  lines.push_back(net.sequences ? "return torch.stack(outputs, 1)" : "return hidden");
+  if (net.sequences) {
+    lines.push_back("    outputs.append(" + given + ")");
+  }
+  lines.push_back((net.sequences ? "return torch.stack(outputs, 1)" : "return " + given) +
+                  (!net.states          ? ""
+                   : net.kind == "LSTM" ? ", hidden, cell"
+                                        : ", hidden"));
   ModulePart part = part_of_lines("keras." + net.kind, lines);
+  take_mask(part, net.masked);
   part.parameters = std::move(parameters);
   return part;
 }
@@ -257,6 +299,12 @@ Described output_of(const LayerCall& call, const Recurrence& net) {
 Built build(LayerCall& call, Recurrence net) {
   Built built;
   built.output = output_of(call, net);
+  // Zeros in place of what is masked out are none where nothing is.
+  net.zeros = net.zeros && net.masked;
+  if (net.states) {
+    built.outputs.assign(net.kind == "LSTM" ? 3 : 2, Described{{net.units}, false});
+    built.outputs[0] = built.output;
+  }
   if (take_weights(call, net)) {
     built.part = is_standard(net) ? standard(net) : loop(net, call.version);
   }
@@ -301,7 +349,8 @@ Built bidirectional(LayerCall& call) {
                      call.weights.of_direction(direction),
                      call.inputs,
                      call.version,
-                     call.theano};
+                     call.theano,
+                     call.masked};
   };
   LayerCall ahead = call_of(inner, "forward");
   LayerCall back = call_of(other, "backward");
@@ -309,6 +358,12 @@ Built bidirectional(LayerCall& call) {
   Recurrence second = read(back);
   ahead.config.finish();
   back.config.finish();
+  if (first.states || second.states) {
+    call.refuse("runs a layer with `return_state`, which is not supported there");
+  }
+  // So does Keras, whatever the layer says.
+  first.zeros = first.sequences;
+  second.zeros = second.sequences;
   if (!call.config.has("backward_layer")) {
     second.backwards = !first.backwards;
   }
@@ -320,6 +375,7 @@ Built bidirectional(LayerCall& call) {
   Built two = build(back, second);
   std::string merged;
   Described output = one.output;
+  const bool both = !joins;
   if (mode == "concat") {
     output.shape.back() *= 2;
     merged = "torch.cat([ahead, back], -1)";
@@ -329,18 +385,25 @@ Built bidirectional(LayerCall& call) {
     merged = "ahead * back";
   } else if (mode == "ave") {
     merged = "(ahead + back) / 2";
+  } else if (both) {
+    merged = "ahead, back";
   } else {
-    call.config.refuse("merge_mode", joins ? "is not known" : "(two outputs) is not supported");
+    call.config.refuse("merge_mode", "is not known");
   }
   Built built;
   built.output = output;
-  std::vector<std::string> lines{"ahead = self.forward_layer.forward(input)",
-                                 "back = self.backward_layer.forward(input)"};
+  if (both) {
+    built.outputs = {output, two.output};
+  }
+  const std::string arguments = call.masked ? "(input, mask)" : "(input)";
+  std::vector<std::string> lines{"ahead = self.forward_layer.forward" + arguments,
+                                 "back = self.backward_layer.forward" + arguments};
   if (first.sequences) {
     lines.push_back("back = torch.flip(back, [1])");
   }
   lines.push_back("return " + merged);
   built.part = part_of_lines("keras.Bidirectional", lines);
+  take_mask(built.part, call.masked);
   built.part.parts = {{"forward_layer", std::move(one.part)},
                       {"backward_layer", std::move(two.part)}};
   return built;

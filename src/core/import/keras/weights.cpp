@@ -35,7 +35,8 @@ bool has_role(const std::string& name, const std::string& role) {
                                                              {"bias", "b"},
                                                              {"moving_mean", "running_mean"},
                                                              {"moving_variance", "running_std"},
-                                                             {"alpha", "alphas"}};
+                                                             {"alpha", "alphas"},
+                                                             {"embeddings", "W"}};
   const std::string own = last_component(name);
   if (own == role) {
     return true;

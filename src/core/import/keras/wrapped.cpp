@@ -163,11 +163,13 @@ Built recurrence_of_cell(LayerCall& call) {
   for (const char* option : {"return_sequences", "return_state", "go_backwards", "time_major"}) {
     cell.options[option] = call.config.flag(option, false);
   }
+  cell.options["zero_output_for_mask"] = call.config.flag("zero_output_for_mask", false);
   const std::string class_name = cell.class_name.substr(0, cell.class_name.size() - 4);
   LayerCall inner{
       class_name,   Config(cell.options, cell.class_name + " in " + call.config.layer()),
       call.weights, call.inputs,
-      call.version, call.theano};
+      call.version, call.theano,
+      call.masked};
   Built built = recurrent(inner);
   inner.config.finish();
   call.inputs = inner.inputs;
@@ -205,8 +207,15 @@ Built plain_attention(LayerCall& call) {
     expected.push_back({"concat_score_weight", {1}, as_one_number});
   }
   const auto weights = call.weights.take(expected);
+  // tf.keras 2.4 and before had `causal`.
+  const bool causal =
+      call.config.flag("use_causal_mask", false) || call.config.flag("causal", false);
+  const bool returned = call.config.flag("return_attention_scores", false);
   Built built;
   built.output = {{call.shape()[0], call.inputs[1].shape[1]}, false};
+  if (returned) {
+    built.outputs = {built.output, {{call.shape()[0], call.inputs[1].shape[0]}, false}};
+  }
   if (weights.size() != expected.size()) {
     return built;
   }
@@ -223,9 +232,14 @@ Built plain_attention(LayerCall& call) {
     scores = std::string("torch.sum(") + (scaled && additive ? "self.scale * " : "") +
              "torch.tanh(" + before + "), [-1])" + (concat ? " * self.concat_score_weight" : "");
   }
-  built.part = part_of_inputs(
-      call, {"scores = " + scores, "return torch.matmul(torch.softmax(scores, -1), input_1)"},
-      std::move(parameters));
+  std::vector<std::string> lines{"scores = " + scores};
+  for (const std::string& line : causal ? causal_lines("scores") : std::vector<std::string>()) {
+    lines.push_back(line);
+  }
+  lines.push_back("shares = torch.softmax(scores, -1)");
+  lines.push_back(std::string("return torch.matmul(shares, input_1)") +
+                  (returned ? ", shares" : ""));
+  built.part = part_of_inputs(call, lines, std::move(parameters));
   return built;
 }
 

@@ -112,6 +112,15 @@ void power(Operator& op) {
     }
     return op.give(op.same("pow.Tensor_Scalar", x, {{"exponent", exponent}}));
   }
+  // The result is of the base's type: 3 ^ 0.5 of whole numbers is 1.
+  if (!x.is_float() && y.is_float()) {
+    const ProgramValue base =
+        op.emit("to.dtype", {{"self", x}, {"dtype", at::kDouble}}, x.sizes, at::kDouble);
+    const ProgramValue result = op.emit("pow.Tensor_Tensor", {{"self", base}, {"exponent", y}},
+                                        broadcast(x.sizes, y.sizes), at::kDouble);
+    return op.give(
+        op.emit("to.dtype", {{"self", result}, {"dtype", x.dtype}}, result.sizes, x.dtype));
+  }
   op.give(op.emit("pow.Tensor_Tensor", {{"self", x}, {"exponent", y}}, broadcast(x.sizes, y.sizes),
                   x.dtype));
 }

@@ -124,8 +124,9 @@ class Builder {
   ProgramValue for_each_sequence(const ProgramValue& value);
 
   int64_t version(const std::string& domain) const;
-  // A graph inside an operator, in the scope of that; its outputs.
-  std::vector<ProgramValue> build_inner(const Graph& graph);
+  // A graph inside an operator, in the scope of that, of its `inputs`; its outputs.
+  std::vector<ProgramValue> build_inner(const Graph& graph,
+                                        const std::vector<ProgramValue>& inputs = {});
 
   [[noreturn]] void refuse(const Node& node, const std::string& why) const;
 

@@ -232,5 +232,58 @@ void cast(Operator& op) {
   op.give(op.emit("to.dtype", {{"self", x}, {"dtype", to}}, x.sizes, to));
 }
 
+namespace {
+
+std::string plain(double number) {
+  char text[40];
+  std::snprintf(text, sizeof(text), "%.17e", number);
+  return text;
+}
+
+}  // namespace
+
+// The activation as an expression of "{x}". Parameters come one after the other for those that take
+// any.
+std::string activation_expression(Operator& op, const std::string& name,
+                                  const std::vector<double>& alphas,
+                                  const std::vector<double>& betas, size_t& alpha, size_t& beta) {
+  static const std::map<std::string, const char*> simple = {
+      {"Relu", "torch.relu({x})"},
+      {"Tanh", "torch.tanh({x})"},
+      {"Sigmoid", "torch.sigmoid({x})"},
+      {"Softplus", "torch.softplus({x}, 1, 40)"},
+      {"Softsign", "({x}) / (torch.abs({x}) + 1)"}};
+  const auto found = simple.find(name);
+  if (found != simple.end()) {
+    return found->second;
+  }
+  const auto next = [](const std::vector<double>& given, size_t& at, double otherwise) {
+    return plain(at < given.size() ? given[at++] : (++at, otherwise));
+  };
+  if (name == "HardSigmoid") {
+    const std::string a = next(alphas, alpha, 0.2);
+    const std::string b = next(betas, beta, 0.5);
+    return "torch.hardtanh(({x}) * " + a + " + " + b + ", 0, 1)";
+  }
+  if (name == "LeakyRelu") {
+    return "torch.leaky_relu({x}, " + next(alphas, alpha, 0.01) + ")";
+  }
+  if (name == "Elu") {
+    return "torch.elu({x}, " + next(alphas, alpha, 1) + ")";
+  }
+  if (name == "ThresholdedRelu") {
+    return "torch.threshold({x}, " + next(alphas, alpha, 1) + ", 0)";
+  }
+  if (name == "ScaledTanh" || name == "Affine") {
+    if (alpha >= alphas.size() || (beta >= betas.size())) {
+      op.refuse("has an activation " + name + " without its parameters");
+    }
+    const std::string a = next(alphas, alpha, 1);
+    const std::string b = next(betas, beta, 1);
+    return name == "Affine" ? "({x}) * " + a + " + " + b : "torch.tanh(({x}) * " + b + ") * " + a;
+  }
+  op.refuse("has the activation \"" + printable(name) + "\", which is not known here");
+}
+
 }  // namespace onnx
 }  // namespace seqlift

@@ -217,11 +217,15 @@ ExportedProgram Builder::build() {
   return std::move(program_);
 }
 
-std::vector<ProgramValue> Builder::build_inner(const Graph& graph) {
-  if (!graph.inputs.empty()) {
-    throw Error("model", "its graph takes inputs");
+std::vector<ProgramValue> Builder::build_inner(const Graph& graph,
+                                               const std::vector<ProgramValue>& inputs) {
+  if (graph.inputs.size() != inputs.size()) {
+    throw Error("model", "its graph takes " + std::to_string(graph.inputs.size()) + " inputs");
   }
   scopes_.emplace_back();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    name_value(graph.inputs[i].name, inputs[i]);
+  }
   for (const auto& [name, tensor] : graph.initializers) {
     name_value(name, constant(tensor, true));
   }
@@ -291,12 +295,15 @@ void Builder::build_node(const Node& node) {
   if (const Function* function = find_function(node)) {
     return call_function(*function, node);
   }
-  const OperatorRow* row = node.domain.empty() ? find_operator(node.operation) : nullptr;
+  const OperatorRow* row = find_operator(node.operation, node.domain);
   node_ = &node;
   if (!row) {
+    const bool optimised = node.domain.rfind("com.microsoft", 0) == 0;
     refuse(node, node.domain.empty() ? "is not one that is known here"
-                                     : "is of the domain \"" + printable(node.domain) +
-                                           "\", whose operators are not known here");
+                 : optimised ? "is one that onnxruntime wrote and that is not known here; the file "
+                               "that it optimised may have none of these"
+                             : "is of the domain \"" + printable(node.domain) +
+                                   "\", whose operators are not known here");
   }
   std::vector<ProgramValue> inputs;
   std::vector<bool> given;

@@ -83,11 +83,11 @@ void gemm(Operator& op) {
   op.give(result);
 }
 
-void matmul(Operator& op) {
-  const ProgramValue& x = op.in(0);
-  const ProgramValue& y = op.in(1);
-  op.give(op.emit("matmul", {{"self", x}, {"other", y}}, product_sizes(op, x, y), x.dtype));
+ProgramValue product_of_matrices(Operator& op, const ProgramValue& x, const ProgramValue& y) {
+  return op.emit("matmul", {{"self", x}, {"other", y}}, product_sizes(op, x, y), x.dtype);
 }
+
+void matmul(Operator& op) { op.give(product_of_matrices(op, op.in(0), op.in(1))); }
 
 namespace {
 

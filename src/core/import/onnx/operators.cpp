@@ -12,6 +12,9 @@ namespace onnx {
 
 namespace {
 
+// The domain of the operators that onnxruntime makes of others.
+constexpr const char* onnxruntime = "com.microsoft";
+
 // One row an operator.
 // clang-format off
 std::vector<OperatorRow> make_rows() {
@@ -93,7 +96,27 @@ std::vector<OperatorRow> make_rows() {
       {"LSTM", recurrent, "torch.nn.modules.rnn.LSTM"},
       {"GRU", recurrent, "torch.nn.modules.rnn.GRU"},
       {"RNN", recurrent, "torch.nn.modules.rnn.RNN"},
-      {"If", condition, nullptr}};
+      {"If", condition, nullptr},
+      {"Loop", loop, nullptr},
+      {"Scan", scan, nullptr},
+      {"LRN", local_response_normalisation, "torch.nn.modules.normalization.LocalResponseNorm"},
+      {"RMSNormalization", rms_normalisation, nullptr},
+      // onnxruntime's: some of them are of no domain.
+      {"SimplifiedLayerNormalization", rms_normalisation, nullptr},
+      {"FusedConv", fused_convolution, nullptr, onnxruntime},
+      {"FusedGemm", fused_gemm, nullptr, onnxruntime},
+      {"FusedMatMul", fused_matmul, nullptr, onnxruntime},
+      {"TransposeMatMul", fused_matmul, nullptr, onnxruntime},
+      {"Gelu", gelu, "torch.nn.modules.activation.GELU", onnxruntime},
+      {"BiasGelu", bias_gelu, nullptr, onnxruntime},
+      {"FastGelu", bias_gelu, nullptr, onnxruntime},
+      {"QuickGelu", quick_gelu, nullptr, onnxruntime},
+      {"BiasSoftmax", bias_softmax, nullptr, onnxruntime},
+      {"LayerNormalization", layer_normalisation, "torch.nn.modules.normalization.LayerNorm",
+       onnxruntime},
+      {"SimplifiedLayerNormalization", rms_normalisation, nullptr, onnxruntime},
+      {"SkipLayerNormalization", skip_layer_normalisation, nullptr, onnxruntime},
+      {"SkipSimplifiedLayerNormalization", skip_layer_normalisation, nullptr, onnxruntime}};
   const auto add = [&](void (*build)(Operator&), const std::vector<const char*>& names) {
     for (const char* name : names) {
       rows.push_back({name, build, nullptr});
@@ -123,15 +146,15 @@ const std::vector<OperatorRow>& operator_rows() {
   return rows;
 }
 
-const OperatorRow* find_operator(const std::string& name) {
+const OperatorRow* find_operator(const std::string& name, const std::string& domain) {
   static const auto index = [] {
     std::unordered_map<std::string, const OperatorRow*> rows;
     for (const OperatorRow& row : operator_rows()) {
-      rows[row.name] = &row;
+      rows[std::string(row.domain) + ":" + row.name] = &row;
     }
     return rows;
   }();
-  const auto found = index.find(name);
+  const auto found = index.find(domain + ":" + name);
   return found == index.end() ? nullptr : found->second;
 }
 

@@ -66,6 +66,8 @@ class Operator {
     return index < node.outputs.size() && !node.outputs[index].empty();
   }
   void give(const ProgramValue& value, size_t index = 0);
+  // What has been given.
+  const ProgramValue& result(size_t index = 0) const { return outputs_.at(index); }
 
   // Shorthands.
   ProgramValue emit(const std::string& target, const Arguments& arguments, const Sizes& sizes,
@@ -104,10 +106,11 @@ struct OperatorRow {
   const char* name;
   void (*build)(Operator& op);
   const char* class_name;  // of PyTorch's module that does the same; nullptr: "onnx.<name>"
+  const char* domain = "";
 };
 
 // nullptr where there is none.
-const OperatorRow* find_operator(const std::string& name);
+const OperatorRow* find_operator(const std::string& name, const std::string& domain = "");
 const std::vector<OperatorRow>& operator_rows();
 
 // elementwise.cpp
@@ -128,6 +131,11 @@ void softmax(Operator& op);
 void dropout(Operator& op);
 void cast(Operator& op);
 void identity(Operator& op);
+// Of recurrent layers: an expression of "{x}". Parameters come one after the other for those that
+// take any; `alpha` and `beta` count them.
+std::string activation_expression(Operator& op, const std::string& name,
+                                  const std::vector<double>& alphas,
+                                  const std::vector<double>& betas, size_t& alpha, size_t& beta);
 
 // arithmetic.cpp
 void binary(Operator& op);
@@ -140,6 +148,7 @@ void where(Operator& op);
 // linear.cpp
 void gemm(Operator& op);
 void matmul(Operator& op);
+ProgramValue product_of_matrices(Operator& op, const ProgramValue& x, const ProgramValue& y);
 void einsum(Operator& op);
 void cumsum(Operator& op);
 void trilu(Operator& op);
@@ -203,6 +212,21 @@ void scatter_nd(Operator& op);
 
 // recurrent.cpp
 void recurrent(Operator& op);
+
+// fused.cpp
+void fused_convolution(Operator& op);
+void fused_gemm(Operator& op);
+void fused_matmul(Operator& op);
+void bias_gelu(Operator& op);
+void quick_gelu(Operator& op);
+void bias_softmax(Operator& op);
+void skip_layer_normalisation(Operator& op);
+void rms_normalisation(Operator& op);
+void local_response_normalisation(Operator& op);
+
+// loops.cpp
+void loop(Operator& op);
+void scan(Operator& op);
 
 // operators.cpp
 void condition(Operator& op);

@@ -33,54 +33,6 @@ struct Recurrence {
   std::string rows() const { return "torch.size({0}, " + std::to_string(1 - time) + ")"; }
 };
 
-std::string plain(double number) {
-  char text[40];
-  std::snprintf(text, sizeof(text), "%.17e", number);
-  return text;
-}
-
-// The activation as an expression of "{x}". Parameters come one after the other for those that take
-// any.
-std::string expression_of(Operator& op, const std::string& name, const std::vector<double>& alphas,
-                          const std::vector<double>& betas, size_t& alpha, size_t& beta) {
-  static const std::map<std::string, const char*> simple = {
-      {"Relu", "torch.relu({x})"},
-      {"Tanh", "torch.tanh({x})"},
-      {"Sigmoid", "torch.sigmoid({x})"},
-      {"Softplus", "torch.softplus({x}, 1, 40)"},
-      {"Softsign", "({x}) / (torch.abs({x}) + 1)"}};
-  const auto found = simple.find(name);
-  if (found != simple.end()) {
-    return found->second;
-  }
-  const auto next = [](const std::vector<double>& given, size_t& at, double otherwise) {
-    return plain(at < given.size() ? given[at++] : (++at, otherwise));
-  };
-  if (name == "HardSigmoid") {
-    const std::string a = next(alphas, alpha, 0.2);
-    const std::string b = next(betas, beta, 0.5);
-    return "torch.hardtanh(({x}) * " + a + " + " + b + ", 0, 1)";
-  }
-  if (name == "LeakyRelu") {
-    return "torch.leaky_relu({x}, " + next(alphas, alpha, 0.01) + ")";
-  }
-  if (name == "Elu") {
-    return "torch.elu({x}, " + next(alphas, alpha, 1) + ")";
-  }
-  if (name == "ThresholdedRelu") {
-    return "torch.threshold({x}, " + next(alphas, alpha, 1) + ", 0)";
-  }
-  if (name == "ScaledTanh" || name == "Affine") {
-    if (alpha >= alphas.size() || (beta >= betas.size())) {
-      op.refuse("has an activation " + name + " without its parameters");
-    }
-    const std::string a = next(alphas, alpha, 1);
-    const std::string b = next(betas, beta, 1);
-    return name == "Affine" ? "({x}) * " + a + " + " + b : "torch.tanh(({x}) * " + b + ") * " + a;
-  }
-  op.refuse("has the activation \"" + printable(name) + "\", which is not known here");
-}
-
 void read_activations(Operator& op, Recurrence& net) {
   const std::vector<std::string> usual =
       net.kind == "LSTM"  ? std::vector<std::string>{"Sigmoid", "Tanh", "Tanh"}
@@ -105,7 +57,7 @@ void read_activations(Operator& op, Recurrence& net) {
       const std::string& name = given[d * usual.size() + i];
       direction.usual =
           direction.usual && (name == usual[i] || (net.kind == "RNN" && name == "Relu"));
-      direction.activations.push_back(expression_of(op, name, alphas, betas, alpha, beta));
+      direction.activations.push_back(activation_expression(op, name, alphas, betas, alpha, beta));
     }
   }
   // Lists that also have places for activations without parameters would be read wrongly.
@@ -365,26 +317,34 @@ Recurrence read_recurrence(Operator& op) {
   return net;
 }
 
-// Sequences that end earlier than others.
-void check_lengths(Operator& op, const Recurrence& net) {
+// How many positions of each sequence there are: -1 for all. Sequences of different lengths would
+// each be another model.
+int64_t read_length(Operator& op, const Recurrence& net) {
   if (!op.given(4)) {
-    return;
+    return -1;
   }
   const int64_t length = op.in(0).sizes[static_cast<size_t>(net.time)];
   const at::Tensor known = op.build.known(op.in(4));
-  if (!known.defined() || length < 0 || known.ne(length).any().item<bool>()) {
+  if (!known.defined() || known.numel() < 1 || length < 0 ||
+      known.ne(known.max()).any().item<bool>()) {
     op.refuse(
         "has lengths of the sequences (`sequence_lens`), which are not supported where they "
-        "are not known to be that of its input");
+        "are not known, or not the same for all");
   }
+  const int64_t wanted = known.max().to(at::kLong).item<int64_t>();
+  if (wanted < 1 || wanted > length) {
+    op.refuse("has sequences of " + std::to_string(wanted) +
+              " positions (`sequence_lens`), and an " + "input of " + std::to_string(length));
+  }
+  return wanted == length ? -1 : wanted;
 }
 
 }  // namespace
 
 void recurrent(Operator& op) {
   const Recurrence net = read_recurrence(op);
-  check_lengths(op, net);
-  const ProgramValue& x = op.in(0);
+  const int64_t shorter = read_length(op, net);
+  const ProgramValue x = shorter < 0 ? op.in(0) : op.sliced(op.in(0), net.time, 0, shorter);
   const bool lstm = net.kind == "LSTM";
   const auto count = static_cast<int64_t>(net.directions.size());
   std::vector<std::string> lines;
@@ -430,7 +390,16 @@ void recurrent(Operator& op) {
     lines.push_back("{=2} = torch.stack([" + cells + "], " + (first ? "1)" : "0)"));
     results.push_back({states, x.dtype});
   }
-  const std::vector<ProgramValue> made = op.build.write(lines, arguments, results);
+  std::vector<ProgramValue> made = op.build.write(lines, arguments, results);
+  if (shorter >= 0) {
+    // Zeros behind the end. Y's dimensions behind that of positions are 2 or 3.
+    Sizes widths(2 * static_cast<size_t>(4 - net.time), 0);
+    widths.back() = op.in(0).sizes[static_cast<size_t>(net.time)] - shorter;
+    Sizes sizes = made[0].sizes;
+    sizes[static_cast<size_t>(net.time)] += widths.back();
+    made[0] = op.emit("constant_pad_nd", {{"self", made[0]}, {"pad", widths}, {"value", 0}}, sizes,
+                      x.dtype);
+  }
   for (size_t i = 0; i < made.size(); ++i) {
     op.give(made[i], i);
   }

@@ -162,11 +162,19 @@ void top_k(Operator& op) {
   }
   Sizes sizes = x.sizes;
   sizes[static_cast<size_t>(axis)] = k;
+  // Of equal numbers the one at the lower place comes first, which LibTorch's topk() does not say.
+  if (op.wanted(1)) {
+    const auto sorted = op.build.emit(
+        "sort.stable", {{"self", x}, {"stable", true}, {"dim", axis}, {"descending", largest}},
+        {{x.sizes, x.dtype}, {x.sizes, at::kLong}}, false);
+    op.give(op.sliced(sorted[0], axis, 0, k), 0);
+    op.give(op.sliced(sorted[1], axis, 0, k), 1);
+    return;
+  }
   const auto made = op.build.emit(
       "topk", {{"self", x}, {"k", k}, {"dim", axis}, {"largest", largest}, {"sorted", true}},
       {{sizes, x.dtype}, {sizes, at::kLong}}, false);
   op.give(made[0], 0);
-  op.give(made[1], 1);
 }
 
 }  // namespace onnx
