@@ -141,6 +141,13 @@ check_sequence_widths <- function(X, ranges, call) {
 # `regions`, a GRanges of the records, and `records`, a data frame with a row for each alternative
 # allele that can be used: variant, chromosome, start, ref, alt.
 read_variants <- function(variants, arg, strict, call) {
+  found <- find_variants(variants, arg, call)
+  list(regions = found$regions, records = check_records(found, arg, strict, call))
+}
+
+# What is there, unchecked: list(regions, ref, alt, source (how a message calls it), problems (of
+# lines that are no records, by their names)).
+find_variants <- function(variants, arg, call) {
   source <- paste0("`", arg, "`")
   if (is.character(variants)) {
     source <- basename(variants)
@@ -165,30 +172,43 @@ read_variants <- function(variants, arg, strict, call) {
   if (length(found$regions) == 0L && length(found$problems) == 0L) {
     abort_argument(arg, "at least one variant", "empty", kind = "variants", call = call)
   }
-  list(
-    regions = found$regions,
-    records = check_records(found, arg, source, strict, call)
-  )
+  c(found, list(source = source))
 }
 
-# Only what says where a variant is: not the genotypes. list(regions, ref, alt (a list), problems
-# (of lines that are no records, by their names)).
 read_vcf <- function(path, arg, call) {
   path <- check_file(path, arg, call)
-  refuse <- function(problem, hint = NULL) {
+  check_no_bcf(path, arg, call)
+  lines <- read_text(path, arg, "a VCF file", call)
+  if (!is_vcf_text(lines)) {
     abort_seqlift("file",
-      c(paste0("The file {.path {path}} ({.arg {arg}}) ", problem, "."), i = hint),
+      "The file {.path {path}} ({.arg {arg}}) is no VCF file: it has no line
+       {.code ##fileformat=VCF} and none that begins {.code #CHROM}.",
       call = call
     )
   }
+  variants_of_lines(lines)
+}
+
+check_no_bcf <- function(path, arg, call) {
   if (identical(first_bytes(path, 3L), charToRaw("BCF"))) {
-    refuse("is a BCF file", "{.code bcftools view file.bcf > file.vcf} makes a VCF file of it.")
+    abort_seqlift("file",
+      c("The file {.path {path}} ({.arg {arg}}) is a BCF file.",
+        i = "{.code bcftools view file.bcf > file.vcf} makes a VCF file of it."
+      ),
+      call = call
+    )
   }
-  lines <- read_text(path, arg, "a VCF file", call)
-  if (!any(grepl("^(##fileformat=VCF|#CHROM\\b)", utils::head(lines, 1000L)))) {
-    refuse("is no VCF file: it has no line {.code ##fileformat=VCF} and none that begins
-            {.code #CHROM}")
-  }
+}
+
+# Of the first lines of a file.
+is_vcf_text <- function(lines) {
+  any(grepl("^(##fileformat=VCF|#CHROM\\b)", utils::head(lines, 1000L)))
+}
+
+# Only what says where a variant is: not the genotypes. Lines of a VCF file behind `before` others,
+# whose `##contig` lines are `contigs`: list(regions, ref, alt (a list), problems (of lines that are
+# no records, by their names)).
+variants_of_lines <- function(lines, before = 0, contigs = character()) {
   header <- startsWith(lines, "#")
   at <- which(!header & grepl("[^[:space:]]", lines))
   # The first five columns: those of the samples may be long.
@@ -202,7 +222,7 @@ read_vcf <- function(path, arg, call) {
     paste("has", lengths(fields), "columns, where five or more, separated by tabs, are needed"),
     ifelse(place, NA, paste("has", encodeString(column(2L), quote = "\""), "as its POS"))
   )
-  labels <- paste("Line", at)
+  labels <- paste("Line", format(at + before, scientific = FALSE, trim = TRUE))
   fine <- which(is.na(problems))
   ref <- column(4L)[fine]
   name <- column(3L)[fine]
@@ -212,7 +232,7 @@ read_vcf <- function(path, arg, call) {
   )
   names(regions) <- if (length(fine) > 0L) name
   list(
-    regions = with_contigs(regions, lines[header]), ref = ref,
+    regions = with_contigs(regions, c(contigs, lines[header])), ref = ref,
     alt = strsplit(column(5L)[fine], ",", fixed = TRUE),
     problems = stats::setNames(problems[!is.na(problems)], labels[!is.na(problems)])
   )
@@ -238,7 +258,8 @@ with_contigs <- function(regions, header) {
   regions
 }
 
-check_records <- function(found, arg, source, strict, call) {
+# `tally`: of one block of many (variant_blocks.R), whose findings are told when all are read.
+check_records <- function(found, arg, strict, call, tally = NULL) {
   regions <- found$regions
   alleles <- allele_lists(found$alt)
   # A record without an alternative is told below, by its name.
@@ -265,21 +286,43 @@ check_records <- function(found, arg, source, strict, call) {
     ref, letters, alt, as.logical(GenomicRanges::strand(regions) == "-")[row]
   )
   labels <- ifelse(own, paste0(name, " at ", place), label)
-  kept <- usable_records(c(unname(found$problems), problems), c(names(found$problems), labels),
-    "alternative alleles", source, strict, "variants", call = call
-  )
+  problems <- c(unname(found$problems), problems)
+  labels <- c(names(found$problems), labels)
+  kept <- if (is.null(tally)) {
+    usable_records(problems, labels, "alternative alleles", found$source, strict, "variants",
+      call = call
+    )
+  } else {
+    note_unusable(tally, problems, labels)
+  }
   records <- records[kept - length(found$problems), ]
   own <- own[kept - length(found$problems)]
-  # Alleles of one name are told apart.
-  several <- own & records$variant %in% records$variant[duplicated(records$variant)]
-  alike <- paste(records$chromosome, records$start, records$ref, records$alt)
-  for (name in unique(records$variant[several])) {
-    these <- which(several & records$variant == name)
-    if (length(unique(alike[these])) > 1L) {
-      records$variant[these] <- paste0(name, "_", records$ref[these], "/", records$alt[these])
-    }
+  if (is.null(tally)) {
+    records <- tell_apart(records, own, alleles_of_one_name(records[own, ]))
+  } else {
+    # Which of all blocks have one name is known when all are read.
+    records$named <- own
+    note_names(tally, records$variant[own])
   }
   rownames(records) <- NULL
+  records
+}
+
+# Names that several alleles have.
+alleles_of_one_name <- function(records) {
+  alike <- paste(records$chromosome, records$start, records$ref, records$alt)
+  several <- records$variant %in% records$variant[duplicated(records$variant)]
+  first <- !duplicated(paste(records$variant, alike)[several])
+  names <- records$variant[several][first]
+  unique(names[duplicated(names)])
+}
+
+# Records with their alleles in their names where others have these too. `own`: which have a name.
+tell_apart <- function(records, own, shared) {
+  own <- own & records$variant %in% shared
+  records$variant[own] <- paste0(
+    records$variant[own], "_", records$ref[own], "/", records$alt[own]
+  )
   records
 }
 

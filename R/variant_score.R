@@ -155,15 +155,20 @@ score_variants <- function(models, variants, genome, ..., width = NULL, counts =
   check_package(region_packages, "Scoring variants on a genome")
   width <- check_width(width, models, call)
   genome <- open_genome(genome, strict, call)
-  records <- read_scored_variants(variants, genome, width, out_of_bounds, strict, call)
+  held <- if (is.null(output)) {
+    held_records(read_scored_variants(variants, genome, width, out_of_bounds, strict, call))
+  } else {
+    block_records(variants, genome, width, out_of_bounds, strict, call)
+  }
   strands <- if (both_strands) c(FALSE, TRUE) else FALSE
-  first <- put_alleles(window_letters(records[1L, ], genome, width, call), records[1L, ], width)
+  record <- held$rows(1L)
+  first <- put_alleles(window_letters(record, genome, width, call), record, width)
   heads <- settle_heads(models, first$ref,
     list(counts = counts, profile = profile, target = target, log_counts = count_scale == "log"),
     settings, call
   )
   task <- list(
-    models = models, records = records, genome = genome, width = width, heads = heads,
+    models = models, held = held, genome = genome, width = width, heads = heads,
     strands = strands, settings = settings, null = null, verbose = verbose,
     BPPARAM = if (parallel) keep_workers(BPPARAM, call)
   )
@@ -172,7 +177,7 @@ score_variants <- function(models, variants, genome, ..., width = NULL, counts =
     return(stream_variants(task, output, if (!is.null(null)) given_seed, call))
   }
   task$random_state <- if (!is.null(null)) check_random_state(given_seed)
-  task$null_rows <- draw_null_rows(task)
+  task$null_records <- draw_null_records(task)
   numbers <- score_all(task, call)
   table <- finish_scores(numbers$variants, numbers$null, task)
   attr(table, "settings") <- settings_of_task(task)
