@@ -68,7 +68,10 @@ is_table_file <- function(variants, call) {
   check_no_bcf(path, "variants", call)
   connection <- gzfile(path, "rt", encoding = "native.enc")
   on.exit(close(connection))
-  first <- tryCatch(suppressWarnings(readLines(connection, 1L)), error = function(error) character())
+  first <- tryCatch(
+    suppressWarnings(readLines(connection, 1L)),
+    error = function(error) character()
+  )
   if (length(first) == 0L || !all(validUTF8(first)) || is_vcf_text(first)) {
     return(FALSE)
   }

@@ -10,7 +10,7 @@
 #' missing are left out of a record. Characters that INFO fields cannot have become `_` in their
 #' names.
 #'
-#' @param scores A data frame of [score_variants()], or the path of the text file that it wrote
+#' @param scores A data frame of [score_variants()], or the path of the file that it wrote
 #'   (`output = `).
 #' @param path Path of the file to write, replaced if it is there. With `.gz` or `.bgz` at its end
 #'   it is compressed as bgzip does (needs Rsamtools).

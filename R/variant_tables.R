@@ -36,7 +36,9 @@ rows_with_lowest <- function(generator, n, most, at_once = 2^16) {
 chunks_of_task <- function(task) {
   cut <- function(n, null) {
     lapply(seq(1, n, by = most_in_chunk), function(first) {
-      list(null = null, first = as.integer(first), n = as.integer(min(most_in_chunk, n - first + 1)))
+      list(
+        null = null, first = as.integer(first), n = as.integer(min(most_in_chunk, n - first + 1))
+      )
     })
   }
   c(if (!is.null(task$null)) cut(task$null, TRUE), cut(task$held$n, FALSE))

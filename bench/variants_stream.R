@@ -4,8 +4,7 @@
 #   R_LIBS=build/library Rscript bench/variants_stream.R MODEL.pt WIDTH VARIANTS[,VARIANTS...] [END]
 #
 # END: "tsv" (default), "tsv.gz" or "h5". For each number of VARIANTS a line of JSON: processor
-# seconds, of which those before the first chunk (reading, checking against the genome, hashing),
-# and the peak resident memory beside that of the session with the model and the genome.
+# seconds, and the peak resident memory beside that of the session with the model and the genome.
 arguments <- commandArgs(TRUE)
 if (length(arguments) < 3L) {
   stop("variants_stream.R MODEL.pt WIDTH VARIANTS[,VARIANTS...] [END]")
@@ -46,9 +45,10 @@ for (first in seq(1, n, by = 10000)) {
   position <- width + (i * 7919) %% (1e5 - 2 * width)
   ref <- substring(letters, position, position)
   alt <- chartr("ACGT", "CGTA", ref)
-  writeLines(sprintf("chr1\t%d\trs%d\t%s\t%s\t.\t.\t.", as.integer(position), as.integer(i), ref, alt),
-    vcf
+  lines <- sprintf(
+    "chr1\t%d\trs%d\t%s\t%s\t.\t.\t.", as.integer(position), as.integer(i), ref, alt
   )
+  writeLines(lines, vcf)
 }
 close(vcf)
 model <- load_model(arguments[1L])
@@ -64,7 +64,10 @@ path <- file.path(folder, paste0("scores.", end))
 started <- cpu()
 score_variants(model, file.path(folder, "variants.vcf"), genome, width = width, output = path)
 cat(sprintf(
-  "{\"variants\": %.0f, \"width\": %d, \"end\": \"%s\", \"cpu_s\": %.1f, \"start_mb\": %.0f, \"peak_mb\": %.0f}\n",
+  paste0(
+    "{\"variants\": %.0f, \"width\": %d, \"end\": \"%s\", \"cpu_s\": %.1f, ",
+    "\"start_mb\": %.0f, \"peak_mb\": %.0f}\n"
+  ),
   n, width, end, cpu() - started, before, status("VmHWM")
 ))
 unlink(folder, recursive = TRUE)

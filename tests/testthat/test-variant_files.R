@@ -79,9 +79,10 @@ test_that("text, compressed text and HDF5 hold the numbers of memory to the last
     ), class = "seqlift_error_resume")
   }
   expect_equal(variant_scores_as_granges(paths[1L])$logfc, expected$logfc)
+  ends <- rep(c("tsv", "tsv.gz", "h5"), each = 4)
   expect_identical(
     sort(setdiff(list.files(folder, all.files = TRUE), c(".", ".."))),
-    sort(c(basename(unlist(sources[-1L])), paste0(1:4, ".", rep(c("tsv", "tsv.gz", "h5"), each = 4))))
+    sort(c(basename(unlist(sources[-1L])), paste0(1:4, ".", ends)))
   )
 })
 
