@@ -174,43 +174,58 @@ create_array <- function(path, name, shape, type) {
   )
 }
 
-# Rows of what `create_h5()` made.
+# Rows of what `create_h5()` made, which follow each other.
 fill_h5 <- function(path, part, rows) {
   kind <- attr(part, "kind", exact = TRUE)
-  bases <- codes_to_one_hot(codes_of_attributions(part))
-  values <- as.array(part)
+  bases <- bases_of_file(codes_of_attributions(part))
+  values <- turn_round(as.array(part))
   deltas <- attr(part, "convergence_deltas", exact = TRUE)
   kept <- attr(part, "references", exact = TRUE)
   # After a write that did not fit the HDF5 library ends the process. As many bytes as there were
   # without compression, scores being twice hypothetical ones and those of the letters.
   check_room(path, length(bases) + 16 * length(values) + 8 * length(deltas) + 4 * length(kept) +
     h5_overhead)
-  write_rows(path, "raw/seq", bases, rows)
+  file <- rhdf5::H5Fopen(path)
+  on.exit(rhdf5::H5Fclose(file))
+  write_rows(file, "raw/seq", bases, rows)
   if (is_of_layout(kind, length(dim(values)))) {
     if (kind == "hypothetical") {
-      write_rows(path, "shap/seq", values, rows)
-      values <- values * as.vector(bases)
+      write_rows(file, "shap/seq", values, rows)
+      values <- values * bases
     }
-    write_rows(path, "projected_shap/seq", values, rows)
+    write_rows(file, "projected_shap/seq", values, rows)
   } else {
-    write_rows(path, own("values"), values, rows)
+    write_rows(file, own("values"), values, rows)
   }
   if (length(deltas) > 0L) {
-    write_rows(path, own("convergence_deltas"), deltas, rows)
+    write_rows(file, own("convergence_deltas"), turn_round(deltas), rows)
   }
   if (!is.null(kept)) {
-    write_rows(path, own("references"), kept, rows)
+    write_rows(file, own("references"), turn_round(kept), rows)
   }
   errors <- attr(part, "standard_errors", exact = TRUE)
   if (!is.null(errors)) {
-    write_rows(path, own("standard_errors"), errors, rows)
+    write_rows(file, own("standard_errors"), turn_round(errors), rows)
   }
 }
 
-write_rows <- function(path, name, values, rows) {
-  rank <- length(dim(values))
-  index <- c(rep(list(NULL), rank - 1L), list(rows))
-  rhdf5::h5write(aperm(unname(values), rev(seq_len(rank))), path, name, index = index)
+# As the file counts dimensions.
+turn_round <- function(values) aperm(unname(values), rev(seq_along(dim(values))))
+
+# The sequences one-hot, [L, 4, n], of codes [L, n].
+bases_of_file <- function(codes) {
+  bases <- array(0L, c(nrow(codes), n_bases, ncol(codes)))
+  for (base in seq_len(n_bases)) {
+    bases[, base, ] <- as.integer(codes == as.raw(base - 1L))
+  }
+  bases
+}
+
+# `values` are turned round. A range of rows: chosen ones, even all of a range, are as many
+# selections, which take longer than the writing.
+write_rows <- function(file, name, values, rows) {
+  start <- c(rep(1L, length(dim(values)) - 1L), rows[1L])
+  rhdf5::h5write(values, file, name, start = start, count = dim(values))
 }
 
 # Raw matrix [L, n] of the letters that a result remembers.
@@ -249,8 +264,12 @@ check_h5_whole <- function(path) {
       rhdf5::h5read(path, name)
       next
     }
-    for (rows in cut_chunks(shape[1L], max(1, doubles_at_once %/% prod(shape[-1L])))) {
-      read_rows(stored, name, rows)
+    each <- max(1, doubles_at_once %/% prod(shape[-1L]))
+    for (first in seq(1, shape[1L], by = each)) {
+      rhdf5::h5read(path, name,
+        start = c(rep(1, length(shape) - 1L), first),
+        count = c(rev(shape[-1L]), min(each, shape[1L] - first + 1))
+      )
     }
   }
 }

@@ -4,6 +4,13 @@
 # The lines of a text file, plain or compressed (gzip, bgzip, bzip2, xz), with any ends of lines, in
 # UTF-8. `what` names what the file should be ("a BED file").
 read_text <- function(path, arg, what, call = caller_env()) {
+  lines <- NULL
+  read_lines(path, arg, what, function(all) lines <<- all, call = call)
+  lines
+}
+
+# The same, handed to `visit` so many lines at a time; -1: all of them at once, also none.
+read_lines <- function(path, arg, what, visit, at_once = -1L, call = caller_env()) {
   refuse <- function(problem, hint = NULL) {
     abort_seqlift("file",
       c(paste0("The file {.path {path}} ({.arg {arg}}) ", problem, "."), i = hint),
@@ -17,24 +24,39 @@ read_text <- function(path, arg, what, call = caller_env()) {
   if (any(first_bytes(path) == as.raw(0L))) {
     refuse(paste("is no text, and so not", what))
   }
-  connection <- gzfile(path, "rt", encoding = "native.enc")
-  on.exit(close(connection))
-  lines <- tryCatch(readLines(connection, warn = FALSE, skipNul = FALSE),
-    warning = function(warning) {
-      refuse(paste("could not be read to its end:", escape_braces(conditionMessage(warning))))
-    },
-    error = function(error) {
-      if (inherits(error, "seqlift_error")) stop(error)
-      refuse(paste("could not be read:", escape_braces(conditionMessage(error))))
-    }
-  )
-  if (is_gzip(start)) {
+  if (is_gzip(start) && at_once > 0L) {
     check_gzip_end(path, refuse)
   }
+  connection <- gzfile(path, "rt", encoding = "native.enc")
+  on.exit(close(connection))
+  is_first <- TRUE
+  repeat {
+    lines <- tryCatch(readLines(connection, at_once, warn = FALSE, skipNul = FALSE),
+      warning = function(warning) {
+        refuse(paste("could not be read to its end:", escape_braces(conditionMessage(warning))))
+      },
+      error = function(error) {
+        refuse(paste("could not be read:", escape_braces(conditionMessage(error))))
+      }
+    )
+    if (is_gzip(start) && at_once < 0L) {
+      check_gzip_end(path, refuse)
+    }
+    if (at_once < 0L || length(lines) > 0L) {
+      visit(clean_lines(lines, is_first))
+    }
+    if (at_once < 0L || length(lines) < at_once) {
+      return(invisible())
+    }
+    is_first <- FALSE
+  }
+}
+
+clean_lines <- function(lines, is_first) {
   bad <- which(!validUTF8(lines))
   lines[bad] <- iconv(lines[bad], "latin1", "UTF-8")
   Encoding(lines) <- "UTF-8"
-  if (length(lines) > 0L) {
+  if (is_first && length(lines) > 0L) {
     lines[1L] <- sub("^\ufeff", "", lines[1L])
   }
   sub("\r+$", "", lines)
@@ -129,12 +151,19 @@ usable_records <- function(problems, labels, records, source, strict, kind, hint
       call = call
     )
   }
-  source <- escape_braces(source)
+  inform_unusable(n, of, first, records, source)
+  setdiff(seq_along(problems), bad)
+}
+
+# `first` with its braces escaped.
+inform_unusable <- function(n, of, first, records, source) {
   inform_dropped(c(
-    paste0("Dropped ", n, " of ", of, " ", records, " of ", source, ", which cannot be used."),
+    paste0(
+      "Dropped ", n, " of ", of, " ", records, " of ", escape_braces(source),
+      ", which cannot be used."
+    ),
     i = paste0(if (n > 1L) "The first: ", first, ".")
   ))
-  setdiff(seq_along(problems), bad)
 }
 
 # Whole numbers as files write them, also as 1e6; NA for anything else.

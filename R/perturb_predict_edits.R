@@ -3,9 +3,10 @@
 # and the sequence itself but once for all of its edits; where that would take longer, copies are
 # predicted whole (src/core/methods/predict_windows.cpp).
 
-# Edits wider than this share of the sequence, such as what a deletion moves, reach nearly all of
-# it.
-widest_edit <- 0.5
+# Edits wider than this share of the sequence reach nearly all of it. Insertions and deletions move
+# all bases behind them: in the middle they are half of the sequence wide, on the other strand those
+# before.
+widest_edit <- 0.8
 
 # How many bases of edits go to the engine at a time, padded to the widest: it holds them one-hot.
 edit_bases_at_once <- 1e7

@@ -212,8 +212,8 @@ style_hint <- function(unknown, known, arg, reader = "rtracklayer::import") {
 }
 
 # The first few of many, for a message.
-first_few <- function(x, n = 5L) {
-  more <- length(x) - n
+first_few <- function(x, n = 5L, of = length(x)) {
+  more <- of - n
   paste0(toString(utils::head(x, n)), if (more > 0L) paste(" and", more, "more"))
 }
 

@@ -6,6 +6,9 @@
 # A data frame with a row for each alternative allele that can be scored: variant, chromosome,
 # start, ref, alt. All of them are checked against the genome here.
 read_scored_variants <- function(variants, genome, width, out_of_bounds, strict, call) {
+  if (is_table_file(variants, call)) {
+    variants <- read_variant_table(variants, call)
+  }
   if (is.data.frame(variants)) {
     variants <- variants_of_table(variants, genome, call)
   }
@@ -16,26 +19,50 @@ read_scored_variants <- function(variants, genome, width, out_of_bounds, strict,
       call = call
     )
   }
-  found <- read_variants(variants, "variants", strict, call)
-  records <- found$records
+  found <- find_variants(variants, "variants", call)
+  records_on_genome(found, genome, width, out_of_bounds, strict, call)
+}
+
+# `found`: see find_variants(); `tally`: see check_records().
+records_on_genome <- function(found, genome, width, out_of_bounds, strict, call, tally = NULL) {
+  records <- check_records(found, "variants", strict, call, tally)
   known <- GenomeInfoDb::seqnames(genome$seqinfo)
   unknown <- which(!records$chromosome %in% known)
   regions <- found$regions
-  if (out_of_bounds == "drop" && length(unknown) > 0L && length(unknown) < nrow(records)) {
-    named <- first_few(unique(records$chromosome[unknown]))
-    inform_dropped("Dropped {length(unknown)} of {nrow(records)} variants, on chromosomes that
-      {genome$label} does not have: {named}.")
+  some_left <- length(unknown) < nrow(records) || !is.null(tally)
+  if (out_of_bounds == "drop" && length(unknown) > 0L && some_left) {
+    names <- unique(records$chromosome[unknown])
+    if (is.null(tally)) {
+      inform_unknown(length(unknown), nrow(records), first_few(names), genome)
+    } else {
+      note_dropped(tally, "unknown", length(unknown), names)
+    }
     records <- records[-unknown, ]
     here <- as.character(GenomicRanges::seqnames(regions)) %in% known
     regions <- GenomeInfoDb::keepSeqlevels(
       regions[here], unique(as.character(GenomicRanges::seqnames(regions))[here])
     )
   }
-  check_chromosomes(regions, genome$seqinfo, "variants", genome$label, call)
-  check_letters_of_genome(records, genome, call)
-  records <- within_chromosomes(records, genome, width, out_of_bounds, call)
+  if (!is.null(tally)) {
+    tally$on_genome <- tally$on_genome + nrow(records)
+  }
+  if (nrow(records) > 0L) {
+    check_chromosomes(regions, genome$seqinfo, "variants", genome$label, call)
+    check_letters_of_genome(records, genome, call)
+    records <- within_chromosomes(records, genome, width, out_of_bounds, call, tally)
+  }
   rownames(records) <- NULL
   records
+}
+
+inform_unknown <- function(n, of, named, genome) {
+  inform_dropped("Dropped {n} of {of} variants, on chromosomes that {genome$label} does not have:
+    {named}.")
+}
+
+inform_out_of_bounds <- function(n, of, named, width) {
+  inform_dropped("Dropped {n} of {of} variants, whose {width} bp reach over an end of their
+    chromosome: {named}.")
 }
 
 # Columns of tables, by the names that are usual.
@@ -216,7 +243,7 @@ windows_of <- function(records, width) {
   )
 }
 
-within_chromosomes <- function(records, genome, width, out_of_bounds, call) {
+within_chromosomes <- function(records, genome, width, out_of_bounds, call, tally = NULL) {
   window <- windows_of(records, width)
   last <- GenomeInfoDb::seqlengths(genome$seqinfo)[records$chromosome]
   out <- which(window$start < 1L | window$end > last)
@@ -224,7 +251,7 @@ within_chromosomes <- function(records, genome, width, out_of_bounds, call) {
     return(records)
   }
   named <- first_few(records$variant[out])
-  if (out_of_bounds == "error" || length(out) == nrow(records)) {
+  if (out_of_bounds == "error" || (length(out) == nrow(records) && is.null(tally))) {
     abort_seqlift("variants",
       c("{length(out)} of the {nrow(records)} {.arg variants} {cli::qty(length(out))}{?lies/lie} so
          near to an end of {?its/their} chromosome that {width} bp around {?it/them} reach over
@@ -235,8 +262,11 @@ within_chromosomes <- function(records, genome, width, out_of_bounds, call) {
       call = call
     )
   }
-  inform_dropped("Dropped {length(out)} of {nrow(records)} variants, whose {width} bp reach over an
-    end of their chromosome: {named}.")
+  if (is.null(tally)) {
+    inform_out_of_bounds(length(out), nrow(records), named, width)
+  } else {
+    note_dropped(tally, "outside", length(out), records$variant[out])
+  }
   records[-out, ]
 }
 

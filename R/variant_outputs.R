@@ -10,7 +10,7 @@
 #' missing are left out of a record. Characters that INFO fields cannot have become `_` in their
 #' names.
 #'
-#' @param scores A data frame of [score_variants()], or the path of the text file that it wrote
+#' @param scores A data frame of [score_variants()], or the path of the file that it wrote
 #'   (`output = `).
 #' @param path Path of the file to write, replaced if it is there. With `.gz` or `.bgz` at its end
 #'   it is compressed as bgzip does (needs Rsamtools).
@@ -78,11 +78,15 @@ columns_of_variants <- c("variant", "chromosome", "position", "ref", "alt")
 as_variant_scores <- function(scores, call) {
   if (is.character(scores)) {
     path <- check_file(scores, "scores", call)
-    if (!any(startsWith(readLines(path, 1L, warn = FALSE), "# seqlift score_variants"))) {
+    if (!any(startsWith(read_signature(path), "# seqlift score_variants"))) {
       abort_argument("scores", "a data frame of score_variants(), or a file that it wrote",
         encodeString(path, quote = "\""),
         call = call
       )
+    }
+    if (is_hdf5_path(path)) {
+      check_package("rhdf5", "Reading an HDF5 file", call)
+      return(read_hdf5_table(path))
     }
     scores <- utils::read.delim(path,
       skip = 1L, quote = "", check.names = FALSE, na.strings = "NA",

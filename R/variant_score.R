@@ -37,12 +37,19 @@
 #' is no effect. `q_value` is `p_value` after Benjamini and Hochberg over all variants.
 #'
 #' @section Files of results:
-#' With `output` the table is written as text (tab-separated; numbers to 15 digits). Each chunk of
-#' 256 variants is a file in the folder `output`.parts as soon as it is done, and the same call
-#' after a kill does only what is missing. In memory are the variants, one chunk, the null and the
-#' p-values. The first line of the finished file is a comment (`#`) that knows the call: the same
-#' call again returns at once, another one is an error. `utils::read.delim(path, skip = 1, quote =
-#' "")` reads the table.
+#' With `output` the table is written to a file, and any number of variants takes the same memory:
+#' they are read block by block, a VCF file or a table as it lies on the disk, and what is in memory
+#' is one block, one chunk and the null. The numbers are those of the call without `output`, to the
+#' last bit. Each chunk of 256 variants is a file in the folder `output`.parts as soon as it is
+#' done, and the same call after a kill does only what is missing. The finished file knows the call:
+#' the same call again returns at once, another one is an error.
+#'
+#' * Text (tab-separated, as many digits as tell the number; compressed where the name ends in
+#'   `.gz`): the first line is a comment (`#`) with the checksum of the call.
+#'   `utils::read.delim(path, skip = 1, quote = "")` reads the table.
+#' * HDF5 (a name that ends in `.h5` or `.hdf5`): a data set for each column. The attribute
+#'   `columns` of the file has their order, `seqlift` the checksum. In Python
+#'   `pandas.DataFrame({c: f[c][:] for c in f.attrs["columns"]})` is the table.
 #'
 #' @param models A model, see [load_model()], or a list of several (folds), whose names are used in
 #'   the result. Other inputs than the sequence must be filled in ([with_args()]).
@@ -50,7 +57,8 @@
 #'   package; the path of a VCF file (plain, gzip, bgzip); a `GRanges` with the columns `REF` and
 #'   `ALT`; or a data frame with the columns `chromosome`, `position` (from 1), `ref`, `alt`
 #'   (several alleles separated by commas) and, for names such as rsIDs, `variant` (usual other
-#'   names, `chr`, `pos`, `id`, are understood). Alleles as in VCF: an insertion or deletion has the
+#'   names, `chr`, `pos`, `id`, are understood), or the path of such a table as text, separated by
+#'   tabs, with the names in its first line. Alleles as in VCF: an insertion or deletion has the
 #'   base before it. In a data frame also as VEP writes them, with `"-"` or nothing for no bases, at
 #'   the first base that is deleted or the base behind the insertion (a column `end`, where there is
 #'   one, must agree); the result has them as in VCF.
@@ -72,8 +80,8 @@
 #'   file, of which `width` bases around the centre or summit are predicted; or counts that the
 #'   model predicted for peaks, a vector, for several models a matrix `[peaks, models]`. Default
 #'   `NULL`: no quantiles.
-#' @param output Path of a text file for the table, see below. Default `NULL`: the table is
-#'   returned.
+#' @param output Path of a file for the table, see below: text, or HDF5 where it ends in `.h5`.
+#'   Default `NULL`: the table is returned.
 #' @param both_strands `TRUE` (default) averages over the reverse complement.
 #' @param random_state Whole number from 0 to 4294967295: the seed of the null. `NULL` (default)
 #'   takes one from R's own generator.
@@ -155,15 +163,20 @@ score_variants <- function(models, variants, genome, ..., width = NULL, counts =
   check_package(region_packages, "Scoring variants on a genome")
   width <- check_width(width, models, call)
   genome <- open_genome(genome, strict, call)
-  records <- read_scored_variants(variants, genome, width, out_of_bounds, strict, call)
+  held <- if (is.null(output)) {
+    held_records(read_scored_variants(variants, genome, width, out_of_bounds, strict, call))
+  } else {
+    block_records(variants, genome, width, out_of_bounds, strict, call)
+  }
   strands <- if (both_strands) c(FALSE, TRUE) else FALSE
-  first <- put_alleles(window_letters(records[1L, ], genome, width, call), records[1L, ], width)
+  record <- held$rows(1L)
+  first <- put_alleles(window_letters(record, genome, width, call), record, width)
   heads <- settle_heads(models, first$ref,
     list(counts = counts, profile = profile, target = target, log_counts = count_scale == "log"),
     settings, call
   )
   task <- list(
-    models = models, records = records, genome = genome, width = width, heads = heads,
+    models = models, held = held, genome = genome, width = width, heads = heads,
     strands = strands, settings = settings, null = null, verbose = verbose,
     BPPARAM = if (parallel) keep_workers(BPPARAM, call)
   )
@@ -172,7 +185,7 @@ score_variants <- function(models, variants, genome, ..., width = NULL, counts =
     return(stream_variants(task, output, if (!is.null(null)) given_seed, call))
   }
   task$random_state <- if (!is.null(null)) check_random_state(given_seed)
-  task$null_rows <- draw_null_rows(task)
+  task$null_records <- draw_null_records(task)
   numbers <- score_all(task, call)
   table <- finish_scores(numbers$variants, numbers$null, task)
   attr(table, "settings") <- settings_of_task(task)

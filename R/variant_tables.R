@@ -1,36 +1,62 @@
-# The work of score_variants(), in chunks, and its table: in memory, or as a file that a kill does
-# not lose.
+# The work of score_variants(), in chunks, and its table.
 
 # ---- chunks ---------------------------------------------------------------------------
 
-# Which variants make the null; of few variants some several times.
+# The variants that make the null.
+draw_null_records <- function(task) {
+  if (!is.null(task$null)) task$held$rows(draw_null_rows(task))
+}
+
+# Of few variants some several times.
 draw_null_rows <- function(task) {
-  if (is.null(task$null)) {
-    return(NULL)
-  }
   generator <- random_generator(task$random_state)
-  n <- nrow(task$records)
+  n <- task$held$n
   if (n > task$null) {
-    return(order(random_uniform(generator, n))[seq_len(task$null)])
+    return(rows_with_lowest(generator, n, task$null))
   }
   as.integer(floor(random_uniform(generator, task$null) * n)) + 1L
 }
 
-# list(null =, rows =) each: chunks of the null come first, as those of the variants need it.
+# Those rows of n that draw the lowest numbers, in the order of these.
+rows_with_lowest <- function(generator, n, most, at_once = 2^16) {
+  rows <- integer()
+  numbers <- numeric()
+  for (first in seq(1, n, by = at_once)) {
+    own <- seq(first, min(n, first + at_once - 1))
+    rows <- c(rows, own)
+    numbers <- c(numbers, random_uniform(generator, length(own)))
+    kept <- utils::head(order(numbers), most)
+    rows <- rows[kept]
+    numbers <- numbers[kept]
+  }
+  as.integer(rows)
+}
+
+# list(null =, first =, n =) each: chunks of the null come first, as those of the variants need it.
 chunks_of_task <- function(task) {
   cut <- function(n, null) {
-    lapply(cut_chunks(n, most_in_chunk), function(rows) list(null = null, rows = rows))
+    lapply(seq(1, n, by = most_in_chunk), function(first) {
+      list(
+        null = null, first = as.integer(first), n = as.integer(min(most_in_chunk, n - first + 1))
+      )
+    })
   }
-  c(if (!is.null(task$null)) cut(task$null, TRUE), cut(nrow(task$records), FALSE))
+  c(if (!is.null(task$null)) cut(task$null, TRUE), cut(task$held$n, FALSE))
+}
+
+rows_of_chunk <- function(chunk) seq.int(chunk$first, length.out = chunk$n)
+
+records_of_chunk <- function(chunk, task) {
+  rows <- rows_of_chunk(chunk)
+  if (chunk$null) task$null_records[rows, ] else task$held$rows(rows)
 }
 
 # The pairs of a chunk: list(alleles, sizes).
 pairs_of_chunk <- function(chunk, task, call) {
-  rows <- if (chunk$null) task$null_rows[chunk$rows] else chunk$rows
-  records <- task$records[rows, ]
+  records <- records_of_chunk(chunk, task)
   letters <- window_letters(records, task$genome, task$width, call)
   if (chunk$null) {
-    letters <- shuffle_windows(letters, (task$random_state + chunk$rows) %% 2^32, call)
+    letters <- shuffle_windows(letters, (task$random_state + rows_of_chunk(chunk)) %% 2^32, call)
   }
   list(
     alleles = put_alleles(letters, records, task$width),
@@ -67,7 +93,7 @@ score_chunks <- function(task, chunks, open, keep, parts, call) {
         threads = engine$threads %||% 1L, part = parts[i]
       ), NULL)
     })
-    rows <- lapply(chunks[some], function(chunk) chunk$rows)
+    rows <- lapply(chunks[some], rows_of_chunk)
     values <- run_jobs(jobs, rows, task$BPPARAM, call)
     raise_warnings(values, rows, call)
     if (is.null(parts)) {
@@ -111,7 +137,7 @@ scores_of_models <- function(numbers, background) {
 
 finish_scores <- function(numbers, null, task) {
   null <- if (!is.null(null)) scores_of_models(null, task$background)
-  with_q_values(score_table(numbers, null, task$records, task))
+  with_q_values(score_table(numbers, null, task$held$rows(seq_len(task$held$n)), task))
 }
 
 # Everything but q-values, whose columns are there. `null`: scores of the null's models.
@@ -163,136 +189,4 @@ with_q_values <- function(table) {
     table[[q]] <- stats::p.adjust(table[[sub("q_value$", "p_value", q)]], "BH")
   }
   table
-}
-
-# ---- files ----------------------------------------------------------------------------
-
-# A text file made of chunks that are on the disk: what was done stays done. Its path, invisibly.
-stream_variants <- function(task, path, seed, call) {
-  folder <- paste0(path, ".parts")
-  described <- list(hashes = hashes_of_task(task, call), random_state = seed)
-  if (file.exists(path)) {
-    check_finished_table(path, described, task, call)
-    unlink(folder, recursive = TRUE)
-    return(invisible(path))
-  }
-  kept <- open_parts(folder, described, path, call)
-  task$random_state <- kept$random_state
-  task$null_rows <- draw_null_rows(task)
-  chunks <- chunks_of_task(task)
-  files <- file.path(folder, sprintf("chunk-%06d.rds", seq_along(chunks)))
-  open <- which(!chunks_are_whole(files))
-  if (task$verbose) {
-    cli::cli_inform("{length(open)} of {length(chunks)} chunk{?s} of variants to do.")
-  }
-  score_chunks(task, chunks, open, NULL, files, call)
-  write_score_table(task, chunks, files, path, kept, call)
-  unlink(folder, recursive = TRUE)
-  invisible(path)
-}
-
-# What the numbers depend on. Of the genome it is the letters around the variants.
-hashes_of_task <- function(task, call) {
-  letters <- lapply(cut_chunks(nrow(task$records), most_in_chunk), function(rows) {
-    rlang::hash(window_letters(task$records[rows, ], task$genome, task$width, call))
-  })
-  settings <- task$settings[setdiff(names(task$settings), "batch_size")]
-  c(
-    models = rlang::hash(lapply(task$models, function(model) {
-      list(model$hash, model$layout, model$wrappers, lapply(model$args, unname))
-    })),
-    variants = rlang::hash(as.list(task$records)), genome = rlang::hash(letters),
-    vapply(
-      c(
-        task[c("width", "null", "background")], settings,
-        list(outputs = unname(task$heads), both_strands = length(task$strands) == 2L)
-      ),
-      function(value) rlang::hash(describe_value(value)), ""
-    )
-  )
-}
-
-# The first line of a finished file, and what it says: the checksum of the call and the seed.
-signature_line <- function(described, task) {
-  seed <- if (is.null(task$null)) "none" else sprintf("%.0f", described$random_state)
-  paste0("# seqlift score_variants, call ", rlang::hash(described$hashes), ", random_state ", seed)
-}
-
-signature_pattern <- "^# seqlift score_variants, call ([0-9a-f]+), random_state ([0-9]+|none)$"
-
-check_finished_table <- function(path, described, task, call) {
-  first <- readLines(path, 1L, warn = FALSE)
-  said <- unlist(regmatches(first, regexec(signature_pattern, first)))
-  # A seed that is left open is that of the file.
-  seed <- described$random_state
-  same <- length(said) == 3L && said[2L] == rlang::hash(described$hashes) &&
-    (is.null(seed) || said[3L] == sprintf("%.0f", seed))
-  if (!same) {
-    abort_seqlift("resume",
-      c("{.path {path}} ({.arg output}) is there and does not hold the results of this call.",
-        i = "Choose another {.arg output}, or remove it."
-      ),
-      call = call
-    )
-  }
-}
-
-# Twice over the chunks: q-values need the p-values of all.
-write_score_table <- function(task, chunks, files, path, described, call) {
-  is_null <- vapply(chunks, function(chunk) chunk$null, NA)
-  read <- function(i) {
-    part <- read_checked(files[i])
-    good <- is.list(part) && length(part) == length(task$models) &&
-      all(vapply(part, function(own) NROW(own) == length(chunks[[i]]$rows), NA))
-    if (!good) {
-      unlink(files[i])
-      abort_seqlift("file",
-        c("The chunk {.path {files[i]}} is damaged and was removed.",
-          i = "The same call again computes it anew and goes on."
-        ),
-        call = call
-      )
-    }
-    part
-  }
-  null <- if (any(is_null)) {
-    numbers <- join_numbers(lapply(which(is_null), read), chunks[is_null])$null
-    scores_of_models(numbers, task$background)
-  }
-  table_of <- function(i) score_table(read(i), null, task$records[chunks[[i]]$rows, ], task)
-  tested <- function(table) table[grep("[.][pq]_value$", names(table))]
-  p_values <- if (any(is_null)) {
-    with_q_values(do.call(rbind, lapply(which(!is_null), function(i) tested(table_of(i)))))
-  }
-  write_whole(path, function(temporary) {
-    connection <- file(temporary, "wb")
-    on.exit(if (!is.null(connection)) close(connection))
-    bytes <- 0
-    put <- function(lines) {
-      raw <- charToRaw(paste0(enc2utf8(lines), "\n", collapse = ""))
-      writeBin(raw, connection)
-      bytes <<- bytes + length(raw)
-    }
-    put(signature_line(described, task))
-    for (i in which(!is_null)) {
-      table <- table_of(i)
-      for (name in grep("[.]q_value$", names(table), value = TRUE)) {
-        table[[name]] <- p_values[[name]][chunks[[i]]$rows]
-      }
-      if (i == which(!is_null)[1L]) {
-        put(paste(names(table), collapse = "\t"))
-      }
-      put(do.call(paste, c(lapply(table, text_of_column), list(sep = "\t"))))
-    }
-    close(connection)
-    connection <- NULL
-    check_size(temporary, bytes)
-  }, "output", call)
-}
-
-text_of_column <- function(values) {
-  if (is.double(values)) {
-    return(ifelse(is.na(values), "NA", sprintf("%.15g", values)))
-  }
-  gsub("[\t\r\n]", " ", as.character(values))
 }

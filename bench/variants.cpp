@@ -5,7 +5,8 @@
 //   variants MODEL.pt SEQUENCES.fa THREADS RUNS VARIANTS [WIDTH]
 //
 // For each number of VARIANTS a sequence (separated by commas) a line of JSON. WIDTH: bases that
-// each variant replaces, default 1.
+// each variant replaces, default 1; "shift": all from its place to the end of the sequence, as an
+// insertion or deletion does.
 #include <cstdio>
 #include <sstream>
 
@@ -16,17 +17,24 @@ using bench::Time;
 
 namespace {
 
+constexpr int64_t shift = 0;  // in place of a width
+
 // Variants at places that look random, of all sequences; every base of the window another one.
 seqlift::WindowEdits variants(const at::Tensor& X, int64_t each, int64_t width) {
   seqlift::WindowEdits edits;
   std::vector<at::Tensor> content;
-  const int64_t places = X.size(2) - width + 1;
+  const int64_t length = X.size(2);
+  const int64_t places = length - std::max<int64_t>(width, 1) + 1;
   for (int64_t row = 0; row < X.size(0); ++row) {
     for (int64_t i = 0; i < each; ++i) {
       const int64_t place = (row * 7919 + i * 104729 + 500) % places;
+      const int64_t own = width == shift ? length - place : width;
       edits.row.push_back(row);
       edits.start.push_back(place);
-      content.push_back(X[row].narrow(1, place, width).roll(1 + i % 3, 0));
+      edits.width.push_back(own);
+      const at::Tensor after = X[row].narrow(1, place, own);
+      const int64_t filled = width == shift ? length - own : 0;
+      content.push_back(at::constant_pad_nd(after.roll(1 + i % 3, 0), {0, filled}));
     }
   }
   edits.content = at::stack(content);
@@ -49,7 +57,8 @@ int main(int argc, char** argv) {
   }
   const std::string path = argv[1];
   const int runs = std::stoi(argv[4]);
-  const int64_t width = argc > 6 ? std::stoll(argv[6]) : 1;
+  const std::string given = argc > 6 ? argv[6] : "1";
+  const int64_t width = given == "shift" ? shift : std::stoll(given);
   const auto model = seqlift::load_model(path);
   const auto graph = seqlift::build_graph(model, {});
   seqlift::Constants constants(model->dtype, model->dtype, at::kCPU);
@@ -72,7 +81,9 @@ int main(int argc, char** argv) {
     const at::Tensor before = X.index_select(0, rows);
     at::Tensor after = before.clone();
     for (int64_t i = 0; i < total; ++i) {
-      after[i].narrow(1, edits.start[i], width).copy_(edits.content[i]);
+      after[i]
+          .narrow(1, edits.start[i], edits.width[i])
+          .copy_(edits.content[i].narrow(1, 0, edits.width[i]));
     }
     std::vector<Time> windows;
     std::vector<Time> whole;
@@ -97,12 +108,12 @@ int main(int argc, char** argv) {
     const double ours = median(windows, &Time::cpu);
     const double theirs = median(whole, &Time::cpu);
     std::printf(
-        "{\"model\": \"%s\", \"sequences\": %lld, \"variants_each\": %lld, \"width\": %lld, "
+        "{\"model\": \"%s\", \"sequences\": %lld, \"variants_each\": %lld, \"width\": \"%s\", "
         "\"threads\": %d, \"variants_cpu_s\": %.3f, \"both_alleles_cpu_s\": %.3f, \"ratio\": %.2f, "
         "\"evaluated_whole\": %lld, \"largest_gap\": %.2g}\n",
         path.substr(path.rfind('/') + 1).c_str(), static_cast<long long>(count),
-        static_cast<long long>(each), static_cast<long long>(width), options.work.threads, ours,
-        theirs, theirs / ours, static_cast<long long>(evaluated_whole), gap);
+        static_cast<long long>(each), given.c_str(), options.work.threads, ours, theirs,
+        theirs / ours, static_cast<long long>(evaluated_whole), gap);
     std::fflush(stdout);
   }
   return 0;

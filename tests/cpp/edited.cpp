@@ -47,6 +47,29 @@ Edits random_windows(const at::Tensor& X, int64_t width, int64_t count, int64_t 
   return edits;
 }
 
+Edits all_shifts(const at::Tensor& X, int64_t seed) {
+  Edits edits;
+  std::vector<at::Tensor> content;
+  const int64_t length = X.size(2);
+  for (int64_t i = 0; i < X.size(0); ++i) {
+    for (int64_t position = 0; position < length; ++position) {
+      const int64_t own = length - position;
+      const int64_t size = std::min<int64_t>(1 + (position + seed) % 3, own);
+      const at::Tensor fresh = one_hot(1, size, seed + position).to(X.scalar_type())[0];
+      const at::Tensor behind = X[i].narrow(1, position, own);
+      const bool insertion = (position + seed) % 2 == 0;
+      const at::Tensor after = insertion ? at::cat({fresh, behind.narrow(1, 0, own - size)}, 1)
+                                         : at::cat({behind.narrow(1, size, own - size), fresh}, 1);
+      edits.row.push_back(i);
+      edits.start.push_back(position);
+      edits.width.push_back(own);
+      content.push_back(at::constant_pad_nd(after, {0, length - own}));
+    }
+  }
+  edits.content = at::stack(content);
+  return edits;
+}
+
 Edited edited(const ModelPointer& model, const at::Tensor& X, const Edits& edits,
               const std::vector<at::Tensor>& args, const Settings& settings) {
   seqlift::Constants constants(model->dtype, settings.dtype, at::Device(at::kCPU));

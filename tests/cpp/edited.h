@@ -20,6 +20,10 @@ Edits random_windows(const at::Tensor& X, int64_t width, int64_t count, int64_t 
 // The same of several widths, up to the widest.
 Edits random_edits(const at::Tensor& X, int64_t widest, int64_t count, int64_t seed);
 
+// Insertions and deletions of 1 to 3 bases at every position: what is behind moves, out at the end
+// or in from there.
+Edits all_shifts(const at::Tensor& X, int64_t seed);
+
 struct Edited {
   // Largest difference to copies and originals evaluated whole, by max(1, |value|).
   double apart = 0;

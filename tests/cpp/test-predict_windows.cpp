@@ -241,6 +241,32 @@ TEST_CASE("random layers: windows equal whole copies at every position", "[predi
   CHECK(most > 0.1);
 }
 
+TEST_CASE("random layers: insertions and deletions equal whole copies at every position",
+          "[predict_windows]") {
+  double share = 0;
+  for (uint32_t seed = 1; seed <= 150; ++seed) {
+    Layers layers(seed);
+    // Longer ones come in several sizes of wide edits.
+    const int64_t length = seed % 5 == 0 ? 150 : 17 + static_cast<int64_t>(seed % 40);
+    std::string error;
+    Edited found;
+    try {
+      const ModelPointer net = layers.make(length);
+      const at::Tensor X = one_hot(1 + seed % 2, length, seed).to(at::kDouble);
+      found = edited(net, X, all_shifts(X, seed));
+    } catch (const std::exception& caught) {
+      error = std::string(caught.what()).substr(0, 400);
+    }
+    INFO("seed " << seed << ", " << length << " bp\n" << layers.body);
+    CHECK(error == "");
+    CHECK(found.apart < rounding);
+    CHECK(found.whole == 0);
+    share += found.share / 150;
+  }
+  // What is before the first changed base is left out.
+  CHECK(share < 0.9);
+}
+
 namespace {
 
 // [n, 4, L] in float64, where the numbers can be compared to rounding.

@@ -158,12 +158,16 @@ test_that("the null has both alleles in the middle of shuffles of the variant's 
   skip_without_genomes()
   genome <- open_genome(variant_genome())
   records <- read_scored_variants(several_variants(), genome, 24L, "error", FALSE, environment())
-  task <- list(records = records, genome = genome, width = 24L, null = 9L, random_state = 5)
-  task$null_rows <- draw_null_rows(task)
-  expect_length(task$null_rows, 9L)
-  expect_true(all(task$null_rows %in% seq_len(nrow(records))))
-  pairs <- pairs_of_chunk(list(null = TRUE, rows = 1:9), task, environment())
-  own <- records[task$null_rows, ]
+  task <- list(
+    held = held_records(records), genome = genome, width = 24L, null = 9L, random_state = 5
+  )
+  drawn <- draw_null_rows(task)
+  expect_length(drawn, 9L)
+  expect_true(all(drawn %in% seq_len(nrow(records))))
+  own <- records[drawn, ]
+  task$null_records <- draw_null_records(task)
+  expect_identical(task$null_records, own)
+  pairs <- pairs_of_chunk(list(null = TRUE, first = 1L, n = 9L), task, environment())
   letters <- window_letters(own, genome, 24L, environment())
   shuffled <- shuffle_windows(letters, 5 + 1:9, environment())
   expect_true(all(shuffled != letters))

@@ -47,6 +47,9 @@ class EditedCopies {
   // numbers, or by an evaluation. Nothing of the sequence is kept either way.
   bool scout_by_shapes(int64_t edit, const std::atomic<bool>& cancelled);
   void scout_by_numbers(int64_t edit, const std::atomic<bool>& cancelled);
+  // Whether the sequence's activations are remembered for further batches of edits (default). What
+  // comes in one batch lets each go behind its last user, and the next one takes its warm memory.
+  void keep_original(bool keep) { keeps_ = keep; }
   // Edits that are like a scout's, whose log this is; in windows where that is possible. They may
   // be of several widths: the windows have the largest.
   Outputs run(const int64_t* edits, int64_t count, const ChangeLog& scouted,

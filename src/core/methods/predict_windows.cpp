@@ -36,10 +36,14 @@ constexpr int64_t worth_sharing = 64;
 using Outputs = std::vector<at::Tensor>;
 using Edits = std::vector<int64_t>;
 
-// Edits of up to twice the width of each other go together.
+// Wider edits are most of what their windows hold, so that each is to have hardly more than its own
+// width: insertions and deletions, behind which everything moves.
+constexpr int64_t wide = 64;
+
+// Edits of up to twice the width of each other go together, wide ones of up to five quarters.
 int size_of(int64_t width) {
   int size = 0;
-  for (int64_t limit = 1; limit < width; limit *= 2) {
+  for (int64_t limit = 1; limit < width; limit = limit < wide ? 2 * limit : limit + limit / 4) {
     ++size;
   }
   return size;
@@ -240,6 +244,12 @@ void Prediction::choose(int64_t row, int threads) {
 
 void Prediction::run_task(const Task& task, const std::atomic<bool>& cancelled) {
   EditedCopies own(call_, task.row);
+  int64_t own_batches = 0;
+  for (const auto& [size, edits] : edits_[task.row]) {
+    const int64_t batch = plans_.at(size).batch;
+    own_batches += (static_cast<int64_t>(edits.size()) + batch - 1) / batch;
+  }
+  own.keep_original(own_batches > 1);
   for (const auto& [size, edits] : edits_[task.row]) {
     const Plan& plan = plans_.at(size);
     const auto number = static_cast<int64_t>(edits.size());
