@@ -196,8 +196,11 @@ TEST_CASE("lists in the order of their tensors' values are refused by name", "[c
     const std::string list = "p = [h[:, 0, 3], h[:, 1, 3]]\n";
     const ModelPointer net = net_of({one.operation, list + one.lines});
     const std::string error = error_of([&]() { explain(net, pairs); });
+    // Of one sequence and one reference by us, of more by LibTorch.
     CHECK(error.find("unsupported_operation: ") == 0);
     CHECK(error.find("aten::" + std::string(one.operation)) != std::string::npos);
     CHECK(error.find("__torch__.py:") != std::string::npos);
+    const std::string own = error_of([&]() { predicted(net, one_hot(3, 16, 1)); });
+    CHECK(own.find("aten::" + std::string(one.operation)) != std::string::npos);
   }
 }

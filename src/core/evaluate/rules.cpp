@@ -102,6 +102,10 @@ std::vector<Value> Evaluation::by_rule(Call& call, bool tainted) {
   if (mixes_sequences(call) && !(tainted && kind == Kind::condition)) {
     refuse(call, "mixes the sequences of a batch: what it gives for one depends on the others");
   }
+  // LibTorch compares and sorts lists of tensors by operations of the same names.
+  if ((kind == Kind::condition || kind == Kind::max) && call.inputs[0].x.isList()) {
+    refuse(call, "compares the tensors of a list, which has no rule");
+  }
   if (call.row->rule && !tainted) {
     return kind == Kind::condition || typed(call) ? checked(call) : call.row->rule(call);
   }
