@@ -383,22 +383,6 @@ CutPlan plan_strips(const Graph& graph, const Footprint& footprint, const std::v
 
 namespace {
 
-int64_t& forced_strips() {
-  static int64_t width = 0;
-  return width;
-}
-
-BatchMemory in_forced_strips(const Graph& graph, const Footprint& footprint) {
-  int64_t unit = 1;
-  auto strips = undivided(graph, footprint, cut_places(graph), unit);
-  if (!strips) {
-    return {};
-  }
-  strips->width = (forced_strips() + unit - 1) / unit * unit;
-  const size_t end = strips->end;
-  return {{end}, std::make_shared<const Strips>(std::move(*strips)), false};
-}
-
 ForcedCuts& forced_cuts() {
   static ForcedCuts cuts;
   return cuts;
@@ -413,7 +397,6 @@ std::string gigabytes(double bytes) {
 }  // namespace
 
 void force_cuts(ForcedCuts cuts) { forced_cuts() = std::move(cuts); }
-void force_strips(int64_t width) { forced_strips() = width; }
 
 BatchMemory within_memory(const Graph& graph, Constants& constants, const std::vector<Value>& row,
                           const BatchRows& rows) {
@@ -423,9 +406,6 @@ BatchMemory within_memory(const Graph& graph, Constants& constants, const std::v
   }
   if (forced_cuts()) {
     return {forced_cuts()(cut_places(graph)), nullptr, false};
-  }
-  if (forced_strips() > 0 && rows.strips) {
-    return in_forced_strips(graph, footprint_of(graph, constants, row));
   }
   if (!share.budget) {
     return {};

@@ -153,7 +153,5 @@ BatchMemory within_memory(const Graph& graph, Constants& constants, const std::v
 // For tests, in place of what within_memory() chooses; called with the places that may be cut.
 using ForcedCuts = std::function<std::vector<size_t>(const std::vector<bool>& places)>;
 void force_cuts(ForcedCuts cuts);
-// The same for strips of this width, where there is a part to divide; 0: no longer.
-void force_strips(int64_t width);
 
 }  // namespace seqlift
