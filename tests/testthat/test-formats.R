@@ -199,6 +199,8 @@ test_that("one network is the same model from every file of Keras", {
 })
 
 test_that("a model made from a file has the same content hash in every session, and saved twice", {
+  # Those of the package, which every session has.
+  formats <- formats[c("TorchScript", "torch.export", "state dict", "safetensors", "ONNX")]
   here <- lapply(formats, function(load) load()$hash)
   expect_length(unique(c(here, lapply(formats, function(load) load()$hash))), length(unique(here)))
   average <- function() reverse_complement_average(load_model(format_path("bpnet.pt2")))

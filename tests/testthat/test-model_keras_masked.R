@@ -76,11 +76,12 @@ edited_keras <- function(layers, edit, ...) {
   write_keras(layers, ..., config_text = json_of(config))
 }
 
-expect_of_path <- function(path, expected, X = with_gaps()) {
+# A model without weights is computed in float32.
+expect_of_path <- function(path, expected, X = with_gaps(), tolerance = 1e-12) {
   found <- predict(read_in_process(load_keras_model(path)), X)
   expected <- for_each_sequence(X, expected)
   expect_equal(dim(found), dim(expected))
-  expect_lt(max(abs(numbers_of(found) - expected)), 1e-12)
+  expect_lt(max(abs(numbers_of(found) - expected)), tolerance)
 }
 
 tensor_of_layer <- function(name) {
@@ -267,14 +268,16 @@ test_that("attention that looks back alone does, of every layer, and its scores 
       keras_layer("Attention", "a", use_scale = FALSE, from = c("sequence", "sequence"))
     )
     path <- with_options(attention, 2L, list(use_causal_mask = TRUE), version = version)
-    expect_of_path(path, function(x) softmax_rows(causal_scores(x %*% t(x))) %*% x)
+    expect_of_path(path, function(x) softmax_rows(causal_scores(x %*% t(x))) %*% x,
+      tolerance = 1e-6
+    )
     path <- with_options(attention, 2L, list(return_attention_scores = TRUE),
       outputs = c("a", "a:2"), version = version
     )
     X <- keras_sequences()
     found <- predict(read_in_process(load_keras_model(path)), X)
     scores <- for_each_sequence(X, function(x) softmax_rows(x %*% t(x)))
-    expect_lt(max(abs(numbers_of(found[[2L]]) - scores)), 1e-12)
+    expect_lt(max(abs(numbers_of(found[[2L]]) - scores)), 1e-6)
   }
   heads <- 2L
   width <- 3L

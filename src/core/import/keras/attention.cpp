@@ -25,7 +25,7 @@ ModulePart projection(const at::Tensor& kernel, const at::Tensor& bias, int64_t 
 
 std::vector<std::string> causal_lines(const std::string& scores) {
   return {"later = torch.triu(torch.ones([" + scores + ".size(-2), " + scores +
-              ".size(-1)], dtype=torch.bool, device=" + scores + ".device), 1)",
+              ".size(-1)], dtype=11, device=" + scores + ".device), 1)",
           scores + " = torch.masked_fill(" + scores + ", later, " + source_number(-1e9) + ")"};
 }
 
