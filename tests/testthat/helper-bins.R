@@ -40,8 +40,18 @@ bin_score_by_hand <- function(output, bins, tracks, transform, squashing = NULL,
 
 bin_transform_names <- c("sum", "mean", "log_sum", "log_mean", "log1p_sum", "log1p_mean")
 
-# Models by how their output lies, sequences that they take.
-binned_cases <- function() {
+# Models by how their output lies, sequences that they take. Made once: two are whole architectures.
+binned_cases <- local({
+  made <- NULL
+  function() {
+    if (is.null(made)) {
+      made <<- make_binned_cases()
+    }
+    made
+  }
+})
+
+make_binned_cases <- function() {
   small <- binned_sequences()
   list(
     "tracks, bins" = list(model = test_model("tracks_of_bins"), X = small, tracks_first = TRUE),
