@@ -61,18 +61,21 @@ int64_t outputs_of(const TileTransform& transform, int64_t kernel) {
   return transform.points - kernel + 1;
 }
 
-// The first output of each tile of a sequence; the others follow at steps of the dilation.
-std::vector<int64_t> tiles_of(const LineConvolution& convolution, int64_t outputs) {
-  std::vector<int64_t> tiles;
-  const int64_t step = convolution.dilation;
-  for (int64_t begin = 0; begin < convolution.length_out(); begin += outputs * step) {
-    const int64_t end = std::min(begin + step, convolution.length_out());
-    for (int64_t first = begin; first < end; ++first) {
-      tiles.push_back(first);
-    }
+// The tiles of a sequence: `step` (the dilation) of them take turns in a stretch of so many outputs
+// each, in the last one as many as begin before the end.
+struct Tiles {
+  int64_t step = 1;
+  int64_t stretch = 1;
+  int64_t count = 0;
+
+  Tiles(const LineConvolution& convolution, int64_t outputs)
+      : step(convolution.dilation), stretch(outputs * convolution.dilation) {
+    const int64_t whole = convolution.length_out() / stretch;
+    count = whole * step + std::min(step, convolution.length_out() - whole * stretch);
   }
-  return tiles;
-}
+  // The first output of a tile; the others follow at steps of the dilation.
+  int64_t first(int64_t tile) const { return tile / step * stretch + tile % step; }
+};
 
 bool fits(const TileTransform& transform, const LineConvolution& convolution) {
   if (transformed_weight_bytes(convolution, transform) > most_weights ||
@@ -175,10 +178,8 @@ TileTransform cheapest_transform(const LineConvolution& convolution) {
       continue;
     }
     const Costs& costs = transform.kind == Kind::fourier ? costs_of_fourier : costs_of_polynomial;
-    const auto tiles = static_cast<double>(
-        convolution.rows *
-        static_cast<int64_t>(
-            tiles_of(convolution, outputs_of(transform, convolution.kernel)).size()));
+    const Tiles of_sequence(convolution, outputs_of(transform, convolution.kernel));
+    const auto tiles = static_cast<double>(convolution.rows * of_sequence.count);
     const double cost = static_cast<double>(products_of(transform)) *
                         ((tiles + rows_of_reordering) * costs.per_multiplication * both +
                          tiles * costs.per_number * ends);
@@ -226,8 +227,8 @@ at::Tensor transformed_convolution(const LineConvolution& convolution, const at:
   const int64_t length_out = convolution.length_out();
   const int64_t outputs = outputs_of(transform, convolution.kernel);
   const int64_t step = convolution.dilation;
-  const std::vector<int64_t> starts = tiles_of(convolution, outputs);
-  const auto tiles = static_cast<int64_t>(starts.size());
+  const Tiles starts(convolution, outputs);
+  const int64_t tiles = starts.count;
   const int64_t products = products_of(transform);
   const int64_t all = convolution.rows * tiles;
   // Blocks of one size, so that the last one is no small remainder.
@@ -248,7 +249,7 @@ at::Tensor transformed_convolution(const LineConvolution& convolution, const at:
       for (int64_t i = first; i < last; ++i) {
         const int64_t row = (begin + i) / tiles;
         tile.in(x.data_ptr<float>() + row * convolution.length * in,
-                starts[(begin + i) % tiles] - convolution.padding,
+                starts.first((begin + i) % tiles) - convolution.padding,
                 spectra.data_ptr<float>() + i * in, count * in);
       }
     });
@@ -266,7 +267,7 @@ at::Tensor transformed_convolution(const LineConvolution& convolution, const at:
           from[p] = mixtures[p].data_ptr<float>() + i * out;
         }
         const int64_t row = (begin + i) / tiles;
-        const int64_t start = starts[(begin + i) % tiles];
+        const int64_t start = starts.first((begin + i) % tiles);
         tile.out(from.data(), std::min(outputs, (length_out - start + step - 1) / step),
                  y.data_ptr<float>() + (row * length_out + start) * out);
       }
