@@ -282,6 +282,8 @@ TEST_CASE("positions are not followed through what mixes or counts them", "[stri
         "h = h.reshape([h.size(0), 12, 48])\nh = torch.conv1d(h, self.c)\n",
         "h = h.transpose(1, 2).reshape([h.size(0), 6, 96])\n",
         "h = torch.layer_norm(h, [96], None, None)\n",
+        "h = torch.batch_norm(h, None, None, None, None, True, 0.1, 1e-5, False)\n",
+        "h = torch.narrow(h, 2, torch.tensor(4), 60)\n",
         "h = h.reshape([h.size(0), h.size(1), 2, 48]).sum(2)\n",
         "h = torch.linear(h, torch.zeros([96, 96], dtype=h.dtype) + 0.1, None)\n"}) {
     const ModelPointer net = forward(begins + lines + "h = torch.relu(h)\n" + ends, parameters());
