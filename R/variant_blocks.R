@@ -182,7 +182,7 @@ inform_tally <- function(tally, source, genome, width) {
 # All records of `variants` that can be scored, in files of the session's temporary folder:
 # list(n, blocks (the files), rows(rows), a function that reads some). Any number of them takes the
 # memory of one block.
-block_records <- function(variants, genome, width, out_of_bounds, strict, call) {
+block_records <- function(variants, genome, width, out_of_bounds, strict, output, call) {
   as_a_whole <- function() {
     read_scored_variants(variants, genome, width, out_of_bounds, strict, call)
   }
@@ -191,7 +191,7 @@ block_records <- function(variants, genome, width, out_of_bounds, strict, call) 
   }
   tally <- new_tally()
   source <- NULL
-  blocks <- new_blocks()
+  blocks <- new_blocks(output, call)
   tryCatch(
     visit_variants(variants, genome, function(found) {
       source <<- found$source
@@ -200,7 +200,9 @@ block_records <- function(variants, genome, width, out_of_bounds, strict, call) 
       ))
     }, call),
     seqlift_error = function(error) {
-      as_a_whole()
+      if (!blocks$full) {
+        as_a_whole()
+      }
       stop(error)
     }
   )
@@ -213,7 +215,7 @@ block_records <- function(variants, genome, width, out_of_bounds, strict, call) 
   shared <- shared_names(variants, genome, unlist(tally$keys), call)
   for (file in if (length(shared) > 0L) blocks$files) {
     records <- read_checked(file)
-    save_part(tell_apart(records, records$named, shared), file)
+    keep_block(blocks, tell_apart(records, records$named, shared), file)
   }
   list(
     n = blocks$n, blocks = blocks$files,
@@ -226,8 +228,11 @@ held_records <- function(records) {
   list(n = nrow(records), rows = function(rows) records[rows, ])
 }
 
-new_blocks <- function() {
+new_blocks <- function(output, call) {
   blocks <- new.env(parent = emptyenv())
+  blocks$output <- output
+  blocks$call <- call
+  blocks$full <- FALSE
   blocks$folder <- tempfile("seqlift-variants-")
   dir.create(blocks$folder)
   reg.finalizer(blocks, function(own) unlink(own$folder, recursive = TRUE), onexit = TRUE)
@@ -250,9 +255,23 @@ add_to_blocks <- function(blocks, records) {
 write_block <- function(blocks, records) {
   rownames(records) <- NULL
   file <- file.path(blocks$folder, sprintf("block-%06d.rds", length(blocks$files) + 1L))
-  save_part(records, file)
+  keep_block(blocks, records, file)
   blocks$files <- c(blocks$files, file)
   blocks$n <- blocks$n + nrow(records)
+}
+
+# The user knows the file that was asked for, and may know the folder that has no room.
+keep_block <- function(blocks, records, file) {
+  tryCatch(save_part(records, file), seqlift_error_file = function(error) {
+    blocks$full <- TRUE
+    abort_seqlift("file",
+      c("{.path {blocks$output}} could not be begun: there is no room for its variants.",
+        i = "Until they are scored they are kept in R's temporary folder, {.path {tempdir()}}. \
+          The environment variable TMPDIR names another one before R starts."
+      ),
+      parent = error, call = blocks$call
+    )
+  })
 }
 
 rows_of_blocks <- function(blocks, rows) {

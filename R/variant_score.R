@@ -166,7 +166,7 @@ score_variants <- function(models, variants, genome, ..., width = NULL, counts =
   held <- if (is.null(output)) {
     held_records(read_scored_variants(variants, genome, width, out_of_bounds, strict, call))
   } else {
-    block_records(variants, genome, width, out_of_bounds, strict, call)
+    block_records(variants, genome, width, out_of_bounds, strict, output, call)
   }
   strands <- if (both_strands) c(FALSE, TRUE) else FALSE
   record <- held$rows(1L)
