@@ -25,9 +25,10 @@
 #' @return The number of bytes, invisibly when it was set. `Inf` where there is no limit, or where
 #'   nobody can say what is free.
 #' @section Errors: `seqlift_error_argument` when `bytes` is no number of at least 1.
-#'   Attributions raise `seqlift_error_memory` where parts and strips do not help either: if a number
-#'   was set and more is needed, or if more is needed than the machine has free. The message says how
-#'   much; shorter sequences, `dtype = "float32"` and fewer threads ([seqlift_threads()]) take less.
+#'   Attributions raise `seqlift_error_memory` where parts and strips do not help either: if a
+#'   number was set and more is needed, or if more is needed than the machine has free. The message
+#'   says how much; shorter sequences, `dtype = "float32"` and fewer threads
+#'   ([seqlift_threads()]) take less.
 #' @references Chen T, Xu B, Zhang C, Guestrin C (2016). Training deep nets with sublinear memory
 #'   cost. <https://arxiv.org/abs/1604.06174>
 #' @seealso [seqlift_threads()]

@@ -178,9 +178,8 @@ PairResult PairEvaluator::on_halves(const at::Tensor& X, const at::Tensor& refer
   BatchMemory memory;
   const bool audits_letters = options_.letters && options_.letters->stepped;
   if (!options_.observe && !options_.ledger && !audits_letters) {
-    memory =
-        within_memory(graph_, constants_, first_row(X, args, graph_),
-                      {X.size(0), X.size(0) * r, true});
+    memory = within_memory(graph_, constants_, first_row(X, args, graph_),
+                           {X.size(0), X.size(0) * r, true});
   }
   evaluation.cuts = memory.cuts;
   evaluation.strips = memory.strips;

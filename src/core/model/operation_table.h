@@ -157,8 +157,8 @@ enum class LayerKind : uint8_t {
   layer_norm
 };
 
-// How the positions of its result follow those of its input, where a piece of the sequence gives the
-// same numbers as the whole, but for its ends (evaluate/positions.h).
+// How the positions of its result follow those of its input, where a piece of the sequence gives
+// the same numbers as the whole, but for its ends (evaluate/positions.h).
 enum class Along : uint8_t {
   not_known,
   each,      // number by number, of inputs that are broadcast

@@ -33,11 +33,11 @@ ProgramValue activated(Operator& op, const ProgramValue& x, const std::string& n
   if (name == "Clip" && parameters.size() == 2) {
     return op.same("clamp", x, {{"min", parameters[0]}, {"max", parameters[1]}});
   }
-  if (name == "HardSigmoid") {
-    const ProgramValue line = op.shifted(op.scaled(x, parameter(0, 0.2)), parameter(1, 0.5));
-    return op.same("clamp", line, {{"min", 0.0}, {"max", 1.0}});
+  if (name != "HardSigmoid") {
+    op.refuse("has the activation \"" + printable(name) + "\", which is not known here");
   }
-  op.refuse("has the activation \"" + printable(name) + "\", which is not known here");
+  const ProgramValue line = op.shifted(op.scaled(x, parameter(0, 0.2)), parameter(1, 0.5));
+  return op.same("clamp", line, {{"min", 0.0}, {"max", 1.0}});
 }
 
 ProgramValue turned(Operator& op, const ProgramValue& x, const char* attribute) {
