@@ -1,8 +1,10 @@
 // Models whose sequences do not keep apart.
 #include "catch.h"
+#include "core/base/memory.h"
+#include "core/evaluate/recompute.h"
 #include "core/methods/batch_check.h"
 #include "core/numeric/tensor_functions.h"
-#include "nets.h"
+#include "inputs.h"
 
 using namespace nets;
 
@@ -31,6 +33,31 @@ TEST_CASE("predictions of models that mix sequences are refused, with the operat
     CHECK(error.find(one.operation) != std::string::npos);
     // By one sequence, too.
     CHECK(error_of([&]() { predicted(around(one.lines), one_hot(1, 9, 1)); }).find("batch: ") == 0);
+  }
+}
+
+TEST_CASE("without room for two sequences a piece of one tells", "[batch_check]") {
+  const std::string mixes =
+      "h = torch.relu(torch.conv1d(x, self.w, padding=1))\n"
+      "h = h - h.mean(0, keepdim=True)\n";
+  const Tensors weights{{"w", numbers({8, 4, 3}, 1)}, {"v", numbers({2, 8 * 4096}, 2)}};
+  for (const bool any_length : {true, false}) {
+    const std::string end =
+        any_length ? "return h.mean(2)\n" : "return torch.linear(h.flatten(1), self.v, None)\n";
+    const ModelPointer net = forward(mixes + end, weights);
+    const auto graph = graph_of(net);
+    seqlift::Constants constants = in_double();
+    seqlift::Value X;
+    X.x = one_hot(1, 4096, 1).to(at::kDouble);
+    const seqlift::Footprint footprint = seqlift::footprint_of(*graph, constants, {X});
+    const auto rows = [&](int64_t count) { return seqlift::plain_bytes(footprint, count); };
+    seqlift::set_memory_budget(static_cast<int64_t>((rows(1) + rows(2)) / 2));
+    const seqlift::Sequences sequences = sequences_of(one_hot(1, 4096, 1).to(at::kDouble));
+    const std::string error =
+        error_of([&]() { seqlift::check_batch(*graph, constants, sequences, 1); });
+    seqlift::set_memory_budget({});
+    INFO(error);
+    CHECK(error.find("batch: The model mixes the sequences of a batch") == 0);
   }
 }
 

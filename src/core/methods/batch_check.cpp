@@ -281,8 +281,14 @@ class BatchCheck {
       return std::nullopt;
     }
     const auto budget = memory_share().budget;
-    const bool room = !budget || footprint.nodes.empty() ||
-                      plain_bytes(footprint, 3) <= static_cast<double>(*budget);
+    const auto room_for = [&](int64_t rows) {
+      return !budget || footprint.nodes.empty() ||
+             plain_bytes(footprint, rows) <= static_cast<double>(*budget);
+    };
+    const bool room = room_for(3);
+    if (!room_for(2)) {
+      one = of_a_piece(std::move(one));
+    }
     const bool two = batch_size_ < 3 || own_.X.size(2) >= long_sequence || !room;
     if (!looks_for_nan(graph_, constants_.device())) {
       const Company other = no_numbers(own_);
@@ -310,10 +316,34 @@ class BatchCheck {
     Company rows;
     rows.X = sequences_.X(i, i + 1);
     rows.args = batch_of_args(sequences_, constants_, i, i + 1);
+    if (piece_ > 0) {
+      rows.X = rows.X.narrow(2, 0, piece_);
+    }
     if (own_.X.defined() && i == 0) {
       rows.X = at::cat({rows.X.narrow(1, 0, 4).flip({1, 2}), rows.X.slice(1, 4)}, 1);
     }
     return rows;
+  }
+
+  // What the model gives for the first part of the sequence, where it takes sequences of that
+  // length: whether it mixes those of a batch does not depend on how long they are, and memory for
+  // two whole ones is not there. Else `whole`.
+  Given of_a_piece(Given whole) {
+    const Company all = own_;
+    const int64_t length = own_.X.size(2);
+    for (const int64_t eighths : {1, 5}) {
+      piece_ = length / 8 * eighths;
+      if (own_.args.empty() && length % 8 == 0) {
+        own_.X = all.X.narrow(2, 0, piece_);
+        Given one = ask(graph_, constants_, by_itself());
+        if (one.works()) {
+          return one;
+        }
+      }
+    }
+    own_ = all;
+    piece_ = 0;
+    return whole;
   }
 
   // As a sequence is evaluated by itself.
@@ -372,6 +402,7 @@ class BatchCheck {
   Company own_;           // the first sequence
   Company rows_;          // and in company, the second row
   bool special_ = false;  // a single sequence is evaluated twice
+  int64_t piece_ = 0;     // of this length, from the first position; 0: all
 };
 
 std::string key_of(const Sequences& sequences) {
