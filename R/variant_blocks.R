@@ -260,9 +260,10 @@ write_block <- function(blocks, records) {
   blocks$n <- blocks$n + nrow(records)
 }
 
-# The user knows the file that was asked for, and may know the folder that has no room.
+# The user knows the file that was asked for, and may know the folder that has no room. A file of
+# this session need not outlive a crash.
 keep_block <- function(blocks, records, file) {
-  tryCatch(save_part(records, file), seqlift_error_file = function(error) {
+  tryCatch(write_checked(records, file), error = function(error) {
     blocks$full <- TRUE
     abort_seqlift("file",
       c("{.path {blocks$output}} could not be begun: there is no room for its variants.",
