@@ -99,7 +99,7 @@ def hdf5_files():
     lying("layers_above.h5", hdf5(sound, names=("../dense",)))
     lying("layers_missing.h5", hdf5(sound, names=("nowhere",)))
     lying("layers_empty.h5", hdf5(sound, names=("",)), "either")
-    lying("weights_many.h5", hdf5(sound, weights=("dense/kernel:0",) * 1000))
+    lying("weights_many.h5", hdf5(sound, weights=("dense/kernel:0",) * 1000), "either")
     lying("weights_missing.h5", hdf5(sound, weights=("dense/nothing:0",)))
     lying("weights_none.h5", hdf5(sound, weights=None))
     lying("config_deep.h5", hdf5(sound, config='{"a":' + "[" * 10000 + "]" * 10000 + "}"))
@@ -245,7 +245,7 @@ def keras_files():
         file.create_dataset("layers/dense/" + "a/" * 300 + "vars/0", data=np.ones((4, 2), "f4"))
 
     for name, fill in {"cyclic": cyclic, "external": external, "folder_outside": folder_outside, "wide": wide, "deep_groups": deep_groups}.items():
-        lying(f"weights_{name}.keras", keras_archive(chain(DENSE), fill), "either" if name == "cyclic" else "error")
+        lying(f"weights_{name}.keras", keras_archive(chain(DENSE), fill), "either" if name in ("cyclic", "deep_groups") else "error")
     lying("weights_number_large.keras", keras_archive(chain(DENSE), lambda file: file.create_dataset("layers/dense/vars/99999999999999999999", data=np.ones((4, 2), "f4"))), "either")
     lying("member_above.keras", keras_archive(chain(DENSE), members=[Member("../../ran", b"x")]), "either")
     lying("config_twice.keras", keras_archive(chain(DENSE), members=[Member("config.json", b"{}")]), "either")
