@@ -276,17 +276,25 @@ chunks_are_whole <- function(files) {
   there & !files %in% damaged
 }
 
-read_part <- function(file, rows) {
+# A chunk that is done, of which `is_good()` knows what it should be; else it is removed.
+read_part <- function(file, is_good, call) {
   part <- tryCatch(read_checked(file), error = function(error) NULL)
-  if (!inherits(part, "seqlift_attributions") || dim(part)[1L] != length(rows)) {
+  if (is.null(part) || !is_good(part)) {
     unlink(file)
     abort_seqlift("file",
       c("The chunk {.path {file}} is damaged and was removed.",
         i = "The same call again computes it anew and goes on."
-      )
+      ),
+      call = call
     )
   }
   part
+}
+
+read_attributions_part <- function(file, rows, call) {
+  read_part(file, function(part) {
+    inherits(part, "seqlift_attributions") && dim(part)[1L] == length(rows)
+  }, call)
 }
 
 # The HDF5 file, one chunk in memory at a time.
@@ -298,7 +306,7 @@ assemble_parts <- function(path, folder, files, chunks, settings, X, call) {
     about <- list()
     largest <- 0
     for (i in seq_along(chunks)) {
-      part <- read_part(files[i], chunks[[i]])
+      part <- read_attributions_part(files[i], chunks[[i]], call)
       if (i == 1L) {
         create_h5(whole, part, X$n, X$names)
       }

@@ -308,17 +308,7 @@ hashes_of_hits <- function(task) {
 }
 
 read_hit_part <- function(file, rows, call) {
-  part <- read_checked(file)
-  if (!is.list(part) || length(part$regions$nll) != length(rows)) {
-    unlink(file)
-    abort_seqlift("file",
-      c("The chunk {.path {file}} is damaged and was removed.",
-        i = "The same call again computes it anew and goes on."
-      ),
-      call = call
-    )
-  }
-  part
+  read_part(file, function(part) is.list(part) && length(part$regions$nll) == length(rows), call)
 }
 
 # Hits of some sequences, numbered from `first`: the core's columns, and for each pattern how many

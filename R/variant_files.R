@@ -150,19 +150,10 @@ write_score_table <- function(task, chunks, files, path, described, call) {
 }
 
 read_scored_chunk <- function(file, chunk, task, call) {
-  part <- read_checked(file)
-  good <- is.list(part) && length(part) == length(task$models) &&
-    all(vapply(part, function(own) NROW(own) == chunk$n, NA))
-  if (!good) {
-    unlink(file)
-    abort_seqlift("file",
-      c("The chunk {.path {file}} is damaged and was removed.",
-        i = "The same call again computes it anew and goes on."
-      ),
-      call = call
-    )
-  }
-  part
+  read_part(file, function(part) {
+    is.list(part) && length(part) == length(task$models) &&
+      all(vapply(part, function(own) NROW(own) == chunk$n, NA))
+  }, call)
 }
 
 # How often each p-value is there, by column: list(p_value, n).

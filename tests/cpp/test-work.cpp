@@ -145,6 +145,32 @@ TEST_CASE("an exception of a chunk is thrown to the caller and stops the others"
   }
 }
 
+TEST_CASE("the caller's thread has as many of LibTorch's threads afterwards as before", "[work]") {
+  const int before = at::get_num_threads();
+  for (const bool here : {false, true}) {
+    for (const bool fails : {false, true}) {
+      WorkOptions options;
+      options.threads = before + 3;
+      options.here = here;
+      int during = 0;
+      const std::string error = error_of([&]() {
+        run_chunks(
+            1,
+            [&](int64_t, const std::atomic<bool>&) {
+              during = at::get_num_threads();
+              if (fails) {
+                throw std::runtime_error("a chunk's own");
+              }
+            },
+            options);
+      });
+      CHECK(during == before + 3);
+      CHECK(!error.empty() == fails);
+      CHECK(at::get_num_threads() == before);
+    }
+  }
+}
+
 TEST_CASE("work on the caller's own thread stays there", "[work]") {
   WorkOptions options;
   options.threads = 2;

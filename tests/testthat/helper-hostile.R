@@ -9,6 +9,22 @@ as_nobody <- function(command) {
   c("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", command)
 }
 
+# Everything in `folder` for that user, who must be able to load the package; `temporary` in it is
+# that user's.
+open_to_nobody <- function(folder) {
+  file.create(file.path(folder, "log"))
+  Sys.chmod(
+    c(folder, list.files(folder, full.names = TRUE, recursive = TRUE, include.dirs = TRUE)), "0777",
+    use_umask = FALSE
+  )
+  rscript <- file.path(R.home("bin"), "Rscript")
+  readable <- run_as_nobody(
+    c(rscript, "-e", "loadNamespace('seqlift')"), file.path(folder, "temporary"), stdout = FALSE,
+    stderr = FALSE
+  )
+  skip_if(readable != 0L, "a user without rights cannot read this library")
+}
+
 run_as_nobody <- function(command, folder, ...) {
   command <- as_nobody(command)
   variables <- c(

@@ -25,20 +25,9 @@ outcomes_of_calls <- function(calls) {
     test_path("whole_models", "cherimoya.torch")
   )
   file.copy(files, file.path(folder, "work"))
-  Sys.chmod(
-    c(folder, list.files(folder, full.names = TRUE, recursive = TRUE, include.dirs = TRUE)), "0777",
-    use_umask = FALSE
-  )
-  rscript <- file.path(R.home("bin"), "Rscript")
-  readable <- run_as_nobody(
-    c(rscript, "-e", "loadNamespace('seqlift')"), file.path(folder, "temporary"), stdout = FALSE,
-    stderr = FALSE
-  )
-  skip_if(readable != 0L, "a user without rights cannot read this library")
-
+  open_to_nobody(folder)
   log <- file.path(folder, "log")
-  file.create(log)
-  Sys.chmod(log, "0666", use_umask = FALSE)
+  rscript <- file.path(R.home("bin"), "Rscript")
   left <- calls
   lost <- integer()
   while (nrow(left) > 0L && length(lost) < 20L) {

@@ -28,17 +28,8 @@ open_lying_files <- function(rows) {
   }
   file.copy(test_path("hostile", "load.R"), folder)
   log <- file.path(folder, "log")
-  file.create(log)
-  Sys.chmod(
-    c(folder, list.files(folder, full.names = TRUE, recursive = TRUE, include.dirs = TRUE)), "0777",
-    use_umask = FALSE
-  )
   rscript <- file.path(R.home("bin"), "Rscript")
-  readable <- run_as_nobody(
-    c(rscript, "-e", "loadNamespace('seqlift')"), file.path(folder, "temporary"), stdout = FALSE,
-    stderr = FALSE
-  )
-  skip_if(readable != 0L, "a user without rights cannot read this library")
+  open_to_nobody(folder)
   left <- rows$name
   lost <- character()
   while (length(left) > 0L && length(lost) < 20L) {

@@ -121,7 +121,7 @@ std::vector<int64_t> dims_of(const ChangeCall& call, int64_t rank) {
     dims = given.toIntVector();
   }
   for (int64_t& dim : dims) {
-    dim = dim < 0 ? dim + rank : dim;
+    dim = counted_from_front(dim, rank);
   }
   return dims;
 }

@@ -275,7 +275,7 @@ std::vector<Value> over_channels(ChangeCall& call) {
     first = rank - static_cast<int64_t>(call.argument("normalized_shape").toIntVector().size());
   } else if (call.has("dim") && call.argument("dim").isInt()) {
     const int64_t dim = call.argument("dim").toInt();
-    first = last = dim < 0 ? dim + rank : dim;
+    first = last = counted_from_front(dim, rank);
   }
   const at::Tensor result = call.output();
   const bool apart = (change.axis < first || change.axis > last) && first > 0 && first < rank;

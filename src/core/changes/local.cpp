@@ -31,15 +31,6 @@ struct Sliding {
 int64_t floor_of(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
 int64_t ceil_of(int64_t a, int64_t b) { return -floor_of(-a, b); }
 
-std::vector<int64_t> spatial(const c10::IValue& value, size_t dims) {
-  std::vector<int64_t> numbers =
-      value.isInt() ? std::vector<int64_t>{value.toInt()} : value.toIntVector();
-  if (numbers.size() == 1) {
-    numbers.resize(dims, numbers[0]);
-  }
-  return numbers;
-}
-
 OutputWindows slide(ChangeCall& call, const Sliding& sliding, int64_t length_out) {
   const Change& change = call.change(0);
   std::vector<Range> changed;
@@ -81,14 +72,14 @@ std::optional<Sliding> along(const Change& change, size_t dims, const std::vecto
 // The windows of a pooling.
 std::optional<Sliding> pooling(const ChangeCall& call) {
   const auto dims = static_cast<size_t>(call.original(0).dim() - 2);
-  const std::vector<int64_t> kernel = spatial(call.argument("kernel_size"), dims);
+  const std::vector<int64_t> kernel = per_dimension(call.argument("kernel_size"), dims);
   const c10::IValue& step = call.argument("stride");
   const bool own = step.isInt() || !step.toIntVector().empty();
   const std::vector<int64_t> dilation = call.has("dilation")
-                                            ? spatial(call.argument("dilation"), dims)
+                                            ? per_dimension(call.argument("dilation"), dims)
                                             : std::vector<int64_t>(dims, 1);
-  return along(call.change(0), dims, kernel, own ? spatial(step, dims) : kernel,
-               spatial(call.argument("padding"), dims), dilation);
+  return along(call.change(0), dims, kernel, own ? per_dimension(step, dims) : kernel,
+               per_dimension(call.argument("padding"), dims), dilation);
 }
 
 bool is_simple(const ChangeCall& call) {
@@ -204,12 +195,12 @@ std::vector<Value> convolution(ChangeCall& call) {
     return {};
   }
   const std::vector<int64_t> kernel = weight.sizes().slice(2).vec();
-  const std::vector<int64_t> stride = spatial(call.argument("stride"), dims);
-  const std::vector<int64_t> dilation = spatial(call.argument("dilation"), dims);
+  const std::vector<int64_t> stride = per_dimension(call.argument("stride"), dims);
+  const std::vector<int64_t> dilation = per_dimension(call.argument("dilation"), dims);
   const c10::IValue& given = call.argument("padding");
   std::vector<int64_t> padding(dims, 0);
   if (!given.isString()) {
-    padding = spatial(given, dims);
+    padding = per_dimension(given, dims);
   } else if (given.toStringRef() == "same") {
     // "same" puts the odd one at the end.
     for (size_t d = 0; d < dims; ++d) {

@@ -13,8 +13,6 @@ namespace changes {
 
 namespace {
 
-int64_t counted_from_front(int64_t dim, int64_t rank) { return dim < 0 ? dim + rank : dim; }
-
 // The operation itself on other numbers.
 std::vector<c10::IValue> evaluate_on(const ChangeCall& call, const at::Tensor& tensor) {
   std::vector<c10::IValue> inputs;

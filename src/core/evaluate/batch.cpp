@@ -77,7 +77,7 @@ bool mixes_sequences(const Call& call) {
                                         ? std::vector<int64_t>{call.inputs[position].x.toInt()}
                                         : call.inputs[position].x.toIntVector();
   for (const int64_t dim : dims) {
-    const int64_t d = dim < 0 ? dim + input.dim() : dim;
+    const int64_t d = counted_from_front(dim, input.dim());
     if (of_that_size == 1 && input.size(d) == rows && d == 0) {
       return true;
     }

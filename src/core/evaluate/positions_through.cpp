@@ -11,17 +11,6 @@ namespace {
 
 using Inputs = PositionInputs;
 
-int64_t counted_from_front(int64_t dim, int64_t rank) { return dim < 0 ? dim + rank : dim; }
-
-std::vector<int64_t> numbers_of(const c10::IValue& value, size_t dims) {
-  std::vector<int64_t> numbers =
-      value.isInt() ? std::vector<int64_t>{value.toInt()} : value.toIntVector();
-  if (numbers.size() == 1) {
-    numbers.resize(dims, numbers[0]);
-  }
-  return numbers;
-}
-
 const c10::IValue& argument(const Call& call, const char* name) {
   return call.constant(call.find(name));
 }
@@ -74,21 +63,21 @@ Followed slides(const Call& call, const Inputs& inputs, const at::Tensor& output
   const auto place = static_cast<size_t>(own.axis - 2);
   const bool convolves = call.is(Trait::convolves);
   const int64_t kernel = convolves ? inputs.tensors[1].size(own.axis)
-                                   : numbers_of(argument(call, "kernel_size"), dims).at(place);
+                                   : per_dimension(argument(call, "kernel_size"), dims).at(place);
   std::vector<int64_t> stride{};
   const c10::IValue& step = argument(call, "stride");
   if (step.isInt() || !step.toIntVector().empty()) {
-    stride = numbers_of(step, dims);
+    stride = per_dimension(step, dims);
   } else {
     stride.assign(dims, kernel);
   }
   const int64_t dilation =
-      has(call, "dilation") ? numbers_of(argument(call, "dilation"), dims).at(place) : 1;
+      has(call, "dilation") ? per_dimension(argument(call, "dilation"), dims).at(place) : 1;
   const int64_t reach = dilation * (kernel - 1);
   const c10::IValue& padding = argument(call, "padding");
   int64_t padded = 0;
   if (!padding.isString()) {
-    padded = numbers_of(padding, dims).at(place);
+    padded = per_dimension(padding, dims).at(place);
   } else if (padding.toStringRef() == "same") {
     padded = reach / 2;
   }
@@ -115,7 +104,7 @@ Followed combines(const Call& call, const Inputs& inputs, const at::Tensor& outp
   if (!has(call, "dim") || argument(call, "dim").isNone()) {
     return std::nullopt;
   }
-  std::vector<int64_t> dims = numbers_of(argument(call, "dim"), 1);
+  std::vector<int64_t> dims = per_dimension(argument(call, "dim"), 1);
   int64_t dropped = 0;
   for (int64_t& dim : dims) {
     dim = counted_from_front(dim, rank);

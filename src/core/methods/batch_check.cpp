@@ -9,18 +9,16 @@
 #include "core/base/error.h"
 #include "core/base/memory.h"
 #include "core/evaluate/evaluate.h"
-#include "core/evaluate/evaluation.h"
 #include "core/evaluate/recompute.h"
 #include "core/evaluate/units.h"
+#include "core/methods/mixing_watch.h"
 #include "core/model/graph_passes.h"
 #include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
 #include "core/numeric/device.h"
-#include "core/numeric/loops.h"
 #include "core/numeric/shape_text.h"
 #include "core/numeric/steady_memory.h"
 #include "core/numeric/tensor_functions.h"
-#include "core/numeric/visit_tensors.h"
 
 namespace seqlift {
 
@@ -45,8 +43,6 @@ struct Company {
   std::vector<Value> args;
 };
 
-using After = std::function<void(const Call&, const std::vector<Value>&)>;
-
 // What the model gives, in double, or why it gives nothing that has a row for each sequence.
 struct Given {
   std::vector<at::Tensor> outputs;
@@ -55,8 +51,8 @@ struct Given {
 };
 
 // `weighed`: what it takes of memory is written there, and remembered (recompute.h).
-Given ask(const Graph& graph, Constants& constants, const Company& rows, const After& after = {},
-          Footprint* weighed = nullptr) {
+Given ask(const Graph& graph, Constants& constants, const Company& rows,
+          const MixingWatch::After& after = {}, Footprint* weighed = nullptr) {
   const at::NoGradGuard guard;
   Given given;
   EvaluateOptions options;
@@ -170,97 +166,6 @@ bool looks_for_nan(const Graph& graph, const at::Device& device) {
   });
 }
 
-// In one pass over the memory, as every operation's result is looked at.
-double share_of_numbers(const at::Tensor& tensor) {
-  const int64_t all = tensor.numel();
-  const at::ScalarType type = tensor.scalar_type();
-  if (all == 0) {
-    return 1;
-  }
-  int64_t missing = 0;
-  if (tensor.is_cpu() && tensor.is_non_overlapping_and_dense() && type == at::kFloat) {
-    missing = loops::count_nan(tensor.data_ptr<float>(), all);
-  } else if (tensor.is_cpu() && tensor.is_non_overlapping_and_dense() && type == at::kDouble) {
-    missing = loops::count_nan(tensor.data_ptr<double>(), all);
-  } else {
-    missing = tensor.isnan().sum().item<int64_t>();
-  }
-  return 1 - static_cast<double>(missing) / static_cast<double>(all);
-}
-
-// Watches for the first operation that leaves nothing of the one sequence that has numbers, or else
-// for one that names the dimension of the batch.
-class MixingWatch {
- private:
-  using Weak = c10::weak_intrusive_ptr<at::TensorImpl, c10::UndefinedTensorImpl>;
-
- public:
-  // `numbers`: all sequences have numbers, so that only dimensions tell.
-  explicit MixingWatch(const Graph& graph, bool numbers = false)
-      : graph_(graph), numbers_(numbers) {}
-
-  After after() {
-    return [this](const Call& call, const std::vector<Value>& outputs) { look(call, outputs); };
-  }
-  bool spread() const { return !spreads_.empty(); }
-  std::string place() const { return spread() ? spreads_ : by_dimension_; }
-
- private:
-  void look(const Call& call, const std::vector<Value>& outputs) {
-    if (spread() || call.row->kind == Kind::shape) {
-      return;
-    }
-    double before = 1;
-    bool partly = false;
-    for (const Value& input : call.inputs) {
-      visit_tensors(input.x, [&](const at::Tensor& tensor) {
-        if (tensor.defined() && tensor.is_floating_point()) {
-          const double share = share_of(tensor);
-          partly = partly || (share > 0 && share < 1);
-          before = share < 1 ? std::min(before, share) : before;
-        }
-      });
-    }
-    if (!partly && !numbers_) {
-      return;
-    }
-    double after = 1;
-    for (const Value& output : outputs) {
-      visit_tensors(output.x, [&](const at::Tensor& tensor) {
-        if (tensor.defined() && tensor.is_floating_point()) {
-          after = std::min(after, share_of(tensor));
-        }
-      });
-    }
-    if (partly && after < before / 2) {
-      spreads_ = place_of(call.node, graph_);
-    } else if (by_dimension_.empty() && touches_batch_dimension(call)) {
-      by_dimension_ = place_of(call.node, graph_);
-    }
-  }
-
-  // Most inputs are an earlier output. A tensor is known by its address, which stays its own as
-  // long as something refers to it; its memory may go.
-  double share_of(const at::Tensor& tensor) {
-    for (const auto& known : shares_) {
-      if (known.first._unsafe_get_target() == tensor.unsafeGetTensorImpl()) {
-        return known.second;
-      }
-    }
-    if (shares_.size() > 8) {
-      shares_.erase(shares_.begin());
-    }
-    shares_.emplace_back(Weak(tensor.getIntrusivePtr()), share_of_numbers(tensor));
-    return shares_.back().second;
-  }
-
-  const Graph& graph_;
-  bool numbers_;
-  std::string spreads_;
-  std::string by_dimension_;
-  std::vector<std::pair<Weak, double>> shares_;
-};
-
 class BatchCheck {
  public:
   BatchCheck(const Graph& graph, Constants& constants, const Sequences& sequences,
@@ -268,7 +173,18 @@ class BatchCheck {
       : graph_(graph), constants_(constants), sequences_(sequences), batch_size_(batch_size) {}
 
   // Why the model is refused, "" where it is not; nothing where it fails on this sequence anyway.
+  // What a piece of the sequence says against it is asked of the whole.
   std::optional<std::string> refusal() {
+    const std::optional<std::string> found = refusal_of(true);
+    const bool by_a_piece = piece_ > 0;
+    piece_ = 0;
+    special_ = false;
+    return by_a_piece && found != "" ? refusal_of(false) : found;
+  }
+
+ private:
+  std::optional<std::string> refusal_of(bool pieces) {
+    own_ = {};
     own_ = row(0);
     special_ = graph_.findings->alone_differs;
     Footprint footprint;
@@ -286,7 +202,7 @@ class BatchCheck {
              plain_bytes(footprint, rows) <= static_cast<double>(*budget);
     };
     const bool room = room_for(3);
-    if (!room_for(2)) {
+    if (pieces && !room_for(2)) {
       one = of_a_piece(std::move(one));
     }
     const bool two = batch_size_ < 3 || own_.X.size(2) >= long_sequence || !room;
@@ -310,7 +226,6 @@ class BatchCheck {
     return among.works() ? compare(one, among) : of_one_size(among);
   }
 
- private:
   // A sequence as [1, C, L]; in place of the first one again, its reverse complement.
   Company row(int64_t i) const {
     Company rows;

@@ -36,6 +36,15 @@ const char* kind_name(Kind kind) {
   return "unsupported";
 }
 
+std::vector<int64_t> per_dimension(const c10::IValue& argument, int64_t dims) {
+  std::vector<int64_t> numbers =
+      argument.isInt() ? std::vector<int64_t>{argument.toInt()} : argument.toIntVector();
+  if (numbers.size() == 1) {
+    numbers.resize(dims, numbers[0]);
+  }
+  return numbers;
+}
+
 bool Call::is(Trait trait) const { return row->is(trait); }
 
 int Call::find(const std::string& name) const {

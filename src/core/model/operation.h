@@ -45,6 +45,12 @@ struct Call {
   std::string where() const;
 };
 
+// An argument that is a whole number or several, one for each of `dims` dimensions: a single one
+// stands for all of them.
+std::vector<int64_t> per_dimension(const c10::IValue& argument, int64_t dims);
+// The dimension that an argument counts from behind where it is negative.
+inline int64_t counted_from_front(int64_t dim, int64_t rank) { return dim < 0 ? dim + rank : dim; }
+
 // A result of a rule as a value of the graph.
 Value to_value(const Halves& halves);
 // The same for truth values and whole numbers, which the model takes for the type `shown`.

@@ -125,12 +125,26 @@ void take_chunks(Shared& shared, int64_t chunks, const Chunk& work, int threads_
   shared.finished.notify_all();
 }
 
+// LibTorch's threads of one operation, as long as an object lives: the thread is the caller's.
+class OperationThreads {
+ public:
+  explicit OperationThreads(int threads) : before_(at::get_num_threads()) {
+    at::set_num_threads(threads);
+  }
+  ~OperationThreads() { at::set_num_threads(before_); }
+  OperationThreads(const OperationThreads&) = delete;
+  OperationThreads& operator=(const OperationThreads&) = delete;
+
+ private:
+  int before_;
+};
+
 void run_here(const Chunks& all, const Chunk& work, const WorkOptions& options) {
   const int64_t chunks = all.count;
   const int threads = threads_of_each(all, options.threads, 1);
   const BlasThreads blas(threads);
   const MemoryShareGuard memory(divide_memory(1));
-  at::set_num_threads(threads);
+  const OperationThreads own(threads);
   const std::atomic<bool> never{false};
   for (int64_t chunk = 0; chunk < chunks; ++chunk) {
     if (options.poll && !options.poll(static_cast<double>(chunk) / static_cast<double>(chunks))) {

@@ -35,15 +35,6 @@ struct Convolution {
   int64_t dims = 1;
 };
 
-std::vector<int64_t> spatial(const c10::IValue& value, int64_t dims) {
-  std::vector<int64_t> numbers =
-      value.isInt() ? std::vector<int64_t>{value.toInt()} : value.toIntVector();
-  if (numbers.size() == 1) {
-    numbers.resize(dims, numbers[0]);
-  }
-  return numbers;
-}
-
 // "same" pads dilation x (kernel - 1) in all, the odd one at the end.
 void pad_same(Convolution& convolution) {
   convolution.padding.assign(convolution.dims, 0);
@@ -70,12 +61,12 @@ Convolution read(const Call& call) {
     convolution.bias = bias.toTensor();
   }
   convolution.dims = convolution.weight.dim() - 2;
-  convolution.stride = spatial(call.constant(call.find("stride")), convolution.dims);
-  convolution.dilation = spatial(call.constant(call.find("dilation")), convolution.dims);
+  convolution.stride = per_dimension(call.constant(call.find("stride")), convolution.dims);
+  convolution.dilation = per_dimension(call.constant(call.find("dilation")), convolution.dims);
   convolution.groups = call.constant(call.find("groups")).toInt();
   const c10::IValue& padding = call.constant(call.find("padding"));
   if (!padding.isString()) {
-    convolution.padding = spatial(padding, convolution.dims);
+    convolution.padding = per_dimension(padding, convolution.dims);
   } else if (padding.toStringRef() == "same") {
     pad_same(convolution);
   } else {
@@ -368,7 +359,7 @@ std::vector<Value> any_convolution(Call& call) {
   const bool transposed = call.is(Trait::transposed) || (flag >= 0 && call.constant(flag).toBool());
   const int extra = call.find("output_padding");
   const std::vector<int64_t> output_padding =
-      extra >= 0 ? spatial(call.constant(extra), c.dims) : std::vector<int64_t>(c.dims, 0);
+      extra >= 0 ? per_dimension(call.constant(extra), c.dims) : std::vector<int64_t>(c.dims, 0);
   const at::NoGradGuard guard;
   Value result;
   result.x = once_tensor(call.batch.memo, "any convolution", [&]() { return run(input.x, false); });

@@ -19,7 +19,7 @@ WindowBackward slice_windows(const at::Tensor& whole, const at::Tensor& part, in
   if (whole.sizes() == part.sizes()) {
     return [](const Windows& grad) { return grad; };
   }
-  if (whole.dim() != 3 || (dim < 0 ? dim + 3 : dim) != 2 || step != 1) {
+  if (whole.dim() != 3 || counted_from_front(dim, 3) != 2 || step != 1) {
     return {};
   }
   const int64_t first = std::max<int64_t>(start < 0 ? start + whole.size(2) : start, 0);

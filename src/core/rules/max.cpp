@@ -75,7 +75,7 @@ Halves maximum_over(const Halves& input, const std::vector<int64_t>& dims, bool 
   const int64_t rank = input.ref.dim();
   std::vector<bool> reduced(rank, false);
   for (const int64_t d : dims) {
-    reduced[d < 0 ? d + rank : d] = true;
+    reduced[counted_from_front(d, rank)] = true;
   }
   std::vector<int64_t> order;
   for (int64_t d = 0; d < rank; ++d) {

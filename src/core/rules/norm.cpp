@@ -69,7 +69,7 @@ Halves matrix_norm(const Call& call, const Halves& a, double order, std::vector<
     refuse_singular(call);
   }
   for (int64_t& dim : dims) {
-    dim = dim < 0 ? dim + a.ref.dim() : dim;
+    dim = counted_from_front(dim, a.ref.dim());
   }
   const bool of_columns = std::abs(order) == 1;
   const int64_t summed = of_columns ? dims[0] : dims[1];

@@ -155,7 +155,7 @@ std::vector<Value> order(Call& call) {
   const Halves input = call.halves(0);
   const int64_t rank = input.ref.dim();
   const int64_t asked = given ? call.constant(dim_position).toInt() : -1;
-  const int64_t dim = asked < 0 ? asked + rank : asked;
+  const int64_t dim = counted_from_front(asked, rank);
   const bool ordered_all = form == Form::sorted || form == Form::largest_few ||
                            form == Form::running_maximum || form == Form::running_minimum;
   const int keep_position = call.find("keepdim");

@@ -48,7 +48,7 @@ std::vector<Value> prod(Call& call) {
     factors = seqlift::linear([](const at::Tensor& value) { return value.flatten(); }, factors);
   }
   const int64_t rank = factors.ref.dim();
-  const int64_t dim = dims.empty() ? 0 : dims[0] < 0 ? dims[0] + rank : dims[0];
+  const int64_t dim = dims.empty() ? 0 : counted_from_front(dims[0], rank);
   while (factors.ref.size(dim) > 1) {
     const int64_t size = factors.ref.size(dim);
     const int64_t half = size / 2;

@@ -77,7 +77,7 @@ Halves logsumexp(const Halves& input, const std::vector<int64_t>& dims, bool kee
       const auto rank = weight.dim();
       std::vector<int64_t> sizes = weight.sizes().vec();
       for (const int64_t dim : dims) {
-        sizes[dim < 0 ? dim + rank : dim] = 1;
+        sizes[counted_from_front(dim, rank)] = 1;
       }
       wide = grad.reshape(sizes);
     }
