@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "core/base/error.h"
 #include "core/methods/chunks.h"
 #include "core/numeric/threads.h"
 #include "core/numeric/work.h"
@@ -159,7 +160,7 @@ TEST_CASE("the caller's thread has as many of LibTorch's threads afterwards as b
             [&](int64_t, const std::atomic<bool>&) {
               during = at::get_num_threads();
               if (fails) {
-                throw std::runtime_error("a chunk's own");
+                throw seqlift::Error("evaluation", "a chunk fails");
               }
             },
             options);
