@@ -1,6 +1,7 @@
 #include "core/numeric/work.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <dlfcn.h>
 
 #include <algorithm>
