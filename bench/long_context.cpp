@@ -1,6 +1,6 @@
 // Time and memory of deep_lift_shap() and gradient x input in long context, beside the bare model:
-// Enformer of random weights, one sequence, one reference. One measurement a process, so that its
-// peak is its own:
+// Enformer of random weights, or Borzoi (MODEL=borzoi in the environment), one sequence, one
+// reference. One measurement a process, so that its peak is its own:
 //
 //   long_context LENGTH bare|gradients|deep_lift THREADS [BUDGET in GB [WIDTH DEPTH: a smaller
 //   net]]
@@ -33,85 +33,10 @@
 #include "core/methods/gradients.h"
 #include "core/model/model.h"
 #include "core/model/modules.h"
+#include "long_models.h"
 #include "timing.h"
 
 namespace {
-
-struct Network {
-  seqlift::NamedTensors tensors;
-
-  void add(const std::string& key, const std::vector<int64_t>& sizes) {
-    // What a layer gives has about the size of what it takes, GELU's half being made up for: with
-    // smaller weights every sequence would give the same.
-    constexpr double gain = 1.6;
-    double inputs = 1;
-    for (size_t i = 1; i < sizes.size(); ++i) {
-      inputs *= static_cast<double>(sizes[i]);
-    }
-    const at::Tensor values = at::randn(sizes);
-    tensors.emplace_back(key, sizes.size() > 1 ? gain * values / std::sqrt(inputs) : values * 0.1);
-  }
-  void layer(const std::string& prefix, const std::vector<int64_t>& sizes) {
-    add(prefix + ".weight", sizes);
-    add(prefix + ".bias", {sizes[0]});
-  }
-  void norm(const std::string& prefix, int64_t channels) {
-    tensors.emplace_back(prefix + ".weight", at::ones({channels}));
-    tensors.emplace_back(prefix + ".bias", at::zeros({channels}));
-  }
-  void batch_norm(const std::string& prefix, int64_t channels) {
-    norm(prefix, channels);
-    tensors.emplace_back(prefix + ".running_mean", at::zeros({channels}));
-    tensors.emplace_back(prefix + ".running_var", at::ones({channels}));
-    tensors.emplace_back(prefix + ".num_batches_tracked", at::scalar_tensor(1, at::kLong));
-  }
-  void block(const std::string& prefix, int64_t in, int64_t out, int64_t width) {
-    batch_norm(prefix + ".0", in);
-    layer(prefix + ".2", {out, in, width});
-  }
-};
-
-// Avsec 2021: `width` 1536, `depth` 11.
-seqlift::NamedTensors enformer_weights(int64_t width, int64_t depth) {
-  constexpr int64_t heads = 8;
-  constexpr int64_t key_width = 64;
-  constexpr int64_t stages = 6;
-  Network net;
-  const int64_t half = width / 2;
-  net.layer("stem.0", {half, 4, 15});
-  net.block("stem.1.fn", half, half, 1);
-  net.add("stem.2.to_attn_logits.weight", {half, half, 1, 1});
-  int64_t in = half;
-  for (int64_t i = 0; i < stages; ++i) {
-    // From half the width to all of it in equal ratios, by multiples of 128.
-    const double ratio = std::pow(2.0, static_cast<double>(i) / (stages - 1));
-    const int64_t step = std::min<int64_t>(128, half / 4);
-    const int64_t out = std::llround(static_cast<double>(half) * ratio / step) * step;
-    const std::string stage = "conv_tower." + std::to_string(i);
-    net.block(stage + ".0", in, out, 5);
-    net.block(stage + ".1.fn", out, out, 1);
-    net.add(stage + ".2.to_attn_logits.weight", {out, out, 1, 1});
-    in = out;
-  }
-  for (int64_t i = 0; i < depth; ++i) {
-    const std::string block = "transformer." + std::to_string(i);
-    net.norm(block + ".0.fn.0", width);
-    const std::string attention = block + ".0.fn.1";
-    net.add(attention + ".rel_content_bias", {1, heads, 1, key_width});
-    net.add(attention + ".rel_pos_bias", {1, heads, 1, key_width});
-    net.add(attention + ".to_q.weight", {heads * key_width, width});
-    net.add(attention + ".to_k.weight", {heads * key_width, width});
-    net.add(attention + ".to_v.weight", {width, width});
-    net.layer(attention + ".to_out", {width, width});
-    net.add(attention + ".to_rel_k.weight", {heads * key_width, width / heads});
-    net.norm(block + ".1.fn.0", width);
-    net.layer(block + ".1.fn.1", {2 * width, width});
-    net.layer(block + ".1.fn.4", {width, 2 * width});
-  }
-  net.block("final_pointwise.1", width, 2 * width, 1);
-  net.layer("_heads.human.0", {5313, 2 * width});
-  return net.tensors;
-}
 
 // GB behind a key of /proc/self/status.
 double status_gb(const std::string& key) {
@@ -175,15 +100,22 @@ int main(int argc, char** argv) {
   const int threads = std::stoi(argv[3]);
   const double budget = argc > 4 ? std::stod(argv[4]) : 0;
   const int64_t width = argc > 6 ? std::stoll(argv[5]) : 1536;
-  const int64_t depth = argc > 6 ? std::stoll(argv[6]) : 11;
+  const char* named = std::getenv("MODEL");
+  const bool is_borzoi = named && std::string(named) == "borzoi";
+  const int64_t depth = argc > 6 ? std::stoll(argv[6]) : is_borzoi ? 8 : 11;
   at::manual_seed(1);
   const std::string path =
       (std::filesystem::temp_directory_path() / ("enformer-" + std::to_string(getpid()) + ".pt"))
           .string();
   {
-    seqlift::EnformerOptions options;
-    options.target_length = -1;
-    seqlift::build_module(seqlift::enformer(enformer_weights(width, depth), options)).save(path);
+    seqlift::EnformerOptions enformer;
+    seqlift::BorzoiOptions borzoi;
+    enformer.target_length = -1;
+    borzoi.target_length = -1;
+    seqlift::build_module(is_borzoi
+                              ? seqlift::borzoi(bench::borzoi_weights(width, depth), borzoi)
+                              : seqlift::enformer(bench::enformer_weights(width, depth), enformer))
+        .save(path);
   }
   const auto model = seqlift::load_model(path);
   std::filesystem::remove(path);

@@ -164,11 +164,13 @@ SEXP seqlift_torch_deep_lift_shap(SEXP pointer, SEXP input, SEXP references, SEX
                                                  {"contributions", Output::contributions},
                                                  {"hypothetical", Output::hypothetical},
                                                  {"attributions", Output::attributions}});
+    OwnArrays own;
+    prepared.options.space = [&own](const std::vector<int64_t>& sizes) { return own.space(sizes); };
     const seqlift::Sequences sequences = to_sequences(Rcpp::List(input));
     const auto result =
         seqlift::deep_lift_shap(*prepared.graph, constants_of(handle, options), sequences,
                                 to_references(references, sequences), prepared.options);
-    return deep_lift_list(result);
+    return deep_lift_list(result, own);
   });
 }
 

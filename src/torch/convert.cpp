@@ -26,6 +26,19 @@ at::Tensor all_reversed(const at::Tensor& tensor) {
   return tensor.permute(order);
 }
 
+// A double array of these dimensions, whatever is in it.
+Rcpp::NumericVector new_array(at::IntArrayRef sizes) {
+  R_xlen_t count = 1;
+  Rcpp::IntegerVector dims(static_cast<R_xlen_t>(sizes.size()));
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    count *= static_cast<R_xlen_t>(sizes[d]);
+    dims[static_cast<R_xlen_t>(d)] = static_cast<int>(sizes[d]);
+  }
+  Rcpp::NumericVector values{Rcpp::no_init(count)};
+  values.attr("dim") = dims;
+  return values;
+}
+
 // Codes [..., L] (0 to 3, anything else is N) as one-hot [rows, 4, L].
 at::Tensor letters_to_one_hot(const at::Tensor& codes) {
   const at::Tensor rows = codes.reshape({-1, codes.size(-1)});
@@ -48,15 +61,23 @@ at::Tensor view_array(SEXP array) {
 
 Rcpp::NumericVector to_array(const at::Tensor& tensor) {
   // Straight into R's memory: results may be large.
-  Rcpp::NumericVector values(Rcpp::no_init(static_cast<R_xlen_t>(tensor.numel())));
-  const at::Tensor reversed = all_reversed(tensor);
-  at::from_blob(values.begin(), reversed.sizes(), at::kDouble).copy_(reversed);
-  Rcpp::IntegerVector dims(tensor.dim());
-  for (int64_t d = 0; d < tensor.dim(); ++d) {
-    dims[d] = static_cast<int>(tensor.size(d));
-  }
-  values.attr("dim") = dims;
+  const Rcpp::NumericVector values = new_array(tensor.sizes());
+  view_array(values).copy_(tensor);
   return values;
+}
+
+at::Tensor OwnArrays::space(const std::vector<int64_t>& sizes) {
+  arrays_.push_back(new_array(sizes));
+  return view_array(arrays_.back());
+}
+
+Rcpp::NumericVector OwnArrays::array_of(const at::Tensor& tensor) const {
+  for (const Rcpp::NumericVector& array : arrays_) {
+    if (tensor.numel() > 0 && tensor.data_ptr() == static_cast<const void*>(array.begin())) {
+      return array;
+    }
+  }
+  return to_array(tensor);
 }
 
 seqlift::Sequences to_sequences(const Rcpp::List& input) {

@@ -17,6 +17,18 @@ at::Tensor view_array(SEXP array);
 // A double array with the tensor's dimensions.
 Rcpp::NumericVector to_array(const at::Tensor& tensor);
 
+// R arrays that results are written into, so that they are in memory once.
+class OwnArrays {
+ public:
+  // A new double array, as view_array() sees it. On R's own thread alone.
+  at::Tensor space(const std::vector<int64_t>& sizes);
+  // The array that the tensor is a view of, or a copy of it.
+  Rcpp::NumericVector array_of(const at::Tensor& tensor) const;
+
+ private:
+  std::vector<Rcpp::NumericVector> arrays_;
+};
+
 // `input`: list(codes = raw matrix [L, n], array = double array [n, C, L], n, args = list of
 // arrays); one of codes and array is NULL.
 seqlift::Sequences to_sequences(const Rcpp::List& input);

@@ -197,18 +197,18 @@ Rcpp::List to_arrays(const std::vector<at::Tensor>& tensors) {
   return arrays;
 }
 
-Rcpp::List deep_lift_list(const seqlift::DeepLiftShapResult& result) {
+Rcpp::List deep_lift_list(const seqlift::DeepLiftShapResult& result, const OwnArrays& own) {
   const bool by_layer = !result.layers.empty();
   Rcpp::List list;
   if (by_layer) {
     list["layers"] = to_arrays(result.layers);
     list["deltas"] = to_arrays(result.layer_deltas);
   } else {
-    list["values"] = to_array(result.values);
+    list["values"] = own.array_of(result.values);
     list["deltas"] = to_array(result.deltas);
   }
   if (result.standard_errors.defined()) {
-    list["standard_errors"] = to_array(result.standard_errors);
+    list["standard_errors"] = own.array_of(result.standard_errors);
   }
   list["predictions"] = to_array(result.predictions);
   list["reference_predictions"] = to_array(result.reference_predictions);

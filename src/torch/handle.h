@@ -62,7 +62,8 @@ void add_layers(const Rcpp::List& options, seqlift::GraphOptions& graph_options,
 Rcpp::List to_arrays(const std::vector<at::Tensor>& tensors);
 
 // The result of DeepLIFT's methods: values, or layers, with their deltas.
-Rcpp::List deep_lift_list(const seqlift::DeepLiftShapResult& result);
+Rcpp::List deep_lift_list(const seqlift::DeepLiftShapResult& result,
+                          const OwnArrays& own = OwnArrays());
 
 // Threads, progress and interrupts; `calls_back`: a rule is an R function, so one thread only.
 seqlift::WorkOptions to_work(const Rcpp::List& options, bool calls_back);

@@ -61,6 +61,30 @@ TEST_CASE("without room for two sequences a piece of one tells", "[batch_check]"
   }
 }
 
+TEST_CASE("of a long sequence a piece tells, but not where the length decides what is done",
+          "[batch_check]") {
+  constexpr int64_t length = 1 << 13;
+  struct Long {
+    const char* lines;
+    bool mixes;
+  };
+  for (const Long& one : std::vector<Long>{
+           {"y = h", false},
+           {"y = h - h.mean(0, keepdim=True)", true},
+           {"if h.size(2) > 2000:\n    h = h - h.mean(0, keepdim=True)\ny = h", true},
+           {"i = h.size(2)\nwhile i > 4096:\n    i = i - 4096\n    h = h.cumsum(0)\ny = h", true},
+           {"if h.size(2) > 2000:\n    h = h.cumsum(2)\ny = h", false}}) {
+    INFO(one.lines);
+    const auto graph = graph_of(around(one.lines));
+    seqlift::Constants constants = in_double();
+    const seqlift::Sequences sequences = sequences_of(one_hot(1, length, 1).to(at::kDouble));
+    const std::string error =
+        error_of([&]() { seqlift::check_batch(*graph, constants, sequences, 3); });
+    INFO(error);
+    CHECK(error.empty() != one.mixes);
+  }
+}
+
 TEST_CASE("models that keep sequences apart are not refused for rounding", "[batch_check]") {
   for (const char* lines :
        {"y = h", "y = h - h.mean(2, keepdim=True)", "t = h.transpose(0, 1)\ny = t.transpose(0, 1)",

@@ -18,6 +18,7 @@ using CollectedOutput = seqlift::DeepLiftShapOptions::Output;
 namespace {
 
 constexpr int64_t n_sequences = 3;
+constexpr int64_t many = 53;
 constexpr int64_t n_references = 4;
 constexpr int64_t piece_length = 5;
 
@@ -30,7 +31,8 @@ at::Tensor made_reference_prediction() { return numbers({n_sequences, n_referenc
 
 DeepLiftShapResult collected(const Given& given, const DeepLiftShapOptions& options,
                              const std::vector<std::pair<Piece, Piece>>& pieces) {
-  Collector collector(n_sequences, n_references, options, false);
+  const seqlift::Sequences sequences = sequences_of(given.X);
+  Collector collector(sequences, n_references, options, false);
   for (const auto& [whole, piece] : pieces) {
     const auto part = [&piece = piece](const at::Tensor& all) {
       return all.narrow(0, piece.i_begin, piece.sequences())
@@ -45,7 +47,7 @@ DeepLiftShapResult collected(const Given& given, const DeepLiftShapOptions& opti
                   part(given.X.unsqueeze(1).expand({n_sequences, n_references, 4, piece_length})),
                   part(given.references), result);
   }
-  return collector.finish(sequences_of(given.X));
+  return collector.finish();
 }
 
 }  // namespace
@@ -86,6 +88,73 @@ TEST_CASE("pieces in any order give what one piece gives", "[collector]") {
         CHECK(distance(found.standard_errors, expected.standard_errors) < 1e-14);
       }
     }
+  }
+}
+
+TEST_CASE("many sequences come to lie where they are wanted, in any order", "[collector]") {
+  const Given given = nets::given(many, n_references, piece_length);
+  const at::Tensor m = numbers({many, n_references, 4, piece_length}, 4);
+  const at::Tensor f = numbers({many, n_references, 1}, 5);
+  const seqlift::Sequences sequences = sequences_of(given.X);
+  for (const CollectedOutput output :
+       {CollectedOutput::attributions, CollectedOutput::hypothetical, CollectedOutput::multipliers,
+        CollectedOutput::contributions}) {
+    DeepLiftShapOptions options;
+    options.output = output;
+    const bool raw =
+        output == CollectedOutput::multipliers || output == CollectedOutput::contributions;
+    options.standard_errors = !raw;
+    // As R's arrays lie: the sequences of one position together.
+    std::vector<at::Tensor> spaces;
+    options.space = [&](const std::vector<int64_t>& sizes) {
+      const std::vector<int64_t> reversed(sizes.rbegin(), sizes.rend());
+      at::Tensor all = at::full(reversed, std::nan(""), at::kDouble);
+      std::vector<int64_t> order;
+      for (int64_t d = all.dim() - 1; d >= 0; --d) {
+        order.push_back(d);
+      }
+      spaces.push_back(all.permute(order));
+      return spaces.back();
+    };
+    Collector collector(sequences, n_references, options, false);
+    const auto add = [&](int64_t i, int64_t rows, int64_t j, int64_t references) {
+      const auto part = [&](const at::Tensor& all) {
+        return all.narrow(0, i, rows).narrow(1, j, references).flatten(0, 1);
+      };
+      seqlift::PairResult result;
+      result.multipliers = [&](size_t) { return part(m); };
+      result.f_x = part(at::zeros_like(f));
+      result.f_ref = part(f);
+      const Piece piece{i, i + rows, j, j + references};
+      collector.add(piece, piece,
+                    part(given.X.unsqueeze(1).expand({many, n_references, 4, piece_length})),
+                    part(given.references), result);
+    };
+    // Shares of references, the last ones first; two sequences at once; from the end on.
+    for (int64_t i = many - 1; i >= 0; --i) {
+      if (i % 3 == 0) {
+        add(i, 1, 2, 2);
+        add(i, 1, 0, 2);
+      } else if (i % 3 == 1) {
+        add(i, std::min<int64_t>(2, many - i), 0, n_references);
+      }
+    }
+    const DeepLiftShapResult found = collector.finish();
+    REQUIRE(spaces.size() == (raw ? 1 : 2));
+    CHECK(found.values.data_ptr() == spaces[0].data_ptr());
+    const at::Tensor X = given.X.to(at::kDouble);
+    const at::Tensor hypothetical = m - (given.references * m).sum(2, true);
+    const at::Tensor expected =
+        output == CollectedOutput::multipliers     ? m
+        : output == CollectedOutput::contributions ? m * (X.unsqueeze(1) - given.references)
+        : output == CollectedOutput::hypothetical  ? hypothetical.mean(1)
+                                                   : hypothetical.mean(1) * X;
+    CHECK(distance(found.values.select(-1, 0), expected) < 1e-14);
+    if (!raw) {
+      CHECK(found.standard_errors.data_ptr() == spaces[1].data_ptr());
+      CHECK(found.standard_errors.isfinite().all().item<bool>());
+    }
+    CHECK(at::equal(found.reference_predictions, f));
   }
 }
 

@@ -219,6 +219,9 @@ bool Evaluation::condition(const Value& given, const Node* node) {
     throw NotMeasurable();
   }
   const bool x = value.x.isTensor() ? value.x.toTensor().item<bool>() : value.x.toBool();
+  if (options_.conditions) {
+    options_.conditions->push_back(x);
+  }
   if (!value.paired()) {
     return x;
   }

@@ -126,6 +126,8 @@ struct EvaluateOptions {
   std::function<Resume(const std::vector<at::Tensor>& crossing)> carry;
   // Where the bytes of each node are written to.
   Footprint* footprint = nullptr;
+  // Where the answer of each condition of a branch or loop is written to, in turn.
+  std::vector<bool>* conditions = nullptr;
   // Called before an operation, or a list, is evaluated, and after an operation.
   std::function<void(const torch::jit::Node*, const std::vector<Value>& inputs)> before;
   std::function<void(const Call&, const std::vector<Value>& outputs)> after;

@@ -37,6 +37,8 @@ constexpr double coarse = 1e-2;
 constexpr double smallest = 1e-4;
 // Longer sequences have one neighbour instead of two: time and memory.
 constexpr int64_t long_sequence = 1 << 16;
+// Of longer ones a piece is looked at among others, which takes less than half of the time.
+constexpr int64_t worth_a_piece = 1 << 13;
 
 struct Company {
   at::Tensor X;
@@ -47,6 +49,7 @@ struct Company {
 struct Given {
   std::vector<at::Tensor> outputs;
   std::string failure;
+  std::vector<bool> conditions;  // of branches and loops, in turn
   bool works() const { return failure.empty(); }
 };
 
@@ -58,6 +61,7 @@ Given ask(const Graph& graph, Constants& constants, const Company& rows,
   EvaluateOptions options;
   options.after = after;
   options.footprint = weighed;
+  options.conditions = &given.conditions;
   options.unit = units_as_written(constants);
   std::vector<Value> inputs(1);
   inputs[0].x = to_compute(rows.X, constants).clone();
@@ -175,15 +179,19 @@ class BatchCheck {
   // Why the model is refused, "" where it is not; nothing where it fails on this sequence anyway.
   // What a piece of the sequence says against it is asked of the whole.
   std::optional<std::string> refusal() {
-    const std::optional<std::string> found = refusal_of(true);
-    const bool by_a_piece = piece_ > 0;
-    piece_ = 0;
-    special_ = false;
-    return by_a_piece && found != "" ? refusal_of(false) : found;
+    std::optional<std::string> found = refusal_of(true);
+    if (piece_ > 0 && (found != "" || special_ != graph_.findings->alone_differs)) {
+      found = refusal_of(false);
+    }
+    if (found == "" && special_) {
+      graph_.findings->alone_differs = true;
+    }
+    return found;
   }
 
  private:
   std::optional<std::string> refusal_of(bool pieces) {
+    piece_ = 0;
     own_ = {};
     own_ = row(0);
     special_ = graph_.findings->alone_differs;
@@ -203,7 +211,9 @@ class BatchCheck {
     };
     const bool room = room_for(3);
     if (pieces && !room_for(2)) {
-      one = of_a_piece(std::move(one));
+      one = of_a_piece(std::move(one), {1, 5});
+    } else if (pieces && own_.X.size(2) >= worth_a_piece) {
+      one = of_a_piece(std::move(one), {1});
     }
     const bool two = batch_size_ < 3 || own_.X.size(2) >= long_sequence || !room;
     if (!looks_for_nan(graph_, constants_.device())) {
@@ -240,18 +250,18 @@ class BatchCheck {
     return rows;
   }
 
-  // What the model gives for the first part of the sequence, where it takes sequences of that
-  // length: whether it mixes those of a batch does not depend on how long they are, and memory for
-  // two whole ones is not there. Else `whole`.
-  Given of_a_piece(Given whole) {
+  // What the model gives for the first part of the sequence, where it takes sequences of such a
+  // length and does the same with them: whether it mixes those of a batch does not depend on how
+  // long they are. Else `whole`.
+  Given of_a_piece(Given whole, const std::vector<int64_t>& eighths) {
     const Company all = own_;
     const int64_t length = own_.X.size(2);
-    for (const int64_t eighths : {1, 5}) {
-      piece_ = length / 8 * eighths;
+    for (const int64_t part : eighths) {
+      piece_ = length / 8 * part;
       if (own_.args.empty() && length % 8 == 0) {
         own_.X = all.X.narrow(2, 0, piece_);
         Given one = ask(graph_, constants_, by_itself());
-        if (one.works()) {
+        if (one.works() && one.conditions == whole.conditions) {
           return one;
         }
       }
@@ -273,9 +283,6 @@ class BatchCheck {
       same = two.works() && (distance(two, 0, among, 1) <= rounding || same_in_double(among));
     }
     if (same) {
-      if (special_) {
-        graph_.findings->alone_differs = true;
-      }
       return "";
     }
     MixingWatch watch(graph_, share_of_numbers(rows_.X) == 1);

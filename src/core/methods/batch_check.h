@@ -9,7 +9,8 @@ namespace seqlift {
 // Evaluates the first sequence alone and among others, once for each shape of the inputs of a
 // graph; what is found is kept with the graph. The others are no numbers (NaN), so that whatever is
 // computed with them shows, however little it changes; where the model's code looks for NaN they
-// are sequences. Float64 decides where rounding may be what differs. A model that treats a single
+// are sequences. Of long sequences, and where there is no room for two, a piece is looked at among
+// others. Float64 decides where rounding may be what differs. A model that treats a single
 // sequence specially (squeeze() without a dimension) is marked, see BatchFindings. Nothing is done
 // where the sequences of a batch belong together (Conduct::joint).
 // Errors: kind "batch" where the sequences of a batch are mixed, with the operation that does so

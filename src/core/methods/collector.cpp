@@ -4,13 +4,40 @@
 
 namespace seqlift {
 
-Collector::Collector(int64_t sequences, int64_t references, const DeepLiftShapOptions& options,
-                     bool by_layer)
-    : references_(references), options_(options), by_layer_(by_layer) {
+namespace {
+
+// Sequences are written into the result so many at a time: where those of one position lie together
+// (R's arrays), one after the other would touch all of its memory for each.
+constexpr int64_t together = 16;
+
+}  // namespace
+
+Collector::Collector(const Sequences& sequences, int64_t references,
+                     const DeepLiftShapOptions& options, bool by_layer)
+    : sequences_(sequences), references_(references), options_(options), by_layer_(by_layer) {
+  const int64_t n = sequences.count;
   const auto targets = static_cast<int64_t>(options.targets.size());
   const auto in_double = at::TensorOptions().dtype(at::kDouble);
-  result_.predictions = at::zeros({sequences, targets}, in_double);
-  result_.reference_predictions = at::zeros({sequences, references, targets}, in_double);
+  result_.predictions = at::zeros({n, targets}, in_double);
+  result_.reference_predictions = at::zeros({n, references, targets}, in_double);
+  if (by_layer || n == 0) {
+    return;
+  }
+  kept_.resize(1);
+  std::vector<int64_t> sizes{n};
+  if (raw()) {
+    sizes.push_back(references);
+  }
+  sizes.insert(sizes.end(), {bases, sequences.X(0, 1).size(2)});
+  sizes.insert(sizes.end() + target_dim() + 1, targets);
+  kept_[0].whole.values = space_for(sizes);
+  if (options.standard_errors && !raw()) {
+    kept_[0].whole.squares = space_for(sizes);
+  }
+}
+
+at::Tensor Collector::space_for(std::vector<int64_t> sizes) const {
+  return options_.space && !by_layer_ ? options_.space(sizes) : at::empty(sizes, at::kDouble);
 }
 
 void Collector::add(const Piece& whole, const Piece& piece, const at::Tensor& X,
@@ -47,33 +74,33 @@ void Collector::add(const Piece& whole, const Piece& piece, const at::Tensor& X,
     } else {
       part = {place_of, parts[i].values};
     }
+    int64_t& pairs = kept.pairs[piece.i_begin];
+    pairs += n * r;
+    if (pairs == n * references_) {
+      kept.complete += n;
+    }
+    if (kept.complete >= together) {
+      settle(kept);
+    }
   }
   place(result_.reference_predictions).copy_(f_ref.unflatten(0, {n, r}));
   result_.predictions.narrow(0, piece.i_begin, n).copy_(f_x.unflatten(0, {n, r}).select(1, 0));
 }
 
-DeepLiftShapResult Collector::finish(const Sequences& sequences) {
-  const int64_t n = sequences.count;
+DeepLiftShapResult Collector::finish() {
+  for (Kept& kept : kept_) {
+    settle(kept);
+  }
   if (by_layer_) {
     for (const Kept& kept : kept_) {
-      result_.layers.push_back(join(kept, n).values);
+      result_.layers.push_back(kept.whole.values);
       result_.layer_deltas.push_back(kept.deltas);
     }
     return result_;
   }
-  const Sum whole = join(kept_[0], n);
-  result_.values = whole.values;
-  result_.standard_errors = whole.squares;
+  result_.values = kept_[0].whole.values;
+  result_.standard_errors = kept_[0].whole.squares;
   result_.deltas = kept_[0].deltas;
-  if (options_.output == DeepLiftShapOptions::Output::attributions) {
-    for (int64_t i = 0; i < n; ++i) {
-      const at::Tensor x = sequences.X(i, i + 1).narrow(1, 0, bases).to(at::kDouble);
-      result_.values.narrow(0, i, 1).mul_(x.unsqueeze(target_dim()));
-      if (result_.standard_errors.defined()) {
-        result_.standard_errors.narrow(0, i, 1).mul_(x.abs().unsqueeze(target_dim()));
-      }
-    }
-  }
   return result_;
 }
 
@@ -132,46 +159,94 @@ void Sum::add(int64_t count, const Sum& other, int64_t more) {
   values.add_(other.values);
 }
 
-Sum Collector::join(const Kept& kept, int64_t n) const {
-  Sum whole;
-  for (const auto& entry : kept.parts) {
-    const Piece& piece = entry.second.first;
-    const Sum& part = entry.second.second;
-    const auto zeros_for_all = [&](const at::Tensor& values) {
-      std::vector<int64_t> sizes = values.sizes().vec();
-      sizes[0] = n;
-      if (raw()) {
-        sizes[1] = references_;
-      }
-      return at::zeros(sizes, values.options());
-    };
-    if (!whole.values.defined()) {
-      whole.values = zeros_for_all(part.values);
-      whole.squares = part.squares.defined() ? zeros_for_all(part.squares) : at::Tensor();
-    }
-    const auto rows_of = [&](const at::Tensor& all) {
-      return all.defined() ? all.narrow(0, piece.i_begin, piece.sequences()) : all;
-    };
-    Sum rows{rows_of(whole.values), rows_of(whole.squares)};
+Sum Collector::joined(Kept& kept, int64_t begin) const {
+  Sum rows;
+  for (auto entry = kept.parts.lower_bound({begin, 0});
+       entry != kept.parts.end() && entry->first.first == begin; entry = kept.parts.erase(entry)) {
+    const Piece& piece = entry->second.first;
+    const Sum& part = entry->second.second;
     if (raw()) {
-      rows.values.narrow(1, piece.j_begin, piece.references()).copy_(part.values);
-    } else if (piece.j_begin == 0) {
-      rows.values.add_(part.values);
-      if (rows.squares.defined()) {
-        rows.squares.copy_(part.squares);
+      if (!rows.values.defined()) {
+        std::vector<int64_t> sizes = part.values.sizes().vec();
+        sizes[1] = references_;
+        rows.values = at::empty(sizes, part.values.options());
       }
+      rows.values.narrow(1, piece.j_begin, piece.references()).copy_(part.values);
+    } else if (!rows.values.defined()) {
+      rows = part;
     } else {
       rows.add(piece.j_begin, part, piece.references());
     }
   }
-  if (!raw()) {
-    const auto references = static_cast<double>(references_);
-    whole.values.div_(references);
-    if (whole.squares.defined()) {
-      whole.squares.div_(references * (references - 1)).sqrt_();
-    }
+  return rows;
+}
+
+void Collector::finish_rows(Sum& rows, int64_t begin) const {
+  if (raw()) {
+    return;
   }
-  return whole;
+  const auto references = static_cast<double>(references_);
+  rows.values.div_(references);
+  if (rows.squares.defined()) {
+    rows.squares.div_(references * (references - 1)).sqrt_();
+  }
+  if (by_layer_ || options_.output != DeepLiftShapOptions::Output::attributions) {
+    return;
+  }
+  const at::Tensor x = sequences_.X(begin, begin + rows.values.size(0))
+                           .narrow(1, 0, bases)
+                           .to(at::kDouble)
+                           .unsqueeze(target_dim());
+  rows.values.mul_(x);
+  if (rows.squares.defined()) {
+    rows.squares.mul_(x.abs());
+  }
+}
+
+void Collector::settle(Kept& kept) const {
+  std::vector<at::Tensor> values;
+  std::vector<at::Tensor> squares;
+  int64_t begin = 0;  // of those that are gathered
+  int64_t end = 0;
+  const auto write = [&]() {
+    const auto into = [&](at::Tensor& whole, const std::vector<at::Tensor>& rows) {
+      if (rows.empty()) {
+        return;
+      }
+      if (!whole.defined()) {
+        std::vector<int64_t> sizes = rows[0].sizes().vec();
+        sizes[0] = sequences_.count;
+        whole = space_for(sizes);
+      }
+      whole.narrow(0, begin, end - begin).copy_(rows.size() == 1 ? rows[0] : at::cat(rows));
+    };
+    into(kept.whole.values, values);
+    into(kept.whole.squares, squares);
+    values.clear();
+    squares.clear();
+  };
+  for (auto entry = kept.pairs.begin(); entry != kept.pairs.end();) {
+    const int64_t first = entry->first;
+    const int64_t rows = kept.parts.lower_bound({first, 0})->second.first.sequences();
+    if (entry->second < rows * references_) {
+      ++entry;
+      continue;
+    }
+    if (first != end) {
+      write();
+      begin = first;
+    }
+    Sum one = joined(kept, first);
+    finish_rows(one, first);
+    values.push_back(one.values);
+    if (one.squares.defined()) {
+      squares.push_back(one.squares);
+    }
+    end = first + rows;
+    entry = kept.pairs.erase(entry);
+  }
+  write();
+  kept.complete = 0;
 }
 
 }  // namespace seqlift

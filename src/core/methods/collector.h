@@ -28,10 +28,11 @@ struct Sum {
   void add(int64_t count, const Sum& other, int64_t more);
 };
 
-// Collects what the pieces give; every pair has its own place, so the order does not matter.
+// Collects what the pieces give; every pair has its own place, so the order does not matter. What
+// is complete of some sequences is written into the result at once, which is in memory once.
 class Collector {
  public:
-  Collector(int64_t sequences, int64_t references, const DeepLiftShapOptions& options,
+  Collector(const Sequences& sequences, int64_t references, const DeepLiftShapOptions& options,
             bool by_layer);
 
   // A block of the pairs of `whole`: X and references as [pairs, C, L]. The blocks of a piece come
@@ -41,13 +42,18 @@ class Collector {
            const at::Tensor& references, const PairResult& given);
 
   // Sums over the references are formed in the order of the pieces, so that threads do not matter.
-  DeepLiftShapResult finish(const Sequences& sequences);
+  DeepLiftShapResult finish();
 
  private:
   // What is kept of the sequences, or of each layer.
   struct Kept {
+    Sum whole;
     at::Tensor deltas;
+    // Of sequences that are not complete, by their first sequence and reference, and how many pairs
+    // of a sequence's pieces there are.
     std::map<std::pair<int64_t, int64_t>, std::pair<Piece, Sum>> parts;
+    std::map<int64_t, int64_t> pairs;
+    int64_t complete = 0;  // sequences that are, in `parts`
   };
   // What a block adds to it: values, and the sums of the contributions [pairs, targets].
   struct Part {
@@ -58,9 +64,13 @@ class Collector {
   Part of_sequences(const Piece& piece, const at::Tensor& X, const at::Tensor& references,
                     const PairResult& given) const;
   Part of_layer(const Piece& piece, const LayerPairs& layer) const;
-  // The parts of all pieces, for `n` sequences: of sums their means, and the means' standard
-  // errors.
-  Sum join(const Kept& kept, int64_t n) const;
+  // Writes the sequences that are complete into the whole.
+  void settle(Kept& kept) const;
+  // The parts of the sequences from `begin` on become one, and are let go.
+  Sum joined(Kept& kept, int64_t begin) const;
+  // Means and their standard errors in place of sums, and the letters that are there.
+  void finish_rows(Sum& rows, int64_t begin) const;
+  at::Tensor space_for(std::vector<int64_t> sizes) const;
 
   // Whether each reference has values of its own.
   bool raw() const {
@@ -72,6 +82,7 @@ class Collector {
   }
   int64_t target_dim() const { return options_.profile ? -3 : -1; }
 
+  const Sequences& sequences_;
   int64_t references_;
   const DeepLiftShapOptions& options_;
   DeepLiftShapResult result_;

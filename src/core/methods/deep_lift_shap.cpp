@@ -328,7 +328,7 @@ DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
   check_batch(graph, constants, sequences, options.batch_size);
   const bool by_layer = !graph.layer_paths.empty() && !options.module_mode;
   using Output = DeepLiftShapOptions::Output;
-  Collector collector(sequences.count, references.count, options, by_layer);
+  Collector collector(sequences, references.count, options, by_layer);
   PairOptions pair_options;
   pair_options.targets = options.targets;
   pair_options.registrations = options.registrations;
@@ -346,7 +346,7 @@ DeepLiftShapResult deep_lift_shap(const Graph& graph, Constants& constants,
   } else {
     run_operator_mode(inputs);
   }
-  return collector.finish(sequences);
+  return collector.finish();
 }
 
 }  // namespace seqlift

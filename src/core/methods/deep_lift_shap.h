@@ -34,12 +34,15 @@ struct DeepLiftShapOptions {
   Registrations registrations;  // modules that are units of a rule of their own
   // Operations without a rule get the path integral of their gradient (operator mode).
   bool integrate = false;
+  // Where values and standard errors come to lie, asked for on the calling thread before work
+  // starts; empty: LibTorch's memory. Not for layers.
+  std::function<at::Tensor(const std::vector<int64_t>& sizes)> space;
   WorkOptions work;
 };
 
 struct DeepLiftShapResult {
-  at::Tensor values;  // as Output says, with a last dimension for the targets ([n, targets, 4,
-                      // L] and [n, references, targets, 4, L] for a profile)
+  at::Tensor values;  // float64, as Output says, with a last dimension for the targets ([n,
+                      // targets, 4, L] and [n, references, targets, 4, L] for a profile)
   at::Tensor standard_errors;  // sd over references / sqrt(references), shape of `values`, or none
   // In place of `values` where the graph has layers, one for each: mean over references of the
   // contributions m (layer(x) - layer(ref)) [n, ..., targets], or contributions or multipliers [n,

@@ -1,9 +1,14 @@
 #include "core/numeric/steady_memory.h"
 
+// Other C libraries keep what they will.
+#ifdef __GLIBC__
+
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <malloc.h>
+#include <sys/mman.h>
 #include <torch/version.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,55 +20,76 @@ namespace seqlift {
 
 namespace {
 
-// A kept block serves a request that fills it but for this part.
-constexpr double unused = 0.0625;
+// A kept block serves a request of at least this part of it: what is left of it serves nobody.
+constexpr double least_filled = 0.5;
+
+// Pages of a block beyond `bytes` go back to the system; their addresses stay the block's.
+void drop_pages(void* data, int64_t bytes, int64_t capacity) {
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto start = reinterpret_cast<uintptr_t>(data);
+  const uintptr_t from = (start + static_cast<uintptr_t>(bytes) + page - 1) / page * page;
+  const uintptr_t to = (start + static_cast<uintptr_t>(capacity)) / page * page;
+  if (from < to) {
+    madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
+  }
+}
 
 // Large blocks, each of which free() may take back: a block may outlive the calls, or be let go by
-// a library that asks for LibTorch's present allocator.
+// a library that asks for LibTorch's present allocator. New pages cost more than what is computed
+// on them: a block serves smaller requests too, and then keeps the pages behind them as long as
+// there is room.
 class LargeBlocks {
  public:
   void* take(size_t bytes) {
     const auto wanted = static_cast<int64_t>(bytes);
     const std::lock_guard<std::mutex> lock(mutex_);
     void* data = nullptr;
-    int64_t size = 0;
+    Block block;
     const auto fitting = kept_.lower_bound(wanted);
     if (fitting != kept_.end() &&
-        static_cast<double>(fitting->first - wanted) <= unused * static_cast<double>(wanted)) {
-      size = fitting->first;
+        static_cast<double>(wanted) >= least_filled * static_cast<double>(fitting->first)) {
       data = fitting->second;
-      counts_.kept -= size;
+      block = all_.at(data);
       kept_.erase(fitting);
-    } else {
-      // What is kept makes room first, the largest first.
-      while (!kept_.empty() &&
-             counts_.used + counts_.kept + wanted > std::max(counts_.most, counts_.used + wanted)) {
-        const auto largest = std::prev(kept_.end());
-        counts_.kept -= largest->first;
-        free(largest->second);
-        kept_.erase(largest);
-      }
-      data = c10::GetDefaultCPUAllocator()->raw_allocate(bytes);
-      size = static_cast<int64_t>(malloc_usable_size(data));
+      counts_.kept -= block.resident;
     }
-    used_[data] = size;
-    counts_.used += size;
+    counts_.used += wanted;
     counts_.most = std::max(counts_.most, counts_.used);
+    const int64_t more = std::max<int64_t>(0, wanted - block.resident);
+    if (data) {
+      block.asked = wanted;  // not to be taken from below
+      all_[data] = block;
+    }
+    if (more > 0) {
+      make_room(resident_ + more - counts_.most);
+    }
+    if (!data) {
+      try {
+        data = c10::GetDefaultCPUAllocator()->raw_allocate(bytes);
+      } catch (...) {
+        counts_.used -= wanted;
+        throw;
+      }
+      block.capacity = static_cast<int64_t>(malloc_usable_size(data));
+    }
+    resident_ += more;
+    block.resident += more;
+    block.asked = wanted;
+    all_[data] = block;
     return data;
   }
 
   // Whether it was one of ours, and is kept.
   bool keep(void* data) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto own = used_.find(data);
-    if (own == used_.end()) {
+    const auto own = all_.find(data);
+    if (own == all_.end()) {
       return false;
     }
-    const int64_t size = own->second;
-    used_.erase(own);
-    counts_.used -= size;
-    kept_.emplace(size, data);
-    counts_.kept += size;
+    counts_.used -= own->second.asked;
+    own->second.asked = 0;
+    kept_.emplace(own->second.capacity, data);
+    counts_.kept += own->second.resident;
     return true;
   }
 
@@ -73,19 +99,58 @@ class LargeBlocks {
       free(block.second);
     }
     kept_.clear();
-    used_.clear();
+    all_.clear();
+    resident_ = 0;
     counts_ = {};
   }
 
   SteadyBlocks counts() {
     const std::lock_guard<std::mutex> lock(mutex_);
-    return counts_;
+    SteadyBlocks counts = counts_;
+    counts.resident = resident_;
+    return counts;
   }
 
  private:
+  struct Block {
+    int64_t capacity = 0;
+    int64_t resident = 0;  // bytes from its start that may have pages
+    int64_t asked = 0;     // of who uses it; 0: kept
+  };
+
+  // Gives pages back: those behind what is used, then those of what is kept, the largest first.
+  void make_room(int64_t bytes) {
+    for (auto block = all_.begin(); bytes > 0 && block != all_.end(); ++block) {
+      Block& one = block->second;
+      if (one.asked > 0 && one.resident > one.asked) {
+        drop_pages(block->first, one.asked, one.capacity);
+        bytes -= one.resident - one.asked;
+        resident_ -= one.resident - one.asked;
+        one.resident = one.asked;
+      }
+    }
+    while (bytes > 0 && !kept_.empty()) {
+      const auto largest = std::prev(kept_.end());
+      Block& one = all_.at(largest->second);
+      const int64_t dropped = std::min(bytes, one.resident);
+      bytes -= dropped;
+      resident_ -= dropped;
+      counts_.kept -= dropped;
+      one.resident -= dropped;
+      if (one.resident > 0) {
+        drop_pages(largest->second, one.resident, one.capacity);
+      } else {
+        free(largest->second);
+        all_.erase(largest->second);
+        kept_.erase(largest);
+      }
+    }
+  }
+
   std::mutex mutex_;
-  std::multimap<int64_t, void*> kept_;
-  std::unordered_map<void*, int64_t> used_;  // since the first object that is alive now was made
+  std::multimap<int64_t, void*> kept_;    // by capacity
+  std::unordered_map<void*, Block> all_;  // since the first object that is alive now was made
+  int64_t resident_ = 0;                  // of all
   SteadyBlocks counts_;
 };
 
@@ -154,7 +219,6 @@ StandIn& stand_in() {
 }  // namespace
 
 SteadyMemory::SteadyMemory() {
-#ifdef __GLIBC__
   static const bool once = [] {
     mallopt(M_MMAP_THRESHOLD, large_block);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
@@ -164,16 +228,25 @@ SteadyMemory::SteadyMemory() {
   }();
   (void)once;
   stand_in().begin();
-#endif
 }
 
 SteadyMemory::~SteadyMemory() {
-#ifdef __GLIBC__
   stand_in().end();
   malloc_trim(0);
-#endif
 }
 
 SteadyBlocks steady_blocks() { return blocks().counts(); }
 
 }  // namespace seqlift
+
+#else
+
+namespace seqlift {
+
+SteadyMemory::SteadyMemory() {}
+SteadyMemory::~SteadyMemory() {}
+SteadyBlocks steady_blocks() { return {}; }
+
+}  // namespace seqlift
+
+#endif

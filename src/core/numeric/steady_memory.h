@@ -22,11 +22,13 @@ class SteadyMemory {
   SteadyMemory& operator=(const SteadyMemory&) = delete;
 };
 
-// For tests: bytes in large blocks that are kept, that are in use, and that were at the most.
+// For tests: bytes in large blocks that are kept, that are in use, that were in use at the most, and
+// of all pages that they may have.
 struct SteadyBlocks {
   int64_t kept = 0;
   int64_t used = 0;
   int64_t most = 0;
+  int64_t resident = 0;
 };
 SteadyBlocks steady_blocks();
 // Blocks from this size on are kept by us.
