@@ -238,7 +238,7 @@ save_part <- function(value, file) {
 
 # A value with the checksum of its bytes before them: disks and copies flip bits.
 write_checked <- function(value, path) {
-  bytes <- serialize(value, NULL)
+  bytes <- serialize(value, NULL, xdr = FALSE)
   write_bytes(bytes, path, before = charToRaw(rlang::hash(bytes)))
 }
 

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <unordered_map>
@@ -211,6 +212,17 @@ class StandIn {
   KeepingAllocator allocator_;
 };
 
+// A call that comes soon takes it again: with little work its pages cost more than the work.
+constexpr size_t kept_between_calls = 256 << 20;
+
+size_t free_in_heap() {
+#if __GLIBC_PREREQ(2, 33)
+  return mallinfo2().fordblks;
+#else
+  return std::numeric_limits<size_t>::max();  // not told: all is given back
+#endif
+}
+
 StandIn& stand_in() {
   static auto* one = new StandIn();
   return *one;
@@ -232,7 +244,9 @@ SteadyMemory::SteadyMemory() {
 
 SteadyMemory::~SteadyMemory() {
   stand_in().end();
-  malloc_trim(0);
+  if (free_in_heap() > kept_between_calls) {
+    malloc_trim(0);
+  }
 }
 
 SteadyBlocks steady_blocks() { return blocks().counts(); }

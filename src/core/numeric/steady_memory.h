@@ -9,7 +9,8 @@
 namespace seqlift {
 
 // As long as an object lives, freed memory is kept for whoever asks next; afterwards it is given
-// back. Any number of objects may live at once, on any threads.
+// back, but for what the next call of a loop would take again. Any number of objects may live at
+// once, on any threads.
 //
 // What is too large for glibc to keep (tensors of 32 MB and more) is kept by LibTorch's allocator
 // of the CPU, behind which we stand in meanwhile: never so much that more is taken of the system
@@ -22,8 +23,8 @@ class SteadyMemory {
   SteadyMemory& operator=(const SteadyMemory&) = delete;
 };
 
-// For tests: bytes in large blocks that are kept, that are in use, that were in use at the most, and
-// of all pages that they may have.
+// For tests: bytes in large blocks that are kept, that are in use, that were in use at the most,
+// and of all pages that they may have.
 struct SteadyBlocks {
   int64_t kept = 0;
   int64_t used = 0;
