@@ -22,7 +22,7 @@ namespace seqlift {
 namespace {
 
 // A kept block serves a request of at least this part of it: what is left of it serves nobody.
-constexpr double least_filled = 0.5;
+constexpr double least_filled = 0.25;
 
 // Pages of a block beyond `bytes` go back to the system; their addresses stay the block's.
 void drop_pages(void* data, int64_t bytes, int64_t capacity) {
