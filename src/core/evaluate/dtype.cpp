@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/halves/constants.h"
 #include "core/halves/half_precision.h"
+#include "core/model/operation.h"
 #include "core/model/operation_table.h"
 #include "core/numeric/tensor_functions.h"
 

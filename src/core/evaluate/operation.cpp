@@ -11,6 +11,7 @@
 #include "core/halves/kernels.h"
 #include "core/model/operation_table.h"
 #include "core/model/random_operations.h"
+#include "core/numeric/convolution_gradient.h"
 #include "core/numeric/device.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/visit_tensors.h"
@@ -224,7 +225,9 @@ void Evaluation::run_operation(const Node* node) {
     if (!known_operation) {
       refuse(call, "is not known to this LibTorch");
     }
-    const bool reduced = constants_.reduced() && call.is(Trait::low_precision);
+    const bool widened = call.is(Trait::onednn_gradient) && constants_.device().is_cpu() &&
+                         !float_convolution_gradients_hold();
+    const bool reduced = constants_.reduced() && call.is(Trait::low_precision) && !widened;
     // The operation of a text with places to fill in is told how many values there are.
     const bool variadic = known_operation->schema().is_vararg();
     const FastPath fast = plainly_ ? FastPath::none : call.row->fast;
@@ -234,8 +237,8 @@ void Evaluation::run_operation(const Node* node) {
     const bool places = call.is(Trait::gradient_as_laid_out);
     const View view = writes ? call.row->view : View::none;
     call.evaluate = [operation = known_operation->getOperation(node), writes, reduced, variadic,
-                     dense, derivative = call.row->derivative, normalises, pools, places, view,
-                     elsewhere,
+                     widened, dense, derivative = call.row->derivative, normalises, pools, places,
+                     view, elsewhere,
                      device = constants_.device()](std::vector<c10::IValue> stack) mutable {
       if (variadic) {
         stack.emplace_back(static_cast<int64_t>(stack.size()));
@@ -250,8 +253,16 @@ void Evaluation::run_operation(const Node* node) {
       if (reduced) {
         cast(stack, at::kFloat, at::kBFloat16);
       }
+      const bool wide = widened && at::GradMode::is_enabled();
+      if (wide) {
+        cast(stack, at::kFloat, at::kDouble);
+      }
       if (derivative && at::GradMode::is_enabled()) {
-        return derivative(stack);
+        std::vector<c10::IValue> outputs = derivative(stack);
+        if (wide) {
+          cast(outputs, at::kDouble, at::kFloat);
+        }
+        return outputs;
       }
       if (dense && is_plain_product(stack)) {
         return std::vector<c10::IValue>{dense_layer(stack)};
@@ -264,6 +275,9 @@ void Evaluation::run_operation(const Node* node) {
         stack[0] = stack[0].toTensor().unsqueeze(2);
       }
       operation(stack);
+      if (wide) {
+        cast(stack, at::kDouble, at::kFloat);
+      }
       if (places) {
         stack[0] = with_gradient_in_place(stack[0].toTensor());
       }

@@ -77,6 +77,9 @@ void set_computations(const Setter& set) {
   set(Trait::convolves,
       {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
        "_convolution", "convolution", "_convolution_mode"});
+  set(Trait::onednn_gradient,
+      {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+       "_convolution", "convolution", "_convolution_mode", "conv_tbc"});
   set(Trait::transposed, {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"});
   set(Trait::drops, {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"});
   set(Trait::detaches, {"detach", "data"});
@@ -121,6 +124,7 @@ void set_computations(const Setter& set) {
   set(derivative, Compute{derivatives::heaviside}, {"heaviside"});
   set(derivative, Compute{derivatives::conv_tbc}, {"conv_tbc"});
   set(derivative, Compute{derivatives::masked_select}, {"masked_select"});
+  set(derivative, Compute{derivatives::remainder}, {"remainder"});
 }
 
 // Which of the operations that share a rule it is.

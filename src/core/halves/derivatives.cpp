@@ -1,5 +1,6 @@
 #include "core/halves/derivatives.h"
 
+#include <ATen/ScalarOps.h>
 #include <ATen/core/grad_mode.h>
 
 #include "core/numeric/tensor_functions.h"
@@ -63,6 +64,16 @@ Stack nll_loss(const Stack& stack) {
   const auto weight = stack[2].isNone() ? c10::optional<at::Tensor>() : stack[2].toTensor();
   return {at::nll_loss_nd(stack[0].toTensor().contiguous(), stack[1].toTensor(), weight,
                           stack[3].toInt(), stack[4].toInt())};
+}
+
+// Newer ones have no derivative where the first of the two is a number by itself.
+Stack remainder(const Stack& stack) {
+  if (stack[0].isTensor() && !stack[1].isTensor()) {
+    return {stack[0].toTensor().remainder(stack[1].toScalar())};
+  }
+  const at::Tensor x = stack[0].isTensor() ? stack[0].toTensor()
+                                           : at::native::wrapped_scalar_tensor(stack[0].toScalar());
+  return {x.remainder(stack[1].toTensor())};
 }
 
 }  // namespace derivatives

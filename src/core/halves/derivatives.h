@@ -20,6 +20,7 @@ Stack floor_divide(const Stack& stack);
 Stack heaviside(const Stack& stack);
 Stack conv_tbc(const Stack& stack);
 Stack masked_select(const Stack& stack);
+Stack remainder(const Stack& stack);
 }  // namespace derivatives
 
 }  // namespace seqlift

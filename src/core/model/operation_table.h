@@ -77,6 +77,7 @@ enum class Trait : uint8_t {
   keeps_order,          // memory laid out row by row goes in and comes out so
   copies_in_order,      // a copy in the memory format that it is told
   strided,              // reads memory by strides of its own
+  onednn_gradient,      // LibTorch's gradient in float is oneDNN's (convolution_gradient.h)
   gradient_as_laid_out  // LibTorch's derivative reads a gradient as if it lay as the result does
 };
 

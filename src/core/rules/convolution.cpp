@@ -10,6 +10,7 @@
 
 #include "core/base/error.h"
 #include "core/halves/constants.h"
+#include "core/numeric/convolution_gradient.h"
 #include "core/numeric/loops.h"
 #include "core/numeric/tensor_functions.h"
 #include "core/numeric/transformed_convolution.h"
@@ -293,13 +294,10 @@ at::Tensor backward(const Convolution& c, const at::Tensor& grad,
   if (c.dims == 1) {
     sizes.insert(sizes.begin() + 2, 1);
   }
-  // Only its sizes and layout are looked at; the memory is never touched.
-  const at::Tensor shape = at::empty(sizes, grad.options(), at::MemoryFormat::ChannelsLast);
-  const auto gradients = at::convolution_backward(
-      flat(grad), shape, flat_weight(c, grad, constants), at::OptionalIntArrayRef(),
-      two(c.stride, 1), two(c.padding, 0), two(c.dilation, 1), false, std::vector<int64_t>{0, 0},
-      c.groups, {true, false, false});
-  return unflat(std::get<0>(gradients), c.dims);
+  return unflat(convolution_input_gradient(
+                    flat(grad), sizes, flat_weight(c, grad, constants),
+                    {two(c.stride, 1), two(c.padding, 0), two(c.dilation, 1), false, {}, c.groups}),
+                c.dims);
 }
 
 // The input gradient of windows, by `backward` without padding: every output position p reaches the
@@ -338,11 +336,8 @@ bool is_batched(const Call& call) {
 
 at::Tensor any_backward(const Convolution& c, const at::Tensor& grad,
                         const std::vector<int64_t>& sizes) {
-  const auto gradients =
-      at::convolution_backward(grad, at::empty(sizes, grad.options()), c.weight,
-                               at::OptionalIntArrayRef(), c.stride, c.padding, c.dilation, false,
-                               std::vector<int64_t>(c.dims, 0), c.groups, {true, false, false});
-  return std::get<0>(gradients);
+  return convolution_input_gradient(grad, sizes, c.weight,
+                                    {c.stride, c.padding, c.dilation, false, {}, c.groups});
 }
 
 // Any other convolution as ATen runs it. Its own gradient would keep the input, which the model may
@@ -368,11 +363,9 @@ std::vector<Value> any_convolution(Call& call) {
     const at::Tensor output = attach(
         run(ref, true), {input.ref},
         [c, transposed, output_padding, sizes = ref.sizes().vec()](const at::Tensor& grad) {
-          const at::Tensor shape = at::empty(sizes, grad.options());
-          const auto gradients = at::convolution_backward(
-              grad, shape, c.weight, at::OptionalIntArrayRef(), c.stride, c.padding, c.dilation,
-              transposed, output_padding, c.groups, {true, false, false});
-          return std::vector<at::Tensor>{std::get<0>(gradients)};
+          return std::vector<at::Tensor>{convolution_input_gradient(
+              grad, sizes, c.weight,
+              {c.stride, c.padding, c.dilation, transposed, output_padding, c.groups})};
         },
         transposed ? WindowBackward() : windows_of(c, ref.sizes().vec(), any_backward));
     result.set_ref(output);
