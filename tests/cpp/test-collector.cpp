@@ -138,6 +138,7 @@ TEST_CASE("many sequences come to lie where they are wanted, in any order", "[co
       } else if (i % 3 == 1) {
         add(i, std::min<int64_t>(2, many - i), 0, n_references);
       }
+      collector.write_complete();
     }
     const DeepLiftShapResult found = collector.finish();
     REQUIRE(spaces.size() == (raw ? 1 : 2));

@@ -79,12 +79,18 @@ void Collector::add(const Piece& whole, const Piece& piece, const at::Tensor& X,
     if (pairs == n * references_) {
       kept.complete += n;
     }
+  }
+  place(result_.reference_predictions).copy_(f_ref.unflatten(0, {n, r}));
+  result_.predictions.narrow(0, piece.i_begin, n).copy_(f_x.unflatten(0, {n, r}).select(1, 0));
+}
+
+void Collector::write_complete() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (Kept& kept : kept_) {
     if (kept.complete >= together) {
       settle(kept);
     }
   }
-  place(result_.reference_predictions).copy_(f_ref.unflatten(0, {n, r}));
-  result_.predictions.narrow(0, piece.i_begin, n).copy_(f_x.unflatten(0, {n, r}).select(1, 0));
 }
 
 DeepLiftShapResult Collector::finish() {

@@ -29,7 +29,7 @@ struct Sum {
 };
 
 // Collects what the pieces give; every pair has its own place, so the order does not matter. What
-// is complete of some sequences is written into the result at once, which is in memory once.
+// is complete is written into the result on the way, so that it is in memory once.
 class Collector {
  public:
   Collector(const Sequences& sequences, int64_t references, const DeepLiftShapOptions& options,
@@ -40,6 +40,10 @@ class Collector {
   // block for which memory runs out leaves nothing here.
   void add(const Piece& whole, const Piece& piece, const at::Tensor& X,
            const at::Tensor& references, const PairResult& given);
+
+  // Writes sequences that are complete into the result, if there are some. Not a part of add(),
+  // which is tried again where memory runs out.
+  void write_complete();
 
   // Sums over the references are formed in the order of the pieces, so that threads do not matter.
   DeepLiftShapResult finish();

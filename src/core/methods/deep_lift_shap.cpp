@@ -276,6 +276,7 @@ void run_operator_mode(const Inputs& in) {
         }
       }
       i = fits ? piece.i_end : i;
+      in.collector.write_complete();
     }
   };
   run_chunks(chunks, work, in.work);
@@ -308,6 +309,7 @@ void run_module_mode(const Inputs& in) {
                          one);
       }
     });
+    in.collector.write_complete();
   };
   run_chunks(chunks_of((pairs + size - 1) / size, in.graph, passes * std::min(size, pairs),
                        in.sequences.X(0, 1).size(2)),
