@@ -253,7 +253,8 @@ void Evaluation::run_operation(const Node* node) {
       if (reduced) {
         cast(stack, at::kFloat, at::kBFloat16);
       }
-      const bool wide = widened && at::GradMode::is_enabled();
+      const bool wide =
+          widened && at::GradMode::is_enabled() && stack[0].toTensor().scalar_type() == at::kFloat;
       if (wide) {
         cast(stack, at::kFloat, at::kDouble);
       }
