@@ -18,8 +18,8 @@
 #'
 #' The default is half of what the machine has free when a call starts, or half of what is left of
 #' the limit of a container or batch job, if that is less. The model's weights and the results are
-#' not counted. Threads divide it among them. Up to 256 MB that a call took are kept for the next one,
-#' or for R.
+#' not counted. Threads divide it among them. Up to 256 MB that a call took are kept for the next
+#' one, or for R.
 #'
 #' @param bytes `NULL` to leave it as it is, a number of bytes, `Inf` for no limit, or `NA` for the
 #'   default.
