@@ -1,5 +1,6 @@
 # What R adds to the core: deep_lift_shap() called from R, its part in the engine and the rest, and
-# the memory of the result; then the same call with `output =`, a file, beside the one in memory.
+# the memory of the result; calls on few sequences; then the same call with `output =`, a file,
+# beside the one in memory.
 #
 #   R_LIBS=build/library Rscript bench/from_r.R [sequences] [length] [references] [file]
 #
@@ -64,6 +65,15 @@ cat(sprintf(
   n, length, references, one$cpu, one$engine, 100 * (one$cpu / one$engine - 1)))
 cat(sprintf("result %.0f MiB; resident size rose by %.0f MiB: %.2f times the result\n", size, rise,
   rise / size))
+
+# Calls one after the other on few sequences, each with one reference: the median of five, by the
+# clock.
+for (k in Filter(function(k) k <= n, c(1L, 4L, 16L, 64L, 256L))) {
+  seconds <- replicate(5L, system.time(suppressWarnings(
+    deep_lift_shap(model, X[seq_len(k)], n_shuffles = 1L, random_state = 0)
+  ))[["elapsed"]])
+  cat(sprintf("%d sequences x 1 a call: %.3f s\n", k, stats::median(seconds)))
+}
 
 if (argument(4L, 1L) != 0L) {
   memory <- one$cpu

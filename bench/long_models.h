@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "core/numeric/tensor_functions.h"
 
 namespace bench {
+
+constexpr int64_t attention_heads = 8;
 
 struct Network {
   seqlift::NamedTensors tensors;
@@ -43,12 +46,26 @@ struct Network {
     batch_norm(prefix + ".0", in);
     layer(prefix + ".2", {out, in, width});
   }
+  // Attention with relative positions of so many features, then a layer at each position.
+  void attention_block(const std::string& prefix, int64_t width, int64_t positions) {
+    constexpr int64_t keys = attention_heads * 64;
+    const std::string attention = prefix + ".0.fn.1";
+    norm(prefix + ".0.fn.0", width);
+    add(attention + ".rel_content_bias", {1, attention_heads, 1, keys / attention_heads});
+    add(attention + ".rel_pos_bias", {1, attention_heads, 1, keys / attention_heads});
+    add(attention + ".to_q.weight", {keys, width});
+    add(attention + ".to_k.weight", {keys, width});
+    add(attention + ".to_v.weight", {width, width});
+    layer(attention + ".to_out", {width, width});
+    add(attention + ".to_rel_k.weight", {keys, positions});
+    norm(prefix + ".1.fn.0", width);
+    layer(prefix + ".1.fn.1", {2 * width, width});
+    layer(prefix + ".1.fn.4", {width, 2 * width});
+  }
 };
 
 // Avsec 2021: `width` 1536, `depth` 11.
 inline seqlift::NamedTensors enformer_weights(int64_t width, int64_t depth) {
-  constexpr int64_t heads = 8;
-  constexpr int64_t key_width = 64;
   constexpr int64_t stages = 6;
   Network net;
   const int64_t half = width / 2;
@@ -69,18 +86,7 @@ inline seqlift::NamedTensors enformer_weights(int64_t width, int64_t depth) {
   }
   for (int64_t i = 0; i < depth; ++i) {
     const std::string block = "transformer." + std::to_string(i);
-    net.norm(block + ".0.fn.0", width);
-    const std::string attention = block + ".0.fn.1";
-    net.add(attention + ".rel_content_bias", {1, heads, 1, key_width});
-    net.add(attention + ".rel_pos_bias", {1, heads, 1, key_width});
-    net.add(attention + ".to_q.weight", {heads * key_width, width});
-    net.add(attention + ".to_k.weight", {heads * key_width, width});
-    net.add(attention + ".to_v.weight", {width, width});
-    net.layer(attention + ".to_out", {width, width});
-    net.add(attention + ".to_rel_k.weight", {heads * key_width, width / heads});
-    net.norm(block + ".1.fn.0", width);
-    net.layer(block + ".1.fn.1", {2 * width, width});
-    net.layer(block + ".1.fn.4", {width, 2 * width});
+    net.attention_block(block, width, width / attention_heads);
   }
   net.block("final_pointwise.1", width, 2 * width, 1);
   net.layer("_heads.human.0", {5313, 2 * width});
@@ -90,8 +96,6 @@ inline seqlift::NamedTensors enformer_weights(int64_t width, int64_t depth) {
 // Linder et al. 2025, in the layout of borzoi-pytorch: `width` 1536, `depth` 8. Lengths are
 // multiples of 128.
 inline seqlift::NamedTensors borzoi_weights(int64_t width, int64_t depth) {
-  constexpr int64_t heads = 8;
-  constexpr int64_t key_width = 64;
   constexpr int64_t positions = 32;
   Network net;
   const auto conv = [&](const std::string& prefix, int64_t in, int64_t out, int64_t size) {
@@ -114,18 +118,7 @@ inline seqlift::NamedTensors borzoi_weights(int64_t width, int64_t depth) {
   conv("horizontal_conv1", width, width, 1);
   for (int64_t i = 0; i < depth; ++i) {
     const std::string layer = "transformer." + std::to_string(i);
-    net.norm(layer + ".0.fn.0", width);
-    const std::string attention = layer + ".0.fn.1";
-    net.add(attention + ".rel_content_bias", {1, heads, 1, key_width});
-    net.add(attention + ".rel_pos_bias", {1, heads, 1, key_width});
-    net.add(attention + ".to_q.weight", {heads * key_width, width});
-    net.add(attention + ".to_k.weight", {heads * key_width, width});
-    net.add(attention + ".to_v.weight", {width, width});
-    net.layer(attention + ".to_out", {width, width});
-    net.add(attention + ".to_rel_k.weight", {heads * key_width, positions});
-    net.norm(layer + ".1.fn.0", width);
-    net.layer(layer + ".1.fn.1", {2 * width, width});
-    net.layer(layer + ".1.fn.4", {width, 2 * width});
+    net.attention_block(layer, width, positions);
   }
   for (const char* level : {"1", "0"}) {
     conv(std::string("upsampling_unet") + level + ".0", width, width, 1);

@@ -1,7 +1,10 @@
 // Large blocks that are kept while a call works: served again, never more than was in use at once,
 // and given back in the end.
 #include <c10/core/CPUAllocator.h>
+#include <malloc.h>
+#include <unistd.h>
 
+#include <fstream>
 #include <thread>
 #include <vector>
 
@@ -14,6 +17,13 @@ using namespace seqlift;
 namespace {
 
 constexpr int64_t block = int64_t{large_block};
+
+int64_t resident_bytes() {
+  int64_t pages = 0;
+  std::ifstream statm("/proc/self/statm");
+  statm >> pages >> pages;
+  return pages * sysconf(_SC_PAGESIZE);
+}
 
 at::Tensor bytes(int64_t count) { return at::empty({count}, at::kByte); }
 
@@ -80,6 +90,25 @@ TEST_CASE("a block serves what fills a part of it, and its other pages go where 
   const at::Tensor whole = at::ones({5 * block}, at::kByte);
   CHECK(whole.data_ptr() == first);
   CHECK(whole.sum().item<int64_t>() == 5 * block);
+}
+
+TEST_CASE("what a call took is kept for the next one, but not much", "[work]") {
+  malloc_trim(0);
+  constexpr int64_t mib = 1 << 20;
+  // The resident size after a call that took so many tensors of a megabyte, less that before it.
+  const auto kept_of = [](int64_t count) {
+    const int64_t before = resident_bytes();
+    {
+      const SteadyMemory memory;
+      std::vector<at::Tensor> tensors;
+      for (int64_t i = 0; i < count; ++i) {
+        tensors.push_back(at::ones({mib}, at::kByte));
+      }
+    }
+    return resident_bytes() - before;
+  };
+  CHECK(kept_of(100) > 80 * mib);
+  CHECK(kept_of(600) < 100 * mib);
 }
 
 TEST_CASE("a block may outlive the memory that it is of, and small ones are none of it", "[work]") {

@@ -259,31 +259,28 @@ void Evaluation::run_operation(const Node* node) {
         cast(stack, at::kFloat, at::kDouble);
       }
       if (derivative && at::GradMode::is_enabled()) {
-        std::vector<c10::IValue> outputs = derivative(stack);
-        if (wide) {
-          cast(outputs, at::kDouble, at::kFloat);
+        stack = derivative(stack);
+      } else {
+        if (dense && is_plain_product(stack)) {
+          return std::vector<c10::IValue>{dense_layer(stack)};
         }
-        return outputs;
-      }
-      if (dense && is_plain_product(stack)) {
-        return std::vector<c10::IValue>{dense_layer(stack)};
-      }
-      if (pools && is_channels_last_line(stack[0])) {
-        return std::vector<c10::IValue>{pooled_line(stack)};
-      }
-      const bool line = normalises && is_channels_last_line(stack[0]);
-      if (line) {
-        stack[0] = stack[0].toTensor().unsqueeze(2);
-      }
-      operation(stack);
-      if (wide) {
-        cast(stack, at::kDouble, at::kFloat);
+        if (pools && is_channels_last_line(stack[0])) {
+          return std::vector<c10::IValue>{pooled_line(stack)};
+        }
+        const bool line = normalises && is_channels_last_line(stack[0]);
+        if (line) {
+          stack[0] = stack[0].toTensor().unsqueeze(2);
+        }
+        operation(stack);
+        if (line) {
+          stack[0] = stack[0].toTensor().squeeze(2);
+        }
       }
       if (places) {
         stack[0] = with_gradient_in_place(stack[0].toTensor());
       }
-      if (line) {
-        stack[0] = stack[0].toTensor().squeeze(2);
+      if (wide) {
+        cast(stack, at::kDouble, at::kFloat);
       }
       if (reduced) {
         cast(stack, at::kBFloat16, at::kFloat);

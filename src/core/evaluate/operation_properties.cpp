@@ -74,12 +74,12 @@ void set_computations(const Setter& set) {
   set(Trait::takes_apart,
       {"cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "__getitem__",
        "TupleIndex"});
-  set(Trait::convolves,
-      {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
-       "_convolution", "convolution", "_convolution_mode"});
-  set(Trait::onednn_gradient,
-      {"conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
-       "_convolution", "convolution", "_convolution_mode", "conv_tbc"});
+  const Names convolutions{"conv1d",           "conv2d",           "conv3d",
+                           "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+                           "_convolution",     "convolution",      "_convolution_mode"};
+  set(Trait::convolves, convolutions);
+  set(Trait::onednn_gradient, convolutions);
+  set(Trait::onednn_gradient, {"conv_tbc"});
   set(Trait::transposed, {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"});
   set(Trait::drops, {"dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout"});
   set(Trait::detaches, {"detach", "data"});
