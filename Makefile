@@ -40,9 +40,10 @@ demo:
 
 test:
 	@sh tools/install-dependencies test
-	@$(MAKE) --no-print-directory core
-	@MAKEFLAGS=-j$(JOBS) sh tools/install-from-repository "$(LIBRARY)"
-	@$(WITH_LIBRARY) sh tools/run-tests build/core/tests
+	@MAKEFLAGS=-j$(JOBS) sh tools/install-from-repository "$(LIBRARY)" build/objects
+	cmake -S src/core -B build/tests -DSEQLIFT_BUILT="$(CURDIR)/build/objects"
+	cmake --build build/tests --parallel $(JOBS)
+	@$(WITH_LIBRARY) sh tools/run-tests build/tests/tests
 
 # R_MAKEVARS_USER: objects are made anew when a header changes.
 install:

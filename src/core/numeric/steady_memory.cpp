@@ -35,8 +35,8 @@ void drop_pages(void* data, int64_t bytes, int64_t capacity) {
   }
 }
 
-// Asks for pages of 2 MB where the system leaves that to the program ("madvise"): a page of 4 KB costs
-// the kernel more than the operation that fills it.
+// Asks for pages of 2 MB where the system leaves that to the program ("madvise"): a page of 4 KB
+// costs the kernel more than the operation that fills it.
 void ask_for_huge_pages(uintptr_t from, uintptr_t to) {
 #ifdef MADV_HUGEPAGE
   static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
