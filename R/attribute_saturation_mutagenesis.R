@@ -20,8 +20,9 @@
 #' trial substitution what either takes, by the products, by the numbers that are read and written,
 #' and by how many substitutions there are, and takes the cheaper one: windows where a change
 #' reaches little, whole sequences where attention over a long context is most of the work. Beside
-#' the activations of the original, a batch of windows holds at most about a million numbers of each
-#' activation, or one window, on each thread.
+#' the activations of the original, which are kept where [seqlift_memory()] has room for them, a
+#' batch of windows holds at most about a million numbers of each activation, or one window, on each
+#' thread.
 #'
 #' @inheritParams predict.seqlift_model
 #' @param model A model, see [load_model()].

@@ -16,6 +16,11 @@
 #' Layers are followed by what each operation does with positions; a model whose code goes another
 #' way for a piece than for the whole sequence is not evaluated in strips.
 #'
+#' [saturation_mutagenesis()], [variant_effect()] and what else evaluates edits in windows keeps the
+#' layers of the unchanged sequence from one batch of edits to the next. Where there is no room for
+#' them, that sequence is evaluated again with each batch, or the edits as whole sequences, whichever
+#' costs less; where there is room for a few sequences, no more of them are worked on at a time.
+#'
 #' The default is half of what the machine has free when a call starts, or half of what is left of
 #' the limit of a container or batch job, if that is less. The model's weights and the results are
 #' not counted. Threads divide it among them. Up to 256 MB that a call took are kept for the next

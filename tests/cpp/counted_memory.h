@@ -1,4 +1,6 @@
-// LibTorch's memory on the CPU, counted while an object lives. Unlike LimitedMemory it serves the
+// Memory in tests: what a call may use, and what it does.
+//
+// LibTorch's memory on the CPU is counted while an object lives. Unlike LimitedMemory it serves the
 // libraries below LibTorch, too, which take an address and give an address back.
 #pragma once
 
@@ -12,7 +14,18 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "core/base/memory.h"
+
 namespace nets {
+
+// seqlift_memory() as long as an object lives.
+class Budget {
+ public:
+  explicit Budget(int64_t bytes) { seqlift::set_memory_budget(bytes); }
+  ~Budget() { seqlift::set_memory_budget({}); }
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
+};
 
 class CountedMemory {
  public:

@@ -46,14 +46,6 @@ class Cuts {
   size_t places_ = 0;
 };
 
-class Budget {
- public:
-  explicit Budget(int64_t bytes) { set_memory_budget(bytes); }
-  ~Budget() { set_memory_budget({}); }
-  Budget(const Budget&) = delete;
-  Budget& operator=(const Budget&) = delete;
-};
-
 struct Result {
   std::vector<at::Tensor> tensors;
   std::string error;

@@ -10,11 +10,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <numeric>
 #include <tuple>
 
+#include "core/base/error.h"
+#include "core/base/memory.h"
+#include "core/evaluate/recompute.h"
 #include "core/methods/batch_check.h"
 #include "core/methods/chunks.h"
 #include "core/methods/edited_copies.h"
@@ -56,6 +60,31 @@ struct Plan {
   bool possible = false;
 };
 
+// How many sequences' activations, all of them, the call's memory (memory.h) has room for beside
+// what the largest operation takes of a sequence and its copy. By the shapes alone, so that the
+// number of threads does not change a result.
+int64_t originals_in_memory(const EditedCall& call) {
+  constexpr int64_t any = std::numeric_limits<int64_t>::max();
+  const auto budget = memory_share().budget;
+  if (!budget || !call.constants.device().is_cpu()) {
+    return any;
+  }
+  Footprint footprint;
+  try {
+    footprint =
+        footprint_of(call.graph, call.constants,
+                     first_row(to_compute(call.sequences.X(0, 1), call.constants),
+                               batch_of_args(call.sequences, call.constants, 0, 1), call.graph));
+  } catch (const Error& error) {
+    if (error.kind() == "memory" || error.kind() == "interrupt") {
+      throw;
+    }
+    return any;  // told of by the evaluation itself
+  }
+  const double each = memo_bytes(footprint, {1, 0}) + plain_bytes(footprint, 2);
+  return each > 0 ? static_cast<int64_t>(std::min(1e9, static_cast<double>(*budget) / each)) : any;
+}
+
 class Prediction {
  public:
   Prediction(const EditedCall& call, const PredictWindowsOptions& options, int64_t copies)
@@ -95,6 +124,7 @@ class Prediction {
   const EditedCall& call_;
   const PredictWindowsOptions& options_;
   const int64_t copies_;                     // evaluated whole at a time
+  int64_t originals_ = 0;                    // whose activations there is memory for
   std::vector<std::map<int, Edits>> edits_;  // of each sequence, by size, in order of their places
   std::map<int, Plan> plans_;                // by size
   std::vector<Task> tasks_;
@@ -197,8 +227,13 @@ void Prediction::choose(int64_t row, int threads) {
     if (edits.empty() || plan == plans_.end() || !plan->second.possible) {
       continue;
     }
-    const WindowCosts costs =
-        window_costs(plan->second.log.operations(), std::min(plan->second.batch, own), copies_);
+    const int64_t batch = std::min(plan->second.batch, own);
+    WindowCosts costs = window_costs(plan->second.log.operations(), batch, copies_);
+    if (originals_ == 0) {
+      // Not kept, the original is evaluated with each batch.
+      costs.window += costs.original / static_cast<double>(batch);
+      costs.original = 0;
+    }
     if (asked || costs.window <= worthwhile * costs.whole) {
       windows += costs.window * static_cast<double>(own);
       whole += costs.whole * static_cast<double>(own);
@@ -249,7 +284,7 @@ void Prediction::run_task(const Task& task, const std::atomic<bool>& cancelled) 
     const int64_t batch = plans_.at(size).batch;
     own_batches += (static_cast<int64_t>(edits.size()) + batch - 1) / batch;
   }
-  own.keep_original(own_batches > 1);
+  own.keep_original(own_batches > 1 && originals_ > 0);
   for (const auto& [size, edits] : edits_[task.row]) {
     const Plan& plan = plans_.at(size);
     const auto number = static_cast<int64_t>(edits.size());
@@ -326,6 +361,10 @@ PredictWindowsResult Prediction::run(const WorkOptions& work) {
   const bool possible = options_.method != PredictWindowsOptions::Method::full &&
                         !call_.constants.reduced() && !call_.graph.findings->alone_differs &&
                         !call_.edits.row.empty();
+  const auto look = [&](const std::atomic<bool>& cancelled) {
+    scout(cancelled);
+    originals_ = plans_.begin()->second.possible ? originals_in_memory(call_) : 0;
+  };
   if (work.threads > 1) {
     // As if the copies were whole, whatever the number of sequences and threads: neither may decide
     // whether the operations of a chunk have several.
@@ -346,12 +385,16 @@ PredictWindowsResult Prediction::run(const WorkOptions& work) {
       }
       run_chunks(
           chunks_of(1, call_.graph, 1, length),
-          [&](int64_t, const std::atomic<bool>& cancelled) { scout(cancelled); }, first);
+          [&](int64_t, const std::atomic<bool>& cancelled) { look(cancelled); }, first);
     }
     divide(work.threads);
+    WorkOptions rest = work;
+    if (!tasks_.empty() && originals_ > 0) {
+      rest.at_once = std::min(rest.at_once, originals_);
+    }
     run_chunks(
         chunks_of(chunks(), call_.graph, most, length),
-        [&](int64_t i, const std::atomic<bool>& cancelled) { run_chunk(i, cancelled); }, work);
+        [&](int64_t i, const std::atomic<bool>& cancelled) { run_chunk(i, cancelled); }, rest);
     return std::move(result_);
   }
   // One thread does all of it in one go: memory that it has stays warm.
@@ -361,7 +404,7 @@ PredictWindowsResult Prediction::run(const WorkOptions& work) {
   all.share_done = [&]() { return done.load(); };
   const Chunk everything = [&](int64_t, const std::atomic<bool>& cancelled) {
     if (possible) {
-      scout(cancelled);
+      look(cancelled);
     }
     divide(1);
     for (int64_t i = 0; i < chunks(); ++i) {

@@ -181,7 +181,8 @@ void run_chunks(const Chunks& all, const Chunk& work, const WorkOptions& options
     run_here(all, work, options);
     return;
   }
-  const int workers = static_cast<int>(std::min<int64_t>(options.threads, chunks));
+  const int workers =
+      static_cast<int>(std::min({static_cast<int64_t>(options.threads), chunks, options.at_once}));
   if (workers < 1) {
     return;
   }

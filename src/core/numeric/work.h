@@ -5,11 +5,14 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
 
 namespace seqlift {
 
 struct WorkOptions {
   int threads = 1;  // that take chunks; the calling thread waits
+  // At most so many chunks at a time, each with the more threads.
+  int64_t at_once = std::numeric_limits<int64_t>::max();
   // Asked about ten times a second on the calling thread with the share of chunks done (0 to 1);
   // false stops the work (error kind "interrupt").
   std::function<bool(double done)> poll;
