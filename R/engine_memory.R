@@ -18,8 +18,9 @@
 #'
 #' [saturation_mutagenesis()], [variant_effect()] and what else evaluates edits in windows keeps the
 #' layers of the unchanged sequence from one batch of edits to the next. Where there is no room for
-#' them, that sequence is evaluated again with each batch, or the edits as whole sequences, whichever
-#' costs less; where there is room for a few sequences, no more of them are worked on at a time.
+#' them, that sequence is evaluated again with each batch, or the edits as whole sequences,
+#' whichever costs less; where there is room for a few sequences, no more of them are worked on at a
+#' time.
 #'
 #' The default is half of what the machine has free when a call starts, or half of what is left of
 #' the limit of a container or batch job, if that is less. The model's weights and the results are
