@@ -5,15 +5,12 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <sstream>
-#include <string>
 #include <thread>
 #include <vector>
 
 #include "catch.h"
 #include "core/numeric/steady_memory.h"
 #include "core/numeric/tensor_functions.h"
-#include "skip.h"
 
 using namespace seqlift;
 
@@ -26,28 +23,6 @@ int64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");
   statm >> pages >> pages;
   return pages * sysconf(_SC_PAGESIZE);
-}
-
-// Whether pages of 2 MB were asked for where the middle of the tensor lies.
-bool huge_pages_asked_for(const at::Tensor& tensor) {
-  const auto middle =
-      reinterpret_cast<uintptr_t>(tensor.data_ptr()) + static_cast<uintptr_t>(tensor.nbytes() / 2);
-  std::ifstream maps("/proc/self/smaps");
-  std::string line;
-  bool here = false;
-  while (std::getline(maps, line)) {
-    uintptr_t from = 0;
-    uintptr_t to = 0;
-    char dash = 0;
-    std::istringstream range(line);
-    if (range >> std::hex >> from >> dash >> to && dash == '-') {
-      here = from <= middle && middle < to;
-    }
-    if (here && line.rfind("VmFlags:", 0) == 0) {
-      return (line + " ").find(" hg ") != std::string::npos;
-    }
-  }
-  return false;
 }
 
 at::Tensor bytes(int64_t count) { return at::empty({count}, at::kByte); }
@@ -115,25 +90,6 @@ TEST_CASE("a block serves what fills a part of it, and its other pages go where 
   const at::Tensor whole = at::ones({5 * block}, at::kByte);
   CHECK(whole.data_ptr() == first);
   CHECK(whole.sum().item<int64_t>() == 5 * block);
-}
-
-TEST_CASE("large blocks and the heap under smaller ones ask for huge pages", "[work]") {
-  if (!std::ifstream("/sys/kernel/mm/transparent_hugepage/enabled")) {
-    nets::skip("this system has no huge pages to ask for");
-    return;
-  }
-  // Without us blocks are as they were. This one is larger than any hole that calls before left in
-  // the heap, which asks for huge pages as long as it lives.
-  malloc_trim(0);
-  CHECK_FALSE(huge_pages_asked_for(bytes(32 * block)));
-  const SteadyMemory memory;
-  CHECK(huge_pages_asked_for(bytes(block)));
-  // More than the heap has free, so that it grows, twice.
-  std::vector<at::Tensor> held;
-  for (int i = 0; i < 20; ++i) {
-    held.push_back(bytes(block / 2));
-    CHECK(huge_pages_asked_for(held.back()));
-  }
 }
 
 TEST_CASE("what a call took is kept for the next one, but not much", "[work]") {

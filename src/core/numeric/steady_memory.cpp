@@ -35,45 +35,9 @@ void drop_pages(void* data, int64_t bytes, int64_t capacity) {
   }
 }
 
-// Asks for pages of 2 MB where the system leaves that to the program ("madvise"): a page of 4 KB
-// costs the kernel more than the operation that fills it.
-void ask_for_huge_pages(uintptr_t from, uintptr_t to) {
-#ifdef MADV_HUGEPAGE
-  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  from = from / page * page;
-  if (from < to) {
-    madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
-  }
-#else
-  (void)from;
-  (void)to;
-#endif
-}
-
-// The same for the heap, which grows under blocks of less than large_block: asked for once for what
-// is new since the last time.
-class Heap {
- public:
-  void holds(const void* data, size_t bytes) {
-    if (bytes < least_block) {
-      return;
-    }
-    const auto start = reinterpret_cast<uintptr_t>(data);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    const auto top = reinterpret_cast<uintptr_t>(sbrk(0));
-    asked_ = std::min(asked_, top);  // what was given back since is without it
-    if (start + bytes > asked_ && start < top) {
-      ask_for_huge_pages(std::max(start, asked_), top);
-      asked_ = top;
-    }
-  }
-
- private:
-  static constexpr size_t least_block = 1 << 20;
-  std::mutex mutex_;
-  uintptr_t asked_ = 0;
-};
-
+// Pages of 2 MB are not asked for: a virtual machine whose host takes free memory back may need
+// milliseconds for each, 1.6 times Beluga's time (bench/README.md).
+//
 // Large blocks, each of which free() may take back: a block may outlive the calls, or be let go by
 // a library that asks for LibTorch's present allocator. New pages cost more than what is computed
 // on them: a block serves smaller requests too, and then keeps the pages behind them as long as
@@ -111,8 +75,6 @@ class LargeBlocks {
         throw;
       }
       block.capacity = static_cast<int64_t>(malloc_usable_size(data));
-      const auto start = reinterpret_cast<uintptr_t>(data);
-      ask_for_huge_pages(start, start + static_cast<uintptr_t>(block.capacity));
     }
     resident_ += more;
     block.resident += more;
@@ -207,17 +169,10 @@ void let_go_of(void* data) {
   }
 }
 
-Heap& heap() {
-  static Heap one;
-  return one;
-}
-
 struct KeepingAllocator : public at::Allocator {
   at::DataPtr take(size_t bytes) const {
     if (bytes < large_block) {
-      at::DataPtr data = c10::GetDefaultCPUAllocator()->allocate(bytes);
-      heap().holds(data.get(), bytes);
-      return data;
+      return c10::GetDefaultCPUAllocator()->allocate(bytes);
     }
     void* data = blocks().take(bytes);
     return {data, data, &let_go_of, at::Device(at::kCPU)};
