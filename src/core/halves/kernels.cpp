@@ -220,8 +220,7 @@ Halves pool_with_credit(const Pooling& pooling, const Halves& input, const Batch
 namespace {
 
 // Below this many products the call itself costs more than the slower kernel, and for few rows the
-// weights' way into oneDNN's layout does: at 20 rows and Beluga's 136 million weights 4.4 times as
-// much as the product by BLAS, and as much memory again.
+// weights' way into oneDNN's layout does.
 constexpr int64_t few_products = 1 << 16;
 constexpr int64_t few_rows = 32;
 
@@ -231,8 +230,8 @@ at::Tensor times_weights(const at::Tensor& x, const at::Tensor& weight) {
   const int64_t in = weight.size(1);
   const int64_t rows = x.numel() / std::max<int64_t>(in, 1);
   const bool floats = x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat;
-  const bool plain = floats && x.is_cpu() && at::hasMKLDNN() && in > 0 && rows > few_rows &&
-                     rows * weight.numel() > few_products;
+  const bool plain =
+      floats && x.is_cpu() && at::hasMKLDNN() && in > 0 && rows * weight.numel() > few_products;
   if (!plain) {
     return at::matmul(x, weight.t());
   }
