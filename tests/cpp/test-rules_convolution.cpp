@@ -158,6 +158,51 @@ TEST_CASE("float convolutions equal ATen's in float64 to rounding", "[kernels]")
   }
 }
 
+// Padding wider than oneDNN's direct kernels take is written beside the input on some processors:
+// the net of the same weights in float64 pads in ATen's own way.
+TEST_CASE("wide paddings give in float what they give in float64", "[kernels]") {
+  const Given pairs = given(2, 3, 40);
+  struct {
+    const char* lines;
+    std::vector<int64_t> kernel;
+  } const rows[] = {
+      {"y = torch.conv1d(u, self.k, self.b, [1], [3])", {6, 12, 7}},
+      {"y = torch.conv1d(u, self.k, self.b, [1], [4])", {6, 12, 9}},
+      {"y = torch.conv1d(u, self.k, self.b, [1], [8], [8])", {12, 12, 3}},
+      {"y = torch.conv1d(u, self.k, None, [1], [16], [16])", {12, 12, 3}},
+      {"y = torch.conv1d(u, self.k, self.b, [1], 'same')", {1, 12, 25}},
+      {"y = torch.conv1d(u, self.k, self.b, [1], 'same', [3])", {6, 12, 4}},
+      {"y = torch.conv1d(u, self.k, self.b, [2], [5])", {6, 12, 8}},
+      {"y = torch.conv1d(u, self.k, self.b, [3], [9], [2])", {6, 12, 5}},
+      {"y = torch.conv1d(u, self.k, self.b, [1], [6], [2], 3)", {6, 4, 5}},
+      {"y = torch.conv1d(u, self.k, self.b, [1], [45])",
+       {6, 12, 3}},  // none but padding at the ends
+      {"y = torch.conv1d(h, self.k, self.b, [1], [10])", {6, 4, 21}},
+      {"q = u.reshape(u.size(0), 12, 4, 10)\n"
+       "y = torch.conv2d(q, self.k, self.b, [1, 1], [1, 6], [1, 3])",
+       {6, 12, 3, 5}},
+      {"q = u.reshape(u.size(0), 12, 4, 10)\n"
+       "y = torch.conv2d(q, self.k, self.b, [2, 2], [5, 4])",
+       {6, 12, 4, 3}},
+  };
+  for (const auto& row : rows) {
+    INFO(row.lines);
+    const auto net = around_x("u = torch.conv1d(h, self.up)\n" + std::string(row.lines),
+                              {{"up", numbers({12, 4, 1}, 11)},
+                               {"k", numbers(row.kernel, 5)},
+                               {"b", numbers({row.kernel[0]}, 3)}});
+    Settings in_float;
+    in_float.dtype = at::kFloat;
+    const Explained exact = explain(net, pairs);
+    const Explained fast = explain(net, pairs, in_float);
+    CHECK(worst_delta(exact) < 1e-10);
+    CHECK(distance(fast.values, exact.values) <
+          2e-6 * (1 + exact.values.abs().max().item<double>()));
+    CHECK(distance(fast.predictions, exact.predictions) <
+          2e-6 * (1 + exact.predictions.abs().max().item<double>()));
+  }
+}
+
 // The neighbours by which a model is tried hold no number: what is left out of the convolution must
 // be what it would have given, padding that no number reaches included.
 TEST_CASE("rows without numbers give what ATen gives, and the others what they give alone",

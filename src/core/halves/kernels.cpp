@@ -219,10 +219,10 @@ Halves pool_with_credit(const Pooling& pooling, const Halves& input, const Batch
 
 namespace {
 
-// Below this many products the call itself costs more than the slower kernel, and for few rows the
-// weights' way into oneDNN's layout does.
+// Below this many products the call itself costs more than the slower kernel. Above it oneDNN
+// brings all weights into its layout first, for few rows of them too: by BLAS the last bits of
+// results came to depend on the order of sequences.
 constexpr int64_t few_products = 1 << 16;
-constexpr int64_t few_rows = 32;
 
 }  // namespace
 
